@@ -1,0 +1,161 @@
+//! What can go wrong in a use case, sorted by what the caller can do about it.
+//!
+//! Invariant: `Display` is safe to show to a client; anything private lives in a source.
+
+use crate::domain::attention::ResolveError;
+use crate::domain::field::FieldError;
+use crate::domain::session::life::RetryRefused;
+use crate::domain::session::status::{InvalidTransition, SessionStatus};
+use crate::domain::tenant::key::Role;
+
+use super::ports::store::{CommitError, StoreError};
+use super::ports::workspaces::WorkspaceError;
+
+/// Why a use case was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Every broken rule of the input.
+    #[error("the request has {} invalid fields", .0.len())]
+    Invalid(Vec<FieldError>),
+    /// It does not exist for this caller.
+    #[error("no such session")]
+    SessionNotFound,
+    /// It does not exist for this caller.
+    #[error("no such checkpoint")]
+    CheckpointNotFound,
+    /// It does not exist for this caller.
+    #[error("no such attention item")]
+    AttentionNotFound,
+    /// It does not exist for this caller.
+    #[error("no such agent")]
+    AgentNotFound,
+    /// The table of statuses has no such move.
+    #[error("session {code} is {}; it cannot become {}", refused.current, refused.requested)]
+    Transition {
+        /// What people call the session.
+        code: String,
+        /// The refusal.
+        refused: InvalidTransition,
+    },
+    /// A session in this status cannot be deleted, restored or changed so.
+    #[error("session {code} is {status}; {what}")]
+    NotNow {
+        /// What people call the session.
+        code: String,
+        /// Where it stands.
+        status: SessionStatus,
+        /// What is not possible, and what would be.
+        what: &'static str,
+    },
+    /// No checkpoint or no retry left.
+    #[error("{0}")]
+    NotRetryable(RetryRefused),
+    /// The attention item does not take this.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// `If-Match` named another version.
+    #[error("the object changed since it was read")]
+    VersionMismatch {
+        /// As the caller said.
+        expected: u64,
+        /// As it stands.
+        actual: u64,
+    },
+    /// A report came with a token that is no longer current.
+    #[error("this report belongs to an earlier lease")]
+    StaleResult,
+    /// The caller's role is too low.
+    #[error("this needs the role {required} or higher")]
+    Forbidden {
+        /// The lowest role that would do.
+        required: Role,
+    },
+    /// A manual checkpoint is too large.
+    #[error("checkpoint data may have at most 256 KiB")]
+    CheckpointTooLarge,
+    /// A quota is used up.
+    #[error("the limit of {limit} {quota} is reached")]
+    QuotaExceeded {
+        /// Name of the quota.
+        quota: &'static str,
+        /// Its bound.
+        limit: u64,
+        /// What is used.
+        used: u64,
+    },
+    /// The workspace cannot be used so.
+    #[error(transparent)]
+    Workspace(WorkspaceError),
+    /// No agent can take the work.
+    #[error("{0}")]
+    AgentUnavailable(String),
+    /// Events before this are gone.
+    #[error("events up to {oldest} are no longer kept")]
+    CursorExpired {
+        /// The oldest number that can be asked for.
+        oldest: u64,
+    },
+    /// Too many lost races.
+    #[error("too many changes at once; try again")]
+    Contended,
+    /// The write queue is full.
+    #[error("too many writes are waiting; try again")]
+    Busy,
+    /// The disk is full or fails.
+    #[error("the store accepts no writes: {0}")]
+    StoreReadOnly(String),
+    /// A record was damaged.
+    #[error("a stored record is damaged and was set aside")]
+    RecordQuarantined,
+    /// The server is going down.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// Everything else; details are in the log.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Quarantined => Self::RecordQuarantined,
+            StoreError::Unavailable => Self::StoreReadOnly("it is being reopened".to_owned()),
+            StoreError::UnknownSchema { .. } | StoreError::Failed(_) => {
+                Self::Internal(Box::new(error))
+            }
+        }
+    }
+}
+
+impl From<CommitError> for AppError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Stale | CommitError::Refused => Self::Contended,
+            CommitError::Exceeded { limit, used } => {
+                Self::QuotaExceeded { quota: "max_concurrent_sessions", limit, used }
+            }
+            CommitError::ReadOnly(reason) => Self::StoreReadOnly(reason),
+            CommitError::Busy => Self::Busy,
+            CommitError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Vec<FieldError>> for AppError {
+    fn from(errors: Vec<FieldError>) -> Self {
+        Self::Invalid(errors)
+    }
+}
+
+impl From<WorkspaceError> for AppError {
+    fn from(error: WorkspaceError) -> Self {
+        match error {
+            WorkspaceError::Invalid { pointer, message } => Self::Invalid(vec![FieldError {
+                pointer: pointer.to_owned(),
+                code: "invalid",
+                message,
+            }]),
+            WorkspaceError::Conflict { .. } | WorkspaceError::Failed(_) => Self::Workspace(error),
+        }
+    }
+}

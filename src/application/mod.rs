@@ -1,0 +1,8 @@
+//! Use cases, scheduler, supervisors, and the ports that they need.
+//!
+//! Invariant: a use case reads a snapshot, asks the domain, commits one change set; nothing else
+//! changes state. No snapshot, lease or guard is held across a call to an agent.
+
+pub mod error;
+pub mod ports;
+pub mod principal;

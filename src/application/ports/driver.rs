@@ -1,0 +1,305 @@
+//! Agents as the application sees them: a run is started or taken up, tells what happens, and takes
+//! orders.
+//!
+//! Invariant: a prompt is identified by its id. Told again with the same id, after whatever
+//! interruption, it is joined or continued, never done twice.
+//! Invariant: what an agent says is data. Only the typed fields here change state.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::closed_enum;
+use crate::domain::agent::AgentKind;
+use crate::domain::attention::{AttentionKind, Risk};
+use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::session::Phase;
+use crate::domain::session::attempt::ErrorType;
+use crate::domain::session::spec::PermissionPolicy;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::Usage;
+
+/// What a driver can do; the application adapts instead of pretending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent abilities, reported as such")]
+pub struct Abilities {
+    /// Takes up a conversation after an interruption.
+    pub resume: bool,
+    /// Takes a further prompt while it works.
+    pub inject: bool,
+    /// Asks for permissions, and questions.
+    pub asks: bool,
+    /// Reports tokens and cost.
+    pub usage: bool,
+    /// Copies a conversation up to a message.
+    pub fork: bool,
+    /// Everything it reports is simulated.
+    pub simulated: bool,
+}
+
+/// Why a driver could not do something.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct DriverError {
+    /// The error type that the session ends with.
+    pub error_type: ErrorType,
+    /// What happened and what helps, for people; no secrets.
+    pub message: String,
+    /// Whether trying again may help.
+    pub retryable: bool,
+}
+
+impl DriverError {
+    /// An error with the default retryability of its type.
+    #[must_use]
+    pub fn new(error_type: ErrorType, message: impl Into<String>) -> Self {
+        Self { error_type, message: message.into(), retryable: error_type.retryable() }
+    }
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeReport {
+    /// Version of the agent's software.
+    pub version: String,
+    /// Further facts for people.
+    pub details: Value,
+}
+
+/// Something to tell the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// Its identity.
+    pub id: Uuid,
+    /// The text.
+    pub text: String,
+}
+
+/// How a run connects to what was before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Continuation {
+    /// A new conversation.
+    Fresh,
+    /// The conversation behind this handle goes on.
+    Same {
+        /// As the handshake gave it.
+        handle: Value,
+    },
+    /// A copy of the conversation, cut after a message: what came later is no longer true.
+    CutAfter {
+        /// As the handshake gave it.
+        handle: Value,
+        /// The newest message that stays; `None` keeps none.
+        message_ref: Option<String>,
+    },
+}
+
+/// A run to be started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assignment {
+    /// Whose session.
+    pub tenant: TenantId,
+    /// Which session.
+    pub session: SessionId,
+    /// What people call it.
+    pub code: String,
+    /// Its title.
+    pub title: String,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// The right to work on it.
+    pub fencing_token: u64,
+    /// Agent profile, when one is named.
+    pub profile: Option<String>,
+    /// Options of that profile, a JSON object or null.
+    pub profile_options: Value,
+    /// `provider/model`; the driver's default when omitted.
+    pub model: Option<String>,
+    /// Where to work; exists.
+    pub workdir: PathBuf,
+    /// What needs no asking.
+    pub policy: PermissionPolicy,
+    /// What to do.
+    pub prompt: Prompt,
+    /// What was before.
+    pub continuation: Continuation,
+}
+
+/// A run that was started: what it tells, and the way to command it.
+pub struct Running {
+    /// Orders.
+    pub control: Box<dyn RunControl>,
+    /// What happens, in order; bounded, a full channel slows the driver. Ends when the run is over.
+    pub events: mpsc::Receiver<AgentEvent>,
+}
+
+/// An ask that waits for a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// What the driver needs to answer it.
+    pub agent_ref: String,
+    /// `Permission` or `Question`.
+    pub kind: AttentionKind,
+    /// Tool that it is about; empty for a question.
+    pub tool: String,
+    /// What the call would touch: commands, paths, addresses.
+    pub patterns: Vec<String>,
+    /// One line for people.
+    pub title: String,
+    /// The facts.
+    pub payload: Value,
+    /// Hash of the exact action: the same ask seen twice has the same one.
+    pub fingerprint: String,
+    /// How much could go wrong.
+    pub risk: Risk,
+}
+
+/// The answer to an ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// This one time.
+    AllowOnce,
+    /// This and its like, within the session.
+    AllowAlways,
+    /// No, with words for the agent; it goes on without.
+    Deny(String),
+    /// The answer to a question.
+    Text(String),
+}
+
+/// A whole piece of the transcript; the same `id` again replaces it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TranscriptItem {
+    /// Stable within the conversation.
+    pub id: String,
+    /// `user`, `text`, `reasoning`, `tool`, `todo`, `notice`.
+    pub kind: &'static str,
+    /// `text` for words; `tool`, `status`, `title`, `input`, `output`, `error` for a call;
+    /// `items` for a todo list.
+    pub body: Value,
+}
+
+closed_enum!(
+    /// How a turn ended.
+    TurnEnd {
+        /// The agent says that it is done.
+        Done = "done",
+        /// The model's answer was cut at its length limit.
+        Cut = "cut",
+        /// A call was rejected and the agent gave up.
+        Rejected = "rejected",
+        /// It was told to end.
+        Aborted = "aborted",
+    }
+);
+
+/// What happens in a run.
+#[derive(Debug)]
+pub enum AgentEvent {
+    /// The conversation has an identity. The driver sends no prompt before `stored` is answered.
+    Handshake {
+        /// What finds the conversation again.
+        handle: Value,
+        /// Answered once the handle is durable; dropped when the run must not begin.
+        stored: oneshot::Sender<()>,
+    },
+    /// Words as they come; may be dropped.
+    Delta {
+        /// Id of the transcript item that grows.
+        part: String,
+        /// What was added.
+        text: String,
+    },
+    /// A whole piece of the transcript.
+    Transcript(TranscriptItem),
+    /// A line for the log.
+    Log {
+        /// `debug`, `info`, `warn` or `error`.
+        level: &'static str,
+        /// The line.
+        message: String,
+    },
+    /// What the agent says it is doing.
+    Phase(Phase),
+    /// Tokens and cost of one model call; the same key again counts once.
+    Usage {
+        /// Identity of the call.
+        key: String,
+        /// What it used.
+        usage: Usage,
+        /// `provider/model`.
+        model: Option<String>,
+    },
+    /// A person is asked.
+    Ask(Ask),
+    /// An ask is no longer open at the agent, however it ended.
+    AskGone {
+        /// As in the ask.
+        agent_ref: String,
+    },
+    /// A step is complete: a good moment for a checkpoint.
+    Step {
+        /// Newest complete message.
+        message_ref: String,
+    },
+    /// The model's provider is being tried again.
+    ProviderRetry {
+        /// What the provider said.
+        message: String,
+        /// When it is tried again.
+        next_at: Option<Timestamp>,
+    },
+    /// The provider answered again.
+    ProviderBack,
+    /// The event stream is down; the driver reconnects by itself.
+    StreamLost,
+    /// The stream is back and what was missed has been told.
+    StreamBack,
+    /// The turn of one prompt is over; the conversation can take the next one.
+    TurnEnded {
+        /// The prompt.
+        prompt: Uuid,
+        /// Newest complete message.
+        message_ref: Option<String>,
+        /// The agent's last words.
+        text: String,
+        /// How it ended.
+        end: TurnEnd,
+    },
+    /// The run cannot go on.
+    Failed(DriverError),
+}
+
+/// Orders to a run. All are idempotent; after the run is over they do nothing.
+#[async_trait]
+pub trait RunControl: Send + Sync {
+    /// Tells the agent something: the next turn, or into the current one when it can inject.
+    async fn prompt(&self, prompt: Prompt) -> Result<(), DriverError>;
+    /// Ends the current turn; `TurnEnded` with `Aborted` follows.
+    async fn abort(&self) -> Result<(), DriverError>;
+    /// Answers an ask.
+    async fn answer(&self, agent_ref: &str, answer: Answer) -> Result<(), DriverError>;
+    /// Ends the run: the turn is aborted, nothing of it works on at the agent, events end.
+    async fn close(&self);
+}
+
+/// One kind of agent.
+#[async_trait]
+pub trait AgentDriver: Send + Sync {
+    /// Its kind.
+    fn kind(&self) -> AgentKind;
+    /// What it can do.
+    fn abilities(&self) -> Abilities;
+    /// Whether it could work now; starts nothing that stays.
+    async fn probe(&self) -> Result<ProbeReport, DriverError>;
+    /// Starts a run, or takes one up. Returns within 60 s.
+    async fn start(&self, assignment: Assignment) -> Result<Running, DriverError>;
+    /// At start-up, before anything is started: ends what an earlier process left behind and says
+    /// how many processes that were.
+    async fn reap(&self) -> usize;
+    /// Ends every process of this driver.
+    async fn shutdown(&self);
+}

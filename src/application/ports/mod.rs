@@ -1,0 +1,9 @@
+//! What the application needs from the world, named by need and not by technology.
+
+pub mod changes;
+pub mod clock;
+pub mod driver;
+pub mod journal;
+pub mod reads;
+pub mod store;
+pub mod workspaces;

@@ -1,0 +1,229 @@
+//! Reading, split by aggregate and summed in `Snapshot`.
+//!
+//! Invariant: a `Snapshot` shows one tenant at one moment. Deleted sessions are invisible through
+//! it, except by `deleted_session`.
+
+use async_trait::async_trait;
+
+use super::changes::{Counter, Remembered};
+use super::store::StoreError;
+use crate::domain::agent::Agent;
+use crate::domain::attention::{Attention, AttentionItem, AttentionState};
+use crate::domain::audit::StoredAudit;
+use crate::domain::event::StoredEvent;
+use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId};
+use crate::domain::session::attempt::Attempt;
+use crate::domain::session::checkpoint::Checkpoint;
+use crate::domain::session::spec::{Priority, SessionType};
+use crate::domain::session::status::SessionStatus;
+use crate::domain::session::{Session, SessionCode};
+use crate::domain::tenant::Tenant;
+use crate::domain::tenant::key::ApiKey;
+use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
+
+/// Which sessions a list wants; empty and `None` mean any.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[expect(missing_docs, reason = "the fields are those of a session")]
+pub struct SessionFilter {
+    pub statuses: Vec<SessionStatus>,
+    pub session_type: Option<SessionType>,
+    pub priority: Option<Priority>,
+    /// All of them.
+    pub tags: Vec<String>,
+    /// Current or pinned agent, by id or name.
+    pub agent: Option<String>,
+    pub parent_id: Option<SessionId>,
+    pub created_by: Option<String>,
+    /// Included.
+    pub created_after: Option<Timestamp>,
+    /// Excluded.
+    pub created_before: Option<Timestamp>,
+    pub attention: Option<Attention>,
+    /// Part of title or code, without case.
+    pub text: Option<String>,
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Newest first.
+    #[default]
+    NewestFirst,
+    /// Oldest first.
+    OldestFirst,
+}
+
+/// One page of sessions, asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionQuery {
+    /// Which.
+    pub filter: SessionFilter,
+    /// In which order, by creation.
+    pub order: Order,
+    /// Only those behind this one.
+    pub after: Option<SessionId>,
+    /// At most this many, 1–200.
+    pub limit: usize,
+    /// Whether to count all that match.
+    pub count: bool,
+}
+
+/// One page of sessions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionPage {
+    /// The sessions, in order.
+    pub items: Vec<Versioned<Session>>,
+    /// Where the next page begins; `None` when there is none. A page may be short or empty and
+    /// still have a next one: work per request is bounded.
+    pub next: Option<SessionId>,
+    /// All that match, when asked for.
+    pub total: Option<u64>,
+    /// Damaged records that were left out.
+    pub skipped: u64,
+}
+
+impl SessionFilter {
+    /// Whether a session is wanted; deleted ones never are.
+    #[must_use]
+    pub fn matches(&self, session: &Session) -> bool {
+        let agent_matches = |wanted: &String| {
+            let lease = session.run.lease.as_ref();
+            session.spec.agent.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+                || lease.is_some_and(|lease| {
+                    lease.agent_name.eq_ignore_ascii_case(wanted)
+                        || lease.agent_id.to_string().eq_ignore_ascii_case(wanted)
+                })
+        };
+        let text_matches = |text: &String| {
+            let text = text.to_lowercase();
+            session.spec.title.to_lowercase().contains(&text)
+                || session.code.to_string().to_lowercase().contains(&text)
+        };
+        session.stamps.deleted_at.is_none()
+            && (self.statuses.is_empty() || self.statuses.contains(&session.status()))
+            && self.session_type.is_none_or(|wanted| wanted == session.spec.session_type)
+            && self.priority.is_none_or(|wanted| wanted == session.spec.priority)
+            && self.tags.iter().all(|tag| session.spec.tags.contains(tag))
+            && self.agent.as_ref().is_none_or(agent_matches)
+            && self.parent_id.is_none_or(|wanted| Some(wanted) == session.lineage.parent_id)
+            && self.created_by.as_ref().is_none_or(|wanted| *wanted == session.created_by)
+            && self.created_after.is_none_or(|from| session.stamps.created_at >= from)
+            && self.created_before.is_none_or(|to| session.stamps.created_at < to)
+            && self.attention.is_none_or(|wanted| wanted == session.attention)
+            && self.text.as_ref().is_none_or(text_matches)
+    }
+}
+
+/// Sessions and what belongs to them.
+#[async_trait]
+pub trait SessionReads: Send + Sync {
+    /// One session.
+    async fn session(&self, id: SessionId) -> Result<Option<Versioned<Session>>, StoreError>;
+    /// A session that was soft-deleted and not yet purged.
+    async fn deleted_session(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<Versioned<Session>>, StoreError>;
+    /// The session that people call so.
+    async fn session_by_code(&self, code: SessionCode) -> Result<Option<SessionId>, StoreError>;
+    /// One page.
+    async fn sessions(&self, query: SessionQuery) -> Result<SessionPage, StoreError>;
+    /// Direct children in order of creation, at most `limit`.
+    async fn children(&self, parent: SessionId, limit: usize)
+    -> Result<Vec<SessionId>, StoreError>;
+    /// One attempt.
+    async fn attempt(
+        &self,
+        session: SessionId,
+        number: u32,
+    ) -> Result<Option<Versioned<Attempt>>, StoreError>;
+    /// All attempts in order.
+    async fn attempts(&self, session: SessionId) -> Result<Vec<Versioned<Attempt>>, StoreError>;
+    /// One checkpoint.
+    async fn checkpoint(
+        &self,
+        session: SessionId,
+        sequence: u64,
+    ) -> Result<Option<Checkpoint>, StoreError>;
+    /// Checkpoints kept, oldest first.
+    async fn checkpoints(&self, session: SessionId) -> Result<Vec<Checkpoint>, StoreError>;
+}
+
+/// Attention items.
+#[async_trait]
+pub trait AttentionReads: Send + Sync {
+    /// One item.
+    async fn attention(
+        &self,
+        id: AttentionId,
+    ) -> Result<Option<Versioned<AttentionItem>>, StoreError>;
+    /// Items in order of creation behind `after`, of one session or all, in one state or any.
+    async fn attention_items(
+        &self,
+        session: Option<SessionId>,
+        state: Option<AttentionState>,
+        after: Option<AttentionId>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<AttentionItem>>, StoreError>;
+}
+
+/// The log of what happened.
+#[async_trait]
+pub trait EventReads: Send + Sync {
+    /// Number of the newest event; 0 before the first.
+    async fn last_seq(&self) -> Result<u64, StoreError>;
+    /// Number of the oldest event kept; 0 when there is none.
+    async fn first_seq(&self) -> Result<u64, StoreError>;
+    /// Events with a larger number, in order; of one session (as subject or named in the payload)
+    /// when given.
+    async fn events(
+        &self,
+        after: u64,
+        session: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+    /// Audit entries with a larger number, in order.
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError>;
+}
+
+/// Everything of one tenant at one moment.
+#[async_trait]
+pub trait Snapshot: SessionReads + AttentionReads + EventReads {
+    /// A counter; 0 when it was never changed.
+    async fn counter(&self, counter: Counter) -> Result<i64, StoreError>;
+    /// The answer remembered under this key.
+    async fn remembered(&self, key: [u8; 32]) -> Result<Option<Remembered>, StoreError>;
+    /// One agent.
+    async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError>;
+    /// All agents, by name.
+    async fn agents(&self) -> Result<Vec<Versioned<Agent>>, StoreError>;
+}
+
+/// All tenants at one moment. Only scheduler, reconcilers and authentication may hold one.
+#[async_trait]
+pub trait Fleet: Send + Sync {
+    /// All tenants.
+    async fn tenants(&self) -> Result<Vec<Versioned<Tenant>>, StoreError>;
+    /// The API key whose secret has this hash.
+    async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError>;
+    /// Whether any API key was ever made.
+    async fn has_api_keys(&self) -> Result<bool, StoreError>;
+    /// Every session in one of these statuses, in order of tenant and creation.
+    async fn sessions_in(
+        &self,
+        statuses: &[SessionStatus],
+    ) -> Result<Vec<Versioned<Session>>, StoreError>;
+    /// Sessions for which something is due at `now`, soonest first within a tenant, at most `limit`.
+    async fn due_sessions(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, SessionId)>, StoreError>;
+    /// Open attention items whose deadline is over at `now`, at most `limit`.
+    async fn due_attention(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, AttentionId)>, StoreError>;
+}

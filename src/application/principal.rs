@@ -1,0 +1,117 @@
+//! Who asks, for whom, and with which rights.
+
+use std::sync::Arc;
+
+use super::error::AppError;
+use crate::domain::audit::Actor;
+use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::session::Session;
+use crate::domain::tenant::key::Role;
+use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
+
+/// Somebody who was recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The key that was shown; the nil id for `--dev`.
+    pub key: KeyId,
+    /// Name of the key.
+    pub name: String,
+    /// Its rights.
+    pub role: Role,
+    /// May act in every tenant.
+    pub is_system: bool,
+}
+
+/// Everything that a use case knows about its caller.
+#[derive(Clone)]
+pub struct RequestContext {
+    /// Whose data.
+    pub tenant: TenantId,
+    /// Who.
+    pub principal: Principal,
+    /// Which request.
+    pub request_id: String,
+    /// What the caller read before: a change of anything newer is refused.
+    pub if_match: Option<u64>,
+    /// What is to be remembered for a repetition of the request.
+    pub repeat: Option<Repeat>,
+}
+
+/// A request that may be repeated, and how its answer will look.
+#[derive(Clone)]
+pub struct Repeat {
+    /// SHA-256 over principal, route and key.
+    pub key: [u8; 32],
+    /// SHA-256 of the body.
+    pub fingerprint: [u8; 32],
+    /// Makes the answer from what the use case is about to commit.
+    pub render: Arc<dyn Fn(&Subject<'_>) -> Rendered + Send + Sync>,
+}
+
+/// What a use case answers with, before it is turned into bytes.
+pub enum Subject<'a> {
+    /// A session.
+    Session(&'a Versioned<Session>),
+    /// A checkpoint.
+    Checkpoint(&'a crate::domain::session::checkpoint::Checkpoint),
+    /// An attention item.
+    Attention(&'a Versioned<crate::domain::attention::AttentionItem>),
+}
+
+/// An answer in bytes.
+pub struct Rendered {
+    /// HTTP status.
+    pub status: u16,
+    /// `Location`, `ETag`.
+    pub headers: Vec<(String, String)>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+impl RequestContext {
+    /// # Errors
+    /// `AppError::Forbidden` with the role that would do.
+    pub fn require(&self, role: Role) -> Result<(), AppError> {
+        if self.principal.role >= role {
+            Ok(())
+        } else {
+            Err(AppError::Forbidden { required: role })
+        }
+    }
+
+    /// Who acts, for the audit.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor {
+            kind: "key".to_owned(),
+            id: self.principal.key.to_string(),
+            role: Some(self.principal.role.as_str().to_owned()),
+        }
+    }
+
+    /// Who acts, in one word for events.
+    #[must_use]
+    pub fn actor_name(&self) -> &str {
+        &self.principal.name
+    }
+
+    /// What to remember of this request, given what it will answer with.
+    #[must_use]
+    pub fn remembered(
+        &self,
+        subject: &Subject<'_>,
+        now: Timestamp,
+    ) -> Option<super::ports::changes::Remembered> {
+        let repeat = self.repeat.as_ref()?;
+        let Rendered { status, headers, body } = (repeat.render)(subject);
+        Some(super::ports::changes::Remembered {
+            key: repeat.key,
+            fingerprint: repeat.fingerprint,
+            status,
+            headers,
+            body,
+            expires_at: now.after(std::time::Duration::from_secs(24 * 3600)),
+        })
+    }
+}

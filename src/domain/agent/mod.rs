@@ -1,0 +1,75 @@
+//! Agents: units that can be given sessions.
+//!
+//! The registry of this version holds what dispatch needs; performance, load and routing scores
+//! join it here.
+
+use serde_json::Value;
+
+use super::ids::{AgentId, TenantId};
+use super::time::Timestamp;
+use crate::closed_enum;
+
+closed_enum!(
+    /// Which driver speaks to the agent.
+    AgentKind {
+        Opencode = "opencode",
+        Eap = "eap",
+        Acp = "acp",
+        Command = "command",
+        Simulated = "simulated",
+    }
+);
+
+/// A registered agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    /// Its identity.
+    pub id: AgentId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// `AGENT-…`, unique per tenant.
+    pub name: String,
+    /// Which driver speaks to it.
+    pub kind: AgentKind,
+    /// Slugs; empty means that it takes any work.
+    pub capabilities: Vec<String>,
+    /// Sessions that it works on at once, 1–50.
+    pub max_concurrent_capacity: u32,
+    /// Settings of the driver; never secrets.
+    pub config: Value,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+impl Agent {
+    /// Whether the agent can be given work that needs these capabilities.
+    #[must_use]
+    pub fn has_all(&self, required: &[String]) -> bool {
+        self.capabilities.is_empty() || required.iter().all(|slug| self.capabilities.contains(slug))
+    }
+}
+
+/// `AGENT-` and 1 to 64 upper-case letters, digits, `_` and `-`, not beginning with a sign.
+#[must_use]
+pub fn is_agent_name(name: &str) -> bool {
+    name.strip_prefix("AGENT-").is_some_and(|rest| {
+        (1..=64).contains(&rest.len())
+            && !rest.starts_with(['_', '-'])
+            && rest.bytes().all(|byte| {
+                byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_agent_name;
+
+    #[test]
+    fn names_are_as_pinned() {
+        assert!(is_agent_name("AGENT-CODE-01"));
+        for wrong in ["agent-x", "BOT", "AGENT-", "AGENT--X"] {
+            assert!(!is_agent_name(wrong), "{wrong}");
+        }
+    }
+}

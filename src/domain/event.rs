@@ -1,0 +1,110 @@
+//! What happened, as data: born in the domain, numbered by the store, read by everybody.
+//!
+//! Invariant: a stored event is never changed; its `seq` is gap-free per tenant.
+
+use serde_json::{Map, Value};
+
+use super::ids::{EventId, TenantId};
+use super::time::Timestamp;
+use crate::closed_enum;
+
+closed_enum!(
+    /// Every event type that this version writes; append-only.
+    EventType {
+        SessionCreated = "session.created",
+        SessionUpdated = "session.updated",
+        SessionDeleted = "session.deleted",
+        SessionStatusChanged = "session.status_changed",
+        SessionQueued = "session.queued",
+        SessionStarted = "session.started",
+        SessionPaused = "session.paused",
+        SessionResumed = "session.resumed",
+        SessionStopped = "session.stopped",
+        SessionCancelled = "session.cancelled",
+        SessionOrphaned = "session.orphaned",
+        SessionDegraded = "session.degraded",
+        SessionRecovered = "session.recovered",
+        SessionAttentionChanged = "session.attention_changed",
+        SessionPhaseChanged = "session.phase_changed",
+        SessionCheckpointCreated = "session.checkpoint_created",
+        SessionCheckpointRestored = "session.checkpoint_restored",
+        SessionForked = "session.forked",
+        SessionRetryScheduled = "session.retry_scheduled",
+        SessionPromptInjected = "session.prompt_injected",
+        SessionCompleted = "session.completed",
+        SessionPartiallyCompleted = "session.partially_completed",
+        SessionFailed = "session.failed",
+        SessionTimedOut = "session.timed_out",
+        SessionMerged = "session.merged",
+        UsageRecorded = "usage.recorded",
+        AgentRegistered = "agent.registered",
+        AgentStaleResultRejected = "agent.stale_result_rejected",
+        TenantKeyCreated = "tenant.key_created",
+        SystemStarted = "system.started",
+        SystemRecovered = "system.recovered",
+    }
+);
+
+closed_enum!(
+    /// What an event or audit entry is about.
+    SubjectKind {
+        Session = "session",
+        Agent = "agent",
+        Attention = "attention",
+        Tenant = "tenant",
+        Key = "key",
+        System = "system",
+    }
+);
+
+/// The thing that an event or audit entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject {
+    /// Its kind.
+    pub kind: SubjectKind,
+    /// Its id.
+    pub id: uuid::Uuid,
+}
+
+/// An event before the store has numbered it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DomainEvent {
+    /// The kind of happening.
+    pub event_type: EventType,
+    /// What it happened to.
+    pub subject: Subject,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// The facts, by the names of the specification; always repeats the subject as `<kind>_id`.
+    pub payload: Map<String, Value>,
+}
+
+impl DomainEvent {
+    /// An event whose payload is the given JSON object plus the subject's id.
+    #[must_use]
+    pub fn new(event_type: EventType, subject: Subject, at: Timestamp, payload: Value) -> Self {
+        let mut payload = match payload {
+            Value::Object(map) => map,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Map::new(),
+        };
+        payload.insert(format!("{}_id", subject.kind), Value::String(subject.id.to_string()));
+        Self { event_type, subject, occurred_at: at, payload }
+    }
+}
+
+/// An event as it stands in the log of its tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Its identity.
+    pub id: EventId,
+    /// Its number in the tenant, from 1 without gap.
+    pub seq: u64,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// What happened.
+    pub event: DomainEvent,
+}

@@ -1,0 +1,23 @@
+//! Reasons for waiting: every session that waits has at least one.
+
+use crate::closed_enum;
+
+closed_enum!(
+    /// Why a session does not run yet.
+    BlockerCode {
+        NotStarted = "not_started",
+        NotBefore = "not_before",
+        RetryBackoff = "retry_backoff",
+        Paused = "paused",
+        SlotsFull = "slots_full",
+        NoAgentCapability = "no_agent_capability",
+        NoAgentCapacity = "no_agent_capacity",
+        NoAgentAlive = "no_agent_alive",
+        AgentUnavailable = "agent_unavailable",
+        WorkspaceLocked = "workspace_locked",
+        HumanPermission = "human_permission",
+        HumanQuestion = "human_question",
+        HumanReview = "human_review",
+        StoreReadOnly = "store_read_only",
+    }
+);

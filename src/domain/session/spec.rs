@@ -1,0 +1,276 @@
+//! What a session is asked to be: its definition, and the policy that its agent works under.
+
+use serde_json::{Map, Value};
+
+use super::retry::RetryPolicy;
+use crate::closed_enum;
+use crate::domain::ids::AgentId;
+use crate::domain::money::Usd;
+use crate::domain::time::Timestamp;
+use crate::domain::workspace::WorkspaceSpec;
+
+closed_enum!(
+    /// What kind of work it is.
+    SessionType {
+        Planning = "planning",
+        Execution = "execution",
+        Review = "review",
+        Debug = "debug",
+        Integration = "integration",
+    }
+);
+
+closed_enum!(
+    /// How urgent it is; on the wire the integer 0–4.
+    Priority {
+        Critical = "critical",
+        High = "high",
+        Medium = "medium",
+        Low = "low",
+        Deferred = "deferred",
+    }
+);
+
+impl Priority {
+    /// 0 for critical to 4 for deferred.
+    #[must_use]
+    pub const fn level(self) -> u8 {
+        match self {
+            Self::Critical => 0,
+            Self::High => 1,
+            Self::Medium => 2,
+            Self::Low => 3,
+            Self::Deferred => 4,
+        }
+    }
+
+    /// The priority of this level.
+    #[must_use]
+    pub fn from_level(level: u64) -> Option<Self> {
+        usize::try_from(level).ok().and_then(|index| Self::ALL.get(index)).copied()
+    }
+}
+
+closed_enum!(
+    /// What becomes of a child when its parent ends abnormally.
+    OnParentEnd {
+        Cascade = "cascade",
+        Orphan = "orphan",
+        Continue = "continue",
+    }
+);
+
+closed_enum!(
+    /// One agent, or the root of a task graph.
+    ExecutionMode {
+        Single = "single",
+        TaskGraph = "task_graph",
+    }
+);
+
+closed_enum!(
+    /// What a permission rule says.
+    PermissionDecision {
+        Allow = "allow",
+        Ask = "ask",
+        Deny = "deny",
+    }
+);
+
+/// One rule about one tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermissionRule {
+    /// Tool or class of tools, as the agent names it; `*` for all.
+    pub tool: String,
+    /// Glob that the call must match; all calls when omitted.
+    pub pattern: Option<String>,
+    /// What happens.
+    pub decision: PermissionDecision,
+}
+
+/// What an agent may do without asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermissionPolicy {
+    /// For what no rule matches.
+    pub default: PermissionDecision,
+    /// The strictest matching rule wins.
+    pub rules: Vec<PermissionRule>,
+}
+
+impl Default for PermissionPolicy {
+    fn default() -> Self {
+        Self { default: PermissionDecision::Ask, rules: Vec::new() }
+    }
+}
+
+impl PermissionPolicy {
+    /// What the policy says of one call: the strictest matching rule, else the default.
+    #[must_use]
+    pub fn decide(&self, tool: &str, patterns: &[String]) -> PermissionDecision {
+        let matching = self.rules.iter().filter(|rule| {
+            (rule.tool == "*" || rule.tool == tool)
+                && rule.pattern.as_ref().is_none_or(|glob| {
+                    !patterns.is_empty() && patterns.iter().all(|text| glob_matches(glob, text))
+                })
+        });
+        matching.map(|rule| rule.decision).max().unwrap_or(self.default)
+    }
+}
+
+/// `*` stands for any run of characters and `?` for one; everything else for itself.
+#[must_use]
+pub fn glob_matches(glob: &str, text: &str) -> bool {
+    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
+    let (mut at_glob, mut at_text, mut star) = (0, 0, None);
+    while at_text < text.len() {
+        match glob.get(at_glob) {
+            Some('*') => {
+                star = Some((at_glob, at_text));
+                at_glob += 1;
+            }
+            Some(wanted) if *wanted == '?' || *wanted == text[at_text] => {
+                at_glob += 1;
+                at_text += 1;
+            }
+            _ => {
+                let Some((star_glob, star_text)) = star else { return false };
+                star = Some((star_glob, star_text + 1));
+                at_glob = star_glob + 1;
+                at_text = star_text + 1;
+            }
+        }
+    }
+    glob[at_glob..].iter().all(|rest| *rest == '*')
+}
+
+/// A command whose success the work must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// For people.
+    pub name: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// 1–3600.
+    pub timeout_seconds: u32,
+    /// Whether completion needs it.
+    pub required: bool,
+}
+
+/// The definition of a session. A fork copies it; a patch changes the few fields that may change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionSpec {
+    /// 1–200 characters, trimmed.
+    pub title: String,
+    /// At most 1000 characters.
+    pub description: Option<String>,
+    /// What kind of work it is.
+    pub session_type: SessionType,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// What becomes of it when its parent ends abnormally.
+    pub on_parent_end: OnParentEnd,
+    /// One agent, or the root of a task graph.
+    pub execution_mode: ExecutionMode,
+    /// Pinned agent, by id or name.
+    pub agent: Option<String>,
+    /// Slugs that the agent must have.
+    pub required_capabilities: Vec<String>,
+    /// Slugs that describe the work.
+    pub technologies: Vec<String>,
+    /// Routing wish.
+    pub preferred_agent_type: Option<String>,
+    /// Routing wish.
+    pub preferred_agent_ids: Vec<AgentId>,
+    /// Routing wish.
+    pub min_performance_tier: Option<String>,
+    /// 0.1–10.
+    pub estimated_complexity: f64,
+    /// Profiles for the driver; never empty.
+    pub agent_config: Map<String, Value>,
+    /// `provider/model`; the driver's default when omitted.
+    pub model_identifier: Option<String>,
+    /// 1–100,000 characters.
+    pub initial_prompt: String,
+    /// Limits the execution clock, 60–86400.
+    pub max_duration_seconds: u32,
+    /// Longest wait in the queue; no limit when `None`.
+    pub queue_timeout_seconds: Option<u32>,
+    /// Longest pause; no limit when `None`.
+    pub pause_timeout_seconds: Option<u32>,
+    /// Longest time in degraded, 10–3600.
+    pub degraded_grace_seconds: u32,
+    /// Cores, 0.1–8.
+    pub cpu_limit: Option<f64>,
+    /// 100–8192.
+    pub memory_limit_mb: Option<u32>,
+    /// Soft at 80 %, hard at 100 %.
+    pub budget_usd: Option<Usd>,
+    /// Soft at 80 %, hard at 100 %.
+    pub token_budget: Option<u64>,
+    /// When and how often it is tried again.
+    pub retry: RetryPolicy,
+    /// Not dispatched earlier.
+    pub not_before: Option<Timestamp>,
+    /// Where the work happens.
+    pub workspace: WorkspaceSpec,
+    /// What the agent may do without asking.
+    pub permission_policy: PermissionPolicy,
+    /// Commands that judge the work.
+    pub gates: Vec<Gate>,
+    /// Keeps it out of datasets.
+    pub exclude_from_training: bool,
+    /// At most 20.
+    pub tags: Vec<String>,
+    /// JSON object, at most 64 KiB canonical.
+    pub metadata: Map<String, Value>,
+}
+
+impl SessionSpec {
+    /// The agent profile handed to the driver: `default_agent`, else the first other key.
+    #[must_use]
+    pub fn profile(&self) -> Option<&str> {
+        match self.agent_config.get("default_agent").and_then(Value::as_str) {
+            Some(name) => Some(name),
+            None => self
+                .agent_config
+                .keys()
+                .filter(|key| *key != "default_agent")
+                .min()
+                .map(String::as_str),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(tool: &str, pattern: Option<&str>, decision: PermissionDecision) -> PermissionRule {
+        PermissionRule { tool: tool.to_owned(), pattern: pattern.map(str::to_owned), decision }
+    }
+
+    #[test]
+    fn the_strictest_matching_rule_wins() {
+        let policy = PermissionPolicy {
+            default: PermissionDecision::Ask,
+            rules: vec![
+                rule("bash", Some("git *"), PermissionDecision::Allow),
+                rule("bash", Some("git push*"), PermissionDecision::Deny),
+                rule("edit", None, PermissionDecision::Allow),
+            ],
+        };
+        let decide = |tool: &str, text: &str| policy.decide(tool, &[text.to_owned()]);
+        assert_eq!(decide("bash", "git status"), PermissionDecision::Allow);
+        assert_eq!(decide("bash", "git push origin"), PermissionDecision::Deny);
+        assert_eq!(decide("bash", "rm -rf x"), PermissionDecision::Ask);
+        assert_eq!(decide("edit", "calc.py"), PermissionDecision::Allow);
+    }
+
+    #[test]
+    fn globs_match_whole_texts() {
+        assert!(
+            glob_matches("a*b?d", "axxbcd") && glob_matches("*", "") && glob_matches("**a", "ba")
+        );
+        assert!(!glob_matches("a*b", "abc") && !glob_matches("?", ""));
+    }
+}

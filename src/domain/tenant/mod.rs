@@ -1,0 +1,35 @@
+//! Tenants and the keys that act for them.
+
+pub mod key;
+
+use super::ids::TenantId;
+use super::time::Timestamp;
+
+/// A tenant: the wall that nothing crosses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tenant {
+    /// Its identity.
+    pub id: TenantId,
+    /// Unique short name: lower-case letters, digits and `-`.
+    pub slug: String,
+    /// For people, 2–100 characters.
+    pub name: String,
+    /// An inactive tenant does not exist for anybody.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Tenant {
+    /// The tenant that is there from the first start.
+    #[must_use]
+    pub fn bootstrap(now: Timestamp) -> Self {
+        Self {
+            id: TenantId::BOOTSTRAP,
+            slug: "default".to_owned(),
+            name: "Default".to_owned(),
+            is_active: true,
+            created_at: now,
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! One room per agent protocol.
+
+pub mod opencode;
+pub mod simulated;

@@ -1,0 +1,1 @@
+//! The real OpenCode server as an agent.

@@ -1,0 +1,1 @@
+//! A deterministic, scripted agent; everything it reports is labelled simulated.

@@ -1,0 +1,8 @@
+//! Adapters behind the application's ports. They do and report; they decide nothing.
+
+pub mod clock;
+pub mod drivers;
+pub mod ids;
+pub mod storage;
+pub mod telemetry;
+pub mod workspaces;

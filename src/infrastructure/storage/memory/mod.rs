@@ -1,0 +1,1 @@
+//! A real store without a disk: for tests, and the model in property tests.

@@ -1,0 +1,1 @@
+//! Folders and git worktrees that agents work in.

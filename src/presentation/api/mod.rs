@@ -1,0 +1,1 @@
+//! HTTP under `/api/v1`, and the open routes beside it.

@@ -1,0 +1,1 @@
+//! The command line: parses arguments, speaks to the API like anyone else, prints.
