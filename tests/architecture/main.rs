@@ -27,8 +27,12 @@ fn rust_files(folder: &str) -> Vec<(String, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
-                found.push((name, std::fs::read_to_string(&path).unwrap()));
+                let name = path
+                    .strip_prefix(root())
+                    .expect("it is below the root")
+                    .to_string_lossy()
+                    .into_owned();
+                found.push((name, std::fs::read_to_string(&path).expect("source is text")));
             }
         }
     }
@@ -38,10 +42,10 @@ fn rust_files(folder: &str) -> Vec<(String, String)> {
 
 /// Crates under `[dependencies]`, as they are written in code.
 fn dependencies(manifest: &str) -> Vec<String> {
-    let manifest: toml::Table = manifest.parse().unwrap();
+    let manifest: toml::Table = manifest.parse().expect("a manifest");
     let mut names: Vec<String> = manifest["dependencies"]
         .as_table()
-        .unwrap()
+        .expect("a table")
         .keys()
         .map(|name| name.replace('-', "_"))
         .collect();
@@ -72,7 +76,8 @@ fn assert_none(wrong: &[String]) {
 #[test]
 fn arrows_point_inwards() {
     let files = rust_files("src");
-    let dependencies = dependencies(&std::fs::read_to_string(root().join("Cargo.toml")).unwrap());
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let dependencies = dependencies(&manifest);
     let macros = macros(&files);
     assert!(dependencies.contains(&"tokio_util".to_owned()), "{dependencies:?}");
     assert_eq!(macros.get("closed_enum").map(String::as_str), Some("domain"));

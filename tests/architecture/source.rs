@@ -138,9 +138,8 @@ impl Reader<'_> {
                     scopes.push((opens, std::mem::take(&mut pending_test)));
                 }
                 "}" => {
-                    if scopes.pop().is_some_and(|scope| scope.0) {
-                        self.module.pop();
-                    }
+                    let closes = scopes.pop().is_some_and(|scope| scope.0);
+                    self.module.truncate(self.module.len() - usize::from(closes));
                 }
                 // `impl Trait + use<'a>` is no import.
                 "use" if self.text(at + 1) != "<" => {
