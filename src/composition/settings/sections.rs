@@ -249,7 +249,7 @@ fn location(reader: &mut Reader<'_>, url: &str, data_dir: &Path) -> StoreLocatio
                 .refuse("store.url", "this build has no Postgres; it needs the feature `postgres`");
         }
         Some(_) | None => {
-            reader.refuse("store.url", "`store.url` must be `redb:<file>` or `memory:`".to_owned())
+            reader.refuse("store.url", "`store.url` must be `redb:<file>` or `memory:`");
         }
     }
     StoreLocation::Memory

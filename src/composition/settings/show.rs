@@ -20,11 +20,11 @@ pub(super) fn as_toml(layers: &Layers) -> String {
             if !section.is_empty() {
                 text.push('\n');
             }
-            text.push_str(&format!("[{own}]\n"));
+            text.extend(["[", own, "]\n"]);
             section = own;
         }
         let value = shown(key, &sourced.value);
-        text.push_str(&format!("{name} = {value}  # from {}\n", sourced.origin));
+        text.extend([name, " = ", &value, "  # from ", &sourced.origin.to_string(), "\n"]);
     }
     text
 }
