@@ -330,6 +330,17 @@ impl Workspaces for Folders {
         restore::restore(&worktree, branch, commit).await
     }
 
+    async fn list(&self) -> Result<Vec<SessionId>, WorkspaceError> {
+        let root = self.places.ready().await?;
+        let unreadable = |error| failed(format!("the workspaces cannot be listed: {error}"));
+        let mut entries = tokio::fs::read_dir(root).await.map_err(unreadable)?;
+        let mut found = Vec::new();
+        while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
+            found.extend(entry.file_name().to_str().and_then(SessionId::parse));
+        }
+        Ok(found)
+    }
+
     async fn remove(
         &self,
         session: SessionId,
