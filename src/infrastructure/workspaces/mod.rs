@@ -3,11 +3,12 @@
 //! The map: `places` says which paths may be used; `git` runs the program and `shield` keeps
 //! repositories from running theirs; `repository` and `worktree` find and make; `refs` holds the
 //! names under which work is kept; `snapshot` turns files into a tree, and `checkpoint`, `restore`,
-//! `remove`, `diff`, `merge` and `patch` are what is done with it; `trash` gives back.
+//! `remove`, `diff`, `merge` (with `checkout`) and `patch` are what is done with it; `trash` gives back.
 //!
 //! Invariant: work is on a ref, or in the trash, before anything that could lose it begins.
 //! Invariant: of one session, one operation runs at a time.
 
+mod checkout;
 mod checkpoint;
 mod diff;
 mod git;
