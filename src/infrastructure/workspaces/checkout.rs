@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::diff::compare;
-use super::git::{Call, Git, Place, failed};
+use super::git::{Call, Git, Place};
 use super::merge::TARGET;
 use super::repository::invalid;
+use super::untracked::in_the_way;
 use super::worktree::Worktree;
 use crate::application::ports::workspaces::WorkspaceError;
 
@@ -31,14 +32,9 @@ pub(super) async fn open(
 ) -> Result<Place, WorkspaceError> {
     let repository = &worktree.repository;
     let common = &repository.place.git_dir;
-    let admin = match repository.admin_of(folder).await? {
-        Some(admin) => Some(admin),
-        None => {
-            let own = tokio::fs::canonicalize(folder.join(".git")).await.ok();
-            own.filter(|own| own == common)
-        }
-    };
-    let Some(admin) = admin else {
+    let main = tokio::fs::canonicalize(folder.join(".git")).await.ok();
+    let main = main.filter(|main| main == common);
+    let Some(admin) = repository.admin_of(folder).await?.or(main) else {
         let message = format!(
             "the base branch is checked out in {}, whose files cannot be brought along safely: \
              export a patch, or switch to another branch there",
@@ -52,9 +48,10 @@ pub(super) async fn open(
 /// Brings the files of a checkout along; refuses before it touches one.
 pub(super) async fn advance(checkout: &Place, base: &Move<'_>) -> Result<(), WorkspaceError> {
     // git itself would overwrite files that are ignored.
-    let in_the_way = untracked_in_the_way(checkout, base).await?;
-    if !in_the_way.is_empty() {
-        return Err(refusal(checkout, &in_the_way.join(", ")));
+    let found = in_the_way(checkout, None, base.old, base.new).await?;
+    if !found.is_empty() {
+        let found = names(found.iter().map(Vec::as_slice));
+        return Err(refusal(checkout, &found.join(", ")));
     }
     checkout.ask(Call::new(["update-index", "-q", "--refresh"])).await?;
     let output = checkout.ask(two_trees(base.old, base.new)).await?;
@@ -93,50 +90,6 @@ async fn changed_in_the_way(
     Ok(names(merged.parts().filter(|path| own.contains(path))))
 }
 
-/// Files that nobody tracks, ignored or not, where the merge brings files.
-async fn untracked_in_the_way(
-    checkout: &Place,
-    base: &Move<'_>,
-) -> Result<Vec<String>, WorkspaceError> {
-    let options = ["--name-only", "-z", "--no-renames", "--diff-filter=A"];
-    let added = checkout.run(compare(&options, base.old, base.new)).await?;
-    if added.stdout.is_empty() {
-        return Ok(Vec::new());
-    }
-    let listed = checkout.run(Call::new(["ls-files", "-z", "--others"])).await?;
-    if listed.truncated {
-        return Err(failed("the checkout of the base branch holds too many files to compare"));
-    }
-    let others: BTreeSet<&[u8]> =
-        listed.parts().map(|path| path.strip_suffix(b"/").unwrap_or(path)).collect();
-    Ok(names(added.parts().filter(|path| collides(&others, path))))
-}
-
-/// Whether a path, a folder that it lies in, or something below it is among the others.
-fn collides(others: &BTreeSet<&[u8]>, path: &[u8]) -> bool {
-    let parents = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let below = [path, b"/"].concat();
-    others.contains(path)
-        || parents.into_iter().any(|(end, _)| others.contains(&path[..end]))
-        || others.range(below.as_slice()..).next().is_some_and(|next| next.starts_with(&below))
-}
-
 fn names<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
     paths.take(NAMES).map(|path| String::from_utf8_lossy(path).into_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_collides_with_itself_its_folders_and_what_is_below() {
-        let others: BTreeSet<&[u8]> = [&b"a/b"[..], b"c-x", b"d"].into();
-        for path in [&b"a/b"[..], b"a", b"d/e/f", b"a/b/c"] {
-            assert!(collides(&others, path));
-        }
-        for path in [&b"c"[..], b"a/x", b"dd", b"e"] {
-            assert!(!collides(&others, path));
-        }
-    }
 }
