@@ -70,8 +70,14 @@ async fn list(
         };
         // A file that became a link is one block that deletes and one that adds.
         blocks.push(if letter == b'T' { 2 } else { 1 });
-        let (additions, deletions, patch) = (None, None, String::new());
-        files.push(FileDiff { path, old_path, change, additions, deletions, patch });
+        files.push(FileDiff {
+            path,
+            old_path,
+            change,
+            additions: None,
+            deletions: None,
+            patch: String::new(),
+        });
     }
     Ok((files, blocks))
 }

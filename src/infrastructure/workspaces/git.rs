@@ -308,6 +308,14 @@ impl Place {
         Ok((output.code() == 0).then(|| output.line()).filter(|id| is_object_id(id)))
     }
 
+    /// The commit with this whole id, when there is one: no name, no abbreviation.
+    pub(super) async fn commit(&self, id: &str) -> Result<Option<String>, WorkspaceError> {
+        if !is_object_id(id) {
+            return Ok(None);
+        }
+        self.resolve(&format!("{id}^{{commit}}")).await
+    }
+
     /// Whether one commit is the other or comes before it.
     pub(super) async fn is_ancestor(&self, old: &str, new: &str) -> Result<bool, WorkspaceError> {
         Ok(self.ask(Call::new(["merge-base", "--is-ancestor", old, new])).await?.code() == 0)

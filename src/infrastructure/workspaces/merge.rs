@@ -4,8 +4,7 @@
 //! no ref, no index and no file has changed.
 //! Invariant: a branch moves only from the commit that the result was computed from.
 
-use std::path::Path;
-
+use super::checkout::{self, Move};
 use super::checkpoint::commit_tree;
 use super::diff::compare;
 use super::git::{Call, Git, Place, failed};
@@ -14,7 +13,8 @@ use super::snapshot::snapshot;
 use super::worktree::{Worktree, reset_index};
 use crate::application::ports::workspaces::{MergeMode, MergeReport, WorkspaceError};
 
-const TARGET: &str = "/workspace/base_ref";
+/// Field that names where a merge goes.
+pub(super) const TARGET: &str = "/workspace/base_ref";
 
 /// What is merged where.
 pub(super) struct Order<'a> {
@@ -111,13 +111,6 @@ async fn combine(place: &Place, ours: &str, theirs: &str) -> Result<String, Work
     }
 }
 
-/// A branch that goes from one commit to the next.
-struct Move<'a> {
-    full: &'a str,
-    old: &'a str,
-    new: &'a str,
-}
-
 /// Moves both branches in one step, after the files of whoever has the base checked out.
 async fn land(
     git: &Git,
@@ -127,11 +120,11 @@ async fn land(
     base: &Move<'_>,
 ) -> Result<(), WorkspaceError> {
     let checkout = match worktree.repository.worktree_of(base.full).await? {
-        Some(folder) => Some(open_checkout(git, worktree, &folder).await?),
+        Some(folder) => Some(checkout::open(git, worktree, &folder).await?),
         None => None,
     };
     if let Some(checkout) = &checkout {
-        advance(checkout, base).await?;
+        checkout::advance(checkout, base).await?;
     }
     let zeros = "0".repeat(base.old.len());
     let before = work.branch_head.as_deref().unwrap_or(&zeros);
@@ -143,7 +136,7 @@ async fn land(
     let moved = worktree.repository.place.run(call.stdin(script.into_bytes())).await;
     if let (Err(_), Some(checkout)) = (&moved, &checkout) {
         // Somebody moved the branch meanwhile: the files go back to where they were.
-        checkout.run(two_trees(base.new, base.old)).await?;
+        checkout.run(checkout::two_trees(base.new, base.old)).await?;
     }
     moved?;
     if work.commit != work.head {
@@ -151,66 +144,4 @@ async fn land(
         reset_index(worktree, &head).await?;
     }
     Ok(())
-}
-
-/// Opens the worktree of somebody else, once it is certain that it is one of this repository.
-async fn open_checkout(
-    git: &Git,
-    worktree: &Worktree,
-    folder: &Path,
-) -> Result<Place, WorkspaceError> {
-    let repository = &worktree.repository;
-    let common = &repository.place.git_dir;
-    let admin = match repository.admin_of(folder).await? {
-        Some(admin) => Some(admin),
-        None => {
-            let own = tokio::fs::canonicalize(folder.join(".git")).await.ok();
-            own.filter(|own| own == common)
-        }
-    };
-    let Some(admin) = admin else {
-        let message = format!(
-            "the base branch is checked out in {}, whose files cannot be brought along safely: \
-             export a patch, or switch to another branch there",
-            folder.display()
-        );
-        return Err(invalid(TARGET, message));
-    };
-    Place::open(git, &admin, Some(folder)).await
-}
-
-/// Brings the files of a checkout along; refuses before it touches one with changes of its own.
-async fn advance(checkout: &Place, base: &Move<'_>) -> Result<(), WorkspaceError> {
-    checkout.ask(Call::new(["update-index", "-q", "--refresh"])).await?;
-    let output = checkout.ask(two_trees(base.old, base.new)).await?;
-    if output.code() == 0 {
-        return Ok(());
-    }
-    let changed = own_changes(checkout, base).await?;
-    let what = if changed.is_empty() { output.complaint() } else { changed.join(", ") };
-    let place = checkout.work_tree.as_deref().unwrap_or(&checkout.git_dir).display();
-    Err(invalid(
-        TARGET,
-        format!(
-            "the base branch is checked out in {place} with changes that the merge would \
-             overwrite ({what}): commit or stash them there, then merge again"
-        ),
-    ))
-}
-
-fn two_trees(old: &str, new: &str) -> Call {
-    Call::new(["read-tree", "-m", "-u", old, new])
-}
-
-/// Files that the merge changes and that somebody has changed or added in the checkout.
-async fn own_changes(checkout: &Place, base: &Move<'_>) -> Result<Vec<String>, WorkspaceError> {
-    let mut own = checkout
-        .run(Call::new(["diff-index", "-z", "--name-only", "--ignore-submodules", base.old]))
-        .await?
-        .stdout;
-    own.extend(checkout.run(Call::new(["ls-files", "-z", "--others"])).await?.stdout);
-    let own: std::collections::HashSet<&[u8]> = own.split(|byte| *byte == 0).collect();
-    let merged = checkout.run(compare(&["--name-only", "-z"], base.old, base.new)).await?;
-    let both = merged.parts().filter(|path| own.contains(path));
-    Ok(both.take(20).map(|path| String::from_utf8_lossy(path).into_owned()).collect())
 }

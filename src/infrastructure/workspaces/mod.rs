@@ -3,11 +3,12 @@
 //! The map: `places` says which paths may be used; `git` runs the program and `shield` keeps
 //! repositories from running theirs; `repository` and `worktree` find and make; `refs` holds the
 //! names under which work is kept; `snapshot` turns files into a tree, and `checkpoint`, `restore`,
-//! `remove`, `diff`, `merge` and `patch` are what is done with it; `trash` gives back.
+//! `remove`, `diff`, `merge` (with `checkout`) and `patch` are what is done with it; `trash` gives back.
 //!
 //! Invariant: work is on a ref, or in the trash, before anything that could lose it begins.
 //! Invariant: of one session, one operation runs at a time.
 
+mod checkout;
 mod checkpoint;
 mod diff;
 mod git;
@@ -17,10 +18,12 @@ mod places;
 mod refs;
 mod remove;
 mod repository;
+mod rescue;
 mod restore;
 mod shield;
 mod snapshot;
 mod trash;
+mod untracked;
 mod worktree;
 
 use std::path::{Path, PathBuf};
@@ -201,16 +204,20 @@ impl Folders {
         };
         if !is_there {
             let was_registered = repository.admin_of(&folder).await?.is_some();
-            worktree::forget(&repository, &folder).await?;
-            return Ok(if was_registered { Removal::Removed } else { Removal::Nothing });
+            let rescued = worktree::forget(&self.git, &repository, session, &folder).await?;
+            return Ok(match rescued {
+                Some(reference) => Removal::Rescued { reference },
+                None if was_registered => Removal::Removed,
+                None => Removal::Nothing,
+            });
         }
-        match Worktree::open(&self.git, &self.places, session, repository).await? {
-            Some(worktree) => remove::remove(&worktree, &self.trash).await,
-            None => {
-                self.trash.take(&folder, &session.to_string()).await?;
-                Ok(Removal::Removed)
-            }
+        let opened = Worktree::open(&self.git, &self.places, session, repository).await?;
+        if let Some(worktree) = opened {
+            return remove::remove(&self.git, &worktree, &self.trash).await;
         }
+        // No worktree of the repository: whatever it is, it can be had back.
+        self.trash.take(&folder, &session.to_string()).await?;
+        Ok(Removal::Removed)
     }
 }
 
@@ -271,24 +278,18 @@ impl Workspaces for Folders {
         let repository = repository.ok_or_else(|| failed("the repository is gone"))?;
         let (newer, name) = match head {
             DiffEnd::Commit(commit) => {
-                let found = match is_object_id(&commit) {
-                    true => repository.place.resolve(&format!("{commit}^{{commit}}")).await?,
-                    false => None,
-                };
+                let found = repository.place.commit(&commit).await?;
                 let found = found.ok_or_else(|| invalid("/checkpoint", "no such commit"))?;
                 (found.clone(), found)
             }
             DiffEnd::WorkingTree => {
                 let _one_at_a_time = self.lock(session).await;
-                match self.worktree(session, workspace).await {
-                    Ok(worktree) => {
-                        let tree = snapshot::snapshot(&worktree, &[]).await?;
-                        (tree, "working_tree".to_owned())
-                    }
-                    Err(_) => {
-                        let left = self.left_behind(session, workspace, &repository).await?;
-                        (left.clone(), left)
-                    }
+                if let Ok(worktree) = self.worktree(session, workspace).await {
+                    let tree = snapshot::snapshot(&worktree, &[]).await?;
+                    (tree, "working_tree".to_owned())
+                } else {
+                    let left = self.left_behind(session, workspace, &repository).await?;
+                    (left.clone(), left)
                 }
             }
         };

@@ -4,16 +4,20 @@
 //! before. What no ref can hold (ignored files, the insides of nested repositories) goes to the
 //! trash with its folder, from where it can be had back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::checkpoint::rescue;
-use super::git::Call;
+use super::git::{Call, Git};
+use super::rescue::rescue;
 use super::trash::Trash;
 use super::worktree::{Worktree, forget};
 use crate::application::ports::workspaces::{Removal, WorkspaceError};
 
 /// Removes a worktree that is there.
-pub(super) async fn remove(worktree: &Worktree, trash: &Trash) -> Result<Removal, WorkspaceError> {
+pub(super) async fn remove(
+    git: &Git,
+    worktree: &Worktree,
+    trash: &Trash,
+) -> Result<Removal, WorkspaceError> {
     let folder = worktree.folder()?;
     if tokio::fs::metadata(worktree.place.git_dir.join("modules")).await.is_ok() {
         let reason = "it holds repositories of submodules; save their work and run \
@@ -33,7 +37,7 @@ pub(super) async fn remove(worktree: &Worktree, trash: &Trash) -> Result<Removal
     if holds_more {
         trash.take(folder, &worktree.session.to_string()).await?;
     }
-    forget(&worktree.repository, folder).await?;
+    forget(git, &worktree.repository, worktree.session, folder).await?;
     drop(tokio::fs::remove_file(&worktree.shadow).await);
     Ok(rescued.map_or(Removal::Removed, |reference| Removal::Rescued { reference }))
 }
@@ -47,7 +51,7 @@ async fn holds_more(worktree: &Worktree, folder: &Path) -> Result<bool, Workspac
         return Ok(true);
     }
     let folder = folder.to_owned();
-    tokio::task::spawn_blocking(move || holds_a_repository(folder))
+    tokio::task::spawn_blocking(move || holds_a_repository(&folder))
         .await
         .map_err(std::io::Error::other)
         .flatten()
@@ -55,8 +59,8 @@ async fn holds_more(worktree: &Worktree, folder: &Path) -> Result<bool, Workspac
 }
 
 /// Whether a `.git` lies anywhere below the folder's own.
-fn holds_a_repository(top: PathBuf) -> std::io::Result<bool> {
-    let mut folders = vec![top.clone()];
+fn holds_a_repository(top: &Path) -> std::io::Result<bool> {
+    let mut folders = vec![top.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder)? {
             let entry = entry?;

@@ -2,11 +2,12 @@
 //!
 //! Invariant: nothing is overwritten that is not kept under a ref before.
 
-use super::checkpoint::rescue;
-use super::git::{Call, is_object_id};
+use super::git::{Call, failed};
 use super::refs::head_of;
 use super::repository::invalid;
+use super::rescue::rescue;
 use super::snapshot::snapshot;
+use super::untracked::in_the_way;
 use super::worktree::{Worktree, reset_index};
 use crate::application::ports::workspaces::WorkspaceError;
 
@@ -16,15 +17,11 @@ pub(super) async fn restore(
     branch: &str,
     commit: &str,
 ) -> Result<Option<String>, WorkspaceError> {
-    let found = match is_object_id(commit) {
-        true => worktree.place.resolve(&format!("{commit}^{{commit}}")).await?,
-        false => None,
-    };
-    let Some(target) = found else {
+    let Some(target) = worktree.place.commit(commit).await? else {
         return Err(invalid("/commit", "the repository has no such checkpoint"));
     };
     let full = format!("refs/heads/{branch}");
-    let forced = in_the_way(worktree, &target).await?;
+    let forced = ignored_in_the_way(worktree, &target).await?;
     let rescued = rescue(worktree, &forced, &[&full]).await?;
     // The private index holds the very files that lie there: those that the target lacks go too.
     let call = Call::new(["read-tree", "--reset", "-u", &target]).index(&worktree.shadow);
@@ -39,30 +36,15 @@ pub(super) async fn restore(
 }
 
 /// Ignored files that lie where the target has files of its own.
-async fn in_the_way(worktree: &Worktree, target: &str) -> Result<Vec<Vec<u8>>, WorkspaceError> {
+async fn ignored_in_the_way(
+    worktree: &Worktree,
+    target: &str,
+) -> Result<Vec<Vec<u8>>, WorkspaceError> {
     let tree = snapshot(worktree, &[]).await?;
-    let call = Call::new(["diff-tree", "-r", "-z", "--name-only", "--no-renames"])
-        .arg("--diff-filter=A")
-        .arg(tree)
-        .arg(target);
-    let added = worktree.place.run(call).await?;
-    let folder = worktree.folder()?;
-    let mut found = Vec::new();
-    for path in added.parts() {
-        let place = folder.join(super::repository::os_text(path));
-        let is_file = tokio::fs::symlink_metadata(&place).await.is_ok_and(|about| !about.is_dir());
-        if is_file && !crosses_a_link(folder, &place).await {
-            found.push(path.to_owned());
-        }
+    let found = in_the_way(&worktree.place, Some(&worktree.shadow), &tree, target).await?;
+    if let Some(repository) = found.iter().find(|path| path.ends_with(b"/")) {
+        let name = String::from_utf8_lossy(repository);
+        return Err(failed(format!("the repository in {name} is in the way: move it away")));
     }
     Ok(found)
-}
-
-async fn crosses_a_link(top: &std::path::Path, place: &std::path::Path) -> bool {
-    for parent in place.ancestors().skip(1).take_while(|parent| *parent != top) {
-        if tokio::fs::symlink_metadata(parent).await.is_ok_and(|about| about.is_symlink()) {
-            return true;
-        }
-    }
-    false
 }

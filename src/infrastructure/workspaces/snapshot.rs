@@ -21,17 +21,15 @@ pub(super) async fn snapshot(
     worktree: &Worktree,
     forced: &[Vec<u8>],
 ) -> Result<String, WorkspaceError> {
-    match attempt(worktree, forced).await {
-        Ok(tree) => Ok(tree),
-        // The private index is only a memory aid; a damaged one is made anew.
-        Err(_) => {
-            for suffix in ["", ".lock"] {
-                let path = format!("{}{suffix}", worktree.shadow.display());
-                drop(tokio::fs::remove_file(path).await);
-            }
-            attempt(worktree, forced).await
-        }
+    if let Ok(tree) = attempt(worktree, forced).await {
+        return Ok(tree);
     }
+    // The private index is only a memory aid; a damaged one is made anew.
+    for suffix in ["", ".lock"] {
+        let path = format!("{}{suffix}", worktree.shadow.display());
+        drop(tokio::fs::remove_file(path).await);
+    }
+    attempt(worktree, forced).await
 }
 
 async fn attempt(worktree: &Worktree, forced: &[Vec<u8>]) -> Result<String, WorkspaceError> {

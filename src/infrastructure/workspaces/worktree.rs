@@ -6,10 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::git::{Call, Git, Place, failed, is_object_id};
+use super::git::{Call, Git, Place, failed};
 use super::places::{Places, is_real_folder};
 use super::refs::{About, Refs, head_of};
 use super::repository::{Repository, branch_taken, invalid};
+use super::rescue::rescue_log;
 use super::trash::Trash;
 use crate::application::ports::workspaces::WorkspaceError;
 use crate::domain::ids::SessionId;
@@ -98,11 +99,10 @@ pub(super) async fn settle(
     let base = repository.base(here, wanted.base_ref).await?;
     let base_commit = match wanted.from_commit {
         None => base.commit,
-        Some(commit) if is_object_id(commit) => {
-            let found = repository.place.resolve(&format!("{commit}^{{commit}}")).await?;
+        Some(commit) => {
+            let found = repository.place.commit(commit).await?;
             found.ok_or_else(|| invalid("/from_commit", "the repository has no such commit"))?
         }
-        Some(_) => return Err(invalid("/from_commit", "give the whole id of a commit")),
     };
     let branch = choose_branch(repository, wanted, &base_commit).await?;
     let base_branch = base.branch.filter(|base| *base != branch);
@@ -153,7 +153,10 @@ pub(super) async fn make(
     }
     let latest = refs.latest().await?;
     ensure_branch(&repository, &about, latest.as_deref()).await?;
-    clear(&repository, trash, session, &folder).await?;
+    if tokio::fs::symlink_metadata(&folder).await.is_ok() {
+        trash.take(&folder, &session.to_string()).await?;
+    }
+    forget(git, &repository, session, &folder).await?;
     let call = Call::new(["worktree", "add", "--no-checkout", "--quiet", "--"])
         .arg(&folder)
         .arg(&about.branch);
@@ -220,26 +223,20 @@ async fn ensure_branch(
     Ok(())
 }
 
-/// Takes away what is left of a worktree that is not whole.
-async fn clear(
+/// Ends the registration of a worktree, and its folder if it is there; what only its log or its
+/// index remembers is kept under the ref that is returned.
+pub(super) async fn forget(
+    git: &Git,
     repository: &Repository,
-    trash: &Trash,
     session: SessionId,
     folder: &Path,
-) -> Result<(), WorkspaceError> {
-    if tokio::fs::symlink_metadata(folder).await.is_ok() {
-        trash.take(folder, &session.to_string()).await?;
-    }
-    forget(repository, folder).await
-}
-
-/// Ends the registration of a worktree whose folder is gone.
-pub(super) async fn forget(repository: &Repository, folder: &Path) -> Result<(), WorkspaceError> {
-    if repository.admin_of(folder).await?.is_some() {
-        let call = Call::new(["worktree", "remove", "--force", "--force", "--"]).arg(folder);
-        repository.place.run(call).await?;
-    }
-    Ok(())
+) -> Result<Option<String>, WorkspaceError> {
+    let Some(admin) = repository.admin_of(folder).await? else { return Ok(None) };
+    let place = Place::open(git, &admin, None).await?;
+    let rescued = rescue_log(repository, &place, session).await?;
+    let call = Call::new(["worktree", "remove", "--force", "--force", "--"]).arg(folder);
+    repository.place.run(call).await?;
+    Ok(rescued)
 }
 
 /// Fills a new worktree: with the newest checkpoint while the branch stands where it stood then,

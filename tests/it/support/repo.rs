@@ -7,6 +7,9 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+/// Files by path: `f`, `x` or `l` (plain, runnable, link) and the content.
+pub(crate) type Files = std::collections::BTreeMap<Vec<u8>, (char, Vec<u8>)>;
+
 /// A repository in a folder of its own, which is removed with this value.
 pub(crate) struct TestRepo {
     _home: TempDir,
@@ -93,8 +96,8 @@ pub(crate) fn try_git(folder: &Path, arguments: &[&str]) -> Output {
 
 /// Every file below a folder: path, mode bits that matter, and content (the target of a link),
 /// without the `.git` at the top.
-pub(crate) fn files(folder: &Path) -> std::collections::BTreeMap<Vec<u8>, (char, Vec<u8>)> {
-    let mut found = std::collections::BTreeMap::new();
+pub(crate) fn files(folder: &Path) -> Files {
+    let mut found = Files::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in std::fs::read_dir(&next).expect("a folder") {

@@ -183,6 +183,22 @@ async fn an_ignored_file_in_the_way_is_rescued() {
 }
 
 #[tokio::test]
+async fn an_ignored_folder_in_the_way_is_rescued() {
+    let bench = Bench::new(&[("a.txt", "one\n")]);
+    let workspace = bench.prepare(1).await;
+    write(&at(&workspace, "notes"), b"saved");
+    let commit = bench.checkpoint(1, &workspace).await;
+    std::fs::remove_file(at(&workspace, "notes")).expect("removed");
+    write(&at(&workspace, ".gitignore"), b"notes\n");
+    write(&at(&workspace, "notes/deep/file"), b"ignored but mine");
+    let rescue = bench.folders.restore(session(1), &workspace, &commit).await.expect("restored");
+    let rescue = rescue.expect("the ignored folder would be removed");
+    let kept = bench.repo.git(&["show", &format!("{rescue}:notes/deep/file")]);
+    assert_eq!(kept, "ignored but mine");
+    assert_eq!(std::fs::read(at(&workspace, "notes")).expect("there"), b"saved");
+}
+
+#[tokio::test]
 async fn only_commits_can_be_restored() {
     let bench = Bench::new(&[("a.txt", "one\n")]);
     let workspace = bench.prepare(1).await;

@@ -14,7 +14,7 @@ fn of<'a>(
 
 #[tokio::test]
 async fn every_kind_of_change_is_told_with_its_patch() {
-    let long: String = (0..40).map(|line| format!("line {line}\n")).collect();
+    let long = "one line of many\n".repeat(40);
     let bench =
         Bench::new(&[("keep", "1\n"), ("gone", "1\n2\n"), ("old name", &long), ("t", "x\n")]);
     let workspace = bench.prepare(1).await;

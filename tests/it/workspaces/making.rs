@@ -13,7 +13,9 @@ use crate::support::repo::{TestRepo, files, git, write};
 fn message(error: WorkspaceError) -> String {
     match error {
         WorkspaceError::Invalid { message, .. } => message,
-        other => panic!("expected an invalid request, got {other}"),
+        other @ (WorkspaceError::Conflict { .. } | WorkspaceError::Failed(_)) => {
+            panic!("expected an invalid request, got {other}")
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use orchestrator::application::ports::workspaces::{
 use orchestrator::domain::workspace::{Workspace, WorkspaceSpec};
 
 use super::bench::{Bench, at, session};
-use crate::support::repo::{TestRepo, files, git, write};
+use crate::support::repo::{Files, TestRepo, files, git, write};
 
 async fn merge(
     bench: &Bench,
@@ -17,9 +17,7 @@ async fn merge(
 }
 
 /// Everything of a repository that a refused merge must not change.
-fn whole(
-    bench: &Bench,
-) -> (String, String, String, std::collections::BTreeMap<Vec<u8>, (char, Vec<u8>)>) {
+fn whole(bench: &Bench) -> (String, String, String, Files) {
     let repo = &bench.repo;
     (
         repo.git(&["for-each-ref"]),

@@ -10,13 +10,13 @@ use orchestrator::domain::workspace::{Workspace, WorkspaceSpec};
 use orchestrator::infrastructure::clock::ManualClock;
 
 use super::bench::{Bench, at, folders, session};
-use crate::support::repo::{files, git, write};
+use crate::support::repo::{Files, files, git, write};
 
 async fn remove(bench: &Bench, workspace: &Workspace) -> Removal {
     bench.folders.remove(session(1), workspace).await.expect("an answer")
 }
 
-fn trash(bench: &Bench) -> std::collections::BTreeMap<Vec<u8>, (char, Vec<u8>)> {
+fn trash(bench: &Bench) -> Files {
     files(&bench.data.path().join("workspaces/.trash"))
 }
 
@@ -117,6 +117,21 @@ async fn a_worktree_whose_work_cannot_be_listed_is_kept() {
     };
     assert!(reason.contains("repository is gone"), "{reason}");
     assert_eq!(std::fs::read(at(&workspace, "a.txt")).expect("there"), b"two\n");
+}
+
+#[tokio::test]
+async fn commits_of_a_worktree_whose_folder_is_gone_are_rescued() {
+    let bench = Bench::new(&[("a.txt", "one\n")]);
+    let workspace = bench.prepare(1).await;
+    let folder: &Path = workspace.path.as_ref();
+    git(folder, &["checkout", "-q", "--detach"]);
+    git(folder, &["commit", "-q", "--allow-empty", "-m", "detached"]);
+    let detached = git(folder, &["rev-parse", "HEAD"]);
+    std::fs::remove_dir_all(folder).expect("removed");
+    let Removal::Rescued { reference } = remove(&bench, &workspace).await else {
+        panic!("the commit is nowhere else");
+    };
+    bench.repo.git(&["merge-base", "--is-ancestor", &detached, &reference]);
 }
 
 #[tokio::test]

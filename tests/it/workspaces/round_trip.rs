@@ -81,14 +81,20 @@ fn apply(folder: &Path, edit: &Edit) {
     }
 }
 
+fn apply_all(folder: &Path, edits: &[Edit]) {
+    for edit in edits {
+        apply(folder, edit);
+    }
+}
+
 async fn round_trip(first: &[Edit], second: &[Edit]) {
     let bench = Bench::new(&[("a", "1"), ("dir/x", "2"), ("deep/er/f", "3")]);
     let workspace = bench.prepare(1).await;
     let folder = Path::new(&workspace.path);
-    first.iter().for_each(|edit| apply(folder, edit));
+    apply_all(folder, first);
     let commit = bench.checkpoint(1, &workspace).await;
     let saved = files(folder);
-    second.iter().for_each(|edit| apply(folder, edit));
+    apply_all(folder, second);
     let unsaved = files(folder);
     let rescue = bench.folders.restore(session(1), &workspace, &commit).await.expect("restored");
     assert_eq!(files(folder), saved, "every byte is back");
@@ -97,7 +103,7 @@ async fn round_trip(first: &[Edit], second: &[Edit]) {
         bench.folders.restore(session(1), &workspace, &kept).await.expect("restored");
         assert_eq!(files(folder), unsaved, "the rescue holds what was undone");
     } else {
-        second.iter().for_each(|edit| apply(folder, edit));
+        apply_all(folder, second);
     }
     let last = files(folder);
     let removal = bench.folders.remove(session(1), &workspace).await.expect("an answer");
