@@ -22,6 +22,7 @@ struct AttemptV1 {
     error: Option<SessionErrorV1>,
     resumed_from_checkpoint: Option<u64>,
     usage: UsageV1,
+    counted_calls: Vec<String>,
     leases: Vec<LeaseV1>,
     stale_reports: u32,
 }
@@ -172,6 +173,7 @@ impl Record for Versioned<Attempt> {
             error,
             resumed_from_checkpoint,
             usage,
+            counted_calls,
             leases,
             stale_reports,
         } = &self.value;
@@ -185,6 +187,7 @@ impl Record for Versioned<Attempt> {
             error: error.as_ref().map(SessionErrorV1::of).transpose()?,
             resumed_from_checkpoint: *resumed_from_checkpoint,
             usage: UsageV1::of(usage),
+            counted_calls: counted_calls.clone(),
             leases: leases.iter().map(LeaseV1::of).collect(),
             stale_reports: *stale_reports,
         })?)
@@ -201,6 +204,7 @@ impl Record for Versioned<Attempt> {
             error,
             resumed_from_checkpoint,
             usage,
+            counted_calls,
             leases,
             stale_reports,
         } = payload.parse(1)?;
@@ -213,6 +217,7 @@ impl Record for Versioned<Attempt> {
             error: error.map(SessionErrorV1::domain).transpose()?,
             resumed_from_checkpoint,
             usage: usage.domain(),
+            counted_calls,
             leases: leases.into_iter().map(LeaseV1::domain).collect::<Result<_, _>>()?,
             stale_reports,
         };

@@ -279,6 +279,7 @@ struct RunV1 {
     workspace: Option<WorkspaceV1>,
     handle: Option<String>,
     message_ref: Option<String>,
+    workspace_ref: Option<String>,
     blocking_items: u32,
 }
 
@@ -302,6 +303,7 @@ impl RunV1 {
             workspace,
             handle,
             message_ref,
+            workspace_ref,
             blocking_items,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
@@ -324,6 +326,7 @@ impl RunV1 {
             workspace: workspace.as_ref().map(WorkspaceV1::of),
             handle: optional_json(handle.as_ref())?,
             message_ref: message_ref.clone(),
+            workspace_ref: workspace_ref.clone(),
             blocking_items: *blocking_items,
         })
     }
@@ -348,6 +351,7 @@ impl RunV1 {
             workspace,
             handle,
             message_ref,
+            workspace_ref,
             blocking_items,
         } = self;
         let reasons = degraded_reasons
@@ -371,6 +375,7 @@ impl RunV1 {
             workspace: workspace.map(WorkspaceV1::domain).transpose()?,
             handle: optional_value(handle.as_ref(), "handle")?,
             message_ref,
+            workspace_ref,
             blocking_items,
         })
     }
