@@ -14,6 +14,7 @@ use sse_stream::{Sse, SseByteStream};
 
 use super::client::{CallError, Client};
 use super::wire::Event;
+use crate::domain::time::Timestamp;
 
 /// Largest event: a whole text part or the input of a write comes as one line.
 const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
@@ -35,6 +36,7 @@ pub(super) struct Events {
     client: Client,
     body: Body,
     since_last: Arc<AtomicUsize>,
+    heard_at: Timestamp,
 }
 
 impl Events {
@@ -49,7 +51,8 @@ impl Events {
             if total > MAX_EVENT_BYTES { Err(BodyError::TooLarge) } else { Ok(chunk) }
         });
         let body = Box::pin(SseByteStream::new(bytes));
-        let mut events = Self { client: client.clone(), body, since_last };
+        let heard_at = client.clock().now();
+        let mut events = Self { client: client.clone(), body, since_last, heard_at };
         match events.next().await {
             Some(event) if event.kind == "server.connected" => Ok(events),
             Some(_) => Err(CallError::Foreign("its event stream begins unlike OpenCode's".into())),
@@ -61,10 +64,13 @@ impl Events {
     /// May be dropped at any time.
     pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
+            let clock = self.client.clock();
+            let left = SILENCE.saturating_sub(clock.now().since(self.heard_at));
             let item = tokio::select! {
                 item = self.body.next() => item?,
-                () = self.client.clock().sleep(SILENCE) => return None,
+                () = clock.sleep(left) => return None,
             };
+            self.heard_at = clock.now();
             self.since_last.store(0, Ordering::Relaxed);
             let data = item.ok()?.data.unwrap_or_default();
             if let Ok(event) = serde_json::from_str(&data) {

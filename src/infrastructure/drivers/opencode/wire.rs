@@ -21,6 +21,9 @@ pub(super) struct Session {
     pub(super) id: String,
     #[serde(default, rename = "parentID")]
     pub(super) parent: Option<String>,
+    /// Its own rules; the last matching one wins.
+    #[serde(default)]
+    pub(super) permission: Value,
 }
 
 /// An agent profile.
