@@ -17,9 +17,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::process::{
-    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal,
-};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 /// Exit code when the guard was used wrongly or the child could not be started.
 const UNUSABLE: u8 = 127;
@@ -149,7 +147,8 @@ mod tests {
     #[test]
     fn only_what_carries_the_marker_is_swept() {
         let nonce = std::process::id();
-        let (ours, other) = (format!("SWEEP_TEST=aaaaaaaaaaaaaaaa:{nonce}"), format!("SWEEP_TEST=b{nonce}"));
+        let (ours, other) =
+            (format!("SWEEP_TEST=aaaaaaaaaaaaaaaa:{nonce}"), format!("SWEEP_TEST=b{nonce}"));
         let (mut mine, mut theirs) = (sleeper(&ours), sleeper(&other));
         assert_eq!(sweep(&ours), 1);
         assert_eq!(mine.wait().expect("waited").signal(), Some(9));

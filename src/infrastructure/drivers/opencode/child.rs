@@ -103,9 +103,9 @@ async fn spawn(
         // A guard must outlive us for the moment that it needs; a bare server must not.
         command.kill_on_drop(true);
     }
-    let mut process = command
-        .spawn()
-        .map_err(|error| failed(format!("cannot start {program}: {error}; is OpenCode installed?")))?;
+    let mut process = command.spawn().map_err(|error| {
+        failed(format!("cannot start {program}: {error}; is OpenCode installed?"))
+    })?;
     let lifeline = process.stdin.take();
     // One line matters; more than this many before it, and the rest waits.
     let (listening, lines) = tokio::sync::mpsc::channel(16);
@@ -246,7 +246,11 @@ impl Child {
         for secret in &self.secrets {
             text = text.replace(secret, "***");
         }
-        if text.is_empty() { "it said nothing".to_owned() } else { text.chars().take(600).collect() }
+        if text.is_empty() {
+            "it said nothing".to_owned()
+        } else {
+            text.chars().take(600).collect()
+        }
     }
 }
 

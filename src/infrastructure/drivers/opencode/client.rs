@@ -63,7 +63,9 @@ impl From<CallError> for DriverError {
                     .to_owned(),
                 retryable: false,
             },
-            CallError::Refused { status: _, name: _, message: _ } => Self::new(ErrorType::AgentError, text),
+            CallError::Refused { status: _, name: _, message: _ } => {
+                Self::new(ErrorType::AgentError, text)
+            }
             CallError::Foreign(_) => Self::new(ErrorType::AgentProtocolError, text),
         }
     }
@@ -124,7 +126,11 @@ impl Client {
         self.get("/config", Some(place), BOOT_TIME).await
     }
 
-    pub(super) async fn create(&self, place: &str, body: &Value) -> Result<wire::Session, CallError> {
+    pub(super) async fn create(
+        &self,
+        place: &str,
+        body: &Value,
+    ) -> Result<wire::Session, CallError> {
         let request = self.request(Method::POST, "/session").query(&[("directory", place)]);
         self.within(BOOT_TIME, read(request.json(body))).await
     }

@@ -196,8 +196,7 @@ impl Host {
                     failures += 1;
                     warn!(%error, failures, "OpenCode could not be started");
                     let never_ran = *generation == 0;
-                    if never_ran || !error.retryable || self.is_idle() || failures >= START_TRIES
-                    {
+                    if never_ran || !error.retryable || self.is_idle() || failures >= START_TRIES {
                         self.state.send_replace(State::Failed(error));
                         return;
                     }
@@ -284,7 +283,8 @@ impl Host {
     }
 
     async fn pause(&self, failures: u32) {
-        let wait = Duration::from_millis(250).saturating_mul(2_u32.saturating_pow(failures.min(10)));
+        let wait =
+            Duration::from_millis(250).saturating_mul(2_u32.saturating_pow(failures.min(10)));
         tokio::select! {
             () = self.clock.sleep(wait.min(LONGEST_WAIT)) => {}
             () = self.cancel.cancelled() => {}

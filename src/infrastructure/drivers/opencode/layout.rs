@@ -51,9 +51,8 @@ impl Layout {
 
     /// Makes the folders and the files that keep the server from installing packages.
     pub(super) fn prepare(&self, options: &Options) -> io::Result<()> {
-        let folder = |path: PathBuf| {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-        };
+        let folder =
+            |path: PathBuf| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         for name in ["home", "data", "state", "cache", "plugin", "config/opencode/node_modules"] {
             folder(self.root.join(name))?;
         }
@@ -95,9 +94,14 @@ impl Layout {
         ] {
             set(name, self.root.join(folder).display().to_string());
         }
-        for name in
-            ["AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "SHARE", "CLAUDE_CODE", "EMBEDDED_WEB_UI"]
-        {
+        for name in [
+            "AUTOUPDATE",
+            "MODELS_FETCH",
+            "LSP_DOWNLOAD",
+            "SHARE",
+            "CLAUDE_CODE",
+            "EMBEDDED_WEB_UI",
+        ] {
             set(&format!("OPENCODE_DISABLE_{name}"), "1".to_owned());
         }
         if !options.trust_repositories {
@@ -189,8 +193,8 @@ pub(super) fn random_hex(count: usize) -> Result<String, DriverError> {
 }
 
 fn place(options: &Options) -> String {
-    let path = std::fs::canonicalize(&options.state_dir)
-        .unwrap_or_else(|_| options.state_dir.clone());
+    let path =
+        std::fs::canonicalize(&options.state_dir).unwrap_or_else(|_| options.state_dir.clone());
     sha256_hex(path.as_os_str().as_encoded_bytes())[..16].to_owned()
 }
 
@@ -229,7 +233,8 @@ mod tests {
 
     fn options() -> Options {
         let mut options = Options::new("/nonexistent/state");
-        options.env = vec![("LAB_KEY".to_owned(), "k".to_owned()), ("LAB".to_owned(), "x".to_owned())];
+        options.env =
+            vec![("LAB_KEY".to_owned(), "k".to_owned()), ("LAB".to_owned(), "x".to_owned())];
         options
     }
 
@@ -264,8 +269,17 @@ mod tests {
             assert!(
                 name.starts_with("OPENCODE_")
                     || name.starts_with("XDG_")
-                    || ["PATH", "LANG", "TZ", "TERM", "HOME", "LAB_KEY", "LAB", "ORCHESTRATOR_HOST"]
-                        .contains(&name),
+                    || [
+                        "PATH",
+                        "LANG",
+                        "TZ",
+                        "TERM",
+                        "HOME",
+                        "LAB_KEY",
+                        "LAB",
+                        "ORCHESTRATOR_HOST"
+                    ]
+                    .contains(&name),
                 "{name}"
             );
         }

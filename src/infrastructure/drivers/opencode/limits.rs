@@ -199,7 +199,9 @@ mod tests {
     #[test]
     fn endless_unfinished_answers_end_the_run() {
         let mut watch = watch();
-        assert!(watch.step(&step("a", "unknown")).is_ok() && watch.step(&step("b", "unknown")).is_ok());
+        assert!(
+            watch.step(&step("a", "unknown")).is_ok() && watch.step(&step("b", "unknown")).is_ok()
+        );
         assert!(watch.step(&step("c", "unknown")).is_err());
     }
 

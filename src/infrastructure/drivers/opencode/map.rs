@@ -59,7 +59,11 @@ impl Teller {
         let id = format!("todo:{session}");
         let items = items.as_array()?.iter().take(200).cloned().collect::<Value>();
         self.changed(&id, &items.to_string()).then(|| {
-            AgentEvent::Transcript(TranscriptItem { id, kind: "todo", body: json!({ "items": items }) })
+            AgentEvent::Transcript(TranscriptItem {
+                id,
+                kind: "todo",
+                body: json!({ "items": items }),
+            })
         })
     }
 

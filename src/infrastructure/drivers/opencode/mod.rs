@@ -192,7 +192,14 @@ impl AgentDriver for OpencodeDriver {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { resume: true, inject: true, asks: true, usage: true, fork: true, simulated: false }
+        Abilities {
+            resume: true,
+            inject: true,
+            asks: true,
+            usage: true,
+            fork: true,
+            simulated: false,
+        }
     }
 
     async fn probe(&self) -> Result<ProbeReport, DriverError> {

@@ -22,14 +22,18 @@ const HARMLESS: [&str; 2] = ["question", "todowrite"];
 const MAX_FACT_BYTES: usize = 64 * 1024;
 
 /// What the policy says of a call.
-pub(super) fn decide(policy: &PermissionPolicy, tool: &str, pieces: &[String]) -> PermissionDecision {
+pub(super) fn decide(
+    policy: &PermissionPolicy,
+    tool: &str,
+    pieces: &[String],
+) -> PermissionDecision {
     let named = |name: &str| policy.rules.iter().any(|rule| class(&rule.tool) == name);
     if GUARDED.contains(&tool) && !named(tool) {
         return PermissionDecision::Deny;
     }
     let mut policy = policy.clone();
     for rule in &mut policy.rules {
-        class(&rule.tool).clone_into(&mut rule.tool);
+        rule.tool = class(&rule.tool).to_owned();
     }
     if GUARDED.contains(&tool) {
         policy.default = PermissionDecision::Deny;
@@ -41,9 +45,7 @@ pub(super) fn decide(policy: &PermissionPolicy, tool: &str, pieces: &[String]) -
 
 /// The policy as session rules of OpenCode, where the last matching rule wins.
 pub(super) fn rules(policy: &PermissionPolicy, readable: Option<&Path>) -> Value {
-    let rule = |tool: &str, pattern: &str, action: PermissionDecision| {
-        json!({ "permission": tool, "pattern": pattern, "action": action.as_str() })
-    };
+    let rule = |tool: &str, pattern: &str, action: PermissionDecision| json!({ "permission": tool, "pattern": pattern, "action": action.as_str() });
     let mut all = vec![rule("*", "*", policy.default)];
     for tool in HARMLESS {
         all.push(rule(tool, "*", PermissionDecision::Allow));
@@ -137,7 +139,8 @@ fn risk(permission: &str) -> Risk {
 }
 
 fn line(text: &str) -> String {
-    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    let flat: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
     flat.trim().to_owned()
 }
 
@@ -186,7 +189,8 @@ mod tests {
             ("bash", Some("rm *"), Deny),
             ("write", None, Allow),
         ]);
-        let pieces = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let pieces =
+            |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert_eq!(decide(&policy, "bash", &pieces(&["git status", "git log"])), Allow);
         assert_eq!(decide(&policy, "bash", &pieces(&["git status", "ls"])), Ask);
         assert_eq!(decide(&policy, "bash", &pieces(&["git status", "rm x"])), Deny);
@@ -233,7 +237,10 @@ mod tests {
     #[test]
     fn one_text_answers_one_or_many_questions() {
         let question = |label: &str| Question {
-            options: vec![super::super::wire::Choice { label: label.to_owned(), ..Default::default() }],
+            options: vec![super::super::wire::Choice {
+                label: label.to_owned(),
+                ..Default::default()
+            }],
             ..Question::default()
         };
         let two = [question("Blue"), question("Yes")];

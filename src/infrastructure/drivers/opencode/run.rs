@@ -100,6 +100,7 @@ pub(super) struct Run {
     replies: FuturesUnordered<Reply>,
     aborting_since: Option<Timestamp>,
     ticks: u32,
+    tick_at: Timestamp,
     made: bool,
 }
 
@@ -134,6 +135,7 @@ impl Run {
             replies: FuturesUnordered::new(),
             aborting_since: None,
             ticks: 0,
+            tick_at: now.after(TICK),
             made,
         };
         run.take(prompt);
@@ -197,6 +199,7 @@ impl Run {
     async fn turn_of_events(&mut self, orders: &mut mpsc::Receiver<Prompt>) -> Result<(), Stop> {
         self.post_what_is_due();
         let shared = Arc::clone(&self.shared);
+        let until_tick = self.tick_at.since(shared.host.clock.now());
         tokio::select! {
             Some(prompt) = orders.recv(), if !shared.aborting() => {
                 if self.pending.is_empty() {
@@ -212,7 +215,7 @@ impl Run {
                 }
             }
             signal = self.link.next() => self.signalled(signal).await?,
-            () = shared.host.clock.sleep(TICK) => self.tick().await?,
+            () = shared.host.clock.sleep(until_tick) => self.tick().await?,
         }
         Ok(())
     }
@@ -259,7 +262,8 @@ impl Run {
             pending.posting = Posting::Open;
             let mut body = self.choice.clone();
             body["messageID"] = json!(pending.ids.message);
-            body["parts"] = json!([{ "id": pending.ids.part, "type": "text", "text": pending.text }]);
+            body["parts"] =
+                json!([{ "id": pending.ids.part, "type": "text", "text": pending.text }]);
             let (id, server, shared) =
                 (pending.id, Arc::clone(&self.server), Arc::clone(&self.shared));
             self.replies.push(Box::pin(async move {
@@ -366,7 +370,8 @@ impl Run {
 
     async fn tick(&mut self) -> Result<(), Stop> {
         let now = self.shared.host.clock.now();
-        self.ticks += 1;
+        self.ticks = self.ticks.wrapping_add(1);
+        self.tick_at = now.after(TICK);
         if self.pending.is_empty() {
             self.shared.aborting.store(false, Ordering::Release);
             return Ok(());
@@ -403,8 +408,12 @@ impl Run {
     }
 
     /// Tells something, waiting for room.
-    pub(super) async fn tell(&self, event: AgentEvent) -> Result<(), Stop> {
-        self.events.send(event).await.map_err(|_| Stop(None))
+    pub(super) fn tell(
+        &self,
+        event: AgentEvent,
+    ) -> impl Future<Output = Result<(), Stop>> + Send + use<> {
+        let events = self.events.clone();
+        async move { events.send(event).await.map_err(|_| Stop(None)) }
     }
 
     /// Tells something that may be lost.

@@ -40,7 +40,10 @@ pub(super) async fn start(
     let place = directory(&assignment.workdir).await?;
     let permit = host.place().ok_or_else(|| {
         let limit = host.options.max_runs;
-        DriverError::new(ErrorType::DispatchFailed, format!("OpenCode works on {limit} runs already"))
+        DriverError::new(
+            ErrorType::DispatchFailed,
+            format!("OpenCode works on {limit} runs already"),
+        )
     })?;
     let server = host.server().await?;
     let prepared = prepare(&server, &place, &assignment).await;
@@ -121,8 +124,9 @@ async fn choose(
             let found = name.split_once('/').filter(|(provider, model)| {
                 known.iter().any(|one| one.id == *provider && one.models.contains_key(*model))
             });
-            let (provider, model) = found
-                .ok_or_else(|| wrong(format!("OpenCode does not know the model {name}: {remedy}")))?;
+            let (provider, model) = found.ok_or_else(|| {
+                wrong(format!("OpenCode does not know the model {name}: {remedy}"))
+            })?;
             if assignment.model.is_some() {
                 choice["model"] = json!({ "providerID": provider, "modelID": model });
             }
@@ -212,15 +216,20 @@ async fn following(
 
 fn id_of(handle: &Value) -> Result<&str, DriverError> {
     let id = handle.get("session").and_then(Value::as_str);
-    id.filter(|id| id.starts_with("ses_") && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
-        .ok_or_else(|| {
-            DriverError::new(ErrorType::AgentLost, "the handle is not one of an OpenCode conversation")
-        })
+    id.filter(|id| {
+        id.starts_with("ses_") && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    })
+    .ok_or_else(|| {
+        DriverError::new(ErrorType::AgentLost, "the handle is not one of an OpenCode conversation")
+    })
 }
 
 fn gone(error: CallError) -> DriverError {
     if error.is_missing() {
-        return DriverError::new(ErrorType::AgentLost, "OpenCode does not have the conversation any more");
+        return DriverError::new(
+            ErrorType::AgentLost,
+            "OpenCode does not have the conversation any more",
+        );
     }
     error.into()
 }

@@ -1,0 +1,4 @@
+//! What tests share.
+
+pub mod opencode;
+pub mod scripted_llm;
