@@ -29,7 +29,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         key: cli.globals.key.map(SecretString::from),
         tenant: cli.globals.tenant,
     };
-    let command = cli.command.unwrap_or_else(|| Command::Serve(cli.serve));
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let host = ThisMachine { flags, environment, clock: Arc::new(SystemClock::new()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {

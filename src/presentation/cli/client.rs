@@ -148,7 +148,7 @@ impl Client {
     /// No answer, a problem, or an answer that is no JSON.
     pub async fn json(&self, request: RequestBuilder) -> Result<Value, CliError> {
         let request =
-            request.header(header::ACCEPT, "application/json").timeout(Duration::from_secs(120));
+            request.header(header::ACCEPT, "application/json").timeout(Duration::from_mins(2));
         let answer = self.send(request).await?;
         let body = self.body(answer).await?;
         if body.trim().is_empty() {

@@ -87,7 +87,7 @@ impl CliError {
             },
         ));
         if api_code == "INTERNAL_ERROR" {
-            message.push_str(&format!(" (request {})", text("request_id")));
+            message.extend([" (request ", text("request_id"), ")"]);
         }
         let remedy = Some(text("remedy")).filter(|text| !text.is_empty());
         let remedy = remedy.or_else(|| usual_remedy(api_code)).map(str::to_owned);

@@ -24,7 +24,7 @@ const MAX_FAILURES: u32 = 20;
 const PAGE: &str = "200";
 
 /// Entries of a stream, from now on until dropped.
-pub type Feed = BoxStream<'static, Result<Value, CliError>>;
+pub(super) type Feed = BoxStream<'static, Result<Value, CliError>>;
 
 type Events = BoxStream<'static, Option<Value>>;
 
@@ -43,7 +43,7 @@ struct State {
 
 /// Follows a stream of the API from behind `after`.
 #[must_use]
-pub fn follow(
+pub(super) fn follow(
     client: &Client,
     segments: &[&str],
     query: &[(&str, String)],
@@ -160,7 +160,9 @@ impl State {
         let document = serde_json::from_slice::<Value>(page).ok();
         let items = document.as_ref().and_then(|document| document.get("items")?.as_array());
         if let Some(items) = items {
-            items.iter().for_each(|item| self.take(item.clone()));
+            for item in items {
+                self.take(item.clone());
+            }
             return;
         }
         for line in page.split(|byte| *byte == b'\n') {

@@ -1,6 +1,6 @@
 //! The one place that writes: data on standard output, talk on standard error.
 //!
-//! Invariant: colours are gone when the stream is no terminal or NO_COLOR is set; a reader that
+//! Invariant: colours are gone when the stream is no terminal or `NO_COLOR` is set; a reader that
 //! went away ends the output quietly.
 
 use std::io::{IsTerminal, Write};

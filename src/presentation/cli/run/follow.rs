@@ -222,10 +222,10 @@ fn standing(code: &str, session: &Value) -> String {
     let phase = session["phase"].as_str().map_or_else(String::new, |phase| format!(", {phase}"));
     let mut text = format!("{code} is {}{phase}", plain(&session["status"]));
     if !tokens.is_null() {
-        text.push_str(&format!(" · {} tokens", count(tokens)));
+        text.extend([" · ", &count(tokens), " tokens"]);
     }
     if !cost.is_null() {
-        text.push_str(&format!(" · {}", money(cost)));
+        text.extend([" · ", &money(cost)]);
     }
     text
 }

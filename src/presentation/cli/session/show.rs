@@ -204,7 +204,9 @@ fn branch(node: &Value, depth: usize, printer: &Printer) {
     printer.line(format!("{indent}{code}  {}  {title}", status_word(&plain(&node["status"]))));
     if depth < 10 {
         let children = node["children"].as_array().map_or(&[][..], Vec::as_slice);
-        children.iter().for_each(|child| branch(child, depth + 1, printer));
+        for child in children {
+            branch(child, depth + 1, printer);
+        }
     }
 }
 
