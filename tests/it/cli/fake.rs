@@ -41,7 +41,7 @@ impl Life {
         if self.stopped.load(Ordering::SeqCst) {
             return "stopped";
         }
-        let ripe = self.looks.load(Ordering::SeqCst) >= 2;
+        let ripe = self.looks.load(Ordering::SeqCst) >= 1;
         let free = !self.script.asks || self.allowed.load(Ordering::SeqCst);
         if ripe && free { self.script.ends } else { "running" }
     }

@@ -7,6 +7,7 @@ mod session;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
 
 pub use self::run::RunArgs;
 pub use self::session::{
@@ -58,7 +59,7 @@ pub struct Globals {
     pub url: Option<String>,
     /// API key; `<data-dir>/admin.key` by default.
     #[arg(long, global = true, env = "ORCHESTRATOR_KEY", hide_env_values = true)]
-    pub key: Option<String>,
+    pub key: Option<SecretString>,
     /// Tenant, by short name or id; `default` by default.
     #[arg(long, global = true, env = "ORCHESTRATOR_TENANT", hide_env_values = true)]
     pub tenant: Option<String>,

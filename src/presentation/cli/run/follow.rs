@@ -20,6 +20,8 @@ use crate::domain::session::status::SessionStatus;
 
 /// Time between two looks at the session itself.
 const LOOK: Duration = Duration::from_secs(2);
+/// Time until the first look.
+const FIRST_LOOK: Duration = Duration::from_millis(300);
 /// How long the transcript may stay silent after the end before it is complete.
 const SETTLE: Duration = Duration::from_millis(800);
 
@@ -62,8 +64,12 @@ impl<'a> Follower<'a> {
 
     /// Follows until the session ends or a person interrupts.
     pub(in super::super) async fn run(&mut self) -> Result<End, CliError> {
+        let clock = self.client.clock.clone();
+        // Both outlive the turns of the loop: a busy stream must not put off the next look, and an
+        // interrupt must not be lost while something else is being done.
+        let mut next_look = clock.sleep(FIRST_LOOK);
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
-            let clock = self.client.clock.clone();
             tokio::select! {
                 entry = self.transcript.next() => self.entry(&entry.unwrap_or(Ok(Value::Null))?),
                 event = self.events.next() => {
@@ -76,16 +82,16 @@ impl<'a> Follower<'a> {
                     }
                 }
                 answer = next_line(&mut self.answers) => self.answer(&answer).await,
-                () = clock.sleep(LOOK) => {
+                () = &mut next_look => {
+                    next_look = clock.sleep(LOOK);
                     if let Some(session) = self.look().await? {
                         return self.settle(session).await;
                     }
                 }
-                pressed = tokio::signal::ctrl_c() => {
-                    if pressed.is_ok() {
-                        self.show(Vec::new());
-                        return Ok(End::Interrupted);
-                    }
+                _ = &mut interrupt => {
+                    let rest = self.view.flush();
+                    self.show(rest);
+                    return Ok(End::Interrupted);
                 }
             }
             if self.printer.is_broken() {
