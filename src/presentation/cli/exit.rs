@@ -57,6 +57,12 @@ impl CliError {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
+    /// Whether trying again later may help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.exit == code::UNAVAILABLE
+    }
+
     /// Wrong use of a command.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {

@@ -97,7 +97,7 @@ impl Fake {
     }
 }
 
-fn problem(status: StatusCode, body: Value) -> Response {
+fn problem(status: StatusCode, body: &Value) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/problem+json")];
     (status, kind, body.to_string()).into_response()
 }
@@ -110,12 +110,12 @@ async fn create(
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if bearer != Some(&format!("Bearer {KEY}")) || headers["x-tenant-id"] != "default" {
         let body = json!({ "code": "UNAUTHENTICATED", "status": 401, "detail": "no valid key" });
-        return problem(StatusCode::UNAUTHORIZED, body);
+        return problem(StatusCode::UNAUTHORIZED, &body);
     }
     if body["initial_prompt"] != "fix it" || body["start"] != true {
         let errors = json!([{ "pointer": "/initial_prompt", "message": "not that" }]);
         let body = json!({ "code": "VALIDATION_ERROR", "detail": "1 invalid", "errors": errors });
-        return problem(StatusCode::UNPROCESSABLE_ENTITY, body);
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, &body);
     }
     (StatusCode::CREATED, Json(life.session())).into_response()
 }
@@ -123,7 +123,7 @@ async fn create(
 async fn session(State(life): State<Arc<Life>>, Path(reference): Path<String>) -> Response {
     if reference != ID && reference != "IND-000001" {
         let body = json!({ "code": "SESSION_NOT_FOUND", "detail": "no such session" });
-        return problem(StatusCode::NOT_FOUND, body);
+        return problem(StatusCode::NOT_FOUND, &body);
     }
     life.looks.fetch_add(1, Ordering::SeqCst);
     Json(life.session()).into_response()
@@ -140,7 +140,7 @@ async fn refuse() -> Response {
         "detail": "session IND-000001 is completed; it cannot become paused",
         "remedy": "fork the session from a checkpoint to continue its work",
     });
-    problem(StatusCode::CONFLICT, body)
+    problem(StatusCode::CONFLICT, &body)
 }
 
 #[derive(serde::Deserialize)]

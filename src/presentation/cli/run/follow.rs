@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -54,8 +55,8 @@ impl<'a> Follower<'a> {
     /// Begins with everything that is there.
     pub(in super::super) fn new(client: &'a Client, printer: &'a Printer, session: &Value) -> Self {
         let (code, id) = (plain(&session["code"]), plain(&session["id"]));
-        let transcript = feed::follow(client, &["sessions", &id, "transcript"], &[], 0, true);
-        let events = feed::follow(client, &["sessions", &id, "events"], &[], 0, false);
+        let transcript = feed::follow(client, &["sessions", &id, "transcript"], &[], Some(0), true);
+        let events = feed::follow(client, &["sessions", &id, "events"], &[], Some(0), false);
         let spinner = Spinner::new(&format!("{code} is {}", plain(&session["status"])));
         let (seen, view) = (BTreeSet::new(), View::default());
         let (asking, answers) = (None, None);
@@ -132,10 +133,11 @@ impl<'a> Follower<'a> {
 
     /// Reads the session; gives it back when it has ended.
     async fn look(&mut self) -> Result<Option<Value>, CliError> {
-        let session = match self.client.get(&["sessions", &self.id], &[]).await {
+        let request = self.client.request(Method::GET, &["sessions", &self.id]);
+        let session = match self.client.json(request).await {
             Ok(session) => session,
             // The feeds decide when a server that is away stays away.
-            Err(error) if error.problem.is_none() => return Ok(None),
+            Err(error) if error.is_passing() => return Ok(None),
             Err(error) => return Err(error),
         };
         let status = plain(&session["status"]);

@@ -82,7 +82,7 @@ async fn entries(
     if !follow {
         return pages(client, session, stream, after, show).await;
     }
-    let mut feed = feed::follow(client, &["sessions", session, stream], &[], after, true);
+    let mut feed = feed::follow(client, &["sessions", session, stream], &[], Some(after), true);
     let clock = client.clock.clone();
     let mut ended = false;
     // It outlives the turns of the loop: a busy stream must not put off the next look.
