@@ -2,6 +2,7 @@
 
 pub mod settings;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,12 +11,25 @@ use futures_util::future::BoxFuture;
 use self::settings::{Environment, SettingFlags, Settings};
 use crate::application::ports::clock::Clock;
 use crate::infrastructure::clock::SystemClock;
+use crate::infrastructure::drivers::guard::guard_main;
 use crate::presentation::cli::args::{Cli, Command};
 use crate::presentation::cli::client::Connection;
 use crate::presentation::cli::doctor::Check;
 use crate::presentation::cli::exit::{CliError, code};
 use crate::presentation::cli::output::Printer;
 use crate::presentation::cli::{Host, ServerHandle, run_client};
+
+/// The word that makes this executable watch over a child of its own; see `drivers::guard`.
+const GUARD: &str = "guard";
+
+/// Commands that are not for people; `None` when this is none of them.
+#[must_use]
+pub fn run_hidden(arguments: &[OsString]) -> Option<ExitCode> {
+    match arguments.get(1)?.to_str()? {
+        GUARD => Some(ExitCode::from(guard_main(&arguments[2..]))),
+        _ => None,
+    }
+}
 
 /// Runs what was typed.
 #[must_use]
