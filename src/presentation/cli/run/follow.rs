@@ -198,6 +198,7 @@ impl<'a> Follower<'a> {
             .is_some_and(|asked| !items.iter().any(|item| item["id"] == asked["id"]))
         {
             self.asking = None;
+            self.spinner = Spinner::new(&self.code);
         }
         for item in &items {
             if self.seen.insert(plain(&item["id"])) {
@@ -223,7 +224,8 @@ impl<'a> Follower<'a> {
             Some("question") => "your answer?",
             _ => "press enter when you have seen it",
         };
-        self.spinner.suspend(|| self.printer.note(painted(question, ALERT)));
+        self.spinner = Spinner::none();
+        self.printer.note(painted(question, ALERT));
         self.answers.get_or_insert_with(read_lines);
     }
 
@@ -233,6 +235,7 @@ impl<'a> Follower<'a> {
             self.asking = Some(item);
             return self.prompt();
         };
+        self.spinner = Spinner::new(&self.code);
         let id = plain(&item["id"]);
         if let Err(error) = resolve(self.client, &id, decision, text.as_deref()).await {
             self.spinner.suspend(|| self.printer.error(&error));
