@@ -6,3 +6,14 @@
 pub mod error;
 pub mod ports;
 pub mod principal;
+
+pub mod agent;
+pub mod attention;
+pub mod events;
+pub mod identity;
+pub mod session;
+pub mod system;
+
+pub mod reconcile;
+pub mod scheduler;
+pub mod supervise;

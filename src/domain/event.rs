@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::ids::{EventId, TenantId};
+use super::ids::{EventId, SessionId, TenantId};
 use super::time::Timestamp;
 use crate::closed_enum;
 
@@ -64,6 +64,14 @@ pub struct Subject {
     pub kind: SubjectKind,
     /// Its id.
     pub id: uuid::Uuid,
+}
+
+impl Subject {
+    /// A session.
+    #[must_use]
+    pub const fn session(id: SessionId) -> Self {
+        Self { kind: SubjectKind::Session, id: id.uuid() }
+    }
 }
 
 /// An event before the store has numbered it.

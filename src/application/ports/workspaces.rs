@@ -176,4 +176,7 @@ pub trait Workspaces: Send + Sync {
         session: SessionId,
         workspace: &Workspace,
     ) -> Result<Removal, WorkspaceError>;
+
+    /// Sessions that have a folder here, whatever became of them.
+    async fn list(&self) -> Result<Vec<SessionId>, WorkspaceError>;
 }

@@ -42,6 +42,13 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// Whether this is its id or its name, in any case.
+    #[must_use]
+    pub fn is_called(&self, reference: &str) -> bool {
+        self.name.eq_ignore_ascii_case(reference)
+            || AgentId::parse(reference).is_some_and(|id| id == self.id)
+    }
+
     /// Whether the agent can be given work that needs these capabilities.
     #[must_use]
     pub fn has_all(&self, required: &[String]) -> bool {

@@ -129,6 +129,8 @@ pub struct Attempt {
     pub resumed_from_checkpoint: Option<u64>,
     /// What it used.
     pub usage: Usage,
+    /// Model calls that are in `usage` already: a call that is told twice counts once.
+    pub counted_calls: Vec<String>,
     /// Its leases in order of granting.
     pub leases: Vec<Lease>,
     /// Reports that came with an older token, newest last; kept as evidence.

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use super::SessionCode;
 use super::retry::RetryPolicy;
 use super::spec::{
     ExecutionMode, Gate, OnParentEnd, PermissionPolicy, Priority, SessionSpec, SessionType,
@@ -66,11 +67,11 @@ pub struct SessionDraft {
 }
 
 impl SessionDraft {
-    /// The valid definition; `code` stands in front of a derived title that would say nothing.
+    /// The valid definition.
     ///
     /// # Errors
     /// Every broken rule, with a JSON pointer each.
-    pub fn accept(self, code: &str) -> Result<SessionSpec, Vec<FieldError>> {
+    pub fn accept(self) -> Result<SessionSpec, Vec<FieldError>> {
         let mut errors = FieldErrors::default();
         if self.initial_prompt.trim().is_empty() {
             errors.add("/initial_prompt", "required", "must say what to do; it is empty or blank");
@@ -78,7 +79,7 @@ impl SessionDraft {
         errors.length("/initial_prompt", &self.initial_prompt, 1, 100_000);
         let title = match &self.title {
             Some(title) => checked_title(title, &mut errors),
-            None => derived_title(&self.initial_prompt, code),
+            None => derived_title(&self.initial_prompt),
         };
         if let Some(description) = &self.description {
             errors.length("/description", description, 0, 1000);
@@ -155,6 +156,15 @@ impl SessionDraft {
             metadata: self.metadata,
         };
         errors.into_result(spec)
+    }
+}
+
+impl SessionSpec {
+    /// Puts the code in front of a title that says nothing: only a derived one can be such.
+    pub fn name_by_code(&mut self, code: SessionCode) {
+        if is_generic(&self.title) {
+            self.title = format!("{code}: {}", self.title);
+        }
     }
 }
 
@@ -242,11 +252,10 @@ fn checked_title(title: &str, errors: &mut FieldErrors) -> String {
     title.to_owned()
 }
 
-fn derived_title(prompt: &str, code: &str) -> String {
+fn derived_title(prompt: &str) -> String {
     let line = prompt.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
     let title: String = line.chars().take(80).collect();
-    let title = title.trim_end();
-    if is_generic(title) { format!("{code}: {title}") } else { title.to_owned() }
+    title.trim_end().to_owned()
 }
 
 fn is_slug(text: &str) -> bool {

@@ -99,6 +99,12 @@ impl Standing {
     pub const fn stored(status: SessionStatus, reason: Option<String>, at: Timestamp) -> Self {
         Self { status, reason, updated_at: at }
     }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> SessionStatus {
+        self.status
+    }
 }
 
 /// Where a session comes from.
@@ -187,6 +193,8 @@ pub struct RunState {
     pub handle: Option<Value>,
     /// The conversation's newest complete message.
     pub message_ref: Option<String>,
+    /// The newest commit that the working tree was saved as.
+    pub workspace_ref: Option<String>,
     /// Open items that the agent waits for; the clock stands still meanwhile.
     pub blocking_items: u32,
 }

@@ -1,0 +1,147 @@
+//! Use cases of agents: which there are, whether they could work, and who speaks to them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::error::AppError;
+use super::ports::changes::{ChangeSet, Expect, Guard, Put, Write};
+use super::ports::clock::{Clock, Ids};
+use super::ports::driver::{AgentDriver, ProbeReport};
+use super::ports::store::{CommitError, Store};
+use crate::domain::agent::{Agent, AgentKind};
+use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
+use crate::domain::ids::{AgentId, TenantId};
+use crate::domain::time::Timestamp;
+
+/// What the newest probe of a driver gave.
+#[derive(Debug, Clone)]
+pub struct Liveness {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// What it found, or why the agent cannot work.
+    pub result: Result<ProbeReport, String>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+/// An agent to be there from the start.
+#[derive(Debug, Clone)]
+pub struct BuiltIn {
+    /// `AGENT-…`.
+    pub name: &'static str,
+    /// Which driver speaks to it.
+    pub kind: AgentKind,
+    /// Sessions that it works on at once.
+    pub capacity: u32,
+}
+
+/// The agents and their drivers.
+#[derive(Clone)]
+pub struct AgentService {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    drivers: Arc<BTreeMap<AgentKind, Arc<dyn AgentDriver>>>,
+    liveness: Arc<Mutex<BTreeMap<AgentKind, Liveness>>>,
+}
+
+impl AgentService {
+    /// Use cases over the store and these drivers.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        drivers: impl IntoIterator<Item = Arc<dyn AgentDriver>>,
+    ) -> Self {
+        let drivers = drivers.into_iter().map(|driver| (driver.kind(), driver)).collect();
+        Self { store, clock, ids, drivers: Arc::new(drivers), liveness: Arc::default() }
+    }
+
+    /// Registers the built-in agents that the tenant does not have yet.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ensure(&self, tenant: TenantId, agents: &[BuiltIn]) -> Result<(), AppError> {
+        for wanted in agents {
+            let known = self.list(tenant).await?;
+            if known.iter().any(|agent| agent.name == wanted.name) {
+                continue;
+            }
+            let agent = Agent {
+                id: AgentId::new(self.ids.uuid()),
+                tenant_id: tenant,
+                name: wanted.name.to_owned(),
+                kind: wanted.kind,
+                capabilities: Vec::new(),
+                max_concurrent_capacity: wanted.capacity,
+                config: Value::Null,
+                created_at: self.clock.now(),
+            };
+            let subject = Subject { kind: SubjectKind::Agent, id: agent.id.uuid() };
+            let payload = json!({ "name": agent.name, "kind": agent.kind });
+            let event =
+                DomainEvent::new(EventType::AgentRegistered, subject, agent.created_at, payload);
+            let set = ChangeSet::new(tenant)
+                .guard(Guard::AgentNameFree(agent.name.clone()))
+                .write(Write::Agent(Put { expect: Expect::Absent, value: agent }))
+                .events([event]);
+            match self.store.commit(set).await {
+                Ok(_) | Err(CommitError::Refused) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// All agents of a tenant, by name.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self, tenant: TenantId) -> Result<Vec<Agent>, AppError> {
+        let agents = self.store.snapshot(tenant).await?.agents().await?;
+        Ok(agents.into_iter().map(|found| found.value).collect())
+    }
+
+    /// Who speaks to agents of this kind; `None` when this server does not.
+    #[must_use]
+    pub fn driver(&self, kind: AgentKind) -> Option<Arc<dyn AgentDriver>> {
+        self.drivers.get(&kind).cloned()
+    }
+
+    /// Asks every driver whether it could work now.
+    pub async fn probe_all(&self) {
+        for (kind, driver) in self.drivers.iter() {
+            let began = self.clock.now();
+            let result = driver.probe().await.map_err(|error| error.message);
+            let at = self.clock.now();
+            let took_ms = u64::try_from(at.since(began).as_millis()).unwrap_or(u64::MAX);
+            let liveness = Liveness { at, result, took_ms };
+            self.liveness.lock().unwrap_or_else(PoisonError::into_inner).insert(*kind, liveness);
+        }
+    }
+
+    /// What the newest probes gave.
+    #[must_use]
+    pub fn liveness(&self) -> BTreeMap<AgentKind, Liveness> {
+        self.liveness.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends what an earlier process left behind; how many processes that were.
+    pub async fn reap(&self) -> usize {
+        let mut reaped = 0;
+        for driver in self.drivers.values() {
+            reaped += driver.reap().await;
+        }
+        reaped
+    }
+
+    /// Ends every process of every driver.
+    pub async fn shutdown(&self) {
+        for driver in self.drivers.values() {
+            driver.shutdown().await;
+        }
+    }
+}

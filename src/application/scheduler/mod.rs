@@ -1,0 +1,264 @@
+//! Who runs next: a thin loop round the pure decision in `tick`.
+//!
+//! Invariant: the state in memory is a view of stored sessions, rebuilt at start and whenever the
+//! event feed had a gap; losing it loses nothing.
+
+pub mod tick;
+pub mod wake;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio_util::sync::CancellationToken;
+
+use self::tick::{AgentSlot, Grant, Needs, State};
+use super::agent::AgentService;
+use super::error::AppError;
+use super::ports::clock::Clock;
+use super::ports::store::Store;
+use super::session::SessionService;
+use super::session::explain::Blocker;
+use super::session::report::Holder;
+use super::supervise::Supervisors;
+use crate::domain::event::{EventType, StoredEvent, SubjectKind};
+use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::schedule::blocker::BlockerCode;
+use crate::domain::session::Session;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::time::Timestamp;
+
+/// The line of waiting sessions, as others may look at it.
+#[derive(Clone, Default)]
+pub struct Queue(Arc<Mutex<State>>);
+
+impl Queue {
+    /// An empty line of an instance that executes at most this many sessions at once.
+    #[must_use]
+    pub fn new(max_running: usize) -> Self {
+        Self(Arc::new(Mutex::new(State::new(max_running, Vec::new()))))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Place of a session among all that wait, from 1.
+    #[must_use]
+    pub fn position(&self, id: SessionId, now: Timestamp) -> Option<usize> {
+        self.state().position(id, now)
+    }
+
+    /// Sessions that execute now.
+    #[must_use]
+    pub fn executing(&self) -> usize {
+        self.state().executing()
+    }
+
+    /// Why a waiting session was not given to an agent yet.
+    #[must_use]
+    pub fn why(&self, session: &Session) -> Blocker {
+        let state = self.state();
+        let since = Some(session.status_updated_at());
+        let blocker = |code, text: String, remedy: &str, command: Option<&str>| Blocker {
+            code,
+            text,
+            object: None,
+            since,
+            remedy: remedy.to_owned(),
+            command: command.map(str::to_owned),
+        };
+        match state.place(&Needs::of(session)) {
+            Err((code, text)) => {
+                let remedy = match code {
+                    BlockerCode::NoAgentCapacity => "wait for a session to end, or stop one",
+                    BlockerCode::NoAgentCapability => {
+                        "create the session with capabilities that an agent has"
+                    }
+                    _ => "see what `orchestrator doctor` says of the agents",
+                };
+                let command = match code {
+                    BlockerCode::NoAgentCapacity => "orchestrator session list --status running",
+                    _ => "orchestrator doctor",
+                };
+                blocker(code, text, remedy, Some(command))
+            }
+            Ok(_) if state.executing() >= state.max_running => {
+                let text = format!("all {} slots of this server are taken", state.max_running);
+                let remedy = "wait for a session to end, or raise scheduler.max_running_sessions";
+                let command = Some("orchestrator session list --status running");
+                blocker(BlockerCode::SlotsFull, text, remedy, command)
+            }
+            Ok(agent) => {
+                let text = format!("it is about to be given to {}", agent.name);
+                blocker(BlockerCode::SlotsFull, text, "wait a moment", None)
+            }
+        }
+    }
+}
+
+/// The loop that gives waiting sessions to agents.
+pub struct Scheduler {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    sessions: SessionService,
+    agents: AgentService,
+    supervisors: Supervisors,
+    queue: Queue,
+}
+
+/// How often the loop looks even if nobody rang.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+
+impl Scheduler {
+    /// A scheduler over these services.
+    #[must_use]
+    pub const fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        sessions: SessionService,
+        agents: AgentService,
+        supervisors: Supervisors,
+        queue: Queue,
+    ) -> Self {
+        Self { store, clock, sessions, agents, supervisors, queue }
+    }
+
+    /// Schedules until cancelled.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut feed = self.store.feed();
+        let mut rebuild = true;
+        loop {
+            if rebuild {
+                match self.load().await {
+                    Ok(()) => rebuild = false,
+                    Err(error) => tracing::warn!(%error, "The waiting sessions could not be read"),
+                }
+            }
+            rebuild |= self.catch_up(&mut feed).await;
+            self.look_at_agents().await;
+            let grants = self.queue.state().tick(self.clock.now());
+            for grant in grants {
+                self.carry_out(grant).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.sessions.wake.scheduler_rang() => {}
+                () = self.clock.sleep(AT_LEAST_EVERY) => {}
+                news = feed.recv() => match news {
+                    Ok(batch) => rebuild |= self.note(&batch).await.is_err(),
+                    Err(RecvError::Lagged(_)) => rebuild = true,
+                    Err(RecvError::Closed) => return,
+                },
+            }
+        }
+    }
+
+    /// Rebuilds the view from what is stored.
+    async fn load(&self) -> Result<(), AppError> {
+        let statuses = [
+            SessionStatus::Queued,
+            SessionStatus::Running,
+            SessionStatus::Degraded,
+            SessionStatus::Paused,
+        ];
+        let sessions = self.store.fleet().await?.sessions_in(&statuses).await?;
+        let mut state = self.queue.state();
+        let max_running = state.max_running;
+        let agents = std::mem::take(&mut state.agents);
+        *state = State::new(max_running, agents);
+        for session in &sessions {
+            state.observe(&session.value);
+        }
+        Ok(())
+    }
+
+    /// Takes note of everything that is in the feed already; `true` when there was a gap.
+    async fn catch_up(
+        &self,
+        feed: &mut tokio::sync::broadcast::Receiver<Arc<Vec<StoredEvent>>>,
+    ) -> bool {
+        loop {
+            match feed.try_recv() {
+                Ok(batch) => {
+                    if self.note(&batch).await.is_err() {
+                        return true;
+                    }
+                }
+                Err(TryRecvError::Lagged(_)) => return true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
+            }
+        }
+    }
+
+    async fn note(&self, batch: &[StoredEvent]) -> Result<(), AppError> {
+        let moved = |event: &&StoredEvent| {
+            event.event.subject.kind == SubjectKind::Session
+                && matches!(
+                    event.event.event_type,
+                    EventType::SessionStatusChanged
+                        | EventType::SessionUpdated
+                        | EventType::SessionDeleted
+                )
+        };
+        let mut seen: Vec<(TenantId, SessionId)> = batch
+            .iter()
+            .filter(moved)
+            .map(|event| (event.tenant_id, SessionId::new(event.event.subject.id)))
+            .collect();
+        seen.sort_unstable();
+        seen.dedup();
+        for (tenant, id) in seen {
+            self.look_at(tenant, id).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(&self, tenant: TenantId, id: SessionId) -> Result<(), AppError> {
+        let found = self.store.snapshot(tenant).await?.session(id).await?;
+        let mut state = self.queue.state();
+        match found {
+            Some(session) => state.observe(&session.value),
+            None => state.forget(id),
+        }
+        Ok(())
+    }
+
+    async fn look_at_agents(&self) {
+        let Ok(fleet) = self.store.fleet().await else { return };
+        let Ok(tenants) = fleet.tenants().await else { return };
+        let liveness = self.agents.liveness();
+        let mut slots = Vec::new();
+        for tenant in tenants {
+            for agent in self.agents.list(tenant.value.id).await.unwrap_or_default() {
+                let down = match liveness.get(&agent.kind) {
+                    Some(seen) => seen.result.as_ref().err().cloned(),
+                    None if self.agents.driver(agent.kind).is_none() => {
+                        Some(format!("this server does not speak to {} agents", agent.kind))
+                    }
+                    None => Some("it was not looked at yet".to_owned()),
+                };
+                slots.push(AgentSlot { agent, down });
+            }
+        }
+        self.queue.state().agents = slots;
+    }
+
+    async fn carry_out(&self, grant: Grant) {
+        let (tenant, id) = (grant.tenant, grant.session);
+        match self.sessions.grant(tenant, id, &grant.agent).await {
+            Ok(Some(fencing_token)) => {
+                tracing::info!(session.id = %id, agent = %grant.agent.name, fencing_token,
+                    "Session {id} was given to {}", grant.agent.name);
+                self.supervisors.launch(Holder { tenant, session: id, fencing_token });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(session.id = %id, %error, "Session {id} could not be dispatched");
+            }
+        }
+        if let Err(error) = self.look_at(tenant, id).await {
+            tracing::warn!(session.id = %id, %error, "Session {id} could not be read again");
+        }
+    }
+}

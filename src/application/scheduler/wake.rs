@@ -1,0 +1,74 @@
+//! Wake-ups: they say only "look again", never what to find.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::domain::ids::SessionId;
+
+/// The bells of the scheduler and of the supervisors. A lost or doubled ring does no harm: work is
+/// derived from stored state.
+#[derive(Clone, Default)]
+pub struct Wake {
+    scheduler: Arc<Notify>,
+    supervisors: Arc<Mutex<HashMap<SessionId, Arc<Notify>>>>,
+}
+
+impl Wake {
+    /// Rings for the scheduler.
+    pub fn scheduler(&self) {
+        self.scheduler.notify_one();
+    }
+
+    /// Waits for the scheduler's bell.
+    pub async fn scheduler_rang(&self) {
+        self.scheduler.notified().await;
+    }
+
+    /// Rings for the supervisor of a session, if it has one here.
+    pub fn session(&self, id: SessionId) {
+        let bells = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bell) = bells.get(&id) {
+            bell.notify_one();
+        }
+    }
+
+    /// Hangs up the bell of a session's supervisor; `None` when one hangs there already.
+    #[must_use]
+    pub fn supervise(&self, id: SessionId) -> Option<Bell> {
+        let mut bells = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+        if bells.contains_key(&id) {
+            return None;
+        }
+        let bell = Arc::new(Notify::new());
+        bells.insert(id, Arc::clone(&bell));
+        Some(Bell { id, bell, all: Arc::clone(&self.supervisors) })
+    }
+
+    /// Whether the session is supervised in this process.
+    #[must_use]
+    pub fn is_supervised(&self, id: SessionId) -> bool {
+        self.supervisors.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+}
+
+/// The bell of one supervisor; taken down when it is dropped.
+pub struct Bell {
+    id: SessionId,
+    bell: Arc<Notify>,
+    all: Arc<Mutex<HashMap<SessionId, Arc<Notify>>>>,
+}
+
+impl Bell {
+    /// Waits for the bell.
+    pub async fn rang(&self) {
+        self.bell.notified().await;
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

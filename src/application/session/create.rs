@@ -1,0 +1,284 @@
+//! Creating, changing and deleting sessions.
+
+use serde_json::json;
+
+use super::change::{By, audit, counter_changes};
+use super::{SessionService, refused};
+use crate::application::error::AppError;
+use crate::application::ports::changes::{
+    ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write,
+};
+use crate::application::ports::store::{CommitError, Sequence};
+use crate::application::principal::{RequestContext, Subject as Answer};
+use crate::domain::event::{DomainEvent, EventType, Subject};
+use crate::domain::field::FieldError;
+use crate::domain::ids::SessionId;
+use crate::domain::session::draft::{SessionDraft, SessionPatch};
+use crate::domain::session::spec::{ExecutionMode, SessionSpec};
+use crate::domain::session::status::SessionStatus;
+use crate::domain::session::{Lineage, RunState, Session, SessionCode};
+use crate::domain::tenant::key::Role;
+use crate::domain::version::{Version, Versioned};
+
+/// Deepest place in a tree of sessions.
+pub const MAX_DEPTH: u32 = 10;
+
+/// A session to be created.
+#[derive(Debug, Clone, Default)]
+pub struct NewSession {
+    /// Its definition.
+    pub draft: SessionDraft,
+    /// The session that asks for it, by id or code.
+    pub parent: Option<String>,
+    /// Whether it is queued at once.
+    pub start: bool,
+    /// Who is to be named as its maker; lead or higher may name somebody else.
+    pub created_by: Option<String>,
+}
+
+impl SessionService {
+    /// Creates a session, and queues it when asked to.
+    ///
+    /// # Errors
+    /// `Invalid` with every broken rule, `Forbidden`, or the store's.
+    pub async fn create(
+        &self,
+        ctx: &RequestContext,
+        new: NewSession,
+    ) -> Result<Versioned<Session>, AppError> {
+        ctx.require(Role::Member)?;
+        let created_by = maker(ctx, new.created_by)?;
+        let spec = new.draft.accept()?;
+        not_yet(&spec)?;
+        self.workspaces.check(&spec.workspace).await?;
+        self.check_agent(ctx, &spec).await?;
+        let lineage = match new.parent {
+            Some(parent) => self.child_of(ctx, &parent).await?,
+            None => Lineage::default(),
+        };
+        self.insert(ctx, spec, lineage, RunState::default(), &created_by, new.start).await
+    }
+
+    /// Commits a new session: the last step of create and fork.
+    pub(super) async fn insert(
+        &self,
+        ctx: &RequestContext,
+        mut spec: SessionSpec,
+        lineage: Lineage,
+        run: RunState,
+        created_by: &str,
+        start: bool,
+    ) -> Result<Versioned<Session>, AppError> {
+        let number = self.store.allocate(ctx.tenant, Sequence::SessionCodes).await?;
+        let (code, now) = (SessionCode::new(number), self.clock.now());
+        spec.name_by_code(code);
+        let waits = spec.not_before.is_some_and(|time| time > now);
+        let id = SessionId::new(self.ids.uuid());
+        let (mut session, created) =
+            Session::create(id, ctx.tenant, code, spec, lineage, created_by, now);
+        session.run = run;
+        let mut events = vec![created];
+        if let Some((source, sequence)) = session.lineage.forked_from {
+            let subject = Subject::session(source);
+            let payload = json!({ "new_session_id": id, "checkpoint_sequence": sequence });
+            events.push(DomainEvent::new(EventType::SessionForked, subject, now, payload));
+        }
+        if start && waits {
+            session.run.start_wanted = true;
+        } else if start {
+            let by = By::Caller(ctx);
+            events.extend(session.start(by.cause(now)).map_err(|no| refused(&session, no))?);
+        }
+        let saved = Versioned { version: Version::FIRST, value: session };
+        let session = &saved.value;
+        let mut set = ChangeSet::new(ctx.tenant)
+            .write(Write::Session(Put { expect: Expect::Absent, value: session.clone() }))
+            .count(Counter::SessionCodes, CounterChange::AtLeast(number))
+            .events(events)
+            .audit(audit(By::Caller(ctx), "create", None, None, session, now))
+            .remember(ctx.remembered(&Answer::Session(&saved), now));
+        set.counters.extend(counter_changes(None, session));
+        if let Some(parent) = session.lineage.parent_id {
+            let statuses = SessionStatus::OPEN;
+            set.guards.push(Guard::SessionIn { session: parent, statuses });
+        }
+        match self.store.commit(set).await {
+            Ok(_) => {
+                self.wake.scheduler();
+                Ok(saved)
+            }
+            Err(CommitError::Refused) => Err(parent_error("has ended and takes no children")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where a child of this session stands.
+    pub(super) async fn child_of(
+        &self,
+        ctx: &RequestContext,
+        parent: &str,
+    ) -> Result<Lineage, AppError> {
+        let missing = || parent_error("does not exist");
+        let id = self.find(ctx.tenant, parent).await.map_err(|error| match error {
+            AppError::SessionNotFound => missing(),
+            other => other,
+        })?;
+        let parent = self.snapshot(ctx.tenant).await?.session(id).await?.ok_or_else(missing)?.value;
+        if parent.status().is_terminal() {
+            return Err(parent_error("has ended and takes no children"));
+        }
+        let depth = parent.lineage.depth + 1;
+        if depth > MAX_DEPTH {
+            return Err(parent_error("is 10 levels deep already; create the session beside it"));
+        }
+        Ok(Lineage { parent_id: Some(id), depth, ..Lineage::default() })
+    }
+
+    /// A pinned agent must exist; whether it is free is the scheduler's matter.
+    pub(super) async fn check_agent(
+        &self,
+        ctx: &RequestContext,
+        spec: &SessionSpec,
+    ) -> Result<(), AppError> {
+        let Some(wanted) = &spec.agent else { return Ok(()) };
+        let agents = self.snapshot(ctx.tenant).await?.agents().await?;
+        let names: Vec<&str> = agents.iter().map(|agent| agent.value.name.as_str()).collect();
+        let known = agents.iter().any(|agent| agent.value.is_called(wanted));
+        if known {
+            return Ok(());
+        }
+        let message = if names.is_empty() {
+            format!(
+                "no agent is called {wanted}, and none is registered; `orchestrator doctor` tells why"
+            )
+        } else {
+            format!("no agent is called {wanted}; known are {}", names.join(", "))
+        };
+        Err(invalid("/agent", "unknown", message))
+    }
+
+    /// Changes the few fields that may change.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotNow`, `SessionNotFound`, `VersionMismatch`.
+    pub async fn patch(
+        &self,
+        ctx: &RequestContext,
+        id: SessionId,
+        patch: SessionPatch,
+    ) -> Result<Versioned<Session>, AppError> {
+        ctx.require(Role::Member)?;
+        let now = self.clock.now();
+        let decide = |change: &mut super::change::Change| {
+            let session = &mut change.session;
+            let limits = patch.priority.is_some()
+                || patch.max_duration_seconds.is_some()
+                || patch.budget_usd.is_some();
+            let what = match session.status() {
+                status if status.is_terminal() && limits => {
+                    Some("priority, time limit and budget can no longer be changed")
+                }
+                status if status != SessionStatus::Pending && patch.agent_config.is_some() => {
+                    Some("agent_config can be changed only while it is pending")
+                }
+                _ => None,
+            };
+            if let Some(what) = what {
+                let (code, status) = (session.code.to_string(), session.status());
+                return Err(AppError::NotNow { code, status, what });
+            }
+            let changed = patch.clone().apply(&mut session.spec)?;
+            if !changed.is_empty() {
+                change.updated(&changed, now);
+            }
+            Ok(())
+        };
+        Ok(self.change(By::Caller(ctx), id, "update", None, decide).await?.0)
+    }
+
+    /// Deletes softly, or for good with `purge`.
+    ///
+    /// # Errors
+    /// `NotNow` while it is active, `SessionNotFound`, `Forbidden`.
+    pub async fn delete(
+        &self,
+        ctx: &RequestContext,
+        id: SessionId,
+        purge: bool,
+    ) -> Result<(), AppError> {
+        ctx.require(if purge { Role::Admin } else { Role::Lead })?;
+        let snapshot = self.snapshot(ctx.tenant).await?;
+        if purge && let Some(deleted) = snapshot.deleted_session(id).await? {
+            return self.purge(ctx, &deleted).await;
+        }
+        drop(snapshot);
+        let now = self.clock.now();
+        let decide = |change: &mut super::change::Change| {
+            let session = &mut change.session;
+            if session.status().is_active() {
+                return Err(AppError::NotNow {
+                    code: session.code.to_string(),
+                    status: session.status(),
+                    what: "an active session cannot be deleted; stop or cancel it first",
+                });
+            }
+            session.stamps.deleted_at = Some(now);
+            let event = session.event(EventType::SessionDeleted, now, json!({}));
+            change.tell([event]);
+            Ok(())
+        };
+        let (deleted, ()) = self.change(By::Caller(ctx), id, "delete", None, decide).await?;
+        if purge { self.purge(ctx, &deleted).await } else { Ok(()) }
+    }
+
+    async fn purge(
+        &self,
+        ctx: &RequestContext,
+        deleted: &Versioned<Session>,
+    ) -> Result<(), AppError> {
+        let now = self.clock.now();
+        if let Some(workspace) = &deleted.value.run.workspace {
+            self.workspaces.remove(deleted.value.id, workspace).await?;
+        }
+        let set = ChangeSet::new(ctx.tenant)
+            .write(Write::PurgeSession(deleted.version, deleted.value.id))
+            .audit(audit(By::Caller(ctx), "purge", None, None, &deleted.value, now));
+        self.store.commit(set).await?;
+        Ok(())
+    }
+}
+
+fn maker(ctx: &RequestContext, wanted: Option<String>) -> Result<String, AppError> {
+    match wanted {
+        Some(name) if name != ctx.principal.name => {
+            ctx.require(Role::Lead)?;
+            if name.trim().is_empty() || name.chars().count() > 100 {
+                return Err(invalid("/created_by", "invalid", "must have 1 to 100 characters"));
+            }
+            Ok(name)
+        }
+        _ => Ok(ctx.principal.name.clone()),
+    }
+}
+
+/// What this version would accept and not do is refused.
+fn not_yet(spec: &SessionSpec) -> Result<(), AppError> {
+    if spec.execution_mode == ExecutionMode::TaskGraph {
+        let message = "task graphs are not part of this version; use single";
+        return Err(invalid("/execution_mode", "unsupported", message));
+    }
+    if !spec.gates.is_empty() {
+        let message = "gates are not part of this version; let the prompt name the check";
+        return Err(invalid("/gates", "unsupported", message));
+    }
+    Ok(())
+}
+
+fn parent_error(message: &str) -> AppError {
+    invalid("/parent_id", "invalid", message)
+}
+
+pub(super) fn invalid(pointer: &str, code: &'static str, message: impl Into<String>) -> AppError {
+    let error = FieldError { pointer: pointer.to_owned(), code, message: message.into() };
+    AppError::Invalid(vec![error])
+}

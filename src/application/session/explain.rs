@@ -1,0 +1,187 @@
+//! Why a session stands where it stands, and what would move it.
+
+use serde::Serialize;
+
+use super::SessionService;
+use crate::application::error::AppError;
+use crate::application::principal::RequestContext;
+use crate::application::scheduler::Queue;
+use crate::domain::attention::{AttentionKind, AttentionState};
+use crate::domain::ids::SessionId;
+use crate::domain::schedule::blocker::BlockerCode;
+use crate::domain::session::Session;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::time::Timestamp;
+
+/// One reason for waiting.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Blocker {
+    /// Stable word.
+    pub code: BlockerCode,
+    /// What it waits for, for people.
+    pub text: String,
+    /// The thing that it waits for, when there is one.
+    pub object: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// What would help.
+    pub remedy: String,
+    /// The command that does it.
+    pub command: Option<String>,
+}
+
+/// Why a session stands where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// Its status.
+    pub state: SessionStatus,
+    /// Since when.
+    pub since: Timestamp,
+    /// One sentence for people.
+    pub summary: String,
+    /// Reasons for waiting, most important first; empty while an agent works.
+    pub blockers: Vec<Blocker>,
+    /// Place among the waiting sessions, from 1.
+    pub queue_position: Option<usize>,
+    /// The agent that works on it.
+    pub agent: Option<String>,
+    /// When something happens by itself if nothing else does.
+    pub next_deadline: Option<Timestamp>,
+}
+
+impl SessionService {
+    /// Explains a session.
+    ///
+    /// # Errors
+    /// `SessionNotFound`.
+    pub async fn explain(
+        &self,
+        ctx: &RequestContext,
+        queue: &Queue,
+        id: SessionId,
+    ) -> Result<Explanation, AppError> {
+        let snapshot = self.snapshot(ctx.tenant).await?;
+        let session = snapshot.session(id).await?.ok_or(AppError::SessionNotFound)?.value;
+        let open = Some(AttentionState::Open);
+        let items = snapshot.attention_items(Some(id), open, None, 200).await?;
+        drop(snapshot);
+        let now = self.clock.now();
+        let mut blockers = Vec::new();
+        if session.status().is_open()
+            && let Some(reason) = self.store.health().read_only
+        {
+            blockers.push(Blocker {
+                code: BlockerCode::StoreReadOnly,
+                text: format!("the store accepts no writes: {reason}"),
+                object: None,
+                since: None,
+                remedy: "free space on the disk of the data directory; writing resumes by itself"
+                    .to_owned(),
+                command: Some("orchestrator doctor".to_owned()),
+            });
+        }
+        if session.status().is_executing() {
+            for item in items.iter().map(|found| &found.value) {
+                blockers.extend(waits_for_person(item));
+            }
+        }
+        blockers.extend(waiting(&session, queue, now));
+        let agent = session.run.lease.as_ref().map(|lease| lease.agent_name.clone());
+        Ok(Explanation {
+            state: session.status(),
+            since: session.status_updated_at(),
+            summary: summary(&session, blockers.first()),
+            queue_position: queue.position(session.id, now),
+            agent,
+            next_deadline: session.due_at(),
+            blockers,
+        })
+    }
+}
+
+fn waits_for_person(item: &crate::domain::attention::AttentionItem) -> Option<Blocker> {
+    let (code, wants, verb) = match item.kind {
+        AttentionKind::Permission => (BlockerCode::HumanPermission, "permission", "allow"),
+        AttentionKind::Question => (BlockerCode::HumanQuestion, "an answer", "answer"),
+        AttentionKind::Review | AttentionKind::Budget => return None,
+    };
+    let (decision, _) = item.kind.default_decision();
+    Some(Blocker {
+        code,
+        text: format!("the agent waits for {wants}: {}", item.title),
+        object: Some(item.id.to_string()),
+        since: Some(item.created_at),
+        remedy: format!(
+            "decide, or it is settled by itself with `{decision}` at {}",
+            item.deadline
+        ),
+        command: Some(format!("orchestrator attention resolve {} {verb}", item.id)),
+    })
+}
+
+/// Why a session that no agent works on waits.
+fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> {
+    let code = session.code;
+    let blocker = |code, text: String, since, remedy: &str, command: Option<String>| Blocker {
+        code,
+        text,
+        object: None,
+        since: Some(since),
+        remedy: remedy.to_owned(),
+        command,
+    };
+    let since = session.status_updated_at();
+    match session.status() {
+        SessionStatus::Pending => {
+            if let Some(at) = session.run.next_attempt_at {
+                let text = format!("the next attempt is due at {at}");
+                let remedy = "wait, or start it now";
+                let command = Some(format!("orchestrator session start {code}"));
+                return Some(blocker(BlockerCode::RetryBackoff, text, since, remedy, command));
+            }
+            if session.run.start_wanted
+                && let Some(at) = session.spec.not_before.filter(|at| *at > now)
+            {
+                let text = format!("it is not to begin before {at}");
+                return Some(blocker(BlockerCode::NotBefore, text, since, "wait", None));
+            }
+            let text = "nobody asked it to run yet".to_owned();
+            let command = Some(format!("orchestrator session start {code}"));
+            Some(blocker(BlockerCode::NotStarted, text, since, "start it", command))
+        }
+        SessionStatus::Queued => Some(queue.why(session)),
+        SessionStatus::Paused if session.run.resume_wanted => Some(queue.why(session)),
+        SessionStatus::Paused => {
+            let reason = session.status_reason().map(|reason| format!(" ({reason})"));
+            let text = format!("it is paused{}", reason.unwrap_or_default());
+            let command = Some(format!("orchestrator session resume {code}"));
+            Some(blocker(BlockerCode::Paused, text, since, "resume it", command))
+        }
+        SessionStatus::Running
+        | SessionStatus::Degraded
+        | SessionStatus::Completed
+        | SessionStatus::PartiallyCompleted
+        | SessionStatus::Failed
+        | SessionStatus::Timeout
+        | SessionStatus::Stopped
+        | SessionStatus::Cancelled
+        | SessionStatus::Orphaned => None,
+    }
+}
+
+fn summary(session: &Session, first: Option<&Blocker>) -> String {
+    let title = &session.spec.title;
+    if let Some(blocker) = first {
+        return format!("{} “{title}” is {}: {}", session.code, session.status(), blocker.text);
+    }
+    let working = session.run.lease.as_ref().map(|lease| lease.agent_name.as_str());
+    match (working, session.status_reason()) {
+        (Some(agent), None) => {
+            format!("{} “{title}” is {}: {agent} works on it", session.code, session.status())
+        }
+        (_, Some(reason)) => {
+            format!("{} “{title}” is {}: {reason}", session.code, session.status())
+        }
+        (None, None) => format!("{} “{title}” is {}", session.code, session.status()),
+    }
+}

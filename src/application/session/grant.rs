@@ -1,0 +1,167 @@
+//! What the scheduler, the deadlines and the start-up do to sessions.
+
+use uuid::Uuid;
+
+use super::SessionService;
+use super::change::{By, Change};
+use super::control::apply;
+use super::report::{SUPERVISOR, take_prompt};
+use crate::application::error::AppError;
+use crate::application::ports::changes::{Counter, CounterChange};
+use crate::application::ports::store::{CommitError, Sequence};
+use crate::domain::agent::Agent;
+use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::session::attempt::{ErrorType, Lease, LeaseReason, SessionError};
+use crate::domain::session::checkpoint::CheckpointTrigger;
+use crate::domain::session::life::Due;
+use crate::domain::session::status::{SessionStatus, Trigger};
+use crate::domain::session::{DegradedReason, PromptMode, QueuedPrompt, Session};
+use crate::domain::time::Timestamp;
+
+impl SessionService {
+    /// Gives a queued session, or a paused one that is to go on, to an agent; `None` when it no
+    /// longer waits. The grant is durable before anybody hears of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn grant(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        agent: &Agent,
+    ) -> Result<Option<u64>, AppError> {
+        let token = self.store.allocate(tenant, Sequence::FencingTokens).await?;
+        let by = By::Part(tenant, "scheduler");
+        let uuids = [self.ids.uuid(), self.ids.uuid()];
+        let granted = self.change_counted(by, id, "grant", token, |change| {
+            let now = self.clock.now();
+            let reason = match change.session.status() {
+                SessionStatus::Queued => LeaseReason::Start,
+                SessionStatus::Paused if change.session.run.resume_wanted => LeaseReason::Resume,
+                _ => return Ok(false),
+            };
+            let lease = Lease {
+                agent_id: agent.id,
+                agent_name: agent.name.clone(),
+                fencing_token: token,
+                granted_at: now,
+                released_at: None,
+                reason,
+            };
+            if reason == LeaseReason::Resume {
+                apply(change, |session| session.resume(lease, by.cause(now)))?;
+                if change.session.run.prompt.is_none() {
+                    change.session.run.prompt = take_prompt(&mut change.session);
+                }
+            } else {
+                let from = resumed_from(&change.session);
+                change.session.run.prompt = Some(first_prompt(&change.session, uuids[0], now));
+                apply(change, |session| session.dispatch(lease.clone(), from, by.cause(now)))?;
+                change.begin_attempt(lease, from, now);
+            }
+            let state = self.state_of(change, None);
+            change.checkpoint(uuids[1], CheckpointTrigger::Start, state, now);
+            Ok(true)
+        });
+        Ok(granted.await?.then_some(token))
+    }
+
+    /// `change`, with the fencing counter raised in the same commit.
+    async fn change_counted(
+        &self,
+        by: By<'_>,
+        id: SessionId,
+        action: &str,
+        token: u64,
+        mut decide: impl FnMut(&mut Change) -> Result<bool, AppError> + Send,
+    ) -> Result<bool, AppError> {
+        for _ in 0..super::MAX_COMMIT_ATTEMPTS {
+            let mut change = Change::read(&*self.snapshot(by.tenant()).await?, id).await?;
+            if !decide(&mut change)? {
+                return Ok(false);
+            }
+            let (mut set, _) = change.finish(by, action, None, self.clock.now());
+            set.counters.push((Counter::FencingTokens, CounterChange::AtLeast(token)));
+            match self.store.commit(set).await {
+                Ok(_) => return Ok(true),
+                Err(CommitError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AppError::Contended)
+    }
+
+    /// Does what a session's own deadline asks for, if it still does.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn do_what_is_due(&self, tenant: TenantId, id: SessionId) -> Result<(), AppError> {
+        let by = By::Part(tenant, SUPERVISOR);
+        let trigger = Trigger::Expire;
+        let saved = self.save_work(by, id, trigger).await?;
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            let Some(due) = change.session.due(now) else { return Ok(()) };
+            let (error_type, message) = match due {
+                Due::Start => return apply(change, |session| session.start(by.cause(now))),
+                Due::QueueTimeout => (ErrorType::QueueTimeout, "it waited too long for a slot"),
+                Due::PauseTimeout => (ErrorType::PauseTimeout, "it was paused for too long"),
+                Due::ExecutionTimeout => (ErrorType::ExecutionTimeout, "its time limit is over"),
+                Due::GraceOver => {
+                    let message = "its agent could not be reached for too long";
+                    let error = SessionError::of(ErrorType::AgentLost, message, now);
+                    return self.fail_with(change, error, saved.clone(), by);
+                }
+            };
+            if due == Due::ExecutionTimeout {
+                self.mark_failure(change, saved.clone());
+            }
+            let chance = self.ids.chance();
+            apply(change, |session| session.expire(error_type, message, chance, by.cause(now)))
+        };
+        match self.change(by, id, "due", None, decide).await {
+            Ok(_) | Err(AppError::SessionNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// After a restart: the session's stream is down until its run is taken up again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn disconnected(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+    ) -> Result<Option<u64>, AppError> {
+        let by = By::Part(tenant, "recovery");
+        let decide = |change: &mut Change| {
+            let Some(lease) = &change.session.run.lease else { return Ok(None) };
+            let token = lease.fencing_token;
+            let cause = by.cause(self.clock.now());
+            apply(change, |session| session.degrade(DegradedReason::StreamDisconnected, cause))?;
+            Ok(Some(token))
+        };
+        Ok(self.change(by, id, "disconnected", None, decide).await?.1)
+    }
+}
+
+/// The checkpoint that a new attempt goes on from: the named one, else the newest.
+fn resumed_from(session: &Session) -> Option<u64> {
+    let run = &session.run;
+    run.resume_from.or((run.attempt > 0 && run.last_checkpoint > 0).then_some(run.last_checkpoint))
+}
+
+/// What the first turn of an attempt is told.
+fn first_prompt(session: &Session, id: Uuid, at: Timestamp) -> QueuedPrompt {
+    let task = &session.spec.initial_prompt;
+    let text = match session.metrics.previous_errors.last() {
+        Some(error) if session.run.handle.is_some() => format!(
+            "An earlier attempt at this task ended early ({}). Look at what is done already and \
+             go on.\n\n{task}",
+            error.error_type
+        ),
+        _ => task.clone(),
+    };
+    QueuedPrompt { id, text, mode: PromptMode::Queue, at }
+}

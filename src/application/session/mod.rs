@@ -1,0 +1,140 @@
+//! Use cases of sessions. One file per family of verbs; all of them go through `SessionService::change`.
+
+pub mod change;
+pub mod checkpoint;
+pub mod control;
+pub mod create;
+pub mod explain;
+pub mod fork;
+pub mod grant;
+pub mod query;
+pub mod report;
+pub mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::change::{By, Change};
+use super::error::AppError;
+use super::ports::clock::{Clock, Ids};
+use super::ports::reads::Snapshot;
+use super::ports::store::{CommitError, Store};
+use super::ports::workspaces::Workspaces;
+use super::scheduler::wake::Wake;
+use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::session::status::InvalidTransition;
+use crate::domain::session::{Session, SessionCode};
+use crate::domain::version::Versioned;
+
+/// Lost races after which a command gives up.
+pub const MAX_COMMIT_ATTEMPTS: usize = 16;
+
+/// Limits of the session use cases.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Longest wait for a checkpoint that a command takes before it acts; a stop must answer in 5 s.
+    pub checkpoint_timeout: Duration,
+    /// How long `pause` and `resume` wait for their effect before they answer that it will come.
+    pub settle_timeout: Duration,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            checkpoint_timeout: Duration::from_secs(4),
+            settle_timeout: Duration::from_millis(500),
+        }
+    }
+}
+
+/// The use cases of sessions.
+#[derive(Clone)]
+pub struct SessionService {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) workspaces: Arc<dyn Workspaces>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn Ids>,
+    pub(super) wake: Wake,
+    pub(super) options: SessionOptions,
+}
+
+impl SessionService {
+    /// Use cases over these ports.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        workspaces: Arc<dyn Workspaces>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        wake: Wake,
+        options: SessionOptions,
+    ) -> Self {
+        Self { store, workspaces, clock, ids, wake, options }
+    }
+
+    pub(super) async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, AppError> {
+        Ok(self.store.snapshot(tenant).await?)
+    }
+
+    /// The session that an id or a code names.
+    ///
+    /// # Errors
+    /// `SessionNotFound`.
+    pub async fn find(&self, tenant: TenantId, reference: &str) -> Result<SessionId, AppError> {
+        if let Some(id) = SessionId::parse(reference) {
+            return Ok(id);
+        }
+        let code = SessionCode::parse(reference).ok_or(AppError::SessionNotFound)?;
+        let found = self.snapshot(tenant).await?.session_by_code(code).await?;
+        found.ok_or(AppError::SessionNotFound)
+    }
+
+    /// Reads, lets `decide` change the session, commits; decides again when the race was lost.
+    ///
+    /// # Errors
+    /// What `decide` refuses; `VersionMismatch` for a caller who read another version; `Contended`.
+    pub async fn change<T>(
+        &self,
+        by: By<'_>,
+        id: SessionId,
+        action: &str,
+        reason: Option<&str>,
+        mut decide: impl FnMut(&mut Change) -> Result<T, AppError> + Send,
+    ) -> Result<(Versioned<Session>, T), AppError> {
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            let mut change = Change::read(&*self.snapshot(by.tenant()).await?, id).await?;
+            if let By::Caller(ctx) = by {
+                expect_version(ctx.if_match, &change)?;
+            }
+            let answer = decide(&mut change)?;
+            if change.is_idle() {
+                return Ok((change.unchanged(), answer));
+            }
+            let (set, saved) = change.finish(by, action, reason, self.clock.now());
+            match self.store.commit(set).await {
+                Ok(_) => {
+                    self.wake.session(id);
+                    self.wake.scheduler();
+                    return Ok((saved, answer));
+                }
+                Err(CommitError::Stale | CommitError::Refused) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AppError::Contended)
+    }
+}
+
+fn expect_version(if_match: Option<u64>, change: &Change) -> Result<(), AppError> {
+    match if_match {
+        Some(expected) if expected != change.version().get() => {
+            Err(AppError::VersionMismatch { expected, actual: change.version().get() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The refusal of a move, with the name that people know the session by.
+pub(super) fn refused(session: &Session, refused: InvalidTransition) -> AppError {
+    AppError::Transition { code: session.code.to_string(), refused }
+}

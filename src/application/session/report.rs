@@ -1,0 +1,478 @@
+//! What supervisors report of the run that they watch.
+//!
+//! Invariant: a report counts only with the current fencing token. Anything else is refused and
+//! changes nothing.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::SessionService;
+use super::change::{By, Change, item_id};
+use super::control::apply;
+use crate::application::error::AppError;
+use crate::application::ports::driver::{Ask, DriverError, Prompt, TurnEnd};
+use crate::domain::attention::{AttentionItem, AttentionState};
+use crate::domain::event::EventType;
+use crate::domain::ids::{AttentionId, SessionId, TenantId};
+use crate::domain::session::attempt::{ErrorType, SessionError};
+use crate::domain::session::checkpoint::CheckpointTrigger;
+use crate::domain::session::life::Outcome;
+use crate::domain::session::metrics::Warning;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::session::{DegradedReason, Phase, PromptMode, QueuedPrompt, Session};
+use crate::domain::usage::Usage;
+use crate::domain::version::Versioned;
+use crate::domain::workspace::Workspace;
+
+/// Whose report it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder {
+    /// Whose session.
+    pub tenant: TenantId,
+    /// Which session.
+    pub session: SessionId,
+    /// The right to report.
+    pub fencing_token: u64,
+}
+
+/// A turn that is over.
+#[derive(Debug, Clone)]
+pub struct TurnOver {
+    /// How it ended.
+    pub end: TurnEnd,
+    /// The agent's last words.
+    pub text: String,
+    /// Newest complete message.
+    pub message_ref: Option<String>,
+    /// Commit that the working tree was saved as.
+    pub saved: Option<String>,
+}
+
+/// What comes after a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// The agent is told this.
+    Prompt(Prompt),
+    /// The run is over.
+    Over,
+}
+
+/// One model call's usage.
+#[derive(Debug, Clone)]
+pub struct CallUsage {
+    /// Identity of the call.
+    pub key: String,
+    /// What it used.
+    pub usage: Usage,
+    /// `provider/model`.
+    pub model: Option<String>,
+}
+
+pub(super) const SUPERVISOR: &str = "supervisor";
+
+impl SessionService {
+    /// A change by the holder of the lease.
+    async fn report<T>(
+        &self,
+        holder: Holder,
+        action: &str,
+        mut decide: impl FnMut(&mut Change) -> Result<T, AppError> + Send,
+    ) -> Result<(Versioned<Session>, T), AppError> {
+        let by = By::Part(holder.tenant, SUPERVISOR);
+        self.change(by, holder.session, action, None, |change| {
+            if !change.session.is_held_by(holder.fencing_token) {
+                return Err(AppError::StaleResult);
+            }
+            decide(change)
+        })
+        .await
+    }
+
+    /// The workspace was made.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn workspace_ready(
+        &self,
+        holder: Holder,
+        workspace: &Workspace,
+    ) -> Result<(), AppError> {
+        let decide = |change: &mut Change| {
+            change.session.run.workspace = Some(workspace.clone());
+            change.updated(&["workspace"], self.clock.now());
+            Ok(())
+        };
+        self.report(holder, "workspace", decide).await.map(drop)
+    }
+
+    /// The conversation has an identity; from now on it can be found again.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn handshake(&self, holder: Holder, handle: &Value) -> Result<(), AppError> {
+        let decide = |change: &mut Change| {
+            let run = &mut change.session.run;
+            run.handle = Some(handle.clone());
+            run.resume_from = None;
+            change.updated(&["conversation"], self.clock.now());
+            Ok(())
+        };
+        self.report(holder, "handshake", decide).await.map(drop)
+    }
+
+    /// A step of the agent is complete: what its calls used, and the newest complete message.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn step(
+        &self,
+        holder: Holder,
+        calls: &[CallUsage],
+        message_ref: Option<&str>,
+    ) -> Result<(), AppError> {
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            if let Some(message) = message_ref {
+                change.session.run.message_ref = Some(message.to_owned());
+            }
+            change.session.stamps.updated_at = now;
+            for call in calls {
+                count_call(change, call, now);
+            }
+            Ok(())
+        };
+        self.report(holder, "step", decide).await.map(drop)
+    }
+
+    /// A checkpoint between turns; skipped when nothing changed since the newest one.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn periodic_checkpoint(
+        &self,
+        holder: Holder,
+        saved: Option<&str>,
+    ) -> Result<(), AppError> {
+        let snapshot = self.snapshot(holder.tenant).await?;
+        let session = snapshot.session(holder.session).await?.ok_or(AppError::SessionNotFound)?;
+        let newest = session.value.run.last_checkpoint;
+        let newest = snapshot.checkpoint(holder.session, newest).await?;
+        drop(snapshot);
+        let decide = |change: &mut Change| {
+            let state = self.state_of(change, saved.map(str::to_owned));
+            if newest.as_ref().is_some_and(|known| known.state_hash == state.hash()) {
+                return Ok(());
+            }
+            let trigger = CheckpointTrigger::Periodic;
+            change.checkpoint(self.ids.uuid(), trigger, state, self.clock.now());
+            Ok(())
+        };
+        self.report(holder, "checkpoint", decide).await.map(drop)
+    }
+
+    /// The agent asks a person; the item that stands for the ask, new or known.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn raise(
+        &self,
+        holder: Holder,
+        ask: &Ask,
+        timeout: Duration,
+    ) -> Result<AttentionItem, AppError> {
+        let uuid = self.ids.uuid();
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            let same = |item: &&mut AttentionItem| {
+                item.state == AttentionState::Open && item.fingerprint == ask.fingerprint
+            };
+            if let Some(known) = change.items.iter_mut().find(same) {
+                known.agent_ref.clone_from(&ask.agent_ref);
+                return Ok(known.clone());
+            }
+            let item = AttentionItem {
+                id: item_id(uuid),
+                tenant_id: holder.tenant,
+                session_id: holder.session,
+                attempt: change.session.run.attempt,
+                kind: ask.kind,
+                title: ask.title.chars().take(200).collect(),
+                payload: json!({
+                    "tool": ask.tool, "patterns": ask.patterns, "request": ask.payload,
+                }),
+                fingerprint: ask.fingerprint.clone(),
+                risk: ask.risk,
+                state: AttentionState::Open,
+                decision: None,
+                answer: None,
+                resolved_by: None,
+                created_at: now,
+                deadline: now.after(timeout),
+                resolved_at: None,
+                agent_ref: ask.agent_ref.clone(),
+            };
+            change.raise(item.clone(), now);
+            Ok(item)
+        };
+        Ok(self.report(holder, "raise", decide).await?.1)
+    }
+
+    /// The agent no longer waits for an ask that nobody settled.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn withdraw(&self, holder: Holder, id: AttentionId) -> Result<(), AppError> {
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            let Some(item) = change.items.iter_mut().find(|item| item.id == id) else {
+                return Ok(());
+            };
+            item.expire("agent", now);
+            item.agent_ref.clear();
+            if item.kind.blocks() {
+                change.session.unblock(now);
+            }
+            Ok(())
+        };
+        self.report(holder, "withdraw", decide).await.map(drop)
+    }
+
+    /// What the agent says it is doing.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn phase(&self, holder: Holder, phase: Phase) -> Result<(), AppError> {
+        let decide = |change: &mut Change| {
+            let (now, old) = (self.clock.now(), change.session.phase);
+            if old != Some(phase) {
+                change.session.phase = Some(phase);
+                change.session.stamps.updated_at = now;
+                let payload = json!({ "old_phase": old, "new_phase": phase });
+                let event = change.session.event(EventType::SessionPhaseChanged, now, payload);
+                change.tell([event]);
+            }
+            Ok(())
+        };
+        self.report(holder, "phase", decide).await.map(drop)
+    }
+
+    /// A reason for reduced capacity appeared, or went away.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn capacity(
+        &self,
+        holder: Holder,
+        reason: DegradedReason,
+        reduced: bool,
+    ) -> Result<(), AppError> {
+        let decide = |change: &mut Change| {
+            let cause = By::Part(holder.tenant, SUPERVISOR).cause(self.clock.now());
+            apply(change, |session| {
+                if reduced {
+                    session.degrade(reason, cause)
+                } else {
+                    session.recover(reason, cause)
+                }
+            })
+        };
+        self.report(holder, "capacity", decide).await.map(drop)
+    }
+
+    /// A turn is over: what comes next is decided and made durable.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn turn_over(&self, holder: Holder, turn: &TurnOver) -> Result<Next, AppError> {
+        let by = By::Part(holder.tenant, SUPERVISOR);
+        let uuid = self.ids.uuid();
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            if turn.message_ref.is_some() {
+                change.session.run.message_ref.clone_from(&turn.message_ref);
+            }
+            if change.session.run.pause_wanted.is_some() {
+                let told = change.session.run.prompt.take();
+                change.session.run.prompt = match turn.end {
+                    TurnEnd::Aborted => Some(go_on(told, uuid, now)),
+                    TurnEnd::Done | TurnEnd::Cut | TurnEnd::Rejected => {
+                        take_prompt(&mut change.session)
+                    }
+                };
+                change.session.metrics.result = Some(json!({ "text": turn.text }));
+                self.mark(change, CheckpointTrigger::Pause, turn);
+                apply(change, |session| session.pause(by.cause(now)))?;
+                return Ok(Next::Over);
+            }
+            if let Some(next) = take_prompt(&mut change.session) {
+                let prompt = Prompt { id: next.id, text: next.text.clone() };
+                change.session.run.prompt = Some(next);
+                self.mark(change, CheckpointTrigger::Turn, turn);
+                return Ok(Next::Prompt(prompt));
+            }
+            self.conclude(change, turn, by)?;
+            Ok(Next::Over)
+        };
+        Ok(self.report(holder, "turn", decide).await?.1)
+    }
+
+    /// Nothing is left to be told: a resumed session whose last turn was over ends with it.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn nothing_left(&self, holder: Holder) -> Result<(), AppError> {
+        let by = By::Part(holder.tenant, SUPERVISOR);
+        let decide = |change: &mut Change| {
+            let result = change.session.metrics.result.clone().unwrap_or_else(|| json!({}));
+            let outcome = Outcome { result, ..Outcome::default() };
+            apply(change, |session| session.complete(outcome, by.cause(self.clock.now())))
+        };
+        self.report(holder, "complete", decide).await.map(drop)
+    }
+
+    fn conclude(&self, change: &mut Change, turn: &TurnOver, by: By<'_>) -> Result<(), AppError> {
+        let now = self.clock.now();
+        let failed = |error_type, message: &str| SessionError::of(error_type, message, now);
+        let saved = turn.saved.clone();
+        match turn.end {
+            TurnEnd::Done | TurnEnd::Cut => {
+                if turn.end == TurnEnd::Cut {
+                    change.session.metrics.warn(Warning {
+                        warning_type: "answer_cut".to_owned(),
+                        message: "the model's last answer was cut at its length limit".to_owned(),
+                        timestamp: now,
+                        context: Value::Null,
+                    });
+                }
+                self.mark(change, CheckpointTrigger::Turn, turn);
+                let result = json!({ "text": turn.text });
+                let outcome = Outcome { result, ..Outcome::default() };
+                apply(change, |session| session.complete(outcome, by.cause(now)))
+            }
+            TurnEnd::Rejected => {
+                let message = "a call was rejected and the agent gave up";
+                self.fail_with(change, failed(ErrorType::PermissionDenied, message), saved, by)
+            }
+            TurnEnd::Aborted => {
+                let message = "the turn was aborted at the agent";
+                self.fail_with(change, failed(ErrorType::AgentError, message), saved, by)
+            }
+        }
+    }
+
+    fn mark(&self, change: &mut Change, trigger: CheckpointTrigger, turn: &TurnOver) {
+        let state = self.state_of(change, turn.saved.clone());
+        change.checkpoint(self.ids.uuid(), trigger, state, self.clock.now());
+    }
+
+    /// The run cannot go on.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn run_failed(
+        &self,
+        holder: Holder,
+        error: &DriverError,
+        saved: Option<String>,
+    ) -> Result<(), AppError> {
+        let by = By::Part(holder.tenant, SUPERVISOR);
+        let decide = |change: &mut Change| {
+            let mut told = SessionError::of(error.error_type, &error.message, self.clock.now());
+            told.retryable = error.retryable;
+            self.fail_with(change, told, saved.clone(), by)
+        };
+        self.report(holder, "fail", decide).await.map(drop)
+    }
+
+    /// Fails the session; an executing one is first marked where it stood.
+    pub(super) fn fail_with(
+        &self,
+        change: &mut Change,
+        error: SessionError,
+        saved: Option<String>,
+        by: By<'_>,
+    ) -> Result<(), AppError> {
+        let now = self.clock.now();
+        self.mark_failure(change, saved);
+        let chance = self.ids.chance();
+        apply(change, |session| session.fail(error, chance, by.cause(now)))
+    }
+
+    pub(super) fn mark_failure(&self, change: &mut Change, saved: Option<String>) {
+        let status = change.session.status();
+        if status.is_executing() || status == SessionStatus::Paused {
+            let state = self.state_of(change, saved);
+            let trigger = CheckpointTrigger::Failure;
+            change.checkpoint(self.ids.uuid(), trigger, state, self.clock.now());
+        }
+    }
+
+    /// A report came too late: it is kept as a count on its attempt and told, and changes nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn reject_stale(&self, holder: Holder) -> Result<(), AppError> {
+        let by = By::Part(holder.tenant, SUPERVISOR);
+        let decide = |change: &mut Change| {
+            if let Some(attempt) = &mut change.attempt {
+                attempt.stale_reports += 1;
+            }
+            let current = change.session.run.lease.as_ref().map(|lease| lease.fencing_token);
+            let payload =
+                json!({ "fencing_token": holder.fencing_token, "current_token": current });
+            let event_type = EventType::AgentStaleResultRejected;
+            let event = change.session.event(event_type, self.clock.now(), payload);
+            change.tell([event]);
+            Ok(())
+        };
+        self.change(by, holder.session, "stale", None, decide).await.map(drop)
+    }
+}
+
+fn count_call(change: &mut Change, call: &CallUsage, now: crate::domain::time::Timestamp) {
+    let Some(attempt) = &mut change.attempt else { return };
+    if attempt.counted_calls.contains(&call.key) {
+        return;
+    }
+    attempt.counted_calls.push(call.key.clone());
+    attempt.usage = attempt.usage.plus(&call.usage);
+    let metrics = &mut change.session.metrics;
+    metrics.usage = metrics.usage.plus(&call.usage);
+    metrics.api_calls_count += 1;
+    let usage = &call.usage;
+    let payload = json!({
+        "attempt": attempt.number, "model_identifier": call.model,
+        "tokens_input": usage.tokens_input, "tokens_output": usage.tokens_output,
+        "tokens_cache_read": usage.tokens_cache_read,
+        "tokens_cache_write": usage.tokens_cache_write,
+        "tokens_reasoning": usage.tokens_reasoning, "tokens_total": usage.tokens_total(),
+        "cost_usd": usage.cost_usd, "simulated": usage.simulated,
+        "cost_source": if usage.cost_usd.is_some() { "reported" } else { "unknown" },
+    });
+    let event = change.session.event(EventType::UsageRecorded, now, payload);
+    change.tell([event]);
+}
+
+/// The next waiting prompt: one that interrupts before the others.
+pub(super) fn take_prompt(session: &mut Session) -> Option<QueuedPrompt> {
+    let prompts = &mut session.run.prompts;
+    let first = prompts.iter().position(|prompt| prompt.mode == PromptMode::Interrupt);
+    (!prompts.is_empty()).then(|| prompts.remove(first.unwrap_or(0)))
+}
+
+/// What an agent is told whose turn was ended by a pause.
+fn go_on(
+    interrupted: Option<QueuedPrompt>,
+    id: Uuid,
+    at: crate::domain::time::Timestamp,
+) -> QueuedPrompt {
+    let text = match interrupted {
+        Some(prompt) => {
+            format!("You were paused. Go on with what you were doing:\n\n{}", prompt.text)
+        }
+        None => "You were paused. Go on with what you were doing.".to_owned(),
+    };
+    QueuedPrompt { id, text, mode: PromptMode::Queue, at }
+}

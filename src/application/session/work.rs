@@ -1,0 +1,112 @@
+//! The work itself: what changed, and how it comes home.
+
+use serde_json::json;
+
+use super::SessionService;
+use super::change::{By, Change};
+use super::checkpoint::not_now;
+use super::create::invalid;
+use crate::application::error::AppError;
+use crate::application::ports::workspaces::{Diff, DiffEnd, MergeMode, MergeReport};
+use crate::application::principal::RequestContext;
+use crate::domain::event::EventType;
+use crate::domain::ids::SessionId;
+use crate::domain::session::Session;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::tenant::key::Role;
+use crate::domain::workspace::{Workspace, WorkspaceKind};
+
+impl SessionService {
+    /// Base of the work against its end, or against one of its checkpoints.
+    ///
+    /// # Errors
+    /// `SessionNotFound`, `CheckpointNotFound`, `Invalid` without git, `Workspace`.
+    pub async fn diff(
+        &self,
+        ctx: &RequestContext,
+        id: SessionId,
+        checkpoint: Option<u64>,
+    ) -> Result<Diff, AppError> {
+        let snapshot = self.snapshot(ctx.tenant).await?;
+        let session = snapshot.session(id).await?.ok_or(AppError::SessionNotFound)?.value;
+        let workspace = git_workspace(&session)?;
+        let head = match checkpoint {
+            Some(sequence) => {
+                let taken = snapshot.checkpoint(id, sequence).await?;
+                let commit = taken.ok_or(AppError::CheckpointNotFound)?.workspace_ref;
+                DiffEnd::Commit(commit.ok_or_else(|| {
+                    invalid(
+                        "/checkpoint",
+                        "invalid",
+                        "this checkpoint was taken before there were files",
+                    )
+                })?)
+            }
+            None if session.status().is_terminal() => DiffEnd::Commit(
+                session
+                    .run
+                    .workspace_ref
+                    .clone()
+                    .unwrap_or_else(|| workspace.base_commit.clone().unwrap_or_default()),
+            ),
+            None => DiffEnd::WorkingTree,
+        };
+        drop(snapshot);
+        Ok(self.workspaces.diff(workspace, head).await?)
+    }
+
+    /// Brings the work to its base branch, or exports it as a patch.
+    ///
+    /// # Errors
+    /// `NotNow` while an agent works, `Workspace` with the files in conflict, `Forbidden`.
+    pub async fn merge(
+        &self,
+        ctx: &RequestContext,
+        id: SessionId,
+        mode: MergeMode,
+        message: Option<&str>,
+    ) -> Result<MergeReport, AppError> {
+        ctx.require(Role::Lead)?;
+        let found = self.snapshot(ctx.tenant).await?.session(id).await?;
+        let session = found.ok_or(AppError::SessionNotFound)?.value;
+        let workspace = git_workspace(&session)?;
+        if session.status() != SessionStatus::Paused && !session.status().is_terminal() {
+            return Err(not_now(
+                &session,
+                "pause it, or wait for its end, before its work is merged",
+            ));
+        }
+        let message = message.map_or_else(
+            || format!("{}\n\nSession {}", session.spec.title, session.code),
+            str::to_owned,
+        );
+        let report = self.workspaces.merge(id, workspace, mode, &message).await?;
+        let payload = json!({
+            "mode": report.mode, "target": report.target, "commit": report.commit,
+            "files": report.files, "actor": ctx.actor_name(),
+        });
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            change.session.stamps.updated_at = now;
+            let event = change.session.event(EventType::SessionMerged, now, payload.clone());
+            change.tell([event]);
+            Ok(())
+        };
+        self.change(By::Caller(ctx), id, "merge", None, decide).await?;
+        Ok(report)
+    }
+}
+
+fn git_workspace(session: &Session) -> Result<&Workspace, AppError> {
+    match &session.run.workspace {
+        Some(workspace) if workspace.kind == WorkspaceKind::Git => Ok(workspace),
+        Some(_) => Err(not_now(
+            session,
+            "it has no git workspace, so that there is nothing to compare or merge",
+        )),
+        None => Err(not_now(
+            session,
+            "it has not begun to work, so that there is nothing to compare or merge",
+        )),
+    }
+}

@@ -1,0 +1,496 @@
+//! The supervisor of one attempt: turns what a driver tells into changes and journal lines, and what
+//! people decide into orders.
+//!
+//! Invariant: it acts only while its fencing token is current. A bell says only "look again": what
+//! there is to do is read from the store, so that nothing is lost with this task.
+//! Invariant: whatever ends the lease, the run is closed, the work is saved, the worktree is gone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::Tools;
+use super::outbox::Outbox;
+use crate::application::error::AppError;
+use crate::application::ports::driver::{
+    AgentEvent, Answer, Assignment, Continuation, DriverError, Prompt, Running, TurnEnd,
+};
+use crate::application::scheduler::wake::Bell;
+use crate::application::session::report::{CallUsage, Holder, Next, TurnOver};
+use crate::domain::attention::{AttentionItem, AttentionKind, Decision};
+use crate::domain::ids::AttentionId;
+use crate::domain::session::attempt::ErrorType;
+use crate::domain::session::{DegradedReason, PromptMode, Session};
+use crate::domain::time::Timestamp;
+use crate::domain::workspace::Workspace;
+
+/// How long lines wait for company on their way to the journal.
+const GATHER: Duration = Duration::from_millis(40);
+
+/// Why a run is over for its supervisor.
+enum Ended {
+    /// The session left this lease: it ended, or waits for a new one.
+    Released,
+    /// The process goes down; the next one takes the run up.
+    Shutdown,
+}
+
+/// The supervisor of one attempt.
+pub struct Supervisor {
+    tools: Arc<Tools>,
+    holder: Holder,
+    bell: Bell,
+    outbox: Outbox,
+    calls: Vec<CallUsage>,
+    message_ref: Option<String>,
+    asks: HashMap<String, AttentionId>,
+    answered: Vec<AttentionId>,
+    abort_at: Option<Timestamp>,
+    aborted: bool,
+    checkpoint_at: Timestamp,
+}
+
+impl Supervisor {
+    /// A supervisor of the run behind this lease.
+    #[must_use]
+    pub fn new(tools: Arc<Tools>, holder: Holder, bell: Bell) -> Self {
+        let outbox = Outbox::new(holder, Arc::clone(&tools.journal));
+        let checkpoint_at = tools.clock.now().after(tools.options.checkpoint_interval);
+        Self {
+            tools,
+            holder,
+            bell,
+            outbox,
+            calls: Vec::new(),
+            message_ref: None,
+            asks: HashMap::new(),
+            answered: Vec::new(),
+            abort_at: None,
+            aborted: false,
+            checkpoint_at,
+        }
+    }
+
+    /// Supervises until the lease ends or the process goes down.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let id = self.holder.session;
+        let ended = tokio::select! {
+            ended = self.supervise() => ended,
+            () = stop.cancelled() => Ok(Ended::Shutdown),
+        };
+        self.outbox.flush().await;
+        match ended {
+            Ok(Ended::Released) | Err(AppError::StaleResult) => {}
+            Ok(Ended::Shutdown) => {
+                self.save_before_shutdown().await;
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(session.id = %id, %error, "Session {id} lost its supervisor");
+            }
+        }
+        super::recover::clean_up(&self.tools, self.holder.tenant, id).await;
+    }
+
+    async fn supervise(&mut self) -> Result<Ended, AppError> {
+        let session = match self.held_session().await? {
+            Some(session) => session,
+            None => return Ok(Ended::Released),
+        };
+        let workspace = match self.workspace(&session).await {
+            Ok(workspace) => workspace,
+            Err(error) => return self.fail(error).await,
+        };
+        let session = match self.held_session().await? {
+            Some(session) => session,
+            None => return Ok(Ended::Released),
+        };
+        let Some(prompt) = session.run.prompt.clone() else {
+            return self.released(self.tools.sessions.nothing_left(self.holder).await);
+        };
+        let prompt = Prompt { id: prompt.id, text: prompt.text };
+        match self.start(&session, &workspace, prompt).await? {
+            Ok(running) => self.watch(running).await,
+            Err(error) => self.fail(error).await,
+        }
+    }
+
+    /// The session, while this supervisor's lease is the current one.
+    async fn held_session(&self) -> Result<Option<Session>, AppError> {
+        let snapshot = self.tools.sessions.store.snapshot(self.holder.tenant).await?;
+        let found = snapshot.session(self.holder.session).await?.map(|found| found.value);
+        Ok(found.filter(|session| session.is_held_by(self.holder.fencing_token)))
+    }
+
+    /// The workspace as this run must find it.
+    async fn workspace(&self, session: &Session) -> Result<Workspace, DriverError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            DriverError::new(
+                ErrorType::WorkspaceError,
+                format!("the workspace is not usable: {error}"),
+            )
+        };
+        let (id, spec) = (session.id, &session.spec.workspace);
+        let from = session.run.workspace_ref.as_deref().filter(|_| session.run.workspace.is_none());
+        let workspaces = &self.tools.workspaces;
+        let made =
+            workspaces.prepare(id, session.code, spec, from).await.map_err(|e| failed(&e))?;
+        if let (Some(_), Some(commit)) = (session.run.resume_from, &session.run.workspace_ref) {
+            workspaces.restore(id, &made, commit).await.map_err(|e| failed(&e))?;
+        }
+        if session.run.workspace.as_ref() != Some(&made) {
+            let stored = self.tools.sessions.workspace_ready(self.holder, &made).await;
+            stored.map_err(|e| failed(&e))?;
+        }
+        Ok(made)
+    }
+
+    async fn start(
+        &mut self,
+        session: &Session,
+        workspace: &Workspace,
+        prompt: Prompt,
+    ) -> Result<Result<Running, DriverError>, AppError> {
+        let Some(driver) = self.driver(session).await? else {
+            let message = "this server has no driver for the agent any more";
+            return Ok(Err(DriverError::new(ErrorType::AgentRemoved, message)));
+        };
+        let assignment = Assignment {
+            tenant: self.holder.tenant,
+            session: session.id,
+            code: session.code.to_string(),
+            title: session.spec.title.clone(),
+            attempt: session.run.attempt,
+            fencing_token: self.holder.fencing_token,
+            profile: session.spec.profile().map(str::to_owned),
+            profile_options: profile_options(session),
+            model: session.spec.model_identifier.clone(),
+            workdir: workspace.path.clone().into(),
+            policy: session.spec.permission_policy.clone(),
+            prompt,
+            continuation: self.continuation(session).await?,
+        };
+        let limit = self.tools.options.start_timeout;
+        let started = tokio::select! {
+            started = driver.start(assignment) => started,
+            () = self.tools.clock.sleep(limit) => {
+                let message = format!("the agent did not start within {} s", limit.as_secs());
+                Err(DriverError::new(ErrorType::DispatchFailed, message))
+            }
+        };
+        Ok(started)
+    }
+
+    async fn driver(
+        &self,
+        session: &Session,
+    ) -> Result<Option<Arc<dyn crate::application::ports::driver::AgentDriver>>, AppError> {
+        let Some(lease) = &session.run.lease else { return Ok(None) };
+        let agents = self.tools.agents.list(self.holder.tenant).await?;
+        let agent = agents.iter().find(|agent| agent.id == lease.agent_id);
+        Ok(agent.and_then(|agent| self.tools.agents.driver(agent.kind)))
+    }
+
+    /// How this run connects to what was before.
+    async fn continuation(&self, session: &Session) -> Result<Continuation, AppError> {
+        let run = &session.run;
+        if let Some(sequence) = run.resume_from {
+            let snapshot = self.tools.sessions.store.snapshot(self.holder.tenant).await?;
+            let taken = snapshot.checkpoint(session.id, sequence).await?;
+            let handle = taken.as_ref().and_then(|taken| taken.data.get("handle")).cloned();
+            let handle = handle.filter(|handle| !handle.is_null()).or_else(|| run.handle.clone());
+            let message_ref = taken.and_then(|taken| taken.agent_message_ref);
+            return Ok(match handle {
+                Some(handle) => Continuation::CutAfter { handle, message_ref },
+                None => Continuation::Fresh,
+            });
+        }
+        let copied =
+            session.lineage.forked_from.is_some() && run.attempt == 1 && run.workspace.is_none();
+        Ok(match run.handle.clone() {
+            Some(handle) if copied => {
+                Continuation::CutAfter { handle, message_ref: run.message_ref.clone() }
+            }
+            Some(handle) => Continuation::Same { handle },
+            None => Continuation::Fresh,
+        })
+    }
+
+    /// Watches a run until it is over.
+    async fn watch(&mut self, mut running: Running) -> Result<Ended, AppError> {
+        let recovered = DegradedReason::StreamDisconnected;
+        self.tools.sessions.capacity(self.holder, recovered, false).await?;
+        let ended = self.watch_events(&mut running).await;
+        running.control.close().await;
+        ended
+    }
+
+    async fn watch_events(&mut self, running: &mut Running) -> Result<Ended, AppError> {
+        if !self.look_again(running).await? {
+            return Ok(Ended::Released);
+        }
+        let tools = Arc::clone(&self.tools);
+        loop {
+            let wait = self.next_wait();
+            let ended = tokio::select! {
+                event = running.events.recv() => match event {
+                    Some(event) => self.heard(running, event).await?,
+                    None => {
+                        let message = "the agent's connection ended without a result";
+                        return self.fail(DriverError::new(ErrorType::AgentLost, message)).await;
+                    }
+                },
+                () = self.bell.rang() => {
+                    (!self.look_again(running).await?).then_some(Ended::Released)
+                }
+                () = tools.clock.sleep(wait) => self.time_passed(running).await?,
+            };
+            if let Some(ended) = ended {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// How long there is nothing to do but to listen.
+    fn next_wait(&self) -> Duration {
+        if !self.outbox.is_empty() {
+            return GATHER;
+        }
+        let now = self.tools.clock.now();
+        let times = [self.abort_at.filter(|_| !self.aborted), Some(self.checkpoint_at)];
+        let next = times.into_iter().flatten().min().unwrap_or(now);
+        next.since(now).max(Duration::from_millis(1))
+    }
+
+    async fn time_passed(&mut self, running: &mut Running) -> Result<Option<Ended>, AppError> {
+        self.outbox.flush().await;
+        let now = self.tools.clock.now();
+        if self.abort_at.is_some_and(|at| at <= now) && !self.aborted {
+            self.aborted = true;
+            if let Err(error) = running.control.abort().await {
+                return self.fail(error).await.map(Some);
+            }
+        }
+        if self.checkpoint_at <= now {
+            self.checkpoint_at = now.after(self.tools.options.checkpoint_interval);
+            let saved = self.save("periodic").await;
+            self.tools.sessions.periodic_checkpoint(self.holder, saved.as_deref()).await?;
+        }
+        Ok(None)
+    }
+
+    /// Reads what is wanted now and sees to it; `false` when the lease is gone.
+    async fn look_again(&mut self, running: &Running) -> Result<bool, AppError> {
+        let Some(session) = self.held_session().await? else { return Ok(false) };
+        let interrupts =
+            session.run.prompts.iter().any(|prompt| prompt.mode == PromptMode::Interrupt);
+        if let Some(asked) = session.run.pause_wanted {
+            self.abort_at.get_or_insert(asked.after(self.tools.options.pause_grace));
+        }
+        if interrupts && !self.aborted {
+            self.abort_at = Some(self.tools.clock.now());
+        }
+        let owed =
+            self.tools.attention.undelivered(self.holder.tenant, self.holder.session).await?;
+        for item in owed {
+            if !self.answered.contains(&item.id) {
+                self.deliver(running, &item).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn deliver(&mut self, running: &Running, item: &AttentionItem) -> Result<(), AppError> {
+        let answer = answer_of(item);
+        match running.control.answer(&item.agent_ref, answer).await {
+            Ok(()) => {
+                self.answered.push(item.id);
+                self.tools.attention.delivered(self.holder.tenant, item.id).await
+            }
+            Err(error) => {
+                let now = self.tools.clock.now();
+                let line =
+                    format!("the answer to “{}” did not reach the agent: {error}", item.title);
+                self.outbox.log("warn", &line, now);
+                Ok(())
+            }
+        }
+    }
+
+    async fn heard(
+        &mut self,
+        running: &mut Running,
+        event: AgentEvent,
+    ) -> Result<Option<Ended>, AppError> {
+        let (now, holder) = (self.tools.clock.now(), self.holder);
+        let sessions = self.tools.sessions.clone();
+        match event {
+            AgentEvent::Handshake { handle, stored } => {
+                sessions.handshake(holder, &handle).await?;
+                if stored.send(()).is_err() {
+                    // The driver ended its run meanwhile and says so by itself.
+                    tracing::debug!(session.id = %holder.session, "Nobody waited for the handshake");
+                }
+            }
+            AgentEvent::Delta { part, text } => {
+                self.tools.deltas.tell(holder.tenant, holder.session, part, text, now);
+            }
+            AgentEvent::Transcript(item) => {
+                self.outbox.transcript(item, now);
+                if self.outbox.is_full() {
+                    self.outbox.flush().await;
+                }
+            }
+            AgentEvent::Log { level, message } => self.outbox.log(level, &message, now),
+            AgentEvent::Phase(phase) => sessions.phase(holder, phase).await?,
+            AgentEvent::Usage { key, usage, model } => {
+                self.calls.push(CallUsage { key, usage, model });
+            }
+            AgentEvent::Step { message_ref } => {
+                self.message_ref = Some(message_ref);
+                self.count().await?;
+            }
+            AgentEvent::Ask(ask) => {
+                let timeout = match ask.kind {
+                    AttentionKind::Question => self.tools.options.question_timeout,
+                    AttentionKind::Permission | AttentionKind::Review | AttentionKind::Budget => {
+                        self.tools.options.permission_timeout
+                    }
+                };
+                let item = sessions.raise(holder, &ask, timeout).await?;
+                self.asks.insert(ask.agent_ref, item.id);
+            }
+            AgentEvent::AskGone { agent_ref } => {
+                if let Some(item) = self.asks.remove(&agent_ref) {
+                    sessions.withdraw(holder, item).await?;
+                }
+            }
+            AgentEvent::ProviderRetry { message, next_at } => {
+                let next = next_at.map(|at| format!(", next at {at}")).unwrap_or_default();
+                self.outbox.log(
+                    "warn",
+                    &format!("the provider is tried again: {message}{next}"),
+                    now,
+                );
+                sessions.capacity(holder, DegradedReason::ProviderRetrying, true).await?;
+            }
+            AgentEvent::ProviderBack => {
+                sessions.capacity(holder, DegradedReason::ProviderRetrying, false).await?;
+            }
+            AgentEvent::StreamLost => {
+                sessions.capacity(holder, DegradedReason::StreamDisconnected, true).await?;
+            }
+            AgentEvent::StreamBack => {
+                sessions.capacity(holder, DegradedReason::StreamDisconnected, false).await?;
+            }
+            AgentEvent::TurnEnded { prompt: _, message_ref, text, end } => {
+                return self.turn_ended(running, message_ref, text, end).await;
+            }
+            AgentEvent::Failed(error) => return self.fail(error).await.map(Some),
+        }
+        Ok(None)
+    }
+
+    async fn turn_ended(
+        &mut self,
+        running: &mut Running,
+        message_ref: Option<String>,
+        text: String,
+        end: TurnEnd,
+    ) -> Result<Option<Ended>, AppError> {
+        self.count().await?;
+        self.outbox.flush().await;
+        let saved = self.save("turn").await;
+        let turn = TurnOver { end, text, message_ref, saved };
+        self.checkpoint_at = self.tools.clock.now().after(self.tools.options.checkpoint_interval);
+        (self.abort_at, self.aborted) = (None, false);
+        match self.tools.sessions.turn_over(self.holder, &turn).await {
+            Ok(Next::Over) => Ok(Some(Ended::Released)),
+            Ok(Next::Prompt(prompt)) => match running.control.prompt(prompt).await {
+                Ok(()) => Ok((!self.look_again(running).await?).then_some(Ended::Released)),
+                Err(error) => self.fail(error).await.map(Some),
+            },
+            Err(AppError::StaleResult) => {
+                self.tools.sessions.reject_stale(self.holder).await?;
+                Ok(Some(Ended::Released))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores what the calls so far have used.
+    async fn count(&mut self) -> Result<(), AppError> {
+        let message = self.message_ref.take();
+        if !self.calls.is_empty() || message.is_some() {
+            let calls = std::mem::take(&mut self.calls);
+            self.tools.sessions.step(self.holder, &calls, message.as_deref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Saves the working tree; what fails is logged and the last known state stands.
+    async fn save(&mut self, what: &str) -> Option<String> {
+        let session = self.held_session().await.ok().flatten()?;
+        let workspace = session.run.workspace.as_ref()?;
+        let message = format!("{}: {what}", session.code);
+        match self.tools.workspaces.checkpoint(session.id, workspace, &message).await {
+            Ok(saved) => saved,
+            Err(error) => {
+                let line = format!("the work could not be saved: {error}");
+                self.outbox.log("error", &line, self.tools.clock.now());
+                None
+            }
+        }
+    }
+
+    async fn save_before_shutdown(&mut self) {
+        let saved = self.save("shutdown").await;
+        let marked = self.tools.sessions.periodic_checkpoint(self.holder, saved.as_deref()).await;
+        if let Err(error) = marked {
+            tracing::info!(session.id = %self.holder.session, %error, "No checkpoint at shutdown");
+        }
+        self.outbox.flush().await;
+    }
+
+    async fn fail(&mut self, error: DriverError) -> Result<Ended, AppError> {
+        self.outbox.log("error", &error.message, self.tools.clock.now());
+        if let Err(lost) = self.count().await {
+            return self.released(Err(lost));
+        }
+        let saved = self.save("failure").await;
+        self.released(self.tools.sessions.run_failed(self.holder, &error, saved).await)
+    }
+
+    /// A report that came too late means that the lease is gone, which is no error here.
+    fn released(&self, reported: Result<(), AppError>) -> Result<Ended, AppError> {
+        match reported {
+            Ok(()) | Err(AppError::StaleResult | AppError::SessionNotFound) => Ok(Ended::Released),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Options of the profile in use, when it has any.
+fn profile_options(session: &Session) -> Value {
+    let name = session.spec.profile();
+    name.and_then(|name| session.spec.agent_config.get(name)).cloned().unwrap_or(Value::Null)
+}
+
+/// What the agent is told of a settled item.
+fn answer_of(item: &AttentionItem) -> Answer {
+    match item.decision {
+        Some(Decision::AllowOnce) => Answer::AllowOnce,
+        Some(Decision::AllowAlways) => Answer::AllowAlways,
+        Some(Decision::Answer) => Answer::Text(item.answer.clone().unwrap_or_default()),
+        Some(Decision::Deny | Decision::Acknowledge) | None => {
+            let by = item.resolved_by.as_deref().unwrap_or("somebody");
+            Answer::Deny(match by {
+                "deadline" => "nobody allowed this in time; go on without it".to_owned(),
+                _ => "this was not allowed; go on without it".to_owned(),
+            })
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! One supervisor per running attempt, and what happens to open attempts at start-up.
+
+pub mod attempt;
+pub mod outbox;
+pub mod recover;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::attempt::Supervisor;
+use super::agent::AgentService;
+use super::attention::AttentionService;
+use super::events::Deltas;
+use super::ports::clock::Clock;
+use super::ports::journal::Journal;
+use super::ports::workspaces::Workspaces;
+use super::session::SessionService;
+use super::session::report::Holder;
+
+/// Times that supervisors keep.
+#[derive(Debug, Clone)]
+pub struct SupervisorOptions {
+    /// A turn that a pause waits for is aborted after this.
+    pub pause_grace: Duration,
+    /// A checkpoint between turns is taken this often.
+    pub checkpoint_interval: Duration,
+    /// An unanswered permission is denied after this.
+    pub permission_timeout: Duration,
+    /// An unanswered question gets its default after this.
+    pub question_timeout: Duration,
+    /// A driver that has not started a run after this has failed.
+    pub start_timeout: Duration,
+}
+
+impl Default for SupervisorOptions {
+    fn default() -> Self {
+        Self {
+            pause_grace: Duration::from_secs(30),
+            checkpoint_interval: Duration::from_secs(300),
+            permission_timeout: Duration::from_secs(900),
+            question_timeout: Duration::from_secs(3600),
+            start_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What every supervisor works with.
+pub struct Tools {
+    /// Reports become changes through this.
+    pub sessions: SessionService,
+    /// Asks become items through this.
+    pub attention: AttentionService,
+    /// Drivers.
+    pub agents: AgentService,
+    /// Logs and transcripts.
+    pub journal: Arc<dyn Journal>,
+    /// Files.
+    pub workspaces: Arc<dyn Workspaces>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Words as they come.
+    pub deltas: Deltas,
+    /// Times.
+    pub options: SupervisorOptions,
+}
+
+/// Starts supervisors and ends them at shutdown.
+#[derive(Clone)]
+pub struct Supervisors {
+    tools: Arc<Tools>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Supervisors {
+    /// Supervisors are spawned on the tracker and end with the token.
+    #[must_use]
+    pub fn new(tools: Tools, tracker: TaskTracker, stop: CancellationToken) -> Self {
+        Self { tools: Arc::new(tools), tracker, stop }
+    }
+
+    /// Supervises the run behind this lease, unless that is done already.
+    pub fn launch(&self, holder: Holder) {
+        let Some(bell) = self.tools.sessions.wake.supervise(holder.session) else { return };
+        let supervisor = Supervisor::new(Arc::clone(&self.tools), holder, bell);
+        self.tracker.spawn(Box::pin(supervisor.run(self.stop.clone())));
+    }
+}

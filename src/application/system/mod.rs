@@ -1,0 +1,151 @@
+//! What the server says of itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::agent::AgentService;
+use super::ports::clock::Clock;
+use super::ports::store::{Store, StoreHealth};
+use super::scheduler::Queue;
+use crate::domain::time::Timestamp;
+
+/// A part of the server and how it is.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Component {
+    /// `store`, `scheduler`, or `agent:<kind>`.
+    pub name: String,
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub status: &'static str,
+    /// One line for people.
+    pub detail: Option<String>,
+    /// How long its newest probe took.
+    pub latency_ms: Option<f64>,
+}
+
+/// How the whole server is.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Health {
+    /// The worst of what it cannot do without.
+    pub status: &'static str,
+    /// Seconds since start.
+    pub uptime_seconds: u64,
+    /// Its parts.
+    pub components: Vec<Component>,
+}
+
+/// What the server says of itself.
+#[derive(Clone)]
+pub struct SystemService {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    agents: AgentService,
+    queue: Queue,
+    started_at: Timestamp,
+    recovered: Arc<AtomicBool>,
+    draining: Arc<AtomicBool>,
+}
+
+impl SystemService {
+    /// A server that just began.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        agents: AgentService,
+        queue: Queue,
+    ) -> Self {
+        let started_at = clock.now();
+        Self {
+            store,
+            clock,
+            agents,
+            queue,
+            started_at,
+            recovered: Arc::default(),
+            draining: Arc::default(),
+        }
+    }
+
+    /// Recovery is done: from now on the server is ready.
+    pub fn set_recovered(&self) {
+        self.recovered.store(true, Ordering::Release);
+    }
+
+    /// The server goes down: it is no longer ready.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// What the store says of itself.
+    #[must_use]
+    pub fn store(&self) -> StoreHealth {
+        self.store.health()
+    }
+
+    /// The line of waiting sessions.
+    #[must_use]
+    pub const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Why the server is not ready; `None` when it is.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<String> {
+        if self.draining.load(Ordering::Acquire) {
+            return Some("shutting down".to_owned());
+        }
+        if !self.recovered.load(Ordering::Acquire) {
+            return Some("recovery is not done".to_owned());
+        }
+        self.store.health().read_only.map(|reason| format!("read_only: {reason}"))
+    }
+
+    /// How everything is, by real probes.
+    pub async fn health(&self) -> Health {
+        let mut components = vec![self.probe_store().await, self.scheduler()];
+        for (kind, seen) in self.agents.liveness() {
+            #[expect(clippy::cast_precision_loss, reason = "a probe takes far less than 2^53 ms")]
+            let latency_ms = Some(seen.took_ms as f64);
+            components.push(Component {
+                name: format!("agent:{kind}"),
+                status: if seen.result.is_ok() { "healthy" } else { "degraded" },
+                detail: match seen.result {
+                    Ok(report) => Some(format!("version {}", report.version)),
+                    Err(reason) => Some(reason),
+                },
+                latency_ms,
+            });
+        }
+        let worst = |status| components.iter().any(|part| part.status == status);
+        let status = match (worst("unhealthy"), worst("degraded")) {
+            (true, _) => "unhealthy",
+            (false, true) => "degraded",
+            (false, false) => "healthy",
+        };
+        let uptime_seconds = self.clock.now().since(self.started_at).as_secs();
+        Health { status, uptime_seconds, components }
+    }
+
+    async fn probe_store(&self) -> Component {
+        let began = self.clock.now();
+        let read = match self.store.fleet().await {
+            Ok(fleet) => fleet.has_api_keys().await.map(drop),
+            Err(error) => Err(error),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a probe takes far less than 2^53 ms")]
+        let latency_ms = Some(self.clock.now().since(began).as_millis() as f64);
+        let name = "store".to_owned();
+        let (status, detail) = match (read, self.store.health().read_only) {
+            (Err(error), _) => ("unhealthy", Some(error.to_string())),
+            (Ok(()), Some(reason)) => ("degraded", Some(format!("read-only: {reason}"))),
+            (Ok(()), None) => ("healthy", None),
+        };
+        Component { name, status, detail, latency_ms }
+    }
+
+    fn scheduler(&self) -> Component {
+        let running = self.queue.executing();
+        let detail = Some(format!("{running} sessions execute"));
+        Component { name: "scheduler".to_owned(), status: "healthy", detail, latency_ms: None }
+    }
+}
