@@ -86,7 +86,7 @@ pub async fn recognise(
         }
     }
     let bound = home.filter(|_| !principal.is_system);
-    let tenant = find_tenant(app, asked.tenant.as_deref(), bound).await?;
+    let tenant = find_tenant(app, asked.tenant.as_deref(), bound)?;
     Ok(RequestContext { tenant, principal, request_id, if_match: None, repeat: None })
 }
 
@@ -131,28 +131,27 @@ fn developer() -> Principal {
     }
 }
 
-async fn find_tenant(
+fn find_tenant(
     app: &AppState,
     named: Option<&str>,
     bound: Option<TenantId>,
 ) -> Result<TenantId, Problem> {
     let missing = || Problem::new(ErrorCode::TenantNotFound, "no such tenant");
+    let known = |reference: &str| app.identity.tenant(reference).map(|tenant| tenant.id);
     match (named, bound) {
         (None, None) => Err(Problem::new(
             ErrorCode::TenantRequired,
             "this caller may act in every tenant and must name one in X-Tenant-ID",
         )),
-        (None, Some(own)) => {
-            app.identity.tenant(&own.to_string()).await?.ok_or_else(missing)
-        }
-        (Some(named), None) => app.identity.tenant(named).await?.ok_or_else(missing),
+        (None, Some(own)) => known(&own.to_string()).ok_or_else(missing),
+        (Some(named), None) => known(named).ok_or_else(missing),
         (Some(named), Some(own)) => {
             let mismatch =
                 || Problem::new(ErrorCode::TenantMismatch, "this key belongs to another tenant");
             if TenantId::parse(named).is_some_and(|id| id != own) {
                 return Err(mismatch());
             }
-            match app.identity.tenant(named).await? {
+            match known(named) {
                 Some(found) if found == own => Ok(own),
                 None if TenantId::parse(named) == Some(own) => Err(missing()),
                 Some(_) | None => Err(mismatch()),

@@ -30,6 +30,14 @@ pub struct Page<T> {
     pub total: Option<u64>,
 }
 
+impl<T> Page<T> {
+    /// A list that always fits on one page.
+    #[must_use]
+    pub const fn whole(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None, has_more: false, total: None }
+    }
+}
+
 /// The tenant and the query that a cursor belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope([u8; 16]);
