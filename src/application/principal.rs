@@ -111,7 +111,7 @@ impl RequestContext {
             status,
             headers,
             body,
-            expires_at: now.after(std::time::Duration::from_secs(24 * 3600)),
+            expires_at: now.after(std::time::Duration::from_hours(24)),
         })
     }
 }

@@ -48,7 +48,7 @@ impl FieldErrors {
     }
 
     /// A number within bounds, both included.
-    pub fn range<T: PartialOrd + std::fmt::Display>(
+    pub fn range<T: PartialOrd + std::fmt::Display + Copy>(
         &mut self,
         pointer: &str,
         value: T,

@@ -26,8 +26,9 @@ impl Usd {
     #[must_use]
     pub fn from_dollars(dollars: f64) -> Option<Self> {
         let micros = (dollars * 1e6).round();
-        #[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]
-        (micros.is_finite() && micros.abs() < 9e15).then(|| Self(micros as i64))
+        #[expect(clippy::cast_possible_truncation, reason = "the range is checked beside it")]
+        let whole = micros as i64;
+        (micros.is_finite() && micros.abs() < 9e15).then_some(Self(whole))
     }
 
     /// Dollars, for display and JSON numbers.

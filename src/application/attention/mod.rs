@@ -84,9 +84,8 @@ impl AttentionService {
             let tried = self.settle(by, session_id, id, |item, now| {
                 Ok(item.resolve(decision, answer.map(str::to_owned), by.name(), now)?)
             });
-            match tried.await? {
-                Some(settled) => return Ok(settled),
-                None => continue,
+            if let Some(settled) = tried.await? {
+                return Ok(settled);
             }
         }
         Err(AppError::Contended)

@@ -11,6 +11,7 @@ use super::attention::AttentionService;
 use super::error::AppError;
 use super::ports::clock::Clock;
 use super::ports::store::Store;
+use super::scheduler::wake::Wake;
 use super::session::SessionService;
 use super::session::report::Holder;
 use super::supervise::Supervisors;
@@ -29,8 +30,6 @@ pub struct Reconciler {
     pub sessions: SessionService,
     /// Deadlines of items.
     pub attention: AttentionService,
-    /// Probes.
-    pub agents: AgentService,
     /// Supervisors that are missing.
     pub supervisors: Supervisors,
 }
@@ -68,13 +67,21 @@ impl Reconciler {
     }
 
     /// Probes the agents now and then, beside the scans, since an agent may take its time.
-    pub async fn probe(agents: AgentService, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    pub async fn probe(
+        agents: AgentService,
+        clock: Arc<dyn Clock>,
+        wake: Wake,
+        stop: CancellationToken,
+    ) {
         loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = agents.probe_all() => wake.scheduler(),
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = clock.sleep(Duration::from_secs(30)) => {}
             }
-            agents.probe_all().await;
         }
     }
 

@@ -70,17 +70,7 @@ impl Queue {
         };
         match state.place(&Needs::of(session)) {
             Err((code, text)) => {
-                let remedy = match code {
-                    BlockerCode::NoAgentCapacity => "wait for a session to end, or stop one",
-                    BlockerCode::NoAgentCapability => {
-                        "create the session with capabilities that an agent has"
-                    }
-                    _ => "see what `orchestrator doctor` says of the agents",
-                };
-                let command = match code {
-                    BlockerCode::NoAgentCapacity => "orchestrator session list --status running",
-                    _ => "orchestrator doctor",
-                };
+                let (remedy, command) = remedy(code);
                 blocker(code, text, remedy, Some(command))
             }
             Ok(_) if state.executing() >= state.max_running => {
@@ -95,6 +85,21 @@ impl Queue {
             }
         }
     }
+}
+
+/// What helps against the refusals of `State::place`, and the command that does or shows it.
+fn remedy(code: BlockerCode) -> (&'static str, &'static str) {
+    if code == BlockerCode::NoAgentCapacity {
+        return (
+            "wait for a session to end, or stop one",
+            "orchestrator session list --status running",
+        );
+    }
+    if code == BlockerCode::NoAgentCapability {
+        let remedy = "create the session with capabilities that an agent has";
+        return (remedy, "orchestrator doctor");
+    }
+    ("see what `orchestrator doctor` says of the agents", "orchestrator doctor")
 }
 
 /// The loop that gives waiting sessions to agents.

@@ -83,11 +83,10 @@ impl State {
         if session.stamps.deleted_at.is_some() {
             return;
         }
-        let since = match session.status() {
-            SessionStatus::Queued => session.stamps.queued_at,
-            SessionStatus::Paused if session.run.resume_wanted => session.stamps.paused_at,
-            _ => None,
-        };
+        let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
+        let queued = session.status() == SessionStatus::Queued;
+        let queued_at = session.stamps.queued_at.filter(|_| queued);
+        let since = queued_at.or(session.stamps.paused_at.filter(|_| resumes));
         if let Some(queued_at) = since {
             let waiting = Waiting {
                 tenant: session.tenant_id,
@@ -183,8 +182,8 @@ impl State {
             left.0.cmp(&right.0).then_with(|| left.1.name.cmp(&right.1.name))
         });
         chosen.map(|(_, agent)| agent).ok_or_else(|| {
-            let names: Vec<&str> = able.iter().map(|slot| slot.agent.name.as_str()).collect();
-            let text = format!("{} works on as many sessions as it takes", names.join(", "));
+            let full: Vec<&str> = able.iter().map(|slot| slot.agent.name.as_str()).collect();
+            let text = format!("{} works on as many sessions as it takes", full.join(", "));
             (BlockerCode::NoAgentCapacity, text)
         })
     }
@@ -213,3 +212,7 @@ fn head(tenant: TenantId, line: &Line, now: Timestamp) -> Option<Waiting> {
     });
     heads.min_by_key(|waiting| waiting.rank(now))
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -43,7 +43,7 @@ impl Wake {
         }
         let bell = Arc::new(Notify::new());
         bells.insert(id, Arc::clone(&bell));
-        Some(Bell { id, bell, all: Arc::clone(&self.supervisors) })
+        Some(Bell { id, rope: bell, all: Arc::clone(&self.supervisors) })
     }
 
     /// Whether the session is supervised in this process.
@@ -56,14 +56,14 @@ impl Wake {
 /// The bell of one supervisor; taken down when it is dropped.
 pub struct Bell {
     id: SessionId,
-    bell: Arc<Notify>,
+    rope: Arc<Notify>,
     all: Arc<Mutex<HashMap<SessionId, Arc<Notify>>>>,
 }
 
 impl Bell {
     /// Waits for the bell.
     pub async fn rang(&self) {
-        self.bell.notified().await;
+        self.rope.notified().await;
     }
 }
 

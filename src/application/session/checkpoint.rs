@@ -74,7 +74,7 @@ impl SessionService {
                 ));
             }
             let now = self.clock.now();
-            let mut state = self.state_of(&change, saved.clone());
+            let mut state = state_of(&change, saved.clone());
             state.data.clone_from(&given.data);
             let trigger = CheckpointTrigger::Manual;
             let checkpoint = change.checkpoint(self.ids.uuid(), trigger, state, now);
@@ -155,24 +155,24 @@ impl SessionService {
             () = self.clock.sleep(self.options.checkpoint_timeout) => Ok(None),
         }
     }
+}
 
-    /// What a checkpoint of this session records now.
-    pub(super) fn state_of(&self, change: &Change, saved: Option<String>) -> CheckpointState {
-        let run = &change.session.run;
-        let conversation = run.handle.as_ref().and_then(|handle| handle.get("session"));
-        CheckpointState {
-            data: json!({
-                "handle": run.handle,
-                "prompt": run.prompt.as_ref().map(|prompt| prompt.id),
-                "phase": change.session.phase,
-            }),
-            agent_session_ref: conversation.and_then(Value::as_str).map(str::to_owned),
-            agent_message_ref: run.message_ref.clone(),
-            workspace_ref: saved.or_else(|| run.workspace_ref.clone()),
-            context_versions: std::collections::BTreeMap::new(),
-        }
-        .truncated()
+/// What a checkpoint of this session records now.
+pub(super) fn state_of(change: &Change, saved: Option<String>) -> CheckpointState {
+    let run = &change.session.run;
+    let conversation = run.handle.as_ref().and_then(|handle| handle.get("session"));
+    CheckpointState {
+        data: json!({
+            "handle": run.handle,
+            "prompt": run.prompt.as_ref().map(|prompt| prompt.id),
+            "phase": change.session.phase,
+        }),
+        agent_session_ref: conversation.and_then(Value::as_str).map(str::to_owned),
+        agent_message_ref: run.message_ref.clone(),
+        workspace_ref: saved.or_else(|| run.workspace_ref.clone()),
+        context_versions: std::collections::BTreeMap::new(),
     }
+    .truncated()
 }
 
 fn may_restore(session: &Session) -> Result<(), AppError> {

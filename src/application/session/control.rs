@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::change::{By, Change};
+use super::checkpoint::state_of;
 use super::{SessionService, refused};
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
@@ -147,7 +148,7 @@ impl SessionService {
             cause.reason = reason;
             apply(change, |session| session.stop(cause))?;
             if change.attempt.is_some() {
-                let state = self.state_of(change, saved.clone());
+                let state = state_of(change, saved.clone());
                 change.checkpoint(self.ids.uuid(), CheckpointTrigger::Stop, state, now);
             }
             Ok(())
@@ -193,7 +194,7 @@ impl SessionService {
             let now = self.clock.now();
             let outcome = Outcome { source: Some(RateSource::Operator), ..outcome.clone() };
             apply(change, |session| session.complete(outcome, by.cause(now).because(reason)))?;
-            let state = self.state_of(change, saved.clone());
+            let state = state_of(change, saved.clone());
             change.checkpoint(self.ids.uuid(), CheckpointTrigger::Stop, state, now);
             Ok(())
         };

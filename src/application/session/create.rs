@@ -119,10 +119,10 @@ impl SessionService {
         parent: &str,
     ) -> Result<Lineage, AppError> {
         let missing = || parent_error("does not exist");
-        let id = self.find(ctx.tenant, parent).await.map_err(|error| match error {
-            AppError::SessionNotFound => missing(),
-            other => other,
-        })?;
+        let id = match self.find(ctx.tenant, parent).await {
+            Err(AppError::SessionNotFound) => return Err(missing()),
+            found => found?,
+        };
         let parent = self.snapshot(ctx.tenant).await?.session(id).await?.ok_or_else(missing)?.value;
         if parent.status().is_terminal() {
             return Err(parent_error("has ended and takes no children"));

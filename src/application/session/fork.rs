@@ -1,7 +1,5 @@
 //! Forks: a new session that goes on where another one was.
 
-use serde_json::Value;
-
 use super::SessionService;
 use super::create::invalid;
 use crate::application::error::AppError;
@@ -93,7 +91,7 @@ impl SessionService {
 /// What the first run of a fork finds: the files of that commit, the conversation up to there.
 fn begin_at(checkpoint: &Checkpoint) -> RunState {
     RunState {
-        handle: checkpoint.data.get("handle").filter(|handle| !handle.is_null()).map(Value::clone),
+        handle: checkpoint.data.get("handle").filter(|handle| !handle.is_null()).cloned(),
         message_ref: checkpoint.agent_message_ref.clone(),
         workspace_ref: checkpoint.workspace_ref.clone(),
         ..RunState::default()

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::SessionService;
 use super::change::{By, Change};
+use super::checkpoint::state_of;
 use super::control::apply;
 use super::report::{SUPERVISOR, take_prompt};
 use crate::application::error::AppError;
@@ -35,10 +36,13 @@ impl SessionService {
         let uuids = [self.ids.uuid(), self.ids.uuid()];
         let granted = self.change_counted(by, id, "grant", token, |change| {
             let now = self.clock.now();
-            let reason = match change.session.status() {
-                SessionStatus::Queued => LeaseReason::Start,
-                SessionStatus::Paused if change.session.run.resume_wanted => LeaseReason::Resume,
-                _ => return Ok(false),
+            let (status, wanted) = (change.session.status(), change.session.run.resume_wanted);
+            let reason = if status == SessionStatus::Queued {
+                LeaseReason::Start
+            } else if status == SessionStatus::Paused && wanted {
+                LeaseReason::Resume
+            } else {
+                return Ok(false);
             };
             let lease = Lease {
                 agent_id: agent.id,
@@ -59,7 +63,7 @@ impl SessionService {
                 apply(change, |session| session.dispatch(lease.clone(), from, by.cause(now)))?;
                 change.begin_attempt(lease, from, now);
             }
-            let state = self.state_of(change, None);
+            let state = state_of(change, None);
             change.checkpoint(uuids[1], CheckpointTrigger::Start, state, now);
             Ok(true)
         });
@@ -116,8 +120,8 @@ impl SessionService {
             if due == Due::ExecutionTimeout {
                 self.mark_failure(change, saved.clone());
             }
-            let chance = self.ids.chance();
-            apply(change, |session| session.expire(error_type, message, chance, by.cause(now)))
+            let luck = self.ids.chance();
+            apply(change, |session| session.expire(error_type, message, luck, by.cause(now)))
         };
         match self.change(by, id, "due", None, decide).await {
             Ok(_) | Err(AppError::SessionNotFound) => Ok(()),

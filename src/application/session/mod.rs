@@ -72,6 +72,12 @@ impl SessionService {
         Self { store, workspaces, clock, ids, wake, options }
     }
 
+    /// The bells that these use cases ring.
+    #[must_use]
+    pub const fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
     pub(super) async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, AppError> {
         Ok(self.store.snapshot(tenant).await?)
     }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::SessionService;
 use super::change::{By, Change, item_id};
+use super::checkpoint::state_of;
 use super::control::apply;
 use crate::application::error::AppError;
 use crate::application::ports::driver::{Ask, DriverError, Prompt, TurnEnd};
@@ -161,7 +162,7 @@ impl SessionService {
         let newest = snapshot.checkpoint(holder.session, newest).await?;
         drop(snapshot);
         let decide = |change: &mut Change| {
-            let state = self.state_of(change, saved.map(str::to_owned));
+            let state = state_of(change, saved.map(str::to_owned));
             if newest.as_ref().is_some_and(|known| known.state_hash == state.hash()) {
                 return Ok(());
             }
@@ -363,7 +364,7 @@ impl SessionService {
     }
 
     fn mark(&self, change: &mut Change, trigger: CheckpointTrigger, turn: &TurnOver) {
-        let state = self.state_of(change, turn.saved.clone());
+        let state = state_of(change, turn.saved.clone());
         change.checkpoint(self.ids.uuid(), trigger, state, self.clock.now());
     }
 
@@ -396,14 +397,14 @@ impl SessionService {
     ) -> Result<(), AppError> {
         let now = self.clock.now();
         self.mark_failure(change, saved);
-        let chance = self.ids.chance();
-        apply(change, |session| session.fail(error, chance, by.cause(now)))
+        let luck = self.ids.chance();
+        apply(change, |session| session.fail(error, luck, by.cause(now)))
     }
 
     pub(super) fn mark_failure(&self, change: &mut Change, saved: Option<String>) {
         let status = change.session.status();
         if status.is_executing() || status == SessionStatus::Paused {
-            let state = self.state_of(change, saved);
+            let state = state_of(change, saved);
             let trigger = CheckpointTrigger::Failure;
             change.checkpoint(self.ids.uuid(), trigger, state, self.clock.now());
         }

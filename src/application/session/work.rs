@@ -69,7 +69,6 @@ impl SessionService {
         ctx.require(Role::Lead)?;
         let found = self.snapshot(ctx.tenant).await?.session(id).await?;
         let session = found.ok_or(AppError::SessionNotFound)?.value;
-        let workspace = git_workspace(&session)?;
         if session.status() != SessionStatus::Paused && !session.status().is_terminal() {
             return Err(not_now(
                 &session,
@@ -80,7 +79,15 @@ impl SessionService {
             || format!("{}\n\nSession {}", session.spec.title, session.code),
             str::to_owned,
         );
-        let report = self.workspaces.merge(id, workspace, mode, &message).await?;
+        // The worktree of an ended session was put away; it comes back from its refs for the merge.
+        git_workspace(&session)?;
+        let spec = &session.spec.workspace;
+        let workspace = self.workspaces.prepare(id, session.code, spec, None).await?;
+        let merged = self.workspaces.merge(id, &workspace, mode, &message).await;
+        if session.status().is_terminal() {
+            self.workspaces.remove(id, &workspace).await?;
+        }
+        let report = merged?;
         let payload = json!({
             "mode": report.mode, "target": report.target, "commit": report.commit,
             "files": report.files, "actor": ctx.actor_name(),

@@ -96,20 +96,14 @@ impl Supervisor {
     }
 
     async fn supervise(&mut self) -> Result<Ended, AppError> {
-        let session = match self.held_session().await? {
-            Some(session) => session,
-            None => return Ok(Ended::Released),
-        };
+        let Some(session) = self.held_session().await? else { return Ok(Ended::Released) };
         let workspace = match self.workspace(&session).await {
             Ok(workspace) => workspace,
             Err(error) => return self.fail(error).await,
         };
-        let session = match self.held_session().await? {
-            Some(session) => session,
-            None => return Ok(Ended::Released),
-        };
+        let Some(session) = self.held_session().await? else { return Ok(Ended::Released) };
         let Some(prompt) = session.run.prompt.clone() else {
-            return self.released(self.tools.sessions.nothing_left(self.holder).await);
+            return Self::released(self.tools.sessions.nothing_left(self.holder).await);
         };
         let prompt = Prompt { id: prompt.id, text: prompt.text };
         match self.start(&session, &workspace, prompt).await? {
@@ -236,13 +230,13 @@ impl Supervisor {
         loop {
             let wait = self.next_wait();
             let ended = tokio::select! {
-                event = running.events.recv() => match event {
-                    Some(event) => self.heard(running, event).await?,
-                    None => {
+                event = running.events.recv() => {
+                    let Some(event) = event else {
                         let message = "the agent's connection ended without a result";
                         return self.fail(DriverError::new(ErrorType::AgentLost, message)).await;
-                    }
-                },
+                    };
+                    self.heard(running, event).await?
+                }
                 () = self.bell.rang() => {
                     (!self.look_again(running).await?).then_some(Ended::Released)
                 }
@@ -458,14 +452,14 @@ impl Supervisor {
     async fn fail(&mut self, error: DriverError) -> Result<Ended, AppError> {
         self.outbox.log("error", &error.message, self.tools.clock.now());
         if let Err(lost) = self.count().await {
-            return self.released(Err(lost));
+            return Self::released(Err(lost));
         }
         let saved = self.save("failure").await;
-        self.released(self.tools.sessions.run_failed(self.holder, &error, saved).await)
+        Self::released(self.tools.sessions.run_failed(self.holder, &error, saved).await)
     }
 
     /// A report that came too late means that the lease is gone, which is no error here.
-    fn released(&self, reported: Result<(), AppError>) -> Result<Ended, AppError> {
+    fn released(reported: Result<(), AppError>) -> Result<Ended, AppError> {
         match reported {
             Ok(()) | Err(AppError::StaleResult | AppError::SessionNotFound) => Ok(Ended::Released),
             Err(error) => Err(error),

@@ -39,10 +39,10 @@ impl Default for SupervisorOptions {
     fn default() -> Self {
         Self {
             pause_grace: Duration::from_secs(30),
-            checkpoint_interval: Duration::from_secs(300),
-            permission_timeout: Duration::from_secs(900),
-            question_timeout: Duration::from_secs(3600),
-            start_timeout: Duration::from_secs(60),
+            checkpoint_interval: Duration::from_mins(5),
+            permission_timeout: Duration::from_mins(15),
+            question_timeout: Duration::from_hours(1),
+            start_timeout: Duration::from_mins(1),
         }
     }
 }

@@ -42,15 +42,13 @@ pub async fn recover(supervisors: &Supervisors, store: &dyn Store) -> Result<Rec
     ];
     for session in store.fleet().await?.sessions_in(&statuses).await? {
         let session = session.value;
-        match session.status() {
-            SessionStatus::Queued => recovered.queued += 1,
-            SessionStatus::Paused => recovered.paused += 1,
-            _ => {
-                let (tenant, id) = (session.tenant_id, session.id);
-                if let Some(fencing_token) = tools.sessions.disconnected(tenant, id).await? {
-                    supervisors.launch(Holder { tenant, session: id, fencing_token });
-                    recovered.resumed += 1;
-                }
+        recovered.queued += usize::from(session.status() == SessionStatus::Queued);
+        recovered.paused += usize::from(session.status() == SessionStatus::Paused);
+        if session.status().is_executing() {
+            let (tenant, id) = (session.tenant_id, session.id);
+            if let Some(fencing_token) = tools.sessions.disconnected(tenant, id).await? {
+                supervisors.launch(Holder { tenant, session: id, fencing_token });
+                recovered.resumed += 1;
             }
         }
     }

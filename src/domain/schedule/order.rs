@@ -7,7 +7,7 @@ use crate::domain::session::spec::Priority;
 use crate::domain::time::Timestamp;
 
 /// A wait this long lifts a session by one class, so that nothing starves.
-pub const AGEING: Duration = Duration::from_secs(600);
+pub const AGEING: Duration = Duration::from_mins(10);
 
 /// What the order looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -152,7 +152,7 @@ impl SessionDraft {
             permission_policy: self.permission_policy.unwrap_or_default(),
             gates: self.gates,
             exclude_from_training: self.exclude_from_training,
-            tags: checked_tags(self.tags, &mut errors),
+            tags: checked_tags(&self.tags, &mut errors),
             metadata: self.metadata,
         };
         errors.into_result(spec)
@@ -216,7 +216,7 @@ impl SessionPatch {
         next.exclude_from_training =
             self.exclude_from_training.unwrap_or(next.exclude_from_training);
         if let Some(tags) = self.tags {
-            next.tags = checked_tags(tags, &mut errors);
+            next.tags = checked_tags(&tags, &mut errors);
         }
         if let Some(metadata) = self.metadata {
             check_map("/metadata", &metadata, &mut errors);
@@ -417,7 +417,7 @@ fn is_ref_name(name: &str) -> bool {
         && name.chars().all(|letter| !letter.is_control() && !" ~^:?*[\\".contains(letter))
 }
 
-fn checked_tags(tags: Vec<String>, errors: &mut FieldErrors) -> Vec<String> {
+fn checked_tags(tags: &[String], errors: &mut FieldErrors) -> Vec<String> {
     let mut kept: Vec<String> = Vec::with_capacity(tags.len());
     for (index, tag) in tags.iter().enumerate() {
         let tag = tag.trim();

@@ -175,7 +175,7 @@ impl Session {
         self.end_well(Trigger::Complete, EventType::SessionCompleted, outcome, cause)
     }
 
-    /// running or degraded → partially_completed.
+    /// running or degraded → `partially_completed`.
     ///
     /// # Errors
     /// `InvalidTransition`.

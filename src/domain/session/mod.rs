@@ -12,6 +12,8 @@ pub mod metrics;
 pub mod retry;
 pub mod spec;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
 //! One room per agent protocol.
 
+pub mod guard;
 pub mod opencode;
 pub mod simulated;

@@ -2,3 +2,4 @@
 
 pub mod memory;
 pub mod redb;
+pub(crate) mod shared;

@@ -1,1 +1,380 @@
 //! Folders and git worktrees that agents work in.
+//!
+//! The map: `places` says which paths may be used; `git` runs the program and `shield` keeps
+//! repositories from running theirs; `repository` and `worktree` find and make; `refs` holds the
+//! names under which work is kept; `snapshot` turns files into a tree, and `checkpoint`, `restore`,
+//! `remove`, `diff`, `merge` (with `checkout`) and `patch` are what is done with it; `trash` gives back.
+//!
+//! Invariant: work is on a ref, or in the trash, before anything that could lose it begins.
+//! Invariant: of one session, one operation runs at a time.
+
+mod checkout;
+mod checkpoint;
+mod diff;
+mod git;
+mod merge;
+mod patch;
+mod places;
+mod refs;
+mod remove;
+mod repository;
+mod rescue;
+mod restore;
+mod shield;
+mod snapshot;
+mod trash;
+mod untracked;
+mod worktree;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, MutexGuard};
+
+use self::git::{Git, failed, is_object_id};
+use self::places::{Places, is_real_folder};
+use self::refs::Refs;
+use self::repository::{Repository, branch_taken, invalid};
+use self::trash::Trash;
+use self::worktree::{Wanted, Worktree};
+use crate::application::ports::clock::{Clock, Ids};
+use crate::application::ports::workspaces::{
+    Diff, DiffEnd, MergeMode, MergeReport, Removal, WorkspaceError, Workspaces,
+};
+use crate::domain::ids::SessionId;
+use crate::domain::session::SessionCode;
+use crate::domain::workspace::{Workspace, WorkspaceKind, WorkspaceSpec};
+
+/// Locks that the sessions share; two sessions of one lock only wait for each other.
+const LOCKS: usize = 64;
+
+/// Where workspaces lie and what they may be made of.
+#[derive(Debug, Clone)]
+pub struct WorkspaceOptions {
+    /// `<data directory>/workspaces`: folders of sessions are made here, and nothing else inside
+    /// the data directory is accepted as a workspace.
+    pub root: PathBuf,
+    /// Repositories and directories must lie below one of these; empty means anywhere.
+    pub allowed_roots: Vec<PathBuf>,
+    /// The git program: a path, or a name on the search path.
+    pub git: PathBuf,
+}
+
+/// Workspaces on the local disk.
+pub struct Folders {
+    places: Places,
+    git: Git,
+    trash: Trash,
+    ids: Arc<dyn Ids>,
+    locks: Vec<Mutex<()>>,
+}
+
+impl Folders {
+    /// Workspaces below the root of the options; nothing is touched yet.
+    #[must_use]
+    pub fn new(options: WorkspaceOptions, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        let places = Places::new(&options);
+        let trash = Trash::new(places.trash(), Arc::clone(&clock));
+        let git = Git::new(options.git, clock);
+        let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
+        Self { places, git, trash, ids, locks }
+    }
+
+    /// Forgets removed folders that have been in the trash for a week; returns how many.
+    ///
+    /// # Errors
+    /// When one of them cannot be removed.
+    pub async fn purge_trash(&self) -> Result<usize, WorkspaceError> {
+        self.trash.purge().await
+    }
+
+    async fn lock(&self, session: SessionId) -> MutexGuard<'_, ()> {
+        let last = usize::from(session.as_bytes()[15]);
+        self.locks[last % LOCKS].lock().await
+    }
+
+    async fn repository(
+        &self,
+        workspace: &Workspace,
+    ) -> Result<Option<Repository>, WorkspaceError> {
+        let top =
+            workspace.repo.as_deref().ok_or_else(|| failed("a git workspace without repo"))?;
+        Repository::known(&self.git, &self.places, top).await
+    }
+
+    async fn worktree(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+    ) -> Result<Worktree, WorkspaceError> {
+        let repository = self.repository(workspace).await?;
+        let repository = repository.ok_or_else(|| failed("the repository is gone"))?;
+        Worktree::open(&self.git, &self.places, session, repository)
+            .await?
+            .ok_or_else(|| failed("the worktree is gone; it is made again when the session runs"))
+    }
+
+    async fn prepare_empty(&self, session: SessionId) -> Result<Workspace, WorkspaceError> {
+        let folder = self.places.ready().await?.join(session.to_string());
+        if !is_real_folder(&folder).await? {
+            tokio::fs::create_dir(&folder)
+                .await
+                .map_err(|error| failed(format!("the folder cannot be made: {error}")))?;
+        }
+        plain(WorkspaceKind::None, &folder)
+    }
+
+    async fn prepare_git(
+        &self,
+        wanted: Wanted<'_>,
+        repo: &str,
+    ) -> Result<Workspace, WorkspaceError> {
+        let session = wanted.session;
+        let (repository, here) = Repository::find(&self.git, &self.places, repo).await?;
+        worktree::settle(&repository, &here, &wanted).await?;
+        let top = text(&repository.top)?;
+        let made =
+            worktree::make(&self.git, &self.places, &self.trash, repository, session).await?;
+        Ok(Workspace {
+            kind: WorkspaceKind::Git,
+            path: text(&self.places.ready().await?.join(session.to_string()))?,
+            repo: Some(top),
+            branch: Some(made.branch),
+            base_commit: Some(made.base_commit),
+            base_branch: made.base_branch,
+        })
+    }
+
+    async fn check_git(
+        &self,
+        repo: &str,
+        base_ref: &str,
+        branch: Option<&str>,
+    ) -> Result<(), WorkspaceError> {
+        let (repository, here) = Repository::find(&self.git, &self.places, repo).await?;
+        let base = repository.base(&here, base_ref).await?;
+        let Some(branch) = branch else { return Ok(()) };
+        repository.check_branch_name(branch).await?;
+        if repository.check_branch_free(branch, &base.commit).await? {
+            return Ok(());
+        }
+        Err(branch_taken(branch))
+    }
+
+    /// The newest state of work whose folder was removed.
+    async fn left_behind(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+        repository: &Repository,
+    ) -> Result<String, WorkspaceError> {
+        if let Some(latest) = Refs::new(&repository.place, session).latest().await? {
+            return Ok(latest);
+        }
+        let branch = workspace.branch.as_deref().unwrap_or_default();
+        let head = repository.place.resolve(&format!("refs/heads/{branch}^{{commit}}")).await?;
+        head.ok_or_else(|| failed("neither the worktree nor its branch is there any more"))
+    }
+
+    async fn remove_empty(&self, session: SessionId) -> Result<Removal, WorkspaceError> {
+        let folder = self.places.of_session(session);
+        if !is_real_folder(&folder).await? {
+            return Ok(Removal::Nothing);
+        }
+        self.places.ready().await?;
+        self.trash.take(&folder, &session.to_string()).await?;
+        Ok(Removal::Removed)
+    }
+
+    async fn remove_git(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+    ) -> Result<Removal, WorkspaceError> {
+        let folder = self.places.ready().await?.join(session.to_string());
+        let is_there = is_real_folder(&folder).await?;
+        let Some(repository) = self.repository(workspace).await? else {
+            let reason = "its repository is gone, so nobody can say whether its work is saved";
+            return Ok(if is_there {
+                Removal::Kept { reason: reason.to_owned() }
+            } else {
+                Removal::Nothing
+            });
+        };
+        if !is_there {
+            let was_registered = repository.admin_of(&folder).await?.is_some();
+            let rescued = worktree::forget(&self.git, &repository, session, &folder).await?;
+            return Ok(match rescued {
+                Some(reference) => Removal::Rescued { reference },
+                None if was_registered => Removal::Removed,
+                None => Removal::Nothing,
+            });
+        }
+        let opened = Worktree::open(&self.git, &self.places, session, repository).await?;
+        if let Some(worktree) = opened {
+            return remove::remove(&self.git, &worktree, &self.trash).await;
+        }
+        // No worktree of the repository: whatever it is, it can be had back.
+        self.trash.take(&folder, &session.to_string()).await?;
+        Ok(Removal::Removed)
+    }
+}
+
+#[async_trait]
+impl Workspaces for Folders {
+    async fn check(&self, spec: &WorkspaceSpec) -> Result<(), WorkspaceError> {
+        match spec {
+            WorkspaceSpec::None => Ok(()),
+            WorkspaceSpec::Directory { path } => {
+                self.places.admitted("/workspace/path", path).await.map(drop)
+            }
+            WorkspaceSpec::Git { repo, base_ref, branch } => {
+                self.check_git(repo, base_ref, branch.as_deref()).await
+            }
+        }
+    }
+
+    async fn prepare(
+        &self,
+        session: SessionId,
+        code: SessionCode,
+        spec: &WorkspaceSpec,
+        from_commit: Option<&str>,
+    ) -> Result<Workspace, WorkspaceError> {
+        let _one_at_a_time = self.lock(session).await;
+        match spec {
+            WorkspaceSpec::None => self.prepare_empty(session).await,
+            WorkspaceSpec::Directory { path } => {
+                let folder = self.places.admitted("/workspace/path", path).await?;
+                plain(WorkspaceKind::Directory, &folder)
+            }
+            WorkspaceSpec::Git { repo, base_ref, branch } => {
+                let default_branch = format!("orchestrator/{code}");
+                let branch = branch.as_deref();
+                let wanted = Wanted { session, branch, default_branch, base_ref, from_commit };
+                self.prepare_git(wanted, repo).await
+            }
+        }
+    }
+
+    async fn checkpoint(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+        message: &str,
+    ) -> Result<Option<String>, WorkspaceError> {
+        if workspace.kind != WorkspaceKind::Git {
+            return Ok(None);
+        }
+        let _one_at_a_time = self.lock(session).await;
+        let worktree = self.worktree(session, workspace).await?;
+        checkpoint::checkpoint(&worktree, message).await.map(Some)
+    }
+
+    async fn diff(&self, workspace: &Workspace, head: DiffEnd) -> Result<Diff, WorkspaceError> {
+        let (session, base) = of_git(workspace)?;
+        let repository = self.repository(workspace).await?;
+        let repository = repository.ok_or_else(|| failed("the repository is gone"))?;
+        let (newer, name) = match head {
+            DiffEnd::Commit(commit) => {
+                let found = repository.place.commit(&commit).await?;
+                let found = found.ok_or_else(|| invalid("/checkpoint", "no such commit"))?;
+                (found.clone(), found)
+            }
+            DiffEnd::WorkingTree => {
+                let _one_at_a_time = self.lock(session).await;
+                if let Ok(worktree) = self.worktree(session, workspace).await {
+                    let tree = snapshot::snapshot(&worktree, &[]).await?;
+                    (tree, "working_tree".to_owned())
+                } else {
+                    let left = self.left_behind(session, workspace, &repository).await?;
+                    (left.clone(), left)
+                }
+            }
+        };
+        diff::diff(&repository.place, base, &newer, name).await
+    }
+
+    async fn merge(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+        mode: MergeMode,
+        message: &str,
+    ) -> Result<MergeReport, WorkspaceError> {
+        let (_, base) = of_git(workspace)?;
+        let _one_at_a_time = self.lock(session).await;
+        let worktree = self.worktree(session, workspace).await?;
+        if mode == MergeMode::Patch {
+            let tree = snapshot::snapshot(&worktree, &[]).await?;
+            let scratch = self.places.scratch().join(self.ids.uuid().to_string());
+            let place = &worktree.repository.place;
+            return patch::export(&self.git, place, base, &tree, &scratch).await;
+        }
+        let branch = workspace.branch.as_deref().unwrap_or_default();
+        let base_branch = workspace.base_branch.as_deref();
+        let order = merge::Order { mode, branch, base_branch, message };
+        Box::pin(merge::merge(&self.git, &worktree, &order)).await
+    }
+
+    async fn restore(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+        commit: &str,
+    ) -> Result<Option<String>, WorkspaceError> {
+        of_git(workspace)?;
+        let _one_at_a_time = self.lock(session).await;
+        let worktree = self.worktree(session, workspace).await?;
+        let branch = workspace.branch.as_deref().unwrap_or_default();
+        restore::restore(&worktree, branch, commit).await
+    }
+
+    async fn list(&self) -> Result<Vec<SessionId>, WorkspaceError> {
+        let root = self.places.ready().await?;
+        let unreadable = |error| failed(format!("the workspaces cannot be listed: {error}"));
+        let mut entries = tokio::fs::read_dir(root).await.map_err(unreadable)?;
+        let mut found = Vec::new();
+        while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
+            found.extend(entry.file_name().to_str().and_then(SessionId::parse));
+        }
+        Ok(found)
+    }
+
+    async fn remove(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+    ) -> Result<Removal, WorkspaceError> {
+        let _one_at_a_time = self.lock(session).await;
+        match workspace.kind {
+            WorkspaceKind::None => self.remove_empty(session).await,
+            WorkspaceKind::Directory => {
+                Ok(Removal::Kept { reason: "a directory of yours is never removed".to_owned() })
+            }
+            WorkspaceKind::Git => self.remove_git(session, workspace).await,
+        }
+    }
+}
+
+/// The session that a git workspace is named for, and the commit that its work began from.
+fn of_git(workspace: &Workspace) -> Result<(SessionId, &str), WorkspaceError> {
+    if workspace.kind != WorkspaceKind::Git {
+        let message = "only a git workspace can be compared, merged or restored";
+        return Err(invalid("/workspace/kind", message));
+    }
+    let name = Path::new(&workspace.path).file_name().and_then(|name| name.to_str());
+    let session = name.and_then(SessionId::parse);
+    let base = workspace.base_commit.as_deref().filter(|base| is_object_id(base));
+    session.zip(base).ok_or_else(|| failed("this is not a worktree of a session"))
+}
+
+fn plain(kind: WorkspaceKind, folder: &Path) -> Result<Workspace, WorkspaceError> {
+    let path = text(folder)?;
+    Ok(Workspace { kind, path, repo: None, branch: None, base_commit: None, base_branch: None })
+}
+
+fn text(path: &Path) -> Result<String, WorkspaceError> {
+    path.to_str().map(str::to_owned).ok_or_else(|| failed("a path is not UTF-8"))
+}

@@ -1,1 +1,146 @@
 //! The command line: parses arguments, speaks to the API like anyone else, prints.
+//!
+//! Invariant: whatever needs more than HTTP (a server in this process, checks of this machine)
+//! comes through `Host`, which composition implements.
+
+pub mod args;
+mod attention;
+pub mod client;
+pub mod doctor;
+mod events;
+pub mod exit;
+mod feed;
+pub mod format;
+pub mod output;
+mod run;
+mod session;
+mod why;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::CommandFactory;
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+use serde_json::json;
+
+use self::args::{Cli, Command};
+use self::client::{Client, Connection};
+use self::doctor::Check;
+use self::exit::{CliError, code};
+use self::output::Printer;
+use crate::application::ports::clock::Clock;
+
+/// A server that runs in this process.
+pub struct ServerHandle {
+    /// Its address.
+    pub url: String,
+    /// A key that may do everything in it.
+    pub key: SecretString,
+    /// Drains and closes it; called once, before the process ends.
+    pub stop: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
+}
+
+/// What composition does for the command line.
+pub trait Host: Send + Sync {
+    /// Starts a server on the data directory, on a free loopback port, without signal handlers.
+    /// The error carries the exit code: 75 when another server holds the directory.
+    fn start_in_process(&self) -> BoxFuture<'_, Result<ServerHandle, CliError>>;
+    /// What `doctor` checks; without a network when `airgap`.
+    fn checks(&self, airgap: bool) -> BoxFuture<'_, Vec<Check>>;
+    /// The OpenAPI document as JSON.
+    fn openapi(&self) -> String;
+    /// Settings in effect as TOML, or every problem with them.
+    fn settings(&self) -> Result<String, String>;
+    /// Time.
+    fn clock(&self) -> Arc<dyn Clock>;
+}
+
+/// What a command works with.
+struct Context<'a> {
+    connection: Connection,
+    printer: &'a Printer,
+    host: &'a dyn Host,
+}
+
+impl Context<'_> {
+    fn client(&self) -> Result<Client, CliError> {
+        Client::new(&self.connection, self.host.clock())
+    }
+}
+
+/// Runs a command that is not `serve` or `demo`, and gives the exit code.
+pub async fn run_client(
+    command: Command,
+    connection: Connection,
+    json: bool,
+    host: &dyn Host,
+) -> ExitCode {
+    let printer = Printer::new(json);
+    let context = Context { connection, printer: &printer, host };
+    match Box::pin(dispatch(command, &context)).await {
+        Ok(exit) => ExitCode::from(exit),
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(error.exit)
+        }
+    }
+}
+
+async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliError> {
+    let printer = context.printer;
+    match command {
+        Command::Run(args) => Box::pin(run::run(*args, context)).await,
+        Command::Session(command) => {
+            Box::pin(session::run(*command, &context.client()?, printer)).await
+        }
+        Command::Attention(command) => {
+            Box::pin(attention::run(command, &context.client()?, printer)).await
+        }
+        Command::Why { session } => why::run(&session, &context.client()?, printer).await,
+        Command::Event(command) => events::run(command, &context.client()?, printer).await,
+        Command::Doctor { airgap } => {
+            Ok(doctor::report(&context.host.checks(airgap).await, printer))
+        }
+        Command::Config(command) => config(command, context),
+        Command::Openapi => {
+            printer.line(context.host.openapi());
+            Ok(code::OK)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "orchestrator", &mut script);
+            printer.text(&String::from_utf8_lossy(&script));
+            Ok(code::OK)
+        }
+        Command::Version => {
+            version(printer);
+            Ok(code::OK)
+        }
+        Command::Serve(_) | Command::Demo(_) => {
+            Err(CliError::usage("this command is a server of its own"))
+        }
+    }
+}
+
+fn config(command: args::ConfigCommand, context: &Context<'_>) -> Result<u8, CliError> {
+    let shown = context.host.settings().map_err(|text| {
+        CliError::new(code::CONFIG, text).remedy("`orchestrator config show` lists every key")
+    })?;
+    match command {
+        args::ConfigCommand::Show => context.printer.text(&shown),
+        args::ConfigCommand::Check => context.printer.note("the configuration is valid"),
+    }
+    Ok(code::OK)
+}
+
+fn version(printer: &Printer) {
+    let version = env!("CARGO_PKG_VERSION");
+    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+    if printer.is_json() {
+        let name = "orchestrator";
+        printer.json(&json!({ "name": name, "version": version, "os": system, "arch": processor }));
+    } else {
+        printer.line(format!("orchestrator {version} ({system} {processor})"));
+    }
+}

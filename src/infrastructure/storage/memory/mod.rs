@@ -1,1 +1,209 @@
 //! A real store without a disk: for tests, and the model in property tests.
+//!
+//! Invariant: it passes the same contract suite as the embedded store, and shares with it only the
+//! pure decisions in `shared`.
+
+mod data;
+mod snapshot;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use self::data::Data;
+use self::snapshot::{MemoryFleet, MemorySnapshot};
+use super::shared::counter_of;
+use crate::application::ports::changes::ChangeSet;
+use crate::application::ports::changes::Write;
+use crate::application::ports::clock::{Clock, Ids};
+use crate::application::ports::journal::{Appended, Entry, Journal, NewEntry, Stream};
+use crate::application::ports::reads::{Fleet, Snapshot};
+use crate::application::ports::store::{
+    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+};
+use crate::domain::event::StoredEvent;
+use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::time::Timestamp;
+
+/// Batches that a follower may be behind before it lags and reads the gap.
+const FEED_CAPACITY: usize = 4096;
+
+type StreamKey = (TenantId, SessionId, Stream);
+
+#[derive(Default)]
+struct State {
+    data: Arc<Data>,
+    journal: BTreeMap<StreamKey, Vec<Entry>>,
+    floors: HashMap<(TenantId, Sequence), u64>,
+    change_sets: u64,
+}
+
+/// The store in memory.
+pub struct MemoryStore {
+    state: Mutex<State>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    events: broadcast::Sender<Arc<Vec<StoredEvent>>>,
+    appended: broadcast::Sender<Arc<Appended>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            clock,
+            ids,
+            events: broadcast::Sender::new(FEED_CAPACITY),
+            appended: broadcast::Sender::new(FEED_CAPACITY),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(MemorySnapshot(self.state().data.tenant(tenant))))
+    }
+
+    async fn fleet(&self) -> Result<Box<dyn Fleet>, StoreError> {
+        Ok(Box::new(MemoryFleet(Arc::clone(&self.state().data))))
+    }
+
+    async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
+        let tenant = changes.tenant;
+        let purged: Vec<SessionId> = changes
+            .writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::PurgeSession(_, session) => Some(*session),
+                Write::Session(_)
+                | Write::Attempt(_)
+                | Write::Checkpoint(_)
+                | Write::DropCheckpoint { .. }
+                | Write::Attention(_)
+                | Write::Agent(_)
+                | Write::Tenant(_)
+                | Write::ApiKey(_) => None,
+            })
+            .collect();
+        let mut state = self.state();
+        let now = self.clock.now();
+        let (events, last_seq) =
+            Arc::make_mut(&mut state.data).commit(self.ids.as_ref(), now, changes)?;
+        state.change_sets += 1;
+        for session in purged {
+            for stream in Stream::ALL {
+                state.journal.remove(&(tenant, session, *stream));
+            }
+        }
+        let data = state.data.tenant(tenant);
+        for sequence in [Sequence::SessionCodes, Sequence::FencingTokens] {
+            let counter = data.counters.get(&counter_of(sequence)).copied().unwrap_or(0);
+            if let Some(floor) = state.floors.get_mut(&(tenant, sequence)) {
+                *floor = (*floor).max(u64::try_from(counter).unwrap_or(0));
+            }
+        }
+        // Sent under the lock, so that the feed is in the order of the log; fails when nobody
+        // listens.
+        if !events.is_empty() {
+            drop(self.events.send(Arc::new(events)));
+        }
+        Ok(Committed { last_seq })
+    }
+
+    async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let counters = &state.data.tenant(tenant).counters;
+        let committed = counters.get(&counter_of(sequence)).copied().unwrap_or(0);
+        let committed = u64::try_from(committed).unwrap_or(0);
+        let floor = state.floors.entry((tenant, sequence)).or_insert(committed);
+        *floor += 1;
+        Ok(*floor)
+    }
+
+    fn feed(&self) -> broadcast::Receiver<Arc<Vec<StoredEvent>>> {
+        self.events.subscribe()
+    }
+
+    fn health(&self) -> StoreHealth {
+        let change_sets = self.state().change_sets;
+        StoreHealth {
+            read_only: None,
+            quarantined: 0,
+            file_bytes: None,
+            queued_writes: 0,
+            commits: change_sets,
+            change_sets,
+        }
+    }
+
+    async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
+        let mut state = self.state();
+        let mut forgotten = 0;
+        for data in Arc::make_mut(&mut state.data).tenants.values_mut() {
+            let expired = data.remembered.values().filter(|answer| answer.expires_at <= now);
+            let mut keys: Vec<(Timestamp, [u8; 32])> =
+                expired.map(|answer| (answer.expires_at, answer.key)).collect();
+            keys.sort_unstable();
+            keys.truncate(limit - forgotten);
+            forgotten += keys.len();
+            if !keys.is_empty() {
+                let data = Arc::make_mut(data);
+                data.remembered.retain(|key, _| !keys.iter().any(|(_, gone)| gone == key));
+            }
+        }
+        Ok(forgotten)
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryStore {
+    async fn append(
+        &self,
+        tenant: TenantId,
+        session: SessionId,
+        stream: Stream,
+        entries: Vec<NewEntry>,
+    ) -> Result<u64, CommitError> {
+        let mut state = self.state();
+        let log = state.journal.entry((tenant, session, stream)).or_default();
+        let first = log.last().map_or(0, |entry| entry.seq) + 1;
+        let numbered: Vec<Entry> = (first..)
+            .zip(entries)
+            .map(|(seq, NewEntry { at, kind, body })| Entry { seq, at, kind, body })
+            .collect();
+        log.extend(numbered.iter().cloned());
+        let last = log.last().map_or(0, |entry| entry.seq);
+        if !numbered.is_empty() {
+            let batch = Appended { tenant, session, stream, entries: numbered };
+            drop(self.appended.send(Arc::new(batch)));
+        }
+        Ok(last)
+    }
+
+    async fn read(
+        &self,
+        tenant: TenantId,
+        session: SessionId,
+        stream: Stream,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let state = self.state();
+        let log = state.journal.get(&(tenant, session, stream));
+        let later = log.into_iter().flatten().filter(|entry| entry.seq > after);
+        Ok(later.take(limit).cloned().collect())
+    }
+
+    fn appended(&self) -> broadcast::Receiver<Arc<Appended>> {
+        self.appended.subscribe()
+    }
+}

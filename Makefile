@@ -1,0 +1,62 @@
+# What people type. `make test` is exactly what CI runs; `make deep` is its long version.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check supply-chain check test deep bench
+
+BINARY := $(or $(CARGO_TARGET_DIR),target)/debug/orchestrator
+# Options for `make run` and `make bench`, as in: make bench ARGS="--quick --row create"
+ARGS ?=
+
+help: ## Shows this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+run: ## Serves, as a release build
+	cargo run --release --locked -- $(ARGS)
+
+prepare: ## Installs what the tests need and the machine lacks
+	@bash tests/tools/prepare.sh
+
+fmt: ## Formats the source
+	cargo fmt --all
+
+fmt-check:
+	@echo "==> format"
+	cargo fmt --all --check
+
+lint:
+	@echo "==> clippy"
+	cargo clippy --locked --all-targets -- -D warnings
+
+build:
+	@echo "==> build"
+	cargo build --locked
+
+openapi: build ## Writes assets/openapi.json from the handlers
+	"$(BINARY)" openapi > assets/openapi.json
+
+openapi-check: build
+	@echo "==> the API document is that of the handlers"
+	"$(BINARY)" openapi | cmp - assets/openapi.json \
+	  || { echo "assets/openapi.json is out of date; run: make openapi" >&2; exit 1; }
+
+supply-chain:
+	@echo "==> licences, sources, bans"
+	if command -v cargo-deny >/dev/null; then
+	  cargo deny --offline --locked check bans licenses sources
+	else
+	  echo "not checked: cargo-deny is not installed (cargo install --locked cargo-deny)"
+	fi
+
+check: fmt-check lint ## Format and lints only
+
+test: prepare fmt-check lint build openapi-check supply-chain ## Everything CI checks
+	@bash tests/tools/run-tests.sh
+
+deep: export ORCHESTRATOR_DEEP := 1
+deep: test ## The same with the long versions of the tests
+
+bench: ## Measures against the limit probe, as a release build
+	cargo run --release --locked -- bench $(ARGS)

@@ -1,0 +1,153 @@
+//! `orchestrator bench`: measures the server against the limit of the machine, in the same run.
+//!
+//! The real server and the limit probe run as children of this executable; every row is measured
+//! on both in turns (A B A B …), so that a busy machine disturbs both alike, and medians are
+//! compared. Invariant: no figure makes the command fail; it fails only when nothing could be
+//! measured. Invariant: loopback only, bounded in count and time, temporary folders are removed.
+
+mod load;
+mod machine;
+mod measure;
+mod process;
+mod report;
+mod rows;
+mod sockets;
+
+#[path = "../../../benches/limits/mod.rs"]
+mod limits;
+
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What `orchestrator bench` is told.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
+pub struct BenchArgs {
+    /// Fewer rounds, shorter windows and smaller stores
+    #[arg(long)]
+    pub quick: bool,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Measure only this row; may be repeated
+    #[arg(long = "row", value_name = "NAME")]
+    pub rows: Vec<RowName>,
+    /// Also write the result as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Also write the result as CSV
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Where the temporary stores are; it should be on the kind of disk that you want to know about
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Measure the limit probe alone
+    #[arg(long)]
+    pub limits_only: bool,
+    /// Stop beginning new rows after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    pub max_seconds: u64,
+}
+
+/// A group of measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum RowName {
+    /// Durable creates
+    Create,
+    /// A page of 100 sessions
+    List,
+    /// One session
+    Get,
+    /// Start-up after `kill -9` with many sessions stored
+    Start,
+    /// Events to many sockets
+    Fanout,
+    /// Resident memory of an idle server
+    Memory,
+}
+
+/// What the hidden `orchestrator bench-probe` is told.
+#[derive(Debug, Clone, Args)]
+pub struct ProbeArgs {
+    /// Where its store is
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+/// Measures, prints, and writes what was asked for.
+pub async fn bench(args: BenchArgs) -> ExitCode {
+    let report = match rows::run(&args).await {
+        Ok(report) => report,
+        Err(error) => return fail(&error),
+    };
+    let text = if args.json { report.json() } else { report.table() };
+    let written = write_stdout(&text)
+        .and_then(|()| write_file(args.markdown.as_deref(), &report.markdown()))
+        .and_then(|()| write_file(args.csv.as_deref(), &report.csv()));
+    match written {
+        Ok(()) if report.has_figures() => ExitCode::SUCCESS,
+        Ok(()) => fail(&anyhow::anyhow!("nothing could be measured")),
+        Err(error) => fail(&error.into()),
+    }
+}
+
+/// Serves the limit probe until standard input ends: it dies with whoever started it.
+pub async fn bench_probe(args: ProbeArgs) -> ExitCode {
+    match probe(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn probe(args: ProbeArgs) -> anyhow::Result<()> {
+    let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let sockets = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let ready = serde_json::json!({
+        "event": "ready",
+        "url": format!("http://{}", http.local_addr()?),
+        "sockets": sockets.local_addr()?.to_string(),
+    });
+    let cancel = CancellationToken::new();
+    let serving = limits::serve(&args.data_dir, http, sockets, cancel.clone());
+    let owner = async {
+        write_stdout(&format!("{ready}\n"))?;
+        let mut ignored = Vec::new();
+        tokio::io::stdin().take(1).read_to_end(&mut ignored).await?;
+        // Open connections have no claim: whoever started the probe is gone or done with it.
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        served = serving => served,
+        ended = owner => {
+            cancel.cancel();
+            ended
+        }
+    }
+}
+
+fn write_stdout(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn write_file(path: Option<&std::path::Path>, text: &str) -> std::io::Result<()> {
+    path.map_or(Ok(()), |path| std::fs::write(path, text))
+}
+
+/// A line for the person who waits; nobody reads it when standard error is closed.
+fn tell(line: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    tell(&format!("bench: {error:#}"));
+    ExitCode::FAILURE
+}

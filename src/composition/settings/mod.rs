@@ -1,0 +1,198 @@
+//! Settings: defaults, file, environment, flags; all problems reported together.
+//!
+//! Invariant: nothing is read from the process here; variables and flags are arguments, so that the
+//! same input gives the same settings.
+//! Invariant: no secret is ever shown, neither by `Debug` nor by `config show`.
+
+mod layers;
+mod nearest;
+mod reader;
+mod sections;
+mod show;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use self::layers::{Origin, Problem};
+pub use self::sections::{
+    Enabled, LogFormat, LogOptions, OpencodeOptions, RetentionOptions, SchedulerOptions,
+    ServerOptions, SimulatedOptions, StoreLocation, StoreOptions, SupervisorOptions,
+    WorkspaceOptions,
+};
+
+use self::layers::{Given, Layers};
+use self::reader::{Reader, expand};
+
+/// Name of the configuration file in the data directory.
+const CONFIG_FILE: &str = "orchestrator.toml";
+/// A configuration file larger than this is not one.
+const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+
+/// What the command line says about settings.
+#[derive(Debug, Clone, Default)]
+pub struct SettingFlags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// Flag, key and value of every other one that was given.
+    pub values: Vec<(&'static str, &'static str, String)>,
+}
+
+/// Everything that can be set, in effect.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[server]`
+    pub server: ServerOptions,
+    /// `[store]` and `[coordination]`
+    pub store: StoreOptions,
+    /// `[log]`
+    pub log: LogOptions,
+    /// `[scheduler]`
+    pub scheduler: SchedulerOptions,
+    /// `[supervisor]`
+    pub supervisor: SupervisorOptions,
+    /// `[workspaces]`
+    pub workspaces: WorkspaceOptions,
+    /// `[agents.opencode]`
+    pub opencode: OpencodeOptions,
+    /// `[agents.simulated]`
+    pub simulated: SimulatedOptions,
+    /// `[retention]`
+    pub retention: RetentionOptions,
+    /// What `config show` prints.
+    shown: String,
+}
+
+/// Settings that cannot be used; the process exits with 78.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// Everything that is wrong.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        write!(formatter, "{count} {noun} in the configuration")?;
+        self.problems.iter().try_for_each(|problem| write!(formatter, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// The environment, as an argument.
+pub type Environment = BTreeMap<String, String>;
+
+impl Settings {
+    /// Settings in effect for these flags and variables; reads the configuration file.
+    ///
+    /// # Errors
+    /// Every problem of every layer, with its origin.
+    pub fn load(flags: &SettingFlags, environment: &Environment) -> Result<Self, SettingsError> {
+        let layers = merged(flags, environment);
+        let home = home(environment);
+        let data_dir = data_dir(&layers, environment).unwrap_or_default();
+        let mut reader = Reader::new(&layers);
+        let settings = Self {
+            server: ServerOptions::read(&mut reader, &data_dir),
+            store: StoreOptions::read(&mut reader, &data_dir),
+            log: LogOptions::read(&mut reader),
+            scheduler: SchedulerOptions::read(&mut reader),
+            supervisor: SupervisorOptions::read(&mut reader),
+            workspaces: WorkspaceOptions::read(&mut reader, &data_dir, home.as_deref()),
+            opencode: OpencodeOptions::read(&mut reader, home.as_deref()),
+            simulated: SimulatedOptions::read(&mut reader),
+            retention: RetentionOptions::read(&mut reader),
+            shown: show::as_toml(&layers),
+        };
+        if data_dir.as_os_str().is_empty() {
+            reader.refuse(
+                "server.data_dir",
+                "no home directory is known; say where to keep data with --data-dir",
+            );
+        }
+        let (problems, _) = reader.finish();
+        if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
+    }
+
+    /// The settings in effect as TOML, each with its origin; secrets are hidden.
+    #[must_use]
+    pub fn show(&self) -> &str {
+        &self.shown
+    }
+
+    /// The data directory alone, however wrong the rest may be: client commands need no more.
+    #[must_use]
+    pub fn locate(flags: &SettingFlags, environment: &Environment) -> Option<PathBuf> {
+        data_dir(&merged(flags, environment), environment)
+    }
+}
+
+/// All layers, laid over each other.
+fn merged(flags: &SettingFlags, environment: &Environment) -> Layers {
+    let mut layers = Layers::defaults();
+    let variables = || environment.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    // What lies above the file decides where the file is, so it is laid twice.
+    let mut above = Layers::defaults();
+    above.environment(variables());
+    lay_flags(&mut above, flags);
+    let named = flags.config.clone().or_else(|| {
+        environment.get("ORCHESTRATOR_CONFIG").filter(|text| !text.is_empty()).map(PathBuf::from)
+    });
+    let usual = || data_dir(&above, environment).map(|dir| dir.join(CONFIG_FILE));
+    if let Some(path) = named {
+        lay_file(&mut layers, &path);
+    } else if let Some(path) = usual().filter(|path| path.exists()) {
+        lay_file(&mut layers, &path);
+    }
+    layers.environment(variables());
+    lay_flags(&mut layers, flags);
+    layers
+}
+
+fn lay_flags(layers: &mut Layers, flags: &SettingFlags) {
+    for (flag, key, text) in &flags.values {
+        layers.flag(flag, key, text);
+    }
+}
+
+fn lay_file(layers: &mut Layers, path: &Path) {
+    let small = std::fs::metadata(path).map(|meta| meta.len() <= MAX_CONFIG_BYTES);
+    let text = match small {
+        Ok(true) => std::fs::read_to_string(path),
+        Ok(false) => Err(std::io::Error::other("it is larger than 1 MiB")),
+        Err(error) => Err(error),
+    };
+    match text {
+        Ok(text) => layers.file(path, &text),
+        Err(error) => layers.problems.push(Problem {
+            origin: Origin::File { path: path.to_owned(), line: 1 },
+            message: format!("the configuration file cannot be read: {error}"),
+        }),
+    }
+}
+
+/// The data directory, absolute; `None` without any home.
+fn data_dir(layers: &Layers, environment: &Environment) -> Option<PathBuf> {
+    let home = home(environment);
+    let named = layers.values.get("server.data_dir").and_then(|sourced| match &sourced.value {
+        Given::Text(text) if !text.is_empty() => Some(expand(text, home.as_deref())),
+        Given::Text(_) | Given::Number(_) | Given::Flag(_) | Given::List(_) => None,
+    });
+    // Source: the XDG base directory specification: relative paths in the variable are ignored.
+    let xdg = || {
+        let path = environment.get("XDG_DATA_HOME").map(PathBuf::from)?;
+        path.is_absolute().then(|| path.join("orchestrator"))
+    };
+    let dir =
+        named.or_else(xdg).or_else(|| home.map(|home| home.join(".local/share/orchestrator")))?;
+    Some(std::path::absolute(&dir).unwrap_or(dir))
+}
+
+fn home(environment: &Environment) -> Option<PathBuf> {
+    environment.get("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,403 @@
+//! The typed sections of the settings; every key of the default file is read here once.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::reader::{Reader, expand};
+
+/// Shortest administrator key that is accepted.
+const MIN_ADMIN_KEY_BYTES: usize = 32;
+
+/// `[server]`
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Address to listen on; loopback.
+    pub listen: SocketAddr,
+    /// Where everything is kept; absolute.
+    pub data_dir: PathBuf,
+    /// API key of the bootstrap administrator.
+    pub admin_key: Option<SecretString>,
+    /// Further names in `Host`.
+    pub allowed_hosts: Vec<String>,
+    /// Further origins.
+    pub allowed_origins: Vec<String>,
+    /// Longest shutdown.
+    pub shutdown_grace: Duration,
+    /// Largest body.
+    pub max_body_bytes: u32,
+    /// Whether `/metrics` is open on loopback.
+    pub metrics_open_on_loopback: bool,
+    /// Whether requests without a credential act as administrator.
+    pub dev: bool,
+}
+
+/// Where records are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// The embedded store in this file.
+    Redb(PathBuf),
+    /// Nothing is kept.
+    Memory,
+}
+
+/// `[store]`
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Where.
+    pub location: StoreLocation,
+    /// Page cache.
+    pub cache_mb: u32,
+    /// Waiting writes.
+    pub queue_capacity: u32,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Levels by module.
+    pub filter: String,
+}
+
+/// `[scheduler]`
+#[derive(Debug, Clone)]
+pub struct SchedulerOptions {
+    /// Sessions that run at once.
+    pub max_running_sessions: u32,
+    /// Longest time between two looks.
+    pub tick: Duration,
+}
+
+/// `[supervisor]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the default file explains each")]
+pub struct SupervisorOptions {
+    pub pause_grace: Duration,
+    pub checkpoint_interval: Duration,
+    pub checkpoint_timeout: Duration,
+    pub permission_timeout: Duration,
+    pub question_timeout: Duration,
+    pub review_timeout: Duration,
+    pub max_fallbacks: u32,
+}
+
+/// `[workspaces]`
+#[derive(Debug, Clone)]
+pub struct WorkspaceOptions {
+    /// Where worktrees are made.
+    pub root: PathBuf,
+    /// Folders that sessions may use; empty means anywhere.
+    pub allowed_roots: Vec<PathBuf>,
+}
+
+/// Whether an agent is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enabled {
+    /// When it is found.
+    Auto,
+    /// It must be there.
+    Yes,
+    /// Never.
+    No,
+}
+
+/// `[agents.opencode]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the default file explains each")]
+pub struct OpencodeOptions {
+    pub enabled: Enabled,
+    pub command: Vec<String>,
+    pub config_file: Option<PathBuf>,
+    pub auth_file: Option<PathBuf>,
+    pub env: Vec<String>,
+    pub attach_url: Option<url::Url>,
+    pub attach_username: String,
+    pub attach_password: Option<SecretString>,
+    pub max_runs: u32,
+    pub recycle_rss_mb: u32,
+    pub recycle_age: Duration,
+    pub ready_timeout: Duration,
+}
+
+/// `[agents.simulated]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the default file explains each")]
+pub struct SimulatedOptions {
+    pub enabled: bool,
+    pub seed: u32,
+    pub latency: Duration,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the default file explains each")]
+pub struct RetentionOptions {
+    pub events: Duration,
+    pub sessions: Duration,
+    pub purge: Duration,
+    pub journal: Duration,
+}
+
+const DAY: u32 = 86_400;
+
+impl ServerOptions {
+    pub(super) fn read(reader: &mut Reader<'_>, data_dir: &Path) -> Self {
+        let dev = reader.flag("server.dev");
+        let text = reader.text("server.listen");
+        let listen = text.parse::<SocketAddr>().unwrap_or_else(|_| {
+            let example = "such as 127.0.0.1:8000 or [::1]:0";
+            reader.refuse(
+                "server.listen",
+                format!("`server.listen` must be an address with a port {example}, not `{text}`"),
+            );
+            SocketAddr::from(([127, 0, 0, 1], 8000))
+        });
+        if !listen.ip().is_loopback() {
+            if dev {
+                reader.refuse("server.dev", "`--dev` opens the server to everybody who reaches it, and is refused on any address but loopback");
+            }
+            reader.refuse(
+                "server.listen",
+                format!(
+                    "`server.listen` = {listen} is not a loopback address: this version has no \
+                     TLS, and keys would cross the network in the clear; listen on 127.0.0.1 and \
+                     reach it through an SSH tunnel"
+                ),
+            );
+        }
+        let admin_key = reader.secret("server.admin_key");
+        if admin_key.as_ref().is_some_and(|key| key.expose_secret().len() < MIN_ADMIN_KEY_BYTES) {
+            reader.refuse(
+                "server.admin_key",
+                format!("the administrator's key must have at least {MIN_ADMIN_KEY_BYTES} bytes"),
+            );
+        }
+        reader.text("server.data_dir");
+        Self {
+            listen,
+            data_dir: data_dir.to_owned(),
+            admin_key,
+            allowed_hosts: reader.list("server.allowed_hosts"),
+            allowed_origins: origins(reader),
+            shutdown_grace: reader.seconds("server.shutdown_grace_seconds", 1..=600),
+            max_body_bytes: reader.number("server.max_body_bytes", 1024..=67_108_864),
+            metrics_open_on_loopback: reader.flag("server.metrics_open_on_loopback"),
+            dev,
+        }
+    }
+}
+
+fn origins(reader: &mut Reader<'_>) -> Vec<String> {
+    let given = reader.list("server.allowed_origins");
+    for origin in &given {
+        let good = url::Url::parse(origin).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.origin().ascii_serialization() == *origin
+        });
+        if !good {
+            reader.refuse(
+                "server.allowed_origins",
+                format!("`{origin}` is not an origin such as https://example.org"),
+            );
+        }
+    }
+    given
+}
+
+impl StoreOptions {
+    pub(super) fn read(reader: &mut Reader<'_>, data_dir: &Path) -> Self {
+        let url = reader.text("store.url");
+        let coordination = reader.text("coordination.url");
+        if coordination != "local:" {
+            reader.refuse(
+                "coordination.url",
+                "only `local:` is in this build; several servers on one store need the feature `redis`",
+            );
+        }
+        Self {
+            location: location(reader, &url, data_dir),
+            cache_mb: reader.number("store.cache_mb", 1..=65_536),
+            queue_capacity: reader.number("store.queue_capacity", 1..=1_048_576),
+        }
+    }
+}
+
+fn location(reader: &mut Reader<'_>, url: &str, data_dir: &Path) -> StoreLocation {
+    match url.split_once(':') {
+        None if url.is_empty() => return StoreLocation::Redb(data_dir.join("store.redb")),
+        Some(("redb", file)) if !file.is_empty() => {
+            return StoreLocation::Redb(data_dir.join(file));
+        }
+        Some(("memory", "")) => return StoreLocation::Memory,
+        Some(("postgres" | "postgresql", _)) => {
+            reader
+                .refuse("store.url", "this build has no Postgres; it needs the feature `postgres`");
+        }
+        Some(_) | None => {
+            reader.refuse("store.url", "`store.url` must be `redb:<file>` or `memory:`");
+        }
+    }
+    StoreLocation::Memory
+}
+
+impl LogOptions {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let filter = reader.text("log.filter");
+        if let Err(error) = filter.parse::<tracing_subscriber::EnvFilter>() {
+            reader
+                .refuse("log.filter", format!("`log.filter` = `{filter}` cannot be read: {error}"));
+        }
+        let formats =
+            [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+        Self { format: reader.word("log.format", &formats, LogFormat::Auto), filter }
+    }
+}
+
+impl SchedulerOptions {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            max_running_sessions: reader.number("scheduler.max_running_sessions", 1..=100_000),
+            tick: reader.seconds("scheduler.tick_seconds", 1..=60),
+        }
+    }
+}
+
+impl SupervisorOptions {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            pause_grace: reader.seconds("supervisor.pause_grace_seconds", 0..=3600),
+            checkpoint_interval: reader.seconds("supervisor.checkpoint_interval_seconds", 10..=DAY),
+            checkpoint_timeout: reader.seconds("supervisor.checkpoint_timeout_seconds", 1..=600),
+            permission_timeout: reader.seconds("supervisor.permission_timeout_seconds", 1..=DAY),
+            question_timeout: reader.seconds("supervisor.question_timeout_seconds", 1..=7 * DAY),
+            review_timeout: reader.seconds("supervisor.review_timeout_seconds", 1..=30 * DAY),
+            max_fallbacks: reader.number("supervisor.max_fallbacks", 0..=10),
+        }
+    }
+}
+
+impl WorkspaceOptions {
+    pub(super) fn read(reader: &mut Reader<'_>, data_dir: &Path, home: Option<&Path>) -> Self {
+        let allowed: Vec<PathBuf> =
+            reader.list("workspaces.allowed_roots").iter().map(|text| expand(text, home)).collect();
+        if let Some(relative) = allowed.iter().find(|path| !path.is_absolute()) {
+            let message = format!("`{}` must be an absolute path", relative.display());
+            reader.refuse("workspaces.allowed_roots", message);
+        }
+        let root = reader.path("workspaces.root", home);
+        Self {
+            root: root.map_or_else(|| data_dir.join("workspaces"), |root| data_dir.join(root)),
+            allowed_roots: allowed,
+        }
+    }
+}
+
+impl OpencodeOptions {
+    pub(super) fn read(reader: &mut Reader<'_>, home: Option<&Path>) -> Self {
+        let command = reader.list("agents.opencode.command");
+        if command.first().is_none_or(String::is_empty) {
+            reader.refuse("agents.opencode.command", "`agents.opencode.command` names no program");
+        }
+        let attach_url = reader.optional("agents.opencode.attach_url").and_then(|text| {
+            let url = url::Url::parse(&text).ok();
+            let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+            let credentials =
+                |url: &url::Url| url.password().is_some() || !url.username().is_empty();
+            if url.as_ref().is_some_and(credentials) {
+                reader.refuse(
+                    "agents.opencode.attach_url",
+                    "name and password do not belong into `agents.opencode.attach_url`; give them \
+                     as `attach_username` and `attach_password`",
+                );
+            }
+            if url.is_none() {
+                reader.refuse(
+                    "agents.opencode.attach_url",
+                    "`agents.opencode.attach_url` must be an address such as http://127.0.0.1:4096",
+                );
+            }
+            url
+        });
+        let words = [("auto", Enabled::Auto), ("true", Enabled::Yes), ("false", Enabled::No)];
+        Self {
+            enabled: reader.word("agents.opencode.enabled", &words, Enabled::Auto),
+            command,
+            config_file: user_file(
+                reader,
+                "agents.opencode.config_file",
+                home,
+                ".config/opencode/opencode.json",
+            ),
+            auth_file: user_file(
+                reader,
+                "agents.opencode.auth_file",
+                home,
+                ".local/share/opencode/auth.json",
+            ),
+            env: reader.list("agents.opencode.env"),
+            attach_url,
+            attach_username: reader.text("agents.opencode.attach_username"),
+            attach_password: reader.secret("agents.opencode.attach_password"),
+            max_runs: reader.number("agents.opencode.max_runs", 1..=1000),
+            recycle_rss_mb: reader.number("agents.opencode.recycle_rss_mb", 100..=1_000_000),
+            recycle_age: reader.seconds("agents.opencode.recycle_age_seconds", 60..=30 * DAY),
+            ready_timeout: reader.seconds("agents.opencode.ready_timeout_seconds", 1..=600),
+        }
+    }
+}
+
+/// A file that was named must exist; the usual place is used only when there is one.
+fn user_file(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    home: Option<&Path>,
+    usual: &str,
+) -> Option<PathBuf> {
+    match reader.path(key, home) {
+        Some(named) if named.is_file() => Some(named),
+        Some(named) => {
+            reader.refuse(key, format!("`{key}`: there is no file {}", named.display()));
+            None
+        }
+        None => home.map(|home| home.join(usual)).filter(|path| path.is_file()),
+    }
+}
+
+impl SimulatedOptions {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let latency = reader.number("agents.simulated.latency_ms", 0..=600_000);
+        Self {
+            enabled: reader.flag("agents.simulated.enabled"),
+            seed: reader.number("agents.simulated.seed", 0..=u32::MAX),
+            latency: Duration::from_millis(u64::from(latency)),
+        }
+    }
+}
+
+impl RetentionOptions {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut days =
+            |key| Duration::from_secs(u64::from(reader.number(key, 1..=36_500)) * u64::from(DAY));
+        Self {
+            events: days("retention.events_days"),
+            sessions: days("retention.sessions_days"),
+            purge: days("retention.purge_days"),
+            journal: days("retention.journal_days"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Settings in effect as TOML, each value with its origin.
+
+use super::layers::{Given, Layers};
+
+/// Keys whose value is never shown.
+const SECRETS: [&str; 2] = ["server.admin_key", "agents.opencode.attach_password"];
+/// Keys whose value is an address that may carry a password.
+const ADDRESSES: [&str; 3] = ["store.url", "coordination.url", "agents.opencode.attach_url"];
+
+/// The merged layers, in the order of the default file.
+pub(super) fn as_toml(layers: &Layers) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for key in &layers.order {
+        let (Some((own, name)), Some(sourced)) = (key.rsplit_once('.'), layers.values.get(key))
+        else {
+            continue;
+        };
+        if own != section {
+            if !section.is_empty() {
+                text.push('\n');
+            }
+            text.extend(["[", own, "]\n"]);
+            section = own;
+        }
+        let value = shown(key, &sourced.value);
+        text.extend([name, " = ", &value, "  # from ", &sourced.origin.to_string(), "\n"]);
+    }
+    text
+}
+
+fn shown(key: &str, value: &Given) -> String {
+    match value {
+        Given::Text(text) if SECRETS.contains(&key) && !text.is_empty() => "\"***\"".to_owned(),
+        Given::Text(text) if ADDRESSES.contains(&key) => quoted(&without_password(text)),
+        Given::Text(text) => quoted(text),
+        Given::Number(number) => number.to_string(),
+        Given::Flag(flag) => flag.to_string(),
+        Given::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+            format!("[{}]", items.join(", "))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn without_password(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else { return text.to_owned() };
+    if url.password().is_none() {
+        return text.to_owned();
+    }
+    match url.set_password(Some("***")) {
+        Ok(()) => url.to_string(),
+        Err(()) => "***".to_owned(),
+    }
+}

@@ -1,0 +1,209 @@
+//! Precedence, origins, and what people get to read when something is wrong.
+
+use std::fs;
+
+use super::layers::DEFAULTS;
+use super::*;
+
+struct Place {
+    dir: tempfile::TempDir,
+    environment: Environment,
+    flags: SettingFlags,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let home = dir.path().to_string_lossy().into_owned();
+        let environment = Environment::from([("HOME".to_owned(), home)]);
+        Self { dir, environment, flags: SettingFlags::default() }
+    }
+
+    fn file(mut self, text: &str) -> Self {
+        let path = self.dir.path().join("given.toml");
+        fs::write(&path, text).expect("written");
+        self.flags.config = Some(path);
+        self
+    }
+
+    fn var(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn flag(mut self, flag: &'static str, key: &'static str, value: &str) -> Self {
+        self.flags.values.push((flag, key, value.to_owned()));
+        self
+    }
+
+    fn load(&self) -> Result<Settings, SettingsError> {
+        Settings::load(&self.flags, &self.environment)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let error = self.load().expect_err("must be refused");
+        error.problems.iter().map(ToString::to_string).collect()
+    }
+}
+
+#[test]
+fn defaults_alone_are_valid_and_lie_under_home() {
+    let place = Place::new();
+    let settings = place.load().expect("valid");
+    let dir = place.dir.path().join(".local/share/orchestrator");
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8000");
+    assert_eq!(settings.server.data_dir, dir);
+    assert_eq!(settings.store.location, StoreLocation::Redb(dir.join("store.redb")));
+    assert_eq!(settings.workspaces.root, dir.join("workspaces"));
+    assert_eq!(settings.opencode.config_file, None);
+    assert_eq!(Settings::locate(&place.flags, &place.environment), Some(dir));
+}
+
+#[test]
+fn every_key_of_the_default_file_is_read_and_explained() {
+    let layers = Layers::defaults();
+    let mut reader = Reader::new(&layers);
+    let dir = Path::new("/data");
+    ServerOptions::read(&mut reader, dir);
+    StoreOptions::read(&mut reader, dir);
+    LogOptions::read(&mut reader);
+    SchedulerOptions::read(&mut reader);
+    SupervisorOptions::read(&mut reader);
+    WorkspaceOptions::read(&mut reader, dir, None);
+    OpencodeOptions::read(&mut reader, None);
+    SimulatedOptions::read(&mut reader);
+    RetentionOptions::read(&mut reader);
+    let (problems, read) = reader.finish();
+    assert_eq!(problems, []);
+    assert_eq!(
+        layers.order.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>(),
+        read
+    );
+    let lines: Vec<&str> = DEFAULTS.lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        let is_key = line.starts_with(|first: char| first.is_ascii_lowercase());
+        assert!(!is_key || lines[index - 1].starts_with('#'), "no comment above {line}");
+    }
+}
+
+#[test]
+fn flags_win_over_variables_over_file_over_defaults() {
+    let file =
+        "[server]\nlisten = \"127.0.0.1:1\"\n[store]\ncache_mb = 1\n[log]\nfilter = \"warn\"";
+    let place = Place::new()
+        .file(file)
+        .var("ORCHESTRATOR_SERVER__LISTEN", "127.0.0.1:2")
+        .var("ORCHESTRATOR_STORE__CACHE_MB", "2")
+        .flag("--listen", "server.listen", "127.0.0.1:3");
+    let settings = place.load().expect("valid");
+    assert_eq!(settings.server.listen.port(), 3);
+    assert_eq!(settings.store.cache_mb, 2);
+    assert_eq!(settings.log.filter, "warn");
+    assert_eq!(settings.store.queue_capacity, 4096);
+}
+
+#[test]
+fn short_names_of_variables_win_over_long_ones_and_lists_are_read() {
+    let place = Place::new()
+        .var("ORCHESTRATOR_LISTEN", "[::1]:7")
+        .var("ORCHESTRATOR_SERVER__LISTEN", "127.0.0.1:2")
+        .var("ORCHESTRATOR_AGENTS__OPENCODE__ENV", "ONE_KEY, TWO_KEY")
+        .var("ORCHESTRATOR_AGENTS__OPENCODE__COMMAND", "[\"open code\", \"a,b\"]");
+    let settings = place.load().expect("valid");
+    assert_eq!(settings.server.listen.to_string(), "[::1]:7");
+    assert_eq!(settings.opencode.env, ["ONE_KEY", "TWO_KEY"]);
+    assert_eq!(settings.opencode.command, ["open code", "a,b"]);
+}
+
+#[test]
+fn all_problems_come_together_each_with_its_origin() {
+    let place = Place::new()
+        .file("[server]\nlissten = \"x\"\n[store]\ncache_mb = \"much\"\nqueue_capacity = 0\n")
+        .var("ORCHESTRATOR_SHEDULER__TICK_SECONDS", "1")
+        .var("ORCHESTRATOR_LISTN", "x")
+        .var("ORCHESTRATOR_PORT", "tcp://10.0.0.1:80")
+        .flag("--log-format", "log.format", "yaml");
+    let file = place.dir.path().join("given.toml").display().to_string();
+    let expected = [
+        format!("{file}:2: unknown key `server.lissten`; the nearest known key is `server.listen`"),
+        format!("{file}:4: `store.cache_mb` must be a whole number"),
+        "ORCHESTRATOR_LISTN: unknown variable; did you mean `ORCHESTRATOR_LISTEN`?".to_owned(),
+        "ORCHESTRATOR_SHEDULER__TICK_SECONDS: unknown key `sheduler.tick_seconds`; the nearest \
+         known key is `scheduler.tick_seconds`"
+            .to_owned(),
+        format!("{file}:5: `store.queue_capacity` must be between 1 and 1048576, not 0"),
+        "--log-format: `log.format` must be one of auto, text, json, not `yaml`".to_owned(),
+    ];
+    assert_eq!(place.problems(), expected);
+}
+
+#[test]
+fn broken_syntax_tells_the_line() {
+    let problems = Place::new().file("[server]\nlisten = \n").problems();
+    assert!(problems[0].contains("given.toml:2"), "{problems:?}");
+}
+
+#[test]
+fn a_named_file_that_is_not_there_is_a_problem_and_the_usual_one_is_optional() {
+    let mut place = Place::new();
+    place.flags.config = Some(place.dir.path().join("none.toml"));
+    assert!(place.problems()[0].contains("cannot be read"));
+    let place = Place::new();
+    let dir = place.dir.path().join(".local/share/orchestrator");
+    fs::create_dir_all(&dir).expect("made");
+    fs::write(dir.join("orchestrator.toml"), "[scheduler]\ntick_seconds = 5\n").expect("written");
+    assert_eq!(place.load().expect("valid").scheduler.tick.as_secs(), 5);
+}
+
+#[test]
+fn only_loopback_is_listened_on_and_dev_never_elsewhere() {
+    let place = Place::new().var("ORCHESTRATOR_LISTEN", "0.0.0.0:8000");
+    let problems = place.problems();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].contains("not a loopback address"), "{problems:?}");
+    let problems = place.flag("--dev", "server.dev", "true").problems();
+    assert!(problems.iter().any(|text| text.starts_with("--dev: ")), "{problems:?}");
+}
+
+#[test]
+fn an_administrators_key_is_long_and_never_shown() {
+    let place = Place::new().var("ORCHESTRATOR_ADMIN_KEY", "short-and-secret");
+    let problems = place.problems();
+    assert!(problems[0].contains("at least 32 bytes"), "{problems:?}");
+    assert!(!problems[0].contains("short-and-secret"));
+    let secret = "a-key-that-is-quite-long-enough-to-be-one";
+    let place = Place::new()
+        .var("ORCHESTRATOR_ADMIN_KEY", secret)
+        .var("ORCHESTRATOR_AGENTS__OPENCODE__ATTACH_PASSWORD", "hush");
+    let settings = place.load().expect("valid");
+    let debug = format!("{settings:?}");
+    assert!(!debug.contains(secret) && !debug.contains("hush"));
+    assert!(!settings.show().contains(secret) && !settings.show().contains("hush"));
+    assert!(settings.show().contains("admin_key = \"***\"  # from ORCHESTRATOR_ADMIN_KEY"));
+}
+
+#[test]
+fn what_is_shown_is_toml_that_can_be_read_again() {
+    let place = Place::new().file("[log]\nfilter = \"debug\"\n").flag(
+        "--listen",
+        "server.listen",
+        "127.0.0.1:9",
+    );
+    let settings = place.load().expect("valid");
+    let shown = settings.show();
+    assert!(shown.contains("listen = \"127.0.0.1:9\"  # from --listen"));
+    assert!(shown.contains("given.toml:2"));
+    assert!(shown.contains("cache_mb = 64  # from default"));
+    let again = Place::new().file(shown).load().expect("valid");
+    assert_eq!(again.server.listen, settings.server.listen);
+}
+
+#[test]
+fn stores_of_other_builds_are_refused_with_the_reason() {
+    let problems = Place::new().var("ORCHESTRATOR_STORE", "postgres://me:pw@host/db").problems();
+    assert!(problems[0].contains("feature `postgres`") && !problems[0].contains("pw"));
+    let settings = Place::new().var("ORCHESTRATOR_STORE", "memory:").load().expect("valid");
+    assert_eq!(settings.store.location, StoreLocation::Memory);
+    let place = Place::new().var("ORCHESTRATOR_COORDINATION", "redis://x");
+    assert!(place.problems()[0].contains("feature `redis`"));
+}

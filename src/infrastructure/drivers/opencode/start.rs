@@ -1,0 +1,235 @@
+//! How a run begins: the directory is looked at, the stream is opened, the conversation is made or
+//! found again, and only then a task takes over.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::client::{CallError, Client};
+use super::control::{Control, Shared};
+use super::host::{Host, Server};
+use super::permission;
+use super::run::{Begin, Run};
+use super::stream::Events;
+use super::wire::Session;
+use crate::application::ports::driver::{Assignment, Continuation, DriverError, Running};
+use crate::domain::session::attempt::ErrorType;
+
+/// Messages per page when one is looked for.
+const PAGE: usize = 100;
+/// Pages that are looked through.
+const MAX_PAGES: usize = 100;
+/// Events that may wait to be taken; a full channel slows the run, deltas are dropped.
+const EVENTS: usize = 256;
+/// Prompts that may wait to be taken; a full channel lets the caller wait.
+const PROMPTS: usize = 16;
+
+/// The conversation that a run works in.
+struct Conversation {
+    session: Session,
+    /// Made for this run: it may be deleted when the run does not begin.
+    made: bool,
+}
+
+pub(super) async fn start(
+    host: &Arc<Host>,
+    assignment: Assignment,
+) -> Result<Running, DriverError> {
+    let place = directory(&assignment.workdir).await?;
+    let permit = host.place().ok_or_else(|| {
+        let limit = host.options.max_runs;
+        DriverError::new(
+            ErrorType::DispatchFailed,
+            format!("OpenCode works on {limit} runs already"),
+        )
+    })?;
+    let server = host.server().await?;
+    let prepared = prepare(&server, &place, &assignment).await;
+    if prepared.is_err() {
+        host.suspect();
+    }
+    let (stream, choice, conversation) = prepared?;
+    let (events, told) = mpsc::channel(EVENTS);
+    let (prompts, orders) = mpsc::channel(PROMPTS);
+    let shared = Arc::new(Shared::new(Arc::clone(host), conversation.session.id, place));
+    let begin = Begin {
+        server,
+        stream,
+        choice,
+        policy: assignment.policy,
+        prompt: assignment.prompt,
+        made: conversation.made,
+    };
+    let run = Run::new(Arc::clone(&shared), events, begin);
+    host.tasks.spawn(async move {
+        run.live(orders).await;
+        drop(permit);
+    });
+    Ok(Running { control: Box::new(Control { shared, prompts }), events: told })
+}
+
+async fn prepare(
+    server: &Server,
+    place: &str,
+    assignment: &Assignment,
+) -> Result<(Events, Value, Conversation), DriverError> {
+    let client = &server.client;
+    let stream = Events::open(client, place).await?;
+    let choice = choose(client, place, assignment).await?;
+    let rules = permission::rules(&assignment.policy, server.readable.as_deref());
+    let conversation = converse(client, place, assignment, &rules).await?;
+    Ok((stream, choice, conversation))
+}
+
+/// The directory as the server will name it.
+async fn directory(workdir: &Path) -> Result<String, DriverError> {
+    let wrong = |why: String| DriverError::new(ErrorType::WorkspaceError, why);
+    let shown = workdir.display();
+    let path = tokio::fs::canonicalize(workdir)
+        .await
+        .map_err(|error| wrong(format!("the working directory {shown} cannot be used: {error}")))?;
+    let is_directory = tokio::fs::metadata(&path).await.is_ok_and(|found| found.is_dir());
+    match path.into_os_string().into_string() {
+        Ok(path) if is_directory => Ok(path),
+        Ok(path) => Err(wrong(format!("{path} is not a directory"))),
+        Err(_) => Err(wrong(format!("the path {shown} is not UTF-8, which OpenCode needs"))),
+    }
+}
+
+/// Model and agent profile for every prompt of the run, as fields of its body.
+async fn choose(
+    client: &Client,
+    place: &str,
+    assignment: &Assignment,
+) -> Result<Value, DriverError> {
+    let mut choice = json!({});
+    let known = client.providers(place).await?.providers;
+    let configured = match &assignment.model {
+        Some(model) => Some(model.clone()),
+        None => client.config(place).await?.model,
+    };
+    let remedy = "sign in with `opencode auth login`, or set a model that OpenCode knows";
+    let wrong = |message: String| DriverError {
+        retryable: false,
+        ..DriverError::new(ErrorType::ProviderError, message)
+    };
+    match &configured {
+        None if known.iter().all(|provider| provider.models.is_empty()) => {
+            return Err(wrong(format!("an agent without a model configured: {remedy}")));
+        }
+        None => {}
+        Some(name) => {
+            let found = name.split_once('/').filter(|(provider, model)| {
+                known.iter().any(|one| one.id == *provider && one.models.contains_key(*model))
+            });
+            let (provider, model) = found.ok_or_else(|| {
+                wrong(format!("OpenCode does not know the model {name}: {remedy}"))
+            })?;
+            if assignment.model.is_some() {
+                choice["model"] = json!({ "providerID": provider, "modelID": model });
+            }
+        }
+    }
+    if let Some(profile) = &assignment.profile {
+        let profiles = client.profiles(place).await?;
+        if profiles.iter().any(|one| one.name == *profile) {
+            choice["agent"] = json!(profile);
+        }
+    }
+    Ok(choice)
+}
+
+async fn converse(
+    client: &Client,
+    place: &str,
+    assignment: &Assignment,
+    rules: &Value,
+) -> Result<Conversation, DriverError> {
+    let session = match &assignment.continuation {
+        Continuation::Fresh | Continuation::CutAfter { handle: _, message_ref: None } => {
+            create(client, place, assignment, rules).await?
+        }
+        Continuation::Same { handle } => {
+            let session = client.session(id_of(handle)?).await.map_err(gone)?;
+            let current = session.permission.as_array().map(Vec::as_slice).unwrap_or_default();
+            if !current.ends_with(rules.as_array().map(Vec::as_slice).unwrap_or_default()) {
+                client.change(&session.id, &json!({ "permission": rules })).await?;
+            }
+            return Ok(Conversation { session, made: false });
+        }
+        Continuation::CutAfter { handle, message_ref: Some(message_ref) } => {
+            let id = id_of(handle)?;
+            let next = following(client, id, message_ref).await?;
+            let session = client.fork(id, next.as_deref()).await.map_err(gone)?;
+            // A copy does not take the rules with it.
+            client.change(&session.id, &json!({ "permission": rules })).await?;
+            session
+        }
+    };
+    Ok(Conversation { session, made: true })
+}
+
+async fn create(
+    client: &Client,
+    place: &str,
+    assignment: &Assignment,
+    rules: &Value,
+) -> Result<Session, CallError> {
+    let body = json!({
+        "title": assignment.title,
+        "metadata": {
+            "session": assignment.session.to_string(),
+            "code": assignment.code,
+            "attempt": assignment.attempt,
+        },
+        "permission": rules,
+    });
+    client.create(place, &body).await
+}
+
+/// The message after this one; `None` when it is the newest.
+async fn following(
+    client: &Client,
+    session: &str,
+    message_ref: &str,
+) -> Result<Option<String>, DriverError> {
+    let (mut next, mut cursor) = (None, None);
+    for _ in 0..MAX_PAGES {
+        let (page, older) =
+            client.messages(session, PAGE, cursor.as_deref()).await.map_err(gone)?;
+        for message in page.into_iter().rev() {
+            if message.info.id == message_ref {
+                return Ok(next);
+            }
+            next = Some(message.info.id);
+        }
+        if older.is_none() {
+            break;
+        }
+        cursor = older;
+    }
+    let message = "the message to go on from is not in the conversation any more";
+    Err(DriverError::new(ErrorType::AgentLost, message))
+}
+
+fn id_of(handle: &Value) -> Result<&str, DriverError> {
+    let id = handle.get("session").and_then(Value::as_str);
+    id.filter(|id| {
+        id.starts_with("ses_") && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    })
+    .ok_or_else(|| {
+        DriverError::new(ErrorType::AgentLost, "the handle is not one of an OpenCode conversation")
+    })
+}
+
+fn gone(error: CallError) -> DriverError {
+    if error.is_missing() {
+        return DriverError::new(
+            ErrorType::AgentLost,
+            "OpenCode does not have the conversation any more",
+        );
+    }
+    error.into()
+}

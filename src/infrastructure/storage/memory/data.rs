@@ -1,0 +1,240 @@
+//! What the store in memory keeps, and how a change set changes it.
+//!
+//! Invariant: everything is checked before anything is changed. A tenant's data is shared with the
+//! snapshots that show it and copied by the first change after one was taken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::application::ports::changes::{
+    ChangeSet, Counter, CounterChange, Expect, Guard, Put, Remembered, Write,
+};
+use crate::application::ports::clock::Ids;
+use crate::application::ports::store::CommitError;
+use crate::domain::agent::Agent;
+use crate::domain::attention::AttentionItem;
+use crate::domain::audit::StoredAudit;
+use crate::domain::event::StoredEvent;
+use crate::domain::ids::{AgentId, AttentionId, EventId, SessionId, TenantId};
+use crate::domain::session::Session;
+use crate::domain::session::attempt::Attempt;
+use crate::domain::session::checkpoint::Checkpoint;
+use crate::domain::tenant::Tenant;
+use crate::domain::tenant::key::ApiKey;
+use crate::domain::time::Timestamp;
+use crate::domain::version::{Version, Versioned};
+use crate::infrastructure::storage::shared;
+
+/// Everything of one tenant.
+#[derive(Clone, Default)]
+pub(super) struct TenantData {
+    pub(super) tenant: Option<Versioned<Tenant>>,
+    pub(super) sessions: BTreeMap<SessionId, Arc<Versioned<Session>>>,
+    pub(super) codes: BTreeMap<u64, SessionId>,
+    pub(super) attempts: BTreeMap<(SessionId, u32), Arc<Versioned<Attempt>>>,
+    pub(super) checkpoints: BTreeMap<(SessionId, u64), Arc<Checkpoint>>,
+    pub(super) attention: BTreeMap<AttentionId, Arc<Versioned<AttentionItem>>>,
+    pub(super) agents: BTreeMap<AgentId, Arc<Versioned<Agent>>>,
+    pub(super) counters: BTreeMap<Counter, i64>,
+    pub(super) events: Vec<Arc<StoredEvent>>,
+    pub(super) audit: Vec<Arc<StoredAudit>>,
+    pub(super) remembered: BTreeMap<[u8; 32], Arc<Remembered>>,
+}
+
+/// Everything.
+#[derive(Clone, Default)]
+pub(super) struct Data {
+    pub(super) tenants: BTreeMap<TenantId, Arc<TenantData>>,
+    pub(super) api_keys: BTreeMap<[u8; 32], Versioned<ApiKey>>,
+}
+
+impl Data {
+    /// The tenant's data, empty when nothing was ever written.
+    pub(super) fn tenant(&self, tenant: TenantId) -> Arc<TenantData> {
+        self.tenants.get(&tenant).cloned().unwrap_or_default()
+    }
+
+    /// Checks and applies a change set; returns the events as they were numbered, and the newest
+    /// number.
+    pub(super) fn commit(
+        &mut self,
+        ids: &dyn Ids,
+        now: Timestamp,
+        changes: ChangeSet,
+    ) -> Result<(Vec<StoredEvent>, u64), CommitError> {
+        shared::check_shape(&changes)?;
+        let current = self.tenant(changes.tenant);
+        current.check(&changes, now)?;
+        for write in &changes.writes {
+            if let Write::ApiKey(put) = write {
+                let found = self.api_keys.get(&put.value.hash);
+                shared::next_version(found.map(|found| found.version), put.expect)?;
+                if found.is_some_and(|found| found.value.tenant_id != changes.tenant) {
+                    return Err(CommitError::Refused);
+                }
+            }
+        }
+        drop(current);
+        let ChangeSet { tenant, writes, guards: _, counters, events, audit, remembered } = changes;
+        let data = Arc::make_mut(self.tenants.entry(tenant).or_default());
+        for write in writes {
+            if let Write::ApiKey(put) = write {
+                self.api_keys.insert(put.value.hash, versioned(put));
+            } else {
+                data.apply(write);
+            }
+        }
+        data.count(&counters);
+        let first = data.events.len();
+        for event in events {
+            let seq = u64::try_from(data.events.len()).unwrap_or(u64::MAX) + 1;
+            let id = EventId::new(ids.uuid());
+            data.events.push(Arc::new(StoredEvent { id, seq, tenant_id: tenant, event }));
+        }
+        if let Some(entry) = audit {
+            let last = data.audit.last().map(|last| (last.seq, last.hash.clone()));
+            data.audit.push(Arc::new(shared::link(last, entry)));
+        }
+        if let Some(answer) = remembered {
+            data.remembered.insert(answer.key, Arc::new(answer));
+        }
+        let numbered: Vec<StoredEvent> =
+            data.events[first..].iter().map(|event| event.as_ref().clone()).collect();
+        Ok((numbered, data.events.last().map_or(0, |event| event.seq)))
+    }
+}
+
+fn versioned<T>(put: Put<T>) -> Versioned<T> {
+    let version = match put.expect {
+        Expect::Absent => Version::FIRST,
+        Expect::At(version) => version.next(),
+    };
+    Versioned { version, value: put.value }
+}
+
+impl TenantData {
+    fn number(&self, counter: Counter) -> i64 {
+        self.counters.get(&counter).copied().unwrap_or(0)
+    }
+
+    fn check(&self, changes: &ChangeSet, now: Timestamp) -> Result<(), CommitError> {
+        for guard in &changes.guards {
+            self.guard(guard, &changes.counters)?;
+        }
+        for write in &changes.writes {
+            self.expect(write)?;
+        }
+        let repeated = changes.remembered.as_ref();
+        let known = repeated.and_then(|answer| self.remembered.get(&answer.key));
+        if known.is_some_and(|known| known.expires_at > now) {
+            return Err(CommitError::Stale);
+        }
+        Ok(())
+    }
+
+    fn guard(
+        &self,
+        guard: &Guard,
+        counters: &[(Counter, CounterChange)],
+    ) -> Result<(), CommitError> {
+        let holds = match guard {
+            Guard::CounterAtMost { counter, limit } => {
+                let before = self.number(*counter);
+                let after = shared::counted(before, *counter, counters);
+                return shared::check_bound(before, after, *limit);
+            }
+            Guard::AgentNameFree(name) => self.holder(name).is_none(),
+            Guard::LeaseCurrent { session, .. } | Guard::SessionIn { session, .. } => {
+                let found = self.sessions.get(session).map(|found| &found.value);
+                shared::session_guard(guard, found).unwrap_or(false)
+            }
+        };
+        if holds { Ok(()) } else { Err(CommitError::Refused) }
+    }
+
+    /// The agent that has this name.
+    fn holder(&self, name: &str) -> Option<AgentId> {
+        self.agents.values().find(|agent| agent.value.name == name).map(|agent| agent.value.id)
+    }
+
+    fn expect(&self, write: &Write) -> Result<(), CommitError> {
+        let (found, expect) = match write {
+            Write::Session(put) => {
+                let Session { id, code, .. } = put.value;
+                if self.codes.get(&code.number()).is_some_and(|holder| *holder != id) {
+                    return Err(CommitError::Stale);
+                }
+                (self.sessions.get(&id).map(|found| found.version), put.expect)
+            }
+            Write::Attempt(put) => {
+                let key = (put.value.session_id, put.value.number);
+                (self.attempts.get(&key).map(|found| found.version), put.expect)
+            }
+            Write::Checkpoint(checkpoint) => {
+                let key = (checkpoint.session_id, checkpoint.sequence);
+                (self.checkpoints.get(&key).map(|_| Version::FIRST), Expect::Absent)
+            }
+            Write::DropCheckpoint { .. } | Write::ApiKey(_) => return Ok(()),
+            Write::Attention(put) => {
+                (self.attention.get(&put.value.id).map(|found| found.version), put.expect)
+            }
+            Write::Agent(put) => {
+                if self.holder(&put.value.name).is_some_and(|holder| holder != put.value.id) {
+                    return Err(CommitError::Refused);
+                }
+                (self.agents.get(&put.value.id).map(|found| found.version), put.expect)
+            }
+            Write::Tenant(put) => (self.tenant.as_ref().map(|found| found.version), put.expect),
+            Write::PurgeSession(version, id) => {
+                (self.sessions.get(id).map(|found| found.version), Expect::At(*version))
+            }
+        };
+        shared::next_version(found, expect).map(|_| ())
+    }
+
+    fn apply(&mut self, write: Write) {
+        match write {
+            Write::Session(put) => {
+                let (id, code) = (put.value.id, put.value.code);
+                self.codes.retain(|number, holder| *holder != id || *number == code.number());
+                self.codes.insert(code.number(), id);
+                self.sessions.insert(id, Arc::new(versioned(put)));
+            }
+            Write::Attempt(put) => {
+                let key = (put.value.session_id, put.value.number);
+                self.attempts.insert(key, Arc::new(versioned(put)));
+            }
+            Write::Checkpoint(checkpoint) => {
+                let key = (checkpoint.session_id, checkpoint.sequence);
+                self.checkpoints.insert(key, Arc::new(checkpoint));
+            }
+            Write::DropCheckpoint { session, sequence } => {
+                self.checkpoints.remove(&(session, sequence));
+            }
+            Write::Attention(put) => {
+                self.attention.insert(put.value.id, Arc::new(versioned(put)));
+            }
+            Write::Agent(put) => {
+                self.agents.insert(put.value.id, Arc::new(versioned(put)));
+            }
+            Write::Tenant(put) => self.tenant = Some(versioned(put)),
+            Write::ApiKey(_) => {} // kept outside the tenants, by the secret's hash
+            Write::PurgeSession(_, id) => {
+                self.sessions.remove(&id);
+                self.codes.retain(|_, holder| *holder != id);
+                self.attempts.retain(|(session, _), _| *session != id);
+                self.checkpoints.retain(|(session, _), _| *session != id);
+                self.attention.retain(|_, item| item.value.session_id != id);
+            }
+        }
+    }
+
+    fn count(&mut self, changes: &[(Counter, CounterChange)]) {
+        let counters: std::collections::BTreeSet<Counter> =
+            changes.iter().map(|(counter, _)| *counter).collect();
+        for counter in counters {
+            let after = shared::counted(self.number(counter), counter, changes);
+            self.counters.insert(counter, after);
+        }
+    }
+}

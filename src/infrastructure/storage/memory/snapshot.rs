@@ -1,0 +1,252 @@
+//! Views of the store in memory: the data as it was, shared and never changed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::data::{Data, TenantData};
+use crate::application::ports::changes::{Counter, Remembered};
+use crate::application::ports::reads::{
+    AttentionReads, EventReads, Fleet, Order, SessionPage, SessionQuery, SessionReads, Snapshot,
+};
+use crate::application::ports::store::StoreError;
+use crate::domain::agent::Agent;
+use crate::domain::attention::{AttentionItem, AttentionState};
+use crate::domain::audit::StoredAudit;
+use crate::domain::event::StoredEvent;
+use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId};
+use crate::domain::session::attempt::Attempt;
+use crate::domain::session::checkpoint::Checkpoint;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::session::{Session, SessionCode};
+use crate::domain::tenant::Tenant;
+use crate::domain::tenant::key::ApiKey;
+use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
+use crate::infrastructure::storage::shared::{Pager, sessions_of};
+
+/// One tenant at one moment.
+pub(super) struct MemorySnapshot(pub(super) Arc<TenantData>);
+
+fn owned<T: Clone>(found: Option<&Arc<T>>) -> Option<T> {
+    found.map(|found| found.as_ref().clone())
+}
+
+#[async_trait]
+impl SessionReads for MemorySnapshot {
+    async fn session(&self, id: SessionId) -> Result<Option<Versioned<Session>>, StoreError> {
+        let found = owned(self.0.sessions.get(&id));
+        Ok(found.filter(|found| found.value.stamps.deleted_at.is_none()))
+    }
+
+    async fn deleted_session(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<Versioned<Session>>, StoreError> {
+        let found = owned(self.0.sessions.get(&id));
+        Ok(found.filter(|found| found.value.stamps.deleted_at.is_some()))
+    }
+
+    async fn session_by_code(&self, code: SessionCode) -> Result<Option<SessionId>, StoreError> {
+        Ok(self.0.codes.get(&code.number()).copied())
+    }
+
+    async fn sessions(&self, query: SessionQuery) -> Result<SessionPage, StoreError> {
+        let total = query.count.then(|| {
+            let all = self.0.sessions.values();
+            all.filter(|found| query.filter.matches(&found.value)).count()
+        });
+        let total = total.and_then(|total| u64::try_from(total).ok());
+        let behind = |id: &SessionId| match (query.after, query.order) {
+            (None, _) => true,
+            (Some(after), Order::OldestFirst) => *id > after,
+            (Some(after), Order::NewestFirst) => *id < after,
+        };
+        let all = self.0.sessions.iter().filter(|(id, _)| behind(id));
+        let ordered: Box<dyn Iterator<Item = _> + Send> = match query.order {
+            Order::OldestFirst => Box::new(all),
+            Order::NewestFirst => Box::new(all.rev()),
+        };
+        let mut pager = Pager::new(&query);
+        for (id, found) in ordered {
+            if pager.offer(*id, Ok(Some(found.as_ref().clone())))?.is_break() {
+                break;
+            }
+        }
+        Ok(pager.finish(total))
+    }
+
+    async fn children(
+        &self,
+        parent: SessionId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let all = self.0.sessions.values().map(|found| &found.value);
+        let children = all.filter(|session| {
+            session.lineage.parent_id == Some(parent) && session.stamps.deleted_at.is_none()
+        });
+        Ok(children.map(|session| session.id).take(limit).collect())
+    }
+
+    async fn attempt(
+        &self,
+        session: SessionId,
+        number: u32,
+    ) -> Result<Option<Versioned<Attempt>>, StoreError> {
+        Ok(owned(self.0.attempts.get(&(session, number))))
+    }
+
+    async fn attempts(&self, session: SessionId) -> Result<Vec<Versioned<Attempt>>, StoreError> {
+        let range = self.0.attempts.range((session, 0)..=(session, u32::MAX));
+        Ok(range.map(|(_, found)| found.as_ref().clone()).collect())
+    }
+
+    async fn checkpoint(
+        &self,
+        session: SessionId,
+        sequence: u64,
+    ) -> Result<Option<Checkpoint>, StoreError> {
+        Ok(owned(self.0.checkpoints.get(&(session, sequence))))
+    }
+
+    async fn checkpoints(&self, session: SessionId) -> Result<Vec<Checkpoint>, StoreError> {
+        let range = self.0.checkpoints.range((session, 0)..=(session, u64::MAX));
+        Ok(range.map(|(_, found)| found.as_ref().clone()).collect())
+    }
+}
+
+#[async_trait]
+impl AttentionReads for MemorySnapshot {
+    async fn attention(
+        &self,
+        id: AttentionId,
+    ) -> Result<Option<Versioned<AttentionItem>>, StoreError> {
+        Ok(owned(self.0.attention.get(&id)))
+    }
+
+    async fn attention_items(
+        &self,
+        session: Option<SessionId>,
+        state: Option<AttentionState>,
+        after: Option<AttentionId>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<AttentionItem>>, StoreError> {
+        let wanted = self.0.attention.iter().filter(|(id, item)| {
+            after.is_none_or(|after| **id > after)
+                && session.is_none_or(|session| session == item.value.session_id)
+                && state.is_none_or(|state| state == item.value.state)
+        });
+        Ok(wanted.map(|(_, item)| item.as_ref().clone()).take(limit).collect())
+    }
+}
+
+#[async_trait]
+impl EventReads for MemorySnapshot {
+    async fn last_seq(&self) -> Result<u64, StoreError> {
+        Ok(self.0.events.last().map_or(0, |event| event.seq))
+    }
+
+    async fn first_seq(&self) -> Result<u64, StoreError> {
+        Ok(self.0.events.first().map_or(0, |event| event.seq))
+    }
+
+    async fn events(
+        &self,
+        after: u64,
+        session: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let from = self.0.events.partition_point(|event| event.seq <= after);
+        let wanted = self.0.events[from..].iter().filter(|stored| {
+            session.is_none_or(|session| sessions_of(&stored.event).contains(&session))
+        });
+        Ok(wanted.map(|event| event.as_ref().clone()).take(limit).collect())
+    }
+
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError> {
+        let later = self.0.audit.iter().filter(|entry| entry.seq > after);
+        Ok(later.map(|entry| entry.as_ref().clone()).take(limit).collect())
+    }
+}
+
+#[async_trait]
+impl Snapshot for MemorySnapshot {
+    async fn counter(&self, counter: Counter) -> Result<i64, StoreError> {
+        Ok(self.0.counters.get(&counter).copied().unwrap_or(0))
+    }
+
+    async fn remembered(&self, key: [u8; 32]) -> Result<Option<Remembered>, StoreError> {
+        Ok(owned(self.0.remembered.get(&key)))
+    }
+
+    async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError> {
+        Ok(owned(self.0.agents.get(&id)))
+    }
+
+    async fn agents(&self) -> Result<Vec<Versioned<Agent>>, StoreError> {
+        let mut all: Vec<_> = self.0.agents.values().map(|agent| agent.as_ref().clone()).collect();
+        all.sort_by(|left, right| left.value.name.cmp(&right.value.name));
+        Ok(all)
+    }
+}
+
+/// All tenants at one moment.
+pub(super) struct MemoryFleet(pub(super) Arc<Data>);
+
+#[async_trait]
+impl Fleet for MemoryFleet {
+    async fn tenants(&self) -> Result<Vec<Versioned<Tenant>>, StoreError> {
+        Ok(self.0.tenants.values().filter_map(|data| data.tenant.clone()).collect())
+    }
+
+    async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError> {
+        Ok(self.0.api_keys.get(&hash).cloned())
+    }
+
+    async fn has_api_keys(&self) -> Result<bool, StoreError> {
+        Ok(!self.0.api_keys.is_empty())
+    }
+
+    async fn sessions_in(
+        &self,
+        statuses: &[SessionStatus],
+    ) -> Result<Vec<Versioned<Session>>, StoreError> {
+        let all = self.0.tenants.values().flat_map(|data| data.sessions.values());
+        let wanted = all.filter(|found| {
+            found.value.stamps.deleted_at.is_none() && statuses.contains(&found.value.status())
+        });
+        Ok(wanted.map(|found| found.as_ref().clone()).collect())
+    }
+
+    async fn due_sessions(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, SessionId)>, StoreError> {
+        let mut due = Vec::new();
+        for (tenant, data) in &self.0.tenants {
+            let all = data.sessions.values().map(|found| &found.value);
+            due.extend(all.filter(|session| session.stamps.deleted_at.is_none()).filter_map(
+                |session| Some((*tenant, session.due_at().filter(|at| *at <= now)?, session.id)),
+            ));
+        }
+        due.sort_unstable();
+        Ok(due.into_iter().map(|(tenant, _, id)| (tenant, id)).take(limit).collect())
+    }
+
+    async fn due_attention(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, AttentionId)>, StoreError> {
+        let mut due = Vec::new();
+        for (tenant, data) in &self.0.tenants {
+            let all = data.attention.values().map(|found| &found.value);
+            let open = all.filter(|item| item.state == AttentionState::Open);
+            let over = open.filter(|item| item.deadline <= now);
+            due.extend(over.map(|item| (*tenant, item.deadline, item.id)));
+        }
+        due.sort_unstable();
+        Ok(due.into_iter().map(|(tenant, _, id)| (tenant, id)).take(limit).collect())
+    }
+}

@@ -1,0 +1,153 @@
+//! All tenants at one moment, stepped through tenant by tenant.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::handle::{Reader, blocking};
+use super::keys::{self, Span};
+use super::rows::{Direction, Rows, View, flow};
+use super::tables::Table;
+use crate::application::ports::reads::Fleet;
+use crate::application::ports::store::StoreError;
+use crate::domain::ids::{AttentionId, SessionId, TenantId};
+use crate::domain::session::Session;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::tenant::Tenant;
+use crate::domain::tenant::key::ApiKey;
+use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
+
+/// The fleet of the embedded store.
+pub(super) struct RedbFleet {
+    reader: Arc<Reader>,
+}
+
+impl RedbFleet {
+    pub(super) const fn new(reader: Arc<Reader>) -> Self {
+        Self { reader }
+    }
+
+    /// Ids that are due, tenant by tenant.
+    async fn due(
+        &self,
+        table: Table,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, [u8; 16])>, StoreError> {
+        blocking(Arc::clone(&self.reader), move |view| {
+            let mut found = Vec::new();
+            each_tenant(view, table, &mut |tenant| {
+                let room = limit - found.len();
+                for key in view.keys(table, &keys::due_until(tenant, now), room)? {
+                    found.extend(keys::tail_id(&key).map(|id| (tenant, id)));
+                }
+                Ok(found.len() < limit)
+            })?;
+            Ok(found)
+        })
+        .await
+    }
+}
+
+/// Visits every tenant that has a row in the table, until told to stop.
+fn each_tenant(
+    view: &View<'_>,
+    table: Table,
+    visit: &mut dyn FnMut(TenantId) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let mut rest = Some(keys::everything());
+    while let Some(span) = rest {
+        let Some(tenant) = first_tenant(view, table, &span)? else { return Ok(()) };
+        if !visit(tenant)? {
+            return Ok(());
+        }
+        rest = keys::behind_tenant(tenant);
+    }
+    Ok(())
+}
+
+fn first_tenant(
+    view: &View<'_>,
+    table: Table,
+    span: &Span,
+) -> Result<Option<TenantId>, StoreError> {
+    let mut found = None;
+    view.scan(table, span, Direction::Up, &mut |key, _| {
+        found = keys::tenant_of(key);
+        Ok(flow(false))
+    })?;
+    Ok(found)
+}
+
+#[async_trait]
+impl Fleet for RedbFleet {
+    async fn tenants(&self) -> Result<Vec<Versioned<Tenant>>, StoreError> {
+        blocking(Arc::clone(&self.reader), |view| {
+            view.records(Table::Tenants, &keys::everything(), usize::MAX)
+        })
+        .await
+    }
+
+    async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError> {
+        self.reader.read(|view| view.record(Table::ApiKeys, &keys::api_key(&hash)))
+    }
+
+    async fn has_api_keys(&self) -> Result<bool, StoreError> {
+        self.reader.read(|view| Ok(!view.keys(Table::ApiKeys, &keys::everything(), 1)?.is_empty()))
+    }
+
+    async fn sessions_in(
+        &self,
+        statuses: &[SessionStatus],
+    ) -> Result<Vec<Versioned<Session>>, StoreError> {
+        let mut statuses = statuses.to_vec();
+        statuses.sort_unstable();
+        statuses.dedup();
+        blocking(Arc::clone(&self.reader), move |view| {
+            let mut found = Vec::new();
+            each_tenant(view, Table::SessionsByStatus, &mut |tenant| {
+                let mut ids: Vec<SessionId> = Vec::new();
+                for status in &statuses {
+                    let span = keys::in_status(tenant, *status);
+                    let keys = view.keys(Table::SessionsByStatus, &span, usize::MAX)?;
+                    ids.extend(
+                        keys.iter().filter_map(|key| keys::tail_id(key)).map(SessionId::from_bytes),
+                    );
+                }
+                ids.sort_unstable();
+                for id in ids {
+                    let key = keys::session(tenant, id);
+                    match view.record::<Versioned<Session>>(Table::Sessions, &key) {
+                        Ok(session) => found.extend(
+                            session.filter(|found| statuses.contains(&found.value.status())),
+                        ),
+                        Err(StoreError::Quarantined) => {}
+                        Err(other) => return Err(other),
+                    }
+                }
+                Ok(true)
+            })?;
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn due_sessions(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, SessionId)>, StoreError> {
+        let due = self.due(Table::DueSessions, now, limit).await?;
+        Ok(due.into_iter().map(|(tenant, id)| (tenant, SessionId::from_bytes(id))).collect())
+    }
+
+    async fn due_attention(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, AttentionId)>, StoreError> {
+        let due = self.due(Table::AttentionDue, now, limit).await?;
+        Ok(due.into_iter().map(|(tenant, id)| (tenant, AttentionId::from_bytes(id))).collect())
+    }
+}

@@ -1,0 +1,273 @@
+//! The only builders of keys. Numbers are big-endian, so that the order of keys is theirs.
+//!
+//! Invariant: every builder of tenant data takes a `TenantId` and puts it first; the only ranges
+//! over all tenants are stepped through tenant by tenant by `Fleet` and the writer.
+
+use std::ops::Bound;
+
+use sha2::{Digest, Sha256};
+
+use crate::application::ports::changes::Counter;
+use crate::application::ports::journal::Stream;
+use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId};
+use crate::domain::session::SessionCode;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::time::Timestamp;
+
+/// Bytes of a key.
+pub(super) type Key = Vec<u8>;
+
+/// A range of keys.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub(super) low: Bound<Key>,
+    pub(super) high: Bound<Key>,
+}
+
+impl Span {
+    /// All keys of this width that begin so.
+    fn of(prefix: Key, width: usize) -> Self {
+        let mut high = prefix.clone();
+        high.resize(width, 0xFF);
+        let mut low = prefix;
+        low.resize(width, 0);
+        Self { low: Bound::Included(low), high: Bound::Included(high) }
+    }
+
+    /// Only what lies behind this key.
+    pub(super) fn above(self, key: Key) -> Self {
+        Self { low: Bound::Excluded(key), ..self }
+    }
+
+    /// Only what lies before this key.
+    pub(super) fn below(self, key: Key) -> Self {
+        Self { high: Bound::Excluded(key), ..self }
+    }
+}
+
+fn join(parts: &[&[u8]]) -> Key {
+    parts.concat()
+}
+
+/// The tenant that a key belongs to.
+pub(super) fn tenant_of(key: &[u8]) -> Option<TenantId> {
+    Some(TenantId::from_bytes(key.first_chunk::<16>().copied()?))
+}
+
+/// The last sixteen bytes: the id that most keys end with.
+pub(super) fn tail_id(key: &[u8]) -> Option<[u8; 16]> {
+    key.last_chunk::<16>().copied()
+}
+
+/// The last eight bytes as a number.
+pub(super) fn tail_number(key: &[u8]) -> Option<u64> {
+    key.last_chunk::<8>().copied().map(u64::from_be_bytes)
+}
+
+/// Everything from the tenant after this one; `None` behind the last possible.
+pub(super) fn behind_tenant(tenant: TenantId) -> Option<Span> {
+    let next = u128::from_be_bytes(*tenant.as_bytes()).checked_add(1)?;
+    Some(Span { low: Bound::Included(next.to_be_bytes().to_vec()), high: Bound::Unbounded })
+}
+
+/// Everything of a table, for administration.
+pub(super) fn everything() -> Span {
+    Span { low: Bound::Unbounded, high: Bound::Unbounded }
+}
+
+/// Numbers of statuses inside keys: never changed, only appended.
+const fn status_number(status: SessionStatus) -> u8 {
+    match status {
+        SessionStatus::Pending => 1,
+        SessionStatus::Queued => 2,
+        SessionStatus::Running => 3,
+        SessionStatus::Paused => 4,
+        SessionStatus::Completed => 5,
+        SessionStatus::PartiallyCompleted => 6,
+        SessionStatus::Failed => 7,
+        SessionStatus::Timeout => 8,
+        SessionStatus::Stopped => 9,
+        SessionStatus::Cancelled => 10,
+        SessionStatus::Orphaned => 11,
+        SessionStatus::Degraded => 12,
+    }
+}
+
+const fn stream_number(stream: Stream) -> u8 {
+    match stream {
+        Stream::Log => 1,
+        Stream::Transcript => 2,
+    }
+}
+
+fn tag_hash(tag: &str) -> [u8; 16] {
+    let hash = Sha256::digest(tag.as_bytes());
+    let mut cut = [0; 16];
+    cut.copy_from_slice(&hash[..16]);
+    cut
+}
+
+pub(super) fn session(tenant: TenantId, id: SessionId) -> Key {
+    join(&[tenant.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn sessions(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 32)
+}
+
+pub(super) fn by_status(tenant: TenantId, status: SessionStatus, id: SessionId) -> Key {
+    join(&[tenant.as_bytes(), &[status_number(status)], id.as_bytes()])
+}
+
+pub(super) fn in_status(tenant: TenantId, status: SessionStatus) -> Span {
+    Span::of(join(&[tenant.as_bytes(), &[status_number(status)]]), 33)
+}
+
+pub(super) fn code(tenant: TenantId, code: SessionCode) -> Key {
+    join(&[tenant.as_bytes(), &code.number().to_be_bytes()])
+}
+
+pub(super) fn by_parent(tenant: TenantId, parent: SessionId, id: SessionId) -> Key {
+    join(&[tenant.as_bytes(), parent.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn of_parent(tenant: TenantId, parent: SessionId) -> Span {
+    Span::of(join(&[tenant.as_bytes(), parent.as_bytes()]), 48)
+}
+
+pub(super) fn by_tag(tenant: TenantId, tag: &str, id: SessionId) -> Key {
+    join(&[tenant.as_bytes(), &tag_hash(tag), id.as_bytes()])
+}
+
+pub(super) fn with_tag(tenant: TenantId, tag: &str) -> Span {
+    Span::of(join(&[tenant.as_bytes(), &tag_hash(tag)]), 48)
+}
+
+pub(super) fn due(tenant: TenantId, at: Timestamp, id: [u8; 16]) -> Key {
+    join(&[tenant.as_bytes(), &at.key_millis().to_be_bytes(), &id])
+}
+
+/// Everything of a tenant that is due at this instant or was before.
+pub(super) fn due_until(tenant: TenantId, at: Timestamp) -> Span {
+    Span {
+        low: Bound::Included(due(tenant, Timestamp::EPOCH, [0; 16])),
+        high: Bound::Included(due(tenant, at, [0xFF; 16])),
+    }
+}
+
+/// Everything of a tenant that is ever due.
+pub(super) fn all_due(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 40)
+}
+
+pub(super) fn attempt(tenant: TenantId, session: SessionId, number: u32) -> Key {
+    join(&[tenant.as_bytes(), session.as_bytes(), &number.to_be_bytes()])
+}
+
+pub(super) fn attempts(tenant: TenantId, session: SessionId) -> Span {
+    Span::of(join(&[tenant.as_bytes(), session.as_bytes()]), 36)
+}
+
+pub(super) fn checkpoint(tenant: TenantId, session: SessionId, sequence: u64) -> Key {
+    join(&[tenant.as_bytes(), session.as_bytes(), &sequence.to_be_bytes()])
+}
+
+pub(super) fn checkpoints(tenant: TenantId, session: SessionId) -> Span {
+    Span::of(join(&[tenant.as_bytes(), session.as_bytes()]), 40)
+}
+
+pub(super) fn attention(tenant: TenantId, id: AttentionId) -> Key {
+    join(&[tenant.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn all_attention(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 32)
+}
+
+pub(super) fn attention_by_session(tenant: TenantId, session: SessionId, id: AttentionId) -> Key {
+    join(&[tenant.as_bytes(), session.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn attention_of(tenant: TenantId, session: SessionId) -> Span {
+    Span::of(join(&[tenant.as_bytes(), session.as_bytes()]), 48)
+}
+
+pub(super) fn agent(tenant: TenantId, id: AgentId) -> Key {
+    join(&[tenant.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn agents(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 32)
+}
+
+pub(super) fn agent_name(tenant: TenantId, name: &str) -> Key {
+    join(&[tenant.as_bytes(), &Sha256::digest(name.as_bytes())])
+}
+
+pub(super) fn tenant(tenant: TenantId) -> Key {
+    tenant.as_bytes().to_vec()
+}
+
+/// Keys are found by their secret before anybody knows a tenant.
+pub(super) fn api_key(hash: &[u8; 32]) -> Key {
+    hash.to_vec()
+}
+
+/// For the two logs of a tenant, events and audit.
+pub(super) fn numbered(tenant: TenantId, seq: u64) -> Key {
+    join(&[tenant.as_bytes(), &seq.to_be_bytes()])
+}
+
+pub(super) fn numbers(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 24)
+}
+
+pub(super) fn event_by_session(tenant: TenantId, session: SessionId, seq: u64) -> Key {
+    join(&[tenant.as_bytes(), session.as_bytes(), &seq.to_be_bytes()])
+}
+
+pub(super) fn events_of(tenant: TenantId, session: SessionId) -> Span {
+    Span::of(join(&[tenant.as_bytes(), session.as_bytes()]), 40)
+}
+
+pub(super) fn remembered(tenant: TenantId, key: &[u8; 32]) -> Key {
+    join(&[tenant.as_bytes(), key])
+}
+
+pub(super) fn expiry(tenant: TenantId, at: Timestamp, key: &[u8; 32]) -> Key {
+    join(&[tenant.as_bytes(), &at.key_millis().to_be_bytes(), key])
+}
+
+/// Every remembered answer of a tenant whose time is over at this instant.
+pub(super) fn expired(tenant: TenantId, at: Timestamp) -> Span {
+    Span {
+        low: Bound::Included(expiry(tenant, Timestamp::EPOCH, &[0; 32])),
+        high: Bound::Included(expiry(tenant, at, &[0xFF; 32])),
+    }
+}
+
+pub(super) fn counter(tenant: TenantId, counter: Counter) -> Key {
+    let (kind, status) = match counter {
+        Counter::OpenSessions => (1, 0),
+        Counter::SessionsIn(status) => (2, status_number(status)),
+        Counter::SessionCodes => (3, 0),
+        Counter::FencingTokens => (4, 0),
+    };
+    join(&[tenant.as_bytes(), &[kind, status]])
+}
+
+pub(super) fn stream(tenant: TenantId, session: SessionId, stream: Stream) -> Key {
+    join(&[tenant.as_bytes(), session.as_bytes(), &[stream_number(stream)]])
+}
+
+pub(super) fn chunk(tenant: TenantId, session: SessionId, of: Stream, first: u64) -> Key {
+    join(&[&stream(tenant, session, of), &first.to_be_bytes()])
+}
+
+pub(super) fn chunks(tenant: TenantId, session: SessionId, of: Stream) -> Span {
+    Span::of(stream(tenant, session, of), 41)
+}
+
+pub(super) fn quarantine(table: u8, key: &[u8]) -> Key {
+    join(&[&[table], key])
+}

@@ -1,0 +1,195 @@
+//! What the store lies on: a file in a directory of its own, or any backend in tests of faults.
+//!
+//! Invariant: a directory or file that others can change or that belongs to somebody else is
+//! refused; nothing is written before the file is locked.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use redb::{Builder, Database, DatabaseError};
+
+/// Name of the store's file.
+const STORE_FILE: &str = "store.redb";
+/// Names the process that holds the directory.
+const PID_FILE: &str = "server.pid";
+/// Written and removed to see whether the disk takes writes again.
+const PROBE_FILE: &str = "store.probe";
+/// Room that must be there before writing resumes.
+const PROBE_BYTES: usize = 1024 * 1024;
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds the directory.
+    #[error("{} is held by another server{}", dir.display(), holder(*pid))]
+    Held {
+        /// The directory.
+        dir: PathBuf,
+        /// The process, when it could be read.
+        pid: Option<u32>,
+    },
+    /// The directory or the file is open to others.
+    #[error("{}: {problem}", path.display())]
+    Permissions {
+        /// What is wrong.
+        path: PathBuf,
+        /// How.
+        problem: String,
+    },
+    /// The file is damaged; it was not changed.
+    #[error("the store is damaged: {reason}")]
+    Damaged {
+        /// What the engine said.
+        reason: String,
+    },
+    /// A newer version of the product wrote the file; it was not changed.
+    #[error(
+        "the store has layout {found}, this version reads up to {supported}: install the version that wrote it ({made_by} or newer)"
+    )]
+    Newer {
+        /// Layout of the file.
+        found: u32,
+        /// Newest layout that this version knows.
+        supported: u32,
+        /// Version that made the file.
+        made_by: String,
+    },
+    /// The disk or the system failed.
+    #[error("the store cannot be opened")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+impl OpenError {
+    /// The exit code of a process that cannot go on because of it.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Damaged { .. } => 65,
+            Self::Failed(_) => 69,
+            Self::Held { .. } => 75,
+            Self::Permissions { .. } => 77,
+            Self::Newer { .. } => 78,
+        }
+    }
+
+    pub(super) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
+/// Something that a database can be opened on, more than once.
+pub trait Medium: Send + Sync {
+    /// Opens the database.
+    ///
+    /// # Errors
+    /// As redb says.
+    fn open(&self, builder: &Builder) -> Result<Database, DatabaseError>;
+
+    /// Whether writes would succeed now, found out without the database.
+    ///
+    /// # Errors
+    /// Why they would not.
+    fn probe(&self) -> io::Result<()>;
+
+    /// Size of the store, when it has one.
+    fn size_bytes(&self) -> Option<u64>;
+}
+
+/// A file in a directory.
+pub(super) struct FileMedium {
+    dir: PathBuf,
+}
+
+impl FileMedium {
+    /// Prepares and checks the directory.
+    pub(super) fn prepare(dir: &Path) -> Result<Self, OpenError> {
+        if !dir.exists() {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)
+                .map_err(|error| not_ours(dir, error))?;
+        }
+        check_owner(dir, 0o022)?;
+        let medium = Self { dir: dir.to_owned() };
+        if medium.path().exists() {
+            check_owner(&medium.path(), 0o077)?;
+        }
+        Ok(medium)
+    }
+
+    /// The store's file.
+    pub(super) fn path(&self) -> PathBuf {
+        self.dir.join(STORE_FILE)
+    }
+
+    /// The error of a directory that somebody holds, with his name.
+    pub(super) fn held(&self) -> OpenError {
+        let text = fs::read_to_string(self.dir.join(PID_FILE)).unwrap_or_default();
+        OpenError::Held { dir: self.dir.clone(), pid: text.trim().parse().ok() }
+    }
+
+    /// Names this process as the holder.
+    pub(super) fn sign(&self) -> io::Result<()> {
+        let mut file = own_file(&self.dir.join(PID_FILE), true)?;
+        writeln!(file, "{}", std::process::id())
+    }
+}
+
+impl Medium for FileMedium {
+    fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
+        builder.create_file(own_file(&self.path(), false)?)
+    }
+
+    fn probe(&self) -> io::Result<()> {
+        let path = self.dir.join(PROBE_FILE);
+        let written = own_file(&path, true).and_then(|mut file| {
+            file.write_all(&vec![0xA5; PROBE_BYTES])?;
+            file.sync_all()
+        });
+        let removed = fs::remove_file(&path);
+        written.and(removed)
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        fs::metadata(self.path()).ok().map(|facts| facts.len())
+    }
+}
+
+fn own_file(path: &Path, truncate: bool) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(truncate)
+        .mode(0o600)
+        .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
+        .open(path)
+}
+
+fn not_ours(path: &Path, error: io::Error) -> OpenError {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        OpenError::Permissions { path: path.to_owned(), problem: error.to_string() }
+    } else {
+        OpenError::failed(error)
+    }
+}
+
+fn check_owner(path: &Path, forbidden: u32) -> Result<(), OpenError> {
+    let facts = fs::metadata(path).map_err(|error| not_ours(path, error))?;
+    let refuse = |problem: String| OpenError::Permissions { path: path.to_owned(), problem };
+    if facts.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refuse(format!("belongs to the user {}", facts.uid())));
+    }
+    if facts.mode() & forbidden != 0 {
+        let mode = facts.mode() & 0o777;
+        return Err(refuse(format!("is open to other users (mode {mode:03o}); run chmod go-rwx")));
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Audit entries with the hashes that chain them.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::SubjectV1;
+use super::{Payload, Record, Unreadable, Unstorable, optional_json, optional_value};
+use crate::domain::audit::{Actor, AuditEntry, StoredAudit};
+use crate::domain::time::Timestamp;
+use crate::infrastructure::storage::redb::codec;
+
+#[derive(Serialize, Deserialize)]
+struct AuditV1 {
+    seq: u64,
+    at: i64,
+    actor_kind: String,
+    actor_id: String,
+    actor_role: Option<String>,
+    action: String,
+    subject: SubjectV1,
+    ok: bool,
+    reason: Option<String>,
+    before: Option<String>,
+    after: Option<String>,
+    request_id: Option<String>,
+    prev_hash: String,
+    hash: String,
+}
+
+impl Record for StoredAudit {
+    const KIND: u8 = 9;
+
+    fn spell(&self) -> Result<Vec<u8>, Unstorable> {
+        let Self { seq, entry, prev_hash, hash } = self;
+        let AuditEntry { at, actor, action, subject, ok, reason, before, after, request_id } =
+            entry;
+        let Actor { kind, id, role } = actor;
+        Ok(codec::encode(&AuditV1 {
+            seq: *seq,
+            at: at.millis(),
+            actor_kind: kind.clone(),
+            actor_id: id.clone(),
+            actor_role: role.clone(),
+            action: action.clone(),
+            subject: SubjectV1::of(*subject),
+            ok: *ok,
+            reason: reason.clone(),
+            before: optional_json(before.as_ref())?,
+            after: optional_json(after.as_ref())?,
+            request_id: request_id.clone(),
+            prev_hash: prev_hash.clone(),
+            hash: hash.clone(),
+        })?)
+    }
+
+    fn read(payload: Payload<'_>) -> Result<Self, Unreadable> {
+        let AuditV1 {
+            seq,
+            at,
+            actor_kind,
+            actor_id,
+            actor_role,
+            action,
+            subject,
+            ok,
+            reason,
+            before,
+            after,
+            request_id,
+            prev_hash,
+            hash,
+        } = payload.parse(1)?;
+        let entry = AuditEntry {
+            at: Timestamp::from_millis(at),
+            actor: Actor { kind: actor_kind, id: actor_id, role: actor_role },
+            action,
+            subject: subject.domain()?,
+            ok,
+            reason,
+            before: optional_value(before.as_ref(), "before")?,
+            after: optional_value(after.as_ref(), "after")?,
+            request_id,
+        };
+        Ok(Self { seq, entry, prev_hash, hash })
+    }
+}

@@ -1,0 +1,513 @@
+//! Sessions: the record, where they come from, what their execution needs, what was measured.
+
+use serde::{Deserialize, Serialize};
+
+use super::attempt::{LeaseV1, SessionErrorV1, UsageV1};
+use super::spec::SpecV1;
+use super::{
+    Payload, Record, Unreadable, Unstorable, json, millis, optional_json, optional_value, time,
+    value, word,
+};
+use crate::domain::attention::Attention;
+use crate::domain::ids::{SessionId, TaskId, TenantId};
+use crate::domain::session::attempt::ExecutionClock;
+use crate::domain::session::metrics::{Metrics, RateSource, Warning};
+use crate::domain::session::status::SessionStatus;
+use crate::domain::session::{
+    DegradedReason, Lineage, Phase, PromptMode, QueuedPrompt, RunState, Session, SessionCode,
+    Stamps, Standing,
+};
+use crate::domain::time::Timestamp;
+use crate::domain::version::{Version, Versioned};
+use crate::domain::workspace::{Workspace, WorkspaceKind};
+use crate::infrastructure::storage::redb::codec;
+
+#[derive(Serialize, Deserialize)]
+struct SessionV1 {
+    version: u64,
+    id: [u8; 16],
+    tenant_id: [u8; 16],
+    code: u64,
+    spec: SpecV1,
+    lineage: LineageV1,
+    status: String,
+    status_reason: Option<String>,
+    status_updated_at: i64,
+    attention: String,
+    phase: Option<String>,
+    run: RunV1,
+    metrics: MetricsV1,
+    stamps: StampsV1,
+    created_by: String,
+}
+
+impl Record for Versioned<Session> {
+    const KIND: u8 = 1;
+
+    fn spell(&self) -> Result<Vec<u8>, Unstorable> {
+        let session = &self.value;
+        let Session {
+            id,
+            tenant_id,
+            code,
+            spec,
+            lineage,
+            standing: _, // its fields are private: they are asked for below
+            attention,
+            phase,
+            run,
+            metrics,
+            stamps,
+            created_by,
+        } = session;
+        Ok(codec::encode(&SessionV1 {
+            version: self.version.get(),
+            id: *id.as_bytes(),
+            tenant_id: *tenant_id.as_bytes(),
+            code: code.number(),
+            spec: SpecV1::of(spec)?,
+            lineage: LineageV1::of(lineage),
+            status: session.status().as_str().to_owned(),
+            status_reason: session.status_reason().map(str::to_owned),
+            status_updated_at: session.status_updated_at().millis(),
+            attention: attention.as_str().to_owned(),
+            phase: phase.map(|phase| phase.as_str().to_owned()),
+            run: RunV1::of(run)?,
+            metrics: MetricsV1::of(metrics)?,
+            stamps: StampsV1::of(stamps),
+            created_by: created_by.clone(),
+        })?)
+    }
+
+    fn read(payload: Payload<'_>) -> Result<Self, Unreadable> {
+        let SessionV1 {
+            version,
+            id,
+            tenant_id,
+            code,
+            spec,
+            lineage,
+            status,
+            status_reason,
+            status_updated_at,
+            attention,
+            phase,
+            run,
+            metrics,
+            stamps,
+            created_by,
+        } = payload.parse(1)?;
+        let status = word(&status, SessionStatus::parse, "status")?;
+        let since = Timestamp::from_millis(status_updated_at);
+        let value = Session {
+            id: SessionId::from_bytes(id),
+            tenant_id: TenantId::from_bytes(tenant_id),
+            code: SessionCode::new(code),
+            spec: spec.domain()?,
+            lineage: lineage.domain(),
+            standing: Standing::stored(status, status_reason, since),
+            attention: word(&attention, Attention::parse, "attention")?,
+            phase: phase.map(|slug| word(&slug, Phase::parse, "phase")).transpose()?,
+            run: run.domain()?,
+            metrics: metrics.domain()?,
+            stamps: stamps.domain(),
+            created_by,
+        };
+        Ok(Self { version: Version::new(version), value })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct LineageV1 {
+    parent_id: Option<[u8; 16]>,
+    depth: u32,
+    forked_from: Option<([u8; 16], Option<u64>)>,
+    task_id: Option<[u8; 16]>,
+}
+
+impl LineageV1 {
+    fn of(lineage: &Lineage) -> Self {
+        let Lineage { parent_id, depth, forked_from, task_id } = lineage;
+        Self {
+            parent_id: parent_id.map(|id| *id.as_bytes()),
+            depth: *depth,
+            forked_from: forked_from.map(|(id, sequence)| (*id.as_bytes(), sequence)),
+            task_id: task_id.map(|id| *id.as_bytes()),
+        }
+    }
+
+    fn domain(self) -> Lineage {
+        let Self { parent_id, depth, forked_from, task_id } = self;
+        Lineage {
+            parent_id: parent_id.map(SessionId::from_bytes),
+            depth,
+            forked_from: forked_from.map(|(id, sequence)| (SessionId::from_bytes(id), sequence)),
+            task_id: task_id.map(TaskId::from_bytes),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the fields are those of `Stamps`")]
+struct StampsV1 {
+    created_at: i64,
+    updated_at: i64,
+    queued_at: Option<i64>,
+    started_at: Option<i64>,
+    paused_at: Option<i64>,
+    completed_at: Option<i64>,
+    failed_at: Option<i64>,
+    ended_at: Option<i64>,
+    deleted_at: Option<i64>,
+}
+
+impl StampsV1 {
+    fn of(stamps: &Stamps) -> Self {
+        let Stamps {
+            created_at,
+            updated_at,
+            queued_at,
+            started_at,
+            paused_at,
+            completed_at,
+            failed_at,
+            ended_at,
+            deleted_at,
+        } = stamps;
+        Self {
+            created_at: created_at.millis(),
+            updated_at: updated_at.millis(),
+            queued_at: millis(*queued_at),
+            started_at: millis(*started_at),
+            paused_at: millis(*paused_at),
+            completed_at: millis(*completed_at),
+            failed_at: millis(*failed_at),
+            ended_at: millis(*ended_at),
+            deleted_at: millis(*deleted_at),
+        }
+    }
+
+    fn domain(self) -> Stamps {
+        let Self {
+            created_at,
+            updated_at,
+            queued_at,
+            started_at,
+            paused_at,
+            completed_at,
+            failed_at,
+            ended_at,
+            deleted_at,
+        } = self;
+        Stamps {
+            created_at: Timestamp::from_millis(created_at),
+            updated_at: Timestamp::from_millis(updated_at),
+            queued_at: time(queued_at),
+            started_at: time(started_at),
+            paused_at: time(paused_at),
+            completed_at: time(completed_at),
+            failed_at: time(failed_at),
+            ended_at: time(ended_at),
+            deleted_at: time(deleted_at),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PromptV1 {
+    id: [u8; 16],
+    text: String,
+    mode: String,
+    at: i64,
+}
+
+impl PromptV1 {
+    fn of(prompt: &QueuedPrompt) -> Self {
+        let QueuedPrompt { id, text, mode, at } = prompt;
+        let mode = mode.as_str().to_owned();
+        Self { id: *id.as_bytes(), text: text.clone(), mode, at: at.millis() }
+    }
+
+    fn domain(self) -> Result<QueuedPrompt, Unreadable> {
+        let Self { id, text, mode, at } = self;
+        let mode = word(&mode, PromptMode::parse, "prompt.mode")?;
+        let (id, at) = (uuid::Uuid::from_bytes(id), Timestamp::from_millis(at));
+        Ok(QueuedPrompt { id, text, mode, at })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct WorkspaceV1 {
+    kind: String,
+    path: String,
+    repo: Option<String>,
+    branch: Option<String>,
+    base_commit: Option<String>,
+    base_branch: Option<String>,
+}
+
+impl WorkspaceV1 {
+    fn of(workspace: &Workspace) -> Self {
+        let Workspace { kind, path, repo, branch, base_commit, base_branch } = workspace.clone();
+        Self { kind: kind.as_str().to_owned(), path, repo, branch, base_commit, base_branch }
+    }
+
+    fn domain(self) -> Result<Workspace, Unreadable> {
+        let Self { kind, path, repo, branch, base_commit, base_branch } = self;
+        let kind = word(&kind, WorkspaceKind::parse, "workspace.kind")?;
+        Ok(Workspace { kind, path, repo, branch, base_commit, base_branch })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunV1 {
+    attempt: u32,
+    lease: Option<LeaseV1>,
+    clock_spent_ms: u64,
+    clock_since: Option<i64>,
+    start_wanted: bool,
+    pause_wanted: Option<i64>,
+    resume_wanted: bool,
+    next_attempt_at: Option<i64>,
+    resume_from: Option<u64>,
+    last_checkpoint: u64,
+    checkpoint_count: u64,
+    degraded_since: Option<i64>,
+    degraded_reasons: Vec<String>,
+    prompt: Option<PromptV1>,
+    prompts: Vec<PromptV1>,
+    workspace: Option<WorkspaceV1>,
+    handle: Option<String>,
+    message_ref: Option<String>,
+    workspace_ref: Option<String>,
+    blocking_items: u32,
+}
+
+impl RunV1 {
+    fn of(run: &RunState) -> Result<Self, Unstorable> {
+        let RunState {
+            attempt,
+            lease,
+            clock: ExecutionClock { spent_ms, since },
+            start_wanted,
+            pause_wanted,
+            resume_wanted,
+            next_attempt_at,
+            resume_from,
+            last_checkpoint,
+            checkpoint_count,
+            degraded_since,
+            degraded_reasons,
+            prompt,
+            prompts,
+            workspace,
+            handle,
+            message_ref,
+            workspace_ref,
+            blocking_items,
+        } = run;
+        let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
+        Ok(Self {
+            attempt: *attempt,
+            lease: lease.as_ref().map(LeaseV1::of),
+            clock_spent_ms: *spent_ms,
+            clock_since: millis(*since),
+            start_wanted: *start_wanted,
+            pause_wanted: millis(*pause_wanted),
+            resume_wanted: *resume_wanted,
+            next_attempt_at: millis(*next_attempt_at),
+            resume_from: *resume_from,
+            last_checkpoint: *last_checkpoint,
+            checkpoint_count: *checkpoint_count,
+            degraded_since: millis(*degraded_since),
+            degraded_reasons: reasons.collect(),
+            prompt: prompt.as_ref().map(PromptV1::of),
+            prompts: prompts.iter().map(PromptV1::of).collect(),
+            workspace: workspace.as_ref().map(WorkspaceV1::of),
+            handle: optional_json(handle.as_ref())?,
+            message_ref: message_ref.clone(),
+            workspace_ref: workspace_ref.clone(),
+            blocking_items: *blocking_items,
+        })
+    }
+
+    fn domain(self) -> Result<RunState, Unreadable> {
+        let Self {
+            attempt,
+            lease,
+            clock_spent_ms,
+            clock_since,
+            start_wanted,
+            pause_wanted,
+            resume_wanted,
+            next_attempt_at,
+            resume_from,
+            last_checkpoint,
+            checkpoint_count,
+            degraded_since,
+            degraded_reasons,
+            prompt,
+            prompts,
+            workspace,
+            handle,
+            message_ref,
+            workspace_ref,
+            blocking_items,
+        } = self;
+        let reasons = degraded_reasons
+            .iter()
+            .map(|slug| word(slug, DegradedReason::parse, "degraded_reasons"));
+        Ok(RunState {
+            attempt,
+            lease: lease.map(LeaseV1::domain).transpose()?,
+            clock: ExecutionClock { spent_ms: clock_spent_ms, since: time(clock_since) },
+            start_wanted,
+            pause_wanted: time(pause_wanted),
+            resume_wanted,
+            next_attempt_at: time(next_attempt_at),
+            resume_from,
+            last_checkpoint,
+            checkpoint_count,
+            degraded_since: time(degraded_since),
+            degraded_reasons: reasons.collect::<Result<_, _>>()?,
+            prompt: prompt.map(PromptV1::domain).transpose()?,
+            prompts: prompts.into_iter().map(PromptV1::domain).collect::<Result<_, _>>()?,
+            workspace: workspace.map(WorkspaceV1::domain).transpose()?,
+            handle: optional_value(handle.as_ref(), "handle")?,
+            message_ref,
+            workspace_ref,
+            blocking_items,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct WarningV1 {
+    warning_type: String,
+    message: String,
+    timestamp: i64,
+    context: String,
+}
+
+impl WarningV1 {
+    fn of(warning: &Warning) -> Result<Self, Unstorable> {
+        let Warning { warning_type, message, timestamp, context } = warning;
+        Ok(Self {
+            warning_type: warning_type.clone(),
+            message: message.clone(),
+            timestamp: timestamp.millis(),
+            context: json(context)?,
+        })
+    }
+
+    fn domain(self) -> Result<Warning, Unreadable> {
+        let Self { warning_type, message, timestamp, context } = self;
+        let context = value(&context, "warning.context")?;
+        let timestamp = Timestamp::from_millis(timestamp);
+        Ok(Warning { warning_type, message, timestamp, context })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct MetricsV1 {
+    queue_ms: Option<u64>,
+    execution_ms: Option<u64>,
+    usage: UsageV1,
+    api_calls_count: u64,
+    api_errors_count: u64,
+    retry_count: u32,
+    success_rate: Option<f64>,
+    success_rate_source: Option<String>,
+    confidence_score: Option<f64>,
+    code_quality_score: Option<f64>,
+    result: Option<String>,
+    error: Option<SessionErrorV1>,
+    previous_errors: Vec<SessionErrorV1>,
+    warnings: Vec<WarningV1>,
+    last_checkpoint_at: Option<i64>,
+}
+
+impl MetricsV1 {
+    fn of(metrics: &Metrics) -> Result<Self, Unstorable> {
+        let Metrics {
+            queue_ms,
+            execution_ms,
+            usage,
+            api_calls_count,
+            api_errors_count,
+            retry_count,
+            success_rate,
+            success_rate_source,
+            confidence_score,
+            code_quality_score,
+            result,
+            error,
+            previous_errors,
+            warnings,
+            last_checkpoint_at,
+        } = metrics;
+        Ok(Self {
+            queue_ms: *queue_ms,
+            execution_ms: *execution_ms,
+            usage: UsageV1::of(usage),
+            api_calls_count: *api_calls_count,
+            api_errors_count: *api_errors_count,
+            retry_count: *retry_count,
+            success_rate: *success_rate,
+            success_rate_source: success_rate_source.map(|source| source.as_str().to_owned()),
+            confidence_score: *confidence_score,
+            code_quality_score: *code_quality_score,
+            result: optional_json(result.as_ref())?,
+            error: error.as_ref().map(SessionErrorV1::of).transpose()?,
+            previous_errors: previous_errors
+                .iter()
+                .map(SessionErrorV1::of)
+                .collect::<Result<_, _>>()?,
+            warnings: warnings.iter().map(WarningV1::of).collect::<Result<_, _>>()?,
+            last_checkpoint_at: millis(*last_checkpoint_at),
+        })
+    }
+
+    fn domain(self) -> Result<Metrics, Unreadable> {
+        let Self {
+            queue_ms,
+            execution_ms,
+            usage,
+            api_calls_count,
+            api_errors_count,
+            retry_count,
+            success_rate,
+            success_rate_source,
+            confidence_score,
+            code_quality_score,
+            result,
+            error,
+            previous_errors,
+            warnings,
+            last_checkpoint_at,
+        } = self;
+        let source = success_rate_source
+            .map(|slug| word(&slug, RateSource::parse, "success_rate_source"))
+            .transpose()?;
+        Ok(Metrics {
+            queue_ms,
+            execution_ms,
+            usage: usage.domain(),
+            api_calls_count,
+            api_errors_count,
+            retry_count,
+            success_rate,
+            success_rate_source: source,
+            confidence_score,
+            code_quality_score,
+            result: optional_value(result.as_ref(), "result")?,
+            error: error.map(SessionErrorV1::domain).transpose()?,
+            previous_errors: previous_errors
+                .into_iter()
+                .map(SessionErrorV1::domain)
+                .collect::<Result<_, _>>()?,
+            warnings: warnings.into_iter().map(WarningV1::domain).collect::<Result<_, _>>()?,
+            last_checkpoint_at: time(last_checkpoint_at),
+        })
+    }
+}

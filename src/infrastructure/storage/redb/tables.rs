@@ -1,0 +1,96 @@
+//! Every table on one screen. Keys are fixed-width bytes, tenant first; values are enveloped
+//! records, or empty where the key says everything.
+//!
+//! Invariant: a key layout never changes. A new layout is a new table (`.k2`) and a migration.
+//! Every table has plain byte keys and values, because redb writes type names into the file and
+//! ours will change.
+
+use redb::TableDefinition;
+
+/// The one type of every table.
+pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+macro_rules! tables {
+    ($($(#[$meta:meta])* $table:ident = $name:literal),+ $(,)?) => {
+        /// A table of the store.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Table { $($(#[$meta])* $table),+ }
+
+        impl Table {
+            /// Every table.
+            pub(super) const ALL: &'static [Self] = &[$(Self::$table),+];
+
+            /// Its name in the file.
+            pub(super) const fn name(self) -> &'static str {
+                match self { $(Self::$table => $name),+ }
+            }
+        }
+    };
+}
+
+tables! {
+    /// tenant(16) ‖ session(16) → session
+    Sessions = "sessions.k1",
+    /// tenant(16) ‖ status(1) ‖ session(16) → (): in order of creation within a status
+    SessionsByStatus = "sessions_by_status.k1",
+    /// tenant(16) ‖ code(8) → session id
+    SessionCodes = "session_codes.k1",
+    /// tenant(16) ‖ parent(16) ‖ session(16) → ()
+    SessionsByParent = "sessions_by_parent.k1",
+    /// tenant(16) ‖ SHA-256 of the tag, cut(16) ‖ session(16) → ()
+    SessionsByTag = "sessions_by_tag.k1",
+    /// tenant(16) ‖ due at, ms(8) ‖ session(16) → ()
+    DueSessions = "due_sessions.k1",
+    /// tenant(16) ‖ session(16) ‖ number(4) → attempt
+    Attempts = "attempts.k1",
+    /// tenant(16) ‖ session(16) ‖ sequence(8) → checkpoint
+    Checkpoints = "checkpoints.k1",
+    /// tenant(16) ‖ item(16) → attention item
+    Attention = "attention.k1",
+    /// tenant(16) ‖ session(16) ‖ item(16) → ()
+    AttentionBySession = "attention_by_session.k1",
+    /// tenant(16) ‖ deadline, ms(8) ‖ item(16) → (), while the item is open
+    AttentionDue = "attention_due.k1",
+    /// tenant(16) ‖ agent(16) → agent
+    Agents = "agents.k1",
+    /// tenant(16) ‖ SHA-256 of the name(32) → agent id
+    AgentsByName = "agents_by_name.k1",
+    /// tenant(16) → tenant
+    Tenants = "tenants.k1",
+    /// SHA-256 of the secret(32) → API key; asked before a tenant is known
+    ApiKeys = "api_keys.k1",
+    /// tenant(16) ‖ seq(8) → event; gap-free per tenant, numbered at commit
+    Events = "events.k1",
+    /// tenant(16) ‖ session(16) ‖ seq(8) → ()
+    EventsBySession = "events_by_session.k1",
+    /// tenant(16) ‖ seq(8) → audit entry with its hashes
+    Audit = "audit.k1",
+    /// tenant(16) → newest numbers of events and audit, newest hash of the audit
+    Heads = "heads.k1",
+    /// tenant(16) ‖ key(32) → remembered answer
+    Idempotency = "idempotency.k1",
+    /// tenant(16) ‖ expires at, ms(8) ‖ key(32) → ()
+    IdempotencyByExpiry = "idempotency_by_expiry.k1",
+    /// tenant(16) ‖ counter(1) ‖ status(1) → number
+    Counters = "counters.k1",
+    /// tenant(16) ‖ session(16) ‖ stream(1) ‖ first seq(8) → chunk of entries
+    Journal = "journal.k1",
+    /// tenant(16) ‖ session(16) ‖ stream(1) → newest number of the stream
+    JournalHeads = "journal_heads.k1",
+    /// table(1) ‖ key → the damaged bytes and why they were set aside
+    Quarantine = "quarantine.k1",
+    /// name → facts about the file itself
+    Meta = "meta.k1",
+}
+
+impl Table {
+    /// How redb is told of it.
+    pub(super) const fn definition(self) -> Definition {
+        TableDefinition::new(self.name())
+    }
+
+    /// Its place in `ALL`.
+    pub(super) const fn index(self) -> usize {
+        self as usize
+    }
+}

@@ -1,0 +1,230 @@
+//! Decisions that every store takes in the same way: versions, guards, counters, the audit chain,
+//! what an event is about, and where a page ends.
+//!
+//! Invariant: pure. An adapter only fetches what these functions ask for and keeps what they give.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use crate::application::ports::changes::{ChangeSet, Counter, CounterChange, Expect, Guard, Write};
+use crate::application::ports::reads::{SessionPage, SessionQuery};
+use crate::application::ports::store::{CommitError, Sequence, StoreError};
+use crate::domain::audit::{AuditEntry, StoredAudit};
+use crate::domain::canonical::sha256_hex;
+use crate::domain::event::{DomainEvent, SubjectKind};
+use crate::domain::ids::{AgentId, AttentionId, SessionId};
+use crate::domain::session::Session;
+use crate::domain::version::{Version, Versioned};
+
+/// Rows looked at for one page; beyond it the page is short and says where to go on.
+pub(crate) const EXAMINED_PER_PAGE: u64 = 5_000;
+/// Rows looked at to count what matches; beyond it the total stays unknown.
+pub(crate) const EXAMINED_PER_COUNT: u64 = 100_000;
+/// `prev_hash` of the first audit entry.
+const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A change set that no adapter can store: it contradicts itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Malformed(pub &'static str);
+
+/// The version that a write gives, or the refusal.
+pub(crate) fn next_version(found: Option<Version>, expect: Expect) -> Result<Version, CommitError> {
+    match (found, expect) {
+        (None, Expect::Absent) => Ok(Version::FIRST),
+        (Some(found), Expect::At(expected)) if found == expected => Ok(found.next()),
+        (None, Expect::At(_)) | (Some(_), Expect::Absent | Expect::At(_)) => {
+            Err(CommitError::Stale)
+        }
+    }
+}
+
+/// What a write names, so that one change set cannot name the same thing twice.
+#[derive(PartialEq, Eq, Hash)]
+enum Named<'a> {
+    Session(SessionId),
+    Attempt(SessionId, u32),
+    Checkpoint(SessionId, u64),
+    Attention(AttentionId),
+    Agent(AgentId),
+    AgentName(&'a str),
+    Tenant,
+    ApiKey(&'a [u8; 32]),
+}
+
+/// Refuses a set that writes one record twice or reaches into another tenant.
+pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
+    let mut named = HashSet::with_capacity(changes.writes.len());
+    let mut purged = Vec::new();
+    for write in &changes.writes {
+        let (name, tenant) = match write {
+            Write::Session(put) => (Named::Session(put.value.id), put.value.tenant_id),
+            Write::Attempt(put) => {
+                (Named::Attempt(put.value.session_id, put.value.number), changes.tenant)
+            }
+            Write::Checkpoint(checkpoint) => {
+                (Named::Checkpoint(checkpoint.session_id, checkpoint.sequence), changes.tenant)
+            }
+            Write::DropCheckpoint { session, sequence } => {
+                (Named::Checkpoint(*session, *sequence), changes.tenant)
+            }
+            Write::Attention(put) => (Named::Attention(put.value.id), put.value.tenant_id),
+            Write::Agent(put) => {
+                if !named.insert(Named::AgentName(&put.value.name)) {
+                    return Err(malformed("two agents of one change have the same name"));
+                }
+                (Named::Agent(put.value.id), put.value.tenant_id)
+            }
+            Write::Tenant(put) => (Named::Tenant, put.value.id),
+            Write::ApiKey(put) => (Named::ApiKey(&put.value.hash), put.value.tenant_id),
+            Write::PurgeSession(_, session) => {
+                purged.push(*session);
+                (Named::Session(*session), changes.tenant)
+            }
+        };
+        if tenant != changes.tenant {
+            return Err(malformed("a change set may only write within its own tenant"));
+        }
+        if !named.insert(name) {
+            return Err(malformed("a change set may write each record once"));
+        }
+    }
+    let touches_purged = |write: &Write| match write {
+        Write::Attempt(put) => purged.contains(&put.value.session_id),
+        Write::Checkpoint(checkpoint) => purged.contains(&checkpoint.session_id),
+        Write::DropCheckpoint { session, .. } => purged.contains(session),
+        Write::Attention(put) => purged.contains(&put.value.session_id),
+        Write::Session(_)
+        | Write::Agent(_)
+        | Write::Tenant(_)
+        | Write::ApiKey(_)
+        | Write::PurgeSession(..) => false,
+    };
+    if changes.writes.iter().any(touches_purged) {
+        return Err(malformed("a change set cannot purge a session and write what belongs to it"));
+    }
+    Ok(())
+}
+
+/// A refusal that says what is wrong with the set.
+pub(crate) fn malformed(what: &'static str) -> CommitError {
+    CommitError::Store(failed(Malformed(what)))
+}
+
+/// Any error as a store failure.
+pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Failed(std::sync::Arc::new(error))
+}
+
+/// A counter after the changes of a set.
+pub(crate) fn counted(before: i64, counter: Counter, changes: &[(Counter, CounterChange)]) -> i64 {
+    let own = changes.iter().filter(|(changed, _)| *changed == counter);
+    own.fold(before, |value, (_, change)| match change {
+        CounterChange::Add(by) => value.saturating_add(*by),
+        CounterChange::AtLeast(floor) => value.max(i64::try_from(*floor).unwrap_or(i64::MAX)),
+    })
+}
+
+/// Whether a counter may pass from `before` to `after`.
+pub(crate) fn check_bound(before: i64, after: i64, limit: u64) -> Result<(), CommitError> {
+    if u64::try_from(after).is_ok_and(|after| after > limit) {
+        let used = u64::try_from(before).unwrap_or(0);
+        return Err(CommitError::Exceeded { limit, used });
+    }
+    Ok(())
+}
+
+/// Whether a guard about one session holds; `None` when the guard is about something else.
+pub(crate) fn session_guard(guard: &Guard, session: Option<&Session>) -> Option<bool> {
+    match guard {
+        Guard::LeaseCurrent { fencing_token, .. } => {
+            Some(session.is_some_and(|session| session.is_held_by(*fencing_token)))
+        }
+        Guard::SessionIn { statuses, .. } => Some(session.is_some_and(|session| {
+            session.stamps.deleted_at.is_none() && statuses.contains(&session.status())
+        })),
+        Guard::CounterAtMost { .. } | Guard::AgentNameFree(_) => None,
+    }
+}
+
+/// The durable counter behind a sequence.
+pub(crate) const fn counter_of(sequence: Sequence) -> Counter {
+    match sequence {
+        Sequence::SessionCodes => Counter::SessionCodes,
+        Sequence::FencingTokens => Counter::FencingTokens,
+    }
+}
+
+/// The entry as the next link of its tenant's chain.
+pub(crate) fn link(last: Option<(u64, String)>, entry: AuditEntry) -> StoredAudit {
+    let (seq, prev_hash) = last.map_or((1, NO_HASH.to_owned()), |(seq, hash)| (seq + 1, hash));
+    let hash = chain_hash(&prev_hash, &entry, seq);
+    StoredAudit { seq, entry, prev_hash, hash }
+}
+
+/// SHA-256 of the hash before and the canonical entry, lower-case hex.
+pub(crate) fn chain_hash(prev_hash: &str, entry: &AuditEntry, seq: u64) -> String {
+    sha256_hex(format!("{prev_hash}{}", entry.canonical(seq)).as_bytes())
+}
+
+/// The sessions that an event belongs to: its subject, and the one that its payload names.
+pub(crate) fn sessions_of(event: &DomainEvent) -> Vec<SessionId> {
+    let mut found = Vec::with_capacity(1);
+    if event.subject.kind == SubjectKind::Session {
+        found.push(SessionId::new(event.subject.id));
+    }
+    let named = event.payload.get("session_id").and_then(|value| value.as_str());
+    if let Some(id) = named.and_then(SessionId::parse)
+        && !found.contains(&id)
+    {
+        found.push(id);
+    }
+    found
+}
+
+/// Fills one page from candidates that come in the order of the list.
+pub(crate) struct Pager<'a> {
+    query: &'a SessionQuery,
+    page: SessionPage,
+    examined: u64,
+    last: Option<SessionId>,
+}
+
+impl<'a> Pager<'a> {
+    /// An empty page.
+    pub(crate) fn new(query: &'a SessionQuery) -> Self {
+        Self { query, page: SessionPage::default(), examined: 0, last: None }
+    }
+
+    /// Looks at the next candidate; `Break` when the page is done.
+    pub(crate) fn offer(
+        &mut self,
+        id: SessionId,
+        candidate: Result<Option<Versioned<Session>>, StoreError>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        if self.examined >= EXAMINED_PER_PAGE {
+            self.page.next = self.last;
+            return Ok(ControlFlow::Break(()));
+        }
+        self.examined += 1;
+        match candidate {
+            Ok(Some(found)) if self.query.filter.matches(&found.value) => {
+                if self.page.items.len() >= self.query.limit.max(1) {
+                    self.page.next = self.page.items.last().map(|item| item.value.id);
+                    return Ok(ControlFlow::Break(()));
+                }
+                self.page.items.push(found);
+            }
+            Ok(_) => {}
+            Err(StoreError::Quarantined) => self.page.skipped += 1,
+            Err(other) => return Err(other),
+        }
+        self.last = Some(id);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The page as far as it was filled.
+    pub(crate) fn finish(self, total: Option<u64>) -> SessionPage {
+        SessionPage { total, ..self.page }
+    }
+}

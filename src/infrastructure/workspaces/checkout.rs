@@ -1,0 +1,95 @@
+//! Somebody's own checkout of the branch that a merge moves: its files are brought along.
+//!
+//! Invariant: no file that its owner changed, added or ignores is overwritten; the refusal comes
+//! before the first file is touched.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::diff::compare;
+use super::git::{Call, Git, Place};
+use super::merge::TARGET;
+use super::repository::invalid;
+use super::untracked::in_the_way;
+use super::worktree::Worktree;
+use crate::application::ports::workspaces::WorkspaceError;
+
+/// Most names that a refusal lists.
+const NAMES: usize = 20;
+
+/// A branch that goes from one commit to the next.
+pub(super) struct Move<'a> {
+    pub full: &'a str,
+    pub old: &'a str,
+    pub new: &'a str,
+}
+
+/// Opens the worktree of somebody else, once it is certain that it is one of this repository.
+pub(super) async fn open(
+    git: &Git,
+    worktree: &Worktree,
+    folder: &Path,
+) -> Result<Place, WorkspaceError> {
+    let repository = &worktree.repository;
+    let common = &repository.place.git_dir;
+    let main = tokio::fs::canonicalize(folder.join(".git")).await.ok();
+    let main = main.filter(|main| main == common);
+    let Some(admin) = repository.admin_of(folder).await?.or(main) else {
+        let message = format!(
+            "the base branch is checked out in {}, whose files cannot be brought along safely: \
+             export a patch, or switch to another branch there",
+            folder.display()
+        );
+        return Err(invalid(TARGET, message));
+    };
+    Place::open(git, &admin, Some(folder)).await
+}
+
+/// Brings the files of a checkout along; refuses before it touches one.
+pub(super) async fn advance(checkout: &Place, base: &Move<'_>) -> Result<(), WorkspaceError> {
+    // git itself would overwrite files that are ignored.
+    let found = in_the_way(checkout, None, base.old, base.new).await?;
+    if !found.is_empty() {
+        let found = names(found.iter().map(Vec::as_slice));
+        return Err(refusal(checkout, &found.join(", ")));
+    }
+    checkout.ask(Call::new(["update-index", "-q", "--refresh"])).await?;
+    let output = checkout.ask(two_trees(base.old, base.new)).await?;
+    if output.code() == 0 {
+        return Ok(());
+    }
+    let changed = changed_in_the_way(checkout, base).await?;
+    let what = if changed.is_empty() { output.complaint() } else { changed.join(", ") };
+    Err(refusal(checkout, &what))
+}
+
+/// Takes index and files from one commit to another; changes of somebody else are carried over or
+/// make it fail.
+pub(super) fn two_trees(old: &str, new: &str) -> Call {
+    Call::new(["read-tree", "-m", "-u", old, new])
+}
+
+fn refusal(checkout: &Place, what: &str) -> WorkspaceError {
+    let place = checkout.work_tree.as_deref().unwrap_or(&checkout.git_dir).display();
+    let message = format!(
+        "the base branch is checked out in {place} with changes that the merge would overwrite \
+         ({what}): commit, stash or move them there, then merge again"
+    );
+    invalid(TARGET, message)
+}
+
+/// Tracked files that the merge changes and that somebody changed.
+async fn changed_in_the_way(
+    checkout: &Place,
+    base: &Move<'_>,
+) -> Result<Vec<String>, WorkspaceError> {
+    let call = Call::new(["diff-index", "-z", "--name-only", "--ignore-submodules", base.old]);
+    let own = checkout.run(call).await?;
+    let own: BTreeSet<&[u8]> = own.parts().collect();
+    let merged = checkout.run(compare(&["--name-only", "-z"], base.old, base.new)).await?;
+    Ok(names(merged.parts().filter(|path| own.contains(path))))
+}
+
+fn names<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
+    paths.take(NAMES).map(|path| String::from_utf8_lossy(path).into_owned()).collect()
+}

@@ -1,0 +1,123 @@
+//! Which places on disk may be used, and where the product's own folders lie.
+//!
+//! Invariant: a path is compared only after every symbolic link in it was followed.
+//! Invariant: nothing of a session lies outside `<root>`, and no session works inside the data
+//! directory except in the folder that is its own.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::WorkspaceOptions;
+use super::git::failed;
+use crate::application::ports::workspaces::WorkspaceError;
+use crate::domain::ids::SessionId;
+
+/// The folders of one installation.
+pub(super) struct Places {
+    root: PathBuf,
+    allowed: Vec<PathBuf>,
+}
+
+impl Places {
+    pub(super) fn new(options: &WorkspaceOptions) -> Self {
+        Self { root: options.root.clone(), allowed: options.allowed_roots.clone() }
+    }
+
+    /// The folder of a session.
+    pub(super) fn of_session(&self, session: SessionId) -> PathBuf {
+        self.root.join(session.to_string())
+    }
+
+    /// The private index that a session's snapshots are taken with.
+    pub(super) fn shadow_index(&self, session: SessionId) -> PathBuf {
+        self.root.join(".index").join(session.to_string())
+    }
+
+    /// Where removed folders wait to be forgotten.
+    pub(super) fn trash(&self) -> PathBuf {
+        self.root.join(".trash")
+    }
+
+    /// A folder for the needs of one call.
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.root.join(".scratch")
+    }
+
+    /// Makes the product's own folders and returns the root without symbolic links.
+    pub(super) async fn ready(&self) -> Result<PathBuf, WorkspaceError> {
+        for folder in [".index", ".trash", ".scratch"] {
+            let folder = self.root.join(folder);
+            tokio::fs::create_dir_all(&folder)
+                .await
+                .map_err(|error| failed(format!("the workspace folder cannot be made: {error}")))?;
+        }
+        canonical(&self.root).await
+    }
+
+    /// The folder that somebody named, followed to its end, if it may be used.
+    pub(super) async fn admitted(
+        &self,
+        pointer: &'static str,
+        path: &str,
+    ) -> Result<PathBuf, WorkspaceError> {
+        let invalid = |message: String| WorkspaceError::Invalid { pointer, message };
+        let given = Path::new(path);
+        if !given.is_absolute() || path.contains('\0') {
+            return Err(invalid("give an absolute path".to_owned()));
+        }
+        if given.components().any(|part| part == Component::ParentDir) {
+            return Err(invalid("give a path without `..`".to_owned()));
+        }
+        let found = canonical(given)
+            .await
+            .map_err(|_| invalid(format!("there is no folder {path} that can be read")))?;
+        if !tokio::fs::metadata(&found).await.is_ok_and(|about| about.is_dir()) {
+            return Err(invalid(format!("{path} is not a folder")));
+        }
+        if found.to_str().is_none() {
+            return Err(invalid("the path is not UTF-8; rename the folder".to_owned()));
+        }
+        self.within_limits(pointer, &found).await?;
+        Ok(found)
+    }
+
+    /// Whether a path without symbolic links may be used.
+    pub(super) async fn within_limits(
+        &self,
+        pointer: &'static str,
+        found: &Path,
+    ) -> Result<(), WorkspaceError> {
+        let invalid = |message: String| Err(WorkspaceError::Invalid { pointer, message });
+        let root = self.ready().await?;
+        let data = root.parent().unwrap_or(&root);
+        if found.starts_with(data) {
+            return invalid("this place belongs to the orchestrator; choose another".to_owned());
+        }
+        if self.allowed.is_empty() {
+            return Ok(());
+        }
+        for allowed in &self.allowed {
+            if canonical(allowed).await.is_ok_and(|allowed| found.starts_with(allowed)) {
+                return Ok(());
+            }
+        }
+        let allowed: Vec<_> = self.allowed.iter().map(|path| path.to_string_lossy()).collect();
+        invalid(format!("{} lies outside {}", found.display(), allowed.join(", ")))
+    }
+}
+
+/// A path with every symbolic link followed.
+pub(super) async fn canonical(path: &Path) -> Result<PathBuf, WorkspaceError> {
+    tokio::fs::canonicalize(path)
+        .await
+        .map_err(|error| failed(format!("{} cannot be opened: {error}", path.display())))
+}
+
+/// Whether something lies at this path, and that it is a folder and no link to one.
+pub(super) async fn is_real_folder(path: &Path) -> Result<bool, WorkspaceError> {
+    match tokio::fs::symlink_metadata(path).await {
+        Ok(about) if about.is_dir() => Ok(true),
+        Ok(_) => Err(failed(format!("{} is not a folder", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(format!("{} cannot be read: {error}", path.display()))),
+    }
+}

@@ -1,0 +1,299 @@
+//! What can be typed. Only parses: no file, variable or socket is touched here, beside the three
+//! client variables that clap reads.
+
+mod run;
+mod session;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::run::RunArgs;
+pub use self::session::{
+    CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  orchestrator                                  serve on http://127.0.0.1:8000
+  orchestrator run \"fix the failing test\"       one session here, followed to its end
+  orchestrator session list --status running
+  orchestrator why IND-000042                   what a session waits for
+  orchestrator attention list                   what waits for you
+
+Exit codes: 0 ok, 1 refused or failed, 64 usage, 65 store damaged, 69 unavailable, 75 another
+server holds the data directory, 77 not permitted, 78 configuration.";
+
+/// The control plane for AI coding agents.
+#[derive(Debug, Parser)]
+#[command(name = "orchestrator", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(propagate_version = false, disable_help_subcommand = true)]
+pub struct Cli {
+    /// For every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// For the server, when no command is given.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Without a command it serves.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Tables for people.
+    Table,
+    /// JSON for programs.
+    Json,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Address of the server; the local one by default.
+    #[arg(long, global = true, env = "ORCHESTRATOR_URL", hide_env_values = true)]
+    pub url: Option<String>,
+    /// API key; `<data-dir>/admin.key` by default.
+    #[arg(long, global = true, env = "ORCHESTRATOR_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Tenant, by short name or id; `default` by default.
+    #[arg(long, global = true, env = "ORCHESTRATOR_TENANT", hide_env_values = true)]
+    pub tenant: Option<String>,
+    /// Print JSON; the same as `--output json`.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How to print.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub output: Option<OutputFormat>,
+    /// Configuration file; `<data-dir>/orchestrator.toml` by default.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Log lines as `text` or `json`.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// Which log lines, such as `info` or `warn,orchestrator=debug`.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+impl Globals {
+    /// Whether programs read what is printed.
+    #[must_use]
+    pub fn wants_json(&self) -> bool {
+        self.json || self.output == Some(OutputFormat::Json)
+    }
+}
+
+/// Flags of the server.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8000].
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Where records are kept [default: redb:<data-dir>/store.redb].
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// How several servers agree [default: local:].
+    #[arg(long, value_name = "URL")]
+    pub coordination: Option<String>,
+    /// Requests without a key act as administrator; loopback only.
+    #[arg(long)]
+    pub dev: bool,
+}
+
+impl Cli {
+    /// Flag, key of the settings and value of every setting that was given as a flag.
+    #[must_use]
+    pub fn setting_flags(&self) -> Vec<(&'static str, &'static str, String)> {
+        let mut given = Vec::new();
+        let data_dir = self.globals.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned());
+        let nested = match &self.command {
+            Some(Command::Serve(serve)) => Some(serve),
+            _ => None,
+        };
+        let pick = |of: fn(&ServeArgs) -> &Option<String>| {
+            nested.and_then(|serve| of(serve).clone()).or_else(|| of(&self.serve).clone())
+        };
+        let rows = [
+            ("--data-dir", "server.data_dir", data_dir),
+            ("--log-format", "log.format", self.globals.log_format.clone()),
+            ("--log", "log.filter", self.globals.log.clone()),
+            ("--listen", "server.listen", pick(|serve| &serve.listen)),
+            ("--store", "store.url", pick(|serve| &serve.store)),
+            ("--coordination", "coordination.url", pick(|serve| &serve.coordination)),
+        ];
+        for (flag, key, value) in rows {
+            given.extend(value.map(|value| (flag, key, value)));
+        }
+        if self.serve.dev || nested.is_some_and(|serve| serve.dev) {
+            given.push(("--dev", "server.dev", "true".to_owned()));
+        }
+        given
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API, the scheduler and the agents (the default).
+    Serve(ServeArgs),
+    /// Serve a throw-away store with simulated agents at work.
+    Demo(DemoArgs),
+    /// Do one piece of work in a folder and follow it to its end.
+    #[command(after_help = run::EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Sessions: list, create, control, inspect, merge.
+    #[command(subcommand, visible_alias = "sessions")]
+    Session(Box<SessionCommand>),
+    /// What waits for a person.
+    #[command(subcommand)]
+    Attention(AttentionCommand),
+    /// What a session waits for, and what would help.
+    #[command(after_help = "Example:\n  orchestrator why IND-000042")]
+    Why {
+        /// Code or id of the session.
+        session: String,
+    },
+    /// Everything that happened.
+    #[command(subcommand, visible_alias = "events")]
+    Event(EventCommand),
+    /// Check this machine: store, disk, ports, clock, git, agents.
+    Doctor {
+        /// Only what works without a network.
+        #[arg(long)]
+        airgap: bool,
+    },
+    /// Settings in effect.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the OpenAPI document of the HTTP interface.
+    Openapi,
+    /// Print a completion script for a shell.
+    #[command(
+        after_help = "Example:\n  orchestrator completions bash > ~/.local/share/bash-completion/completions/orchestrator"
+    )]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the version.
+    Version,
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DemoArgs {
+    /// Address to listen on [default: 127.0.0.1:0].
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// The same seed shows the same demonstration.
+    #[arg(long)]
+    pub seed: Option<u32>,
+}
+
+/// `config …`
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting with where it comes from; secrets are hidden.
+    Show,
+    /// Report everything that is wrong with the settings.
+    Check,
+}
+
+/// `attention …`
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  orchestrator attention list
+  orchestrator attention resolve IND-000042 allow
+  orchestrator attention resolve IND-000042 answer \"use the second design\"
+  orchestrator attention watch")]
+pub enum AttentionCommand {
+    /// Items that wait.
+    List {
+        /// Settled ones too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One item with all its facts.
+    Show {
+        /// Id of the item, or code of a session with one open item.
+        item: String,
+    },
+    /// Decide an item.
+    Resolve {
+        /// Id of the item, or code of a session with one open item.
+        item: String,
+        /// What to do.
+        #[arg(value_enum)]
+        decision: DecisionWord,
+        /// The answer, or the reason of a refusal.
+        text: Option<String>,
+    },
+    /// Wait for items; on a terminal each is decided as it comes.
+    Watch,
+}
+
+/// Words for decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DecisionWord {
+    /// This one time.
+    Allow,
+    /// This and its like, within the session.
+    Always,
+    /// No.
+    Deny,
+    /// The answer to a question.
+    Answer,
+    /// Seen.
+    Acknowledge,
+}
+
+impl DecisionWord {
+    /// As the API spells it.
+    #[must_use]
+    pub const fn as_api(self) -> &'static str {
+        match self {
+            Self::Allow => "allow_once",
+            Self::Always => "allow_always",
+            Self::Deny => "deny",
+            Self::Answer => "answer",
+            Self::Acknowledge => "acknowledge",
+        }
+    }
+}
+
+/// `event …`
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  orchestrator event list --after 100
+  orchestrator event follow --type session.failed --json")]
+pub enum EventCommand {
+    /// Events in order.
+    List(EventArgs),
+    /// Events from now on, until interrupted.
+    #[command(visible_alias = "watch")]
+    Follow(EventArgs),
+}
+
+/// Which events.
+#[derive(Debug, Clone, Args)]
+pub struct EventArgs {
+    /// Only events with a larger number.
+    #[arg(long, value_name = "SEQ")]
+    pub after: Option<u64>,
+    /// Only events of this type.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub event_type: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=200))]
+    pub limit: u64,
+}

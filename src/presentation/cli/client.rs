@@ -1,0 +1,210 @@
+//! The client of the HTTP interface: finds the server and its key, sends, and turns every problem
+//! into an error with what helps.
+//!
+//! Invariant: the administrator's key of this machine is sent to loopback addresses only.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use super::exit::{CliError, code};
+use crate::application::ports::clock::Clock;
+
+/// Where a server listens when nothing else is known.
+const USUAL_URL: &str = "http://127.0.0.1:8000";
+/// Larger answers are not read.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Larger files are neither a key nor a note about a server.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// Which server to speak to, and as whom.
+#[derive(Debug, Clone, Default)]
+pub struct Connection {
+    /// As given; else the server of the data directory.
+    pub url: Option<String>,
+    /// As given; else the key in the data directory.
+    pub key: Option<SecretString>,
+    /// As given; else `default`.
+    pub tenant: Option<String>,
+    /// The data directory, when one is known.
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Connection {
+    /// The server that said it serves the data directory; it may be gone.
+    #[must_use]
+    pub fn noted_url(&self) -> Option<String> {
+        let text = read_small(&self.data_dir.as_ref()?.join("server.json"))?;
+        let note: Value = serde_json::from_str(&text).ok()?;
+        let url = note.get("url")?.as_str()?;
+        is_loopback(&Url::parse(url).ok()?).then(|| url.to_owned())
+    }
+
+    fn stored_key(&self) -> Option<SecretString> {
+        let text = read_small(&self.data_dir.as_ref()?.join("admin.key"))?;
+        Some(text.trim()).filter(|key| !key.is_empty()).map(SecretString::from)
+    }
+}
+
+fn read_small(path: &Path) -> Option<String> {
+    let meta = std::fs::metadata(path).ok()?;
+    (meta.is_file() && meta.len() <= MAX_FILE_BYTES).then(|| std::fs::read_to_string(path).ok())?
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// Speaks to one server.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<SecretString>,
+    tenant: String,
+    /// Time, for waits and ages.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Client {
+    /// A client of the server that the connection names, else of the local one.
+    ///
+    /// # Errors
+    /// An address that is none, or a key that cannot be sent.
+    pub fn new(connection: &Connection, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
+        let given = connection.url.clone().or_else(|| connection.noted_url());
+        let text = given.unwrap_or_else(|| USUAL_URL.to_owned());
+        let base = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let base = base.ok_or_else(|| {
+            CliError::usage(format!("`{text}` is not an address such as {USUAL_URL}"))
+        })?;
+        let key = connection
+            .key
+            .clone()
+            .or_else(|| is_loopback(&base).then(|| connection.stored_key()).flatten());
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .map_err(|error| CliError::new(code::FAILED, format!("no HTTP client: {error}")))?;
+        let tenant = connection.tenant.clone().unwrap_or_else(|| "default".to_owned());
+        Ok(Self { http, base, key, tenant, clock })
+    }
+
+    /// The address of the server.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Whether a server answers there within two seconds.
+    pub async fn is_alive(&self) -> bool {
+        let request = self.http.get(format!("{}/health/live", self.url()));
+        let answer = request.timeout(Duration::from_secs(2)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// A request under `/api/v1`; each segment is escaped.
+    pub fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["api", "v1"]).extend(segments);
+        }
+        let mut request = self.http.request(method, url).header("X-Tenant-ID", &self.tenant);
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key.expose_secret());
+        }
+        request
+    }
+
+    /// Sends, and gives the answer when it is a success.
+    ///
+    /// # Errors
+    /// No answer, or a problem.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, CliError> {
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status().as_u16();
+        let body = self.body(answer).await.unwrap_or_default();
+        Err(CliError::from_problem(status, &body))
+    }
+
+    /// Sends, and reads a JSON answer; nothing is null.
+    ///
+    /// # Errors
+    /// No answer, a problem, or an answer that is no JSON.
+    pub async fn json(&self, request: RequestBuilder) -> Result<Value, CliError> {
+        let request =
+            request.header(header::ACCEPT, "application/json").timeout(Duration::from_secs(120));
+        let answer = self.send(request).await?;
+        let body = self.body(answer).await?;
+        if body.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&body).map_err(|_| {
+            CliError::new(
+                code::UNAVAILABLE,
+                format!("{} gave an answer that is no JSON", self.url()),
+            )
+            .remedy("is --url the address of an orchestrator?")
+        })
+    }
+
+    /// GET of a JSON answer with a query.
+    ///
+    /// # Errors
+    /// As `json`.
+    pub async fn get(
+        &self,
+        segments: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Value, CliError> {
+        self.json(self.request(Method::GET, segments).query(query)).await
+    }
+
+    /// POST of a JSON body.
+    ///
+    /// # Errors
+    /// As `json`.
+    pub async fn post(&self, segments: &[&str], body: &Value) -> Result<Value, CliError> {
+        self.json(self.request(Method::POST, segments).json(body)).await
+    }
+
+    async fn body(&self, mut answer: Response) -> Result<String, CliError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+                let message = "the answer is larger than 64 MiB".to_owned();
+                return Err(CliError::new(code::FAILED, message));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// What to say when the server does not answer.
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> CliError {
+        let what = if error.is_timeout() {
+            "did not answer in time".to_owned()
+        } else if error.is_connect() {
+            "cannot be reached".to_owned()
+        } else {
+            format!("broke off: {}", error.to_string().replace(self.url(), ""))
+        };
+        CliError::new(code::UNAVAILABLE, format!("the server at {} {what}", self.url()))
+            .remedy("start one with `orchestrator serve`, or name another with --url")
+    }
+}

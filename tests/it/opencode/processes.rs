@@ -1,0 +1,126 @@
+//! What happens to processes, and to the work, when something is killed.
+
+use std::time::Duration;
+
+use orchestrator::application::ports::driver::{AgentDriver, AgentEvent, Continuation, TurnEnd};
+use serde_json::json;
+
+use crate::support::opencode::{
+    Bench, assignment, eventually, opencode_options, processes, repository, same_prompt,
+    server_among,
+};
+use crate::support::scripted_llm::{ScriptedLlm, scripted};
+
+/// Does something that can be counted, starts a process that outlives its shell, and waits.
+fn work(gate: &str) -> serde_json::Value {
+    json!([
+        { "call": { "tool": "bash", "args": {
+            "command": "echo once >> log.txt; setsid sleep 300 >/dev/null 2>&1 & true",
+            "description": "count" } } },
+        { "say": "Done.", "gate": gate },
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_is_replaced_and_the_conversation_goes_on() {
+    let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());
+    let bench = Bench::new(opencode_options(&root.path().join("state"), &llm));
+    let repo = repository(root.path(), "repo");
+    let mut run = bench.run(assignment(&repo, scripted("work", &work("later")))).await;
+    llm.asked(run.session(), 2).await;
+    let server = server_among(&bench.processes()).expect("a server");
+    kill(server);
+    run.until(|event| matches!(event, AgentEvent::StreamLost).then_some(())).await;
+    run.until(|event| matches!(event, AgentEvent::StreamBack).then_some(())).await;
+    llm.open("later").await;
+    let (end, text, _) = run.turn().await;
+    assert_eq!((end, text.as_str()), (TurnEnd::Done, "Done."));
+    let log = std::fs::read_to_string(repo.join("log.txt")).expect("written");
+    assert_eq!(log, "once\n", "the work was done twice");
+    assert_ne!(server_among(&bench.processes()), Some(server));
+    let tools = run.count(|event| {
+        matches!(event, AgentEvent::Transcript(item) if item.body["status"] == json!("completed"))
+    });
+    assert_eq!(tools, 1, "what did not change was told again");
+    run.control.close().await;
+    bench.driver.shutdown().await;
+    assert_eq!(bench.processes(), [0; 0]);
+}
+
+#[test]
+fn death_takes_everything_along_and_the_next_life_goes_on() {
+    let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());
+    let (state, repo) = (root.path().join("state"), repository(root.path(), "repo"));
+    let options = opencode_options(&state, &llm);
+    let marker = options.marker.clone();
+    let text = scripted("work", &work("later"));
+    let assigned = assignment(&repo, text.clone());
+    let id = assigned.prompt.id;
+    // The first life ends without a word: its tasks vanish with their runtime.
+    let first = runtime();
+    let (bench, run) = first.block_on(async {
+        let bench = Bench::new(options.clone());
+        let run = bench.run(assigned).await;
+        llm.asked(run.session(), 2).await;
+        (bench, run)
+    });
+    let handle = run.handle.clone();
+    assert!(bench.processes().len() >= 3, "guard, server and a tool's process");
+    first.shutdown_background();
+    let second = runtime();
+    second.block_on(async {
+        let gone = eventually("everything is gone", async || processes(&marker).is_empty());
+        tokio::time::timeout(Duration::from_secs(5), gone).await.expect("within five seconds");
+        drop((bench, run));
+        let bench = Bench::new(options);
+        assert_eq!(bench.driver.reap().await, 0);
+        let mut again = assignment(&repo, String::new());
+        again.prompt = same_prompt(id, text);
+        again.continuation = Continuation::Same { handle: handle.clone() };
+        let mut run = bench.run(again).await;
+        assert_eq!(run.handle, handle);
+        llm.open("later").await;
+        let (end, text, _) = run.turn().await;
+        assert_eq!((end, text.as_str()), (TurnEnd::Done, "Done."));
+        let log = std::fs::read_to_string(repo.join("log.txt")).expect("written");
+        assert_eq!(log, "once\n", "the work was done twice");
+        let told = run.transcript("tool");
+        assert_eq!(told.len(), 1, "what happened in the first life is told to the second");
+        bench.driver.shutdown().await;
+        assert_eq!(bench.processes(), [0; 0]);
+    });
+}
+
+#[tokio::test]
+async fn what_a_killed_guard_left_behind_is_reaped() {
+    let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());
+    let state = root.path().join("state");
+    std::fs::create_dir_all(&state).expect("a folder");
+    let mut options = opencode_options(&state, &llm);
+    // A server that needs nothing and never ends; without a guard nobody ends it for us.
+    options.command = vec!["sh".to_owned(), "-c".to_owned(), "setsid sleep 300 & wait".to_owned()];
+    options.guard_command = None;
+    options.ready_timeout = Duration::from_secs(60);
+    let bench = Bench::new(options.clone());
+    let starting = tokio::time::timeout(Duration::from_secs(1), bench.driver.probe()).await;
+    assert!(starting.is_err(), "it cannot be ready");
+    assert!(!bench.processes().is_empty());
+    let marker = bench.marker.clone();
+    let other = Bench::new(options);
+    let reaped = other.driver.reap().await;
+    assert!(reaped >= 1);
+    assert_eq!(processes(&marker), [0; 0]);
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+fn kill(pid: i32) {
+    let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(status.expect("kill runs").success());
+}

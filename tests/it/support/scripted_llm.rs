@@ -1,0 +1,83 @@
+//! The model that follows a script, as a child of the test.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// A scripted model server; ends with its value. Its scripts travel inside the prompts.
+pub struct ScriptedLlm {
+    child: Child,
+    url: String,
+    http: reqwest::Client,
+}
+
+impl ScriptedLlm {
+    /// Starts one on a free port.
+    pub fn start() -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/scripted-llm.py");
+        let mut child = Command::new("python3")
+            .arg(script)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 starts");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("piped");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        let url = line.trim().strip_prefix("listening ").expect("it listens").to_owned();
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { child, url, http }
+    }
+
+    /// Its address, without `/v1`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it was asked so far.
+    pub async fn requests(&self) -> Vec<Value> {
+        let answer =
+            self.http.get(format!("{}/_requests", self.url)).send().await.expect("answers");
+        answer.json().await.expect("a list")
+    }
+
+    /// The newest request about a conversation, whole.
+    pub async fn body_of(&self, session: &str) -> String {
+        let address = format!("{}/_requests?full=1", self.url);
+        let answer = self.http.get(address).send().await.expect("answers");
+        let all: Vec<Value> = answer.json().await.expect("a list");
+        let mine = all
+            .iter()
+            .rfind(|request| request["session"] == json!(session) && request["tools"] != json!(0));
+        mine.expect("it was asked")["body"].to_string()
+    }
+
+    /// Waits until somebody has asked `count` times about `session`.
+    pub async fn asked(&self, session: &str, count: usize) {
+        super::opencode::eventually("the model is asked", async || {
+            let all = self.requests().await;
+            all.iter().filter(|request| request["session"] == json!(session)).count() >= count
+        })
+        .await;
+    }
+
+    /// Opens a gate for good.
+    pub async fn open(&self, gate: &str) {
+        let answer = self.http.post(format!("{}/_gate/{gate}", self.url)).body("{}").send().await;
+        assert!(answer.expect("answers").status().is_success());
+    }
+}
+
+impl Drop for ScriptedLlm {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A prompt that carries its script.
+pub fn scripted(words: &str, turns: &Value) -> String {
+    format!("{words}\n```scripted-llm\n{}\n```", json!({ "turns": turns }))
+}

@@ -1,0 +1,10 @@
+//! Workspaces against the real git.
+
+mod bench;
+mod checkpoints;
+mod diffs;
+mod hostile;
+mod making;
+mod merges;
+mod removal;
+mod round_trip;

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine lacks. Debian packages only when a command is
+# missing; everything else stays inside the repository (.tools/).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+echo "==> what the tests need"
+
+packages=()
+need() { # command, package
+  command -v "$1" >/dev/null || packages+=("$2")
+}
+need git git
+need python3 python3
+need curl curl
+need gcc gcc
+need make make
+need node nodejs
+need npm npm
+[ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
+[ -e /usr/include/stdio.h ] || packages+=(libc6-dev)
+
+if [ "${#packages[@]}" -gt 0 ]; then
+  echo "installing: ${packages[*]}"
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || {
+      echo "as root, please: apt-get install ${packages[*]}" >&2
+      exit 1
+    }
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${packages[@]}"
+fi
+
+command -v cargo >/dev/null || {
+  echo "cargo is missing; install Rust with rustup, rust-toolchain.toml names the version" >&2
+  exit 1
+}
+
+if [ -f tests/tools/install-opencode.sh ]; then
+  bash tests/tools/install-opencode.sh
+fi
