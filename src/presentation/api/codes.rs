@@ -13,12 +13,11 @@ closed_enum!(
         TenantMalformed = "TENANT_MALFORMED",
         TenantRequired = "TENANT_REQUIRED",
         Unauthenticated = "UNAUTHENTICATED",
-        BudgetExhausted = "BUDGET_EXHAUSTED",
         Forbidden = "FORBIDDEN",
         TenantMismatch = "TENANT_MISMATCH",
         HostNotAllowed = "HOST_NOT_ALLOWED",
         OriginNotAllowed = "ORIGIN_NOT_ALLOWED",
-        RouteNotFound = "ROUTE_NOT_FOUND",
+        RouteNotFound = "NOT_FOUND",
         SessionNotFound = "SESSION_NOT_FOUND",
         CheckpointNotFound = "CHECKPOINT_NOT_FOUND",
         AttentionNotFound = "ATTENTION_NOT_FOUND",
@@ -28,8 +27,7 @@ closed_enum!(
         InvalidTransition = "INVALID_TRANSITION",
         NotRetryable = "NOT_RETRYABLE",
         StaleResult = "STALE_RESULT",
-        AlreadyExists = "ALREADY_EXISTS",
-        MergeConflict = "MERGE_CONFLICT",
+        WorkspaceConflict = "WORKSPACE_CONFLICT",
         IdempotencyInFlight = "IDEMPOTENCY_IN_FLIGHT",
         CursorExpired = "CURSOR_EXPIRED",
         VersionMismatch = "VERSION_MISMATCH",
@@ -96,9 +94,6 @@ impl ErrorCode {
                 "Not authenticated",
                 "send `Authorization: Bearer <key>`; the first key lies in admin.key of the data directory",
             ),
-            Self::BudgetExhausted => {
-                row(S::PAYMENT_REQUIRED, "Budget exhausted", "raise the budget or wait for the next period")
-            }
             Self::Forbidden => {
                 row(S::FORBIDDEN, "Not permitted", "ask somebody with the required role, or use another key")
             }
@@ -153,8 +148,7 @@ impl ErrorCode {
             Self::StaleResult => {
                 row(S::CONFLICT, "Stale result", "nothing is to be done: a newer lease has taken over")
             }
-            Self::AlreadyExists => row(S::CONFLICT, "Already exists", "use another name or id"),
-            Self::MergeConflict => row(
+            Self::WorkspaceConflict => row(
                 S::CONFLICT,
                 "Merge conflict",
                 "resolve the listed files on the session's branch, or merge with mode patch",

@@ -254,7 +254,7 @@ impl From<AppError> for Problem {
                 .with("used", json!(used))
                 .retry_after(30),
             AppError::Workspace(WorkspaceError::Conflict { files }) => {
-                plain(C::MergeConflict).with("files", json!(files))
+                plain(C::WorkspaceConflict).with("files", json!(files))
             }
             AppError::Workspace(WorkspaceError::Invalid { pointer, message }) => {
                 Self::field(pointer, "invalid", message.clone())

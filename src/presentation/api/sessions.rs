@@ -10,6 +10,7 @@ use super::caller::Caller;
 use super::dto::attempt::AttemptDto;
 use super::dto::checkpoint::CheckpointDto;
 use super::dto::create::{CreateSession, CreateSessionBody};
+use super::dto::explain::ExplanationDto;
 use super::dto::family::TreeNodeDto;
 use super::dto::input::{PatchSession, PatchSessionBody};
 use super::dto::session::{SessionDetailDto, SessionDto};
@@ -22,7 +23,6 @@ use super::problem::Problem;
 use super::state::AppState;
 use crate::application::ports::reads::{Order, SessionFilter, SessionPage, SessionQuery};
 use crate::application::principal::{RequestContext, Subject};
-use crate::application::session::explain::Explanation;
 use crate::domain::ids::SessionId;
 use crate::domain::session::spec::Priority;
 
@@ -257,12 +257,12 @@ pub async fn tree(
 /// Why a session stands where it stands, and what would move it.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/explain", tag = "sessions",
     params(("id" = String, Path, description = "Id or code of the session", example = "IND-000042")),
-    responses((status = 200, description = "The explanation", body = Explanation)))]
+    responses((status = 200, description = "The explanation", body = ExplanationDto)))]
 pub async fn explain(
     State(app): State<AppState>,
     Caller(ctx): Caller,
     Path(id): Path<String>,
-) -> Result<Json<Explanation>, Problem> {
+) -> Result<Json<ExplanationDto>, Problem> {
     let id = app.sessions.find(ctx.tenant, &id).await?;
-    Ok(Json(app.sessions.explain(&ctx, app.system.queue(), id).await?))
+    Ok(Json(app.sessions.explain(&ctx, app.system.queue(), id).await?.into()))
 }

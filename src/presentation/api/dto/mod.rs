@@ -9,6 +9,7 @@ pub mod attention;
 pub mod checkpoint;
 pub mod create;
 pub mod event;
+pub mod explain;
 pub mod family;
 pub mod input;
 pub mod metrics;
