@@ -37,10 +37,8 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let asked = Asked {
-            secret: bearer(&parts.headers)?,
-            tenant: tenant_header(&parts.headers)?,
-        };
+        let asked =
+            Asked { secret: bearer(&parts.headers)?, tenant: tenant_header(&parts.headers)? };
         let mut context = recognise(app, asked, &parts.extensions).await?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             context.if_match = if_match(&parts.headers)?;
@@ -199,9 +197,9 @@ pub fn tenant_header(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// `TENANT_MALFORMED`.
 pub fn well_formed(text: &str) -> Result<String, Problem> {
     let slug = (1..=100).contains(&text.len())
-        && text.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
-        });
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if slug || TenantId::parse(text).is_some() {
         Ok(text.to_owned())
     } else {

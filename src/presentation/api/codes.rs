@@ -94,9 +94,11 @@ impl ErrorCode {
                 "Not authenticated",
                 "send `Authorization: Bearer <key>`; the first key lies in admin.key of the data directory",
             ),
-            Self::Forbidden => {
-                row(S::FORBIDDEN, "Not permitted", "ask somebody with the required role, or use another key")
-            }
+            Self::Forbidden => row(
+                S::FORBIDDEN,
+                "Not permitted",
+                "ask somebody with the required role, or use another key",
+            ),
             Self::TenantMismatch => row(
                 S::FORBIDDEN,
                 "Key of another tenant",
@@ -112,9 +114,11 @@ impl ErrorCode {
                 "Origin not allowed",
                 "open the page from this server, or list its origin under allowed_origins",
             ),
-            Self::RouteNotFound => {
-                row(S::NOT_FOUND, "No such route", "the routes are listed at /docs and /openapi.json")
-            }
+            Self::RouteNotFound => row(
+                S::NOT_FOUND,
+                "No such route",
+                "the routes are listed at /docs and /openapi.json",
+            ),
             Self::SessionNotFound => {
                 row(S::NOT_FOUND, "No such session", "list the sessions with GET /api/v1/sessions")
             }
@@ -126,9 +130,11 @@ impl ErrorCode {
             Self::AttentionNotFound => {
                 row(S::NOT_FOUND, "No such attention item", "list them with GET /api/v1/attention")
             }
-            Self::AgentNotFound => {
-                row(S::NOT_FOUND, "No such agent", "`orchestrator doctor` tells which agents are there")
-            }
+            Self::AgentNotFound => row(
+                S::NOT_FOUND,
+                "No such agent",
+                "`orchestrator doctor` tells which agents are there",
+            ),
             Self::TenantNotFound => {
                 row(S::NOT_FOUND, "No such tenant", "check the value of the X-Tenant-ID header")
             }
@@ -137,17 +143,21 @@ impl ErrorCode {
                 "Method not allowed",
                 "use one of the methods in the Allow header",
             ),
-            Self::InvalidTransition => {
-                row(S::CONFLICT, "Invalid transition", "read the object again and use one of its allowed actions")
-            }
+            Self::InvalidTransition => row(
+                S::CONFLICT,
+                "Invalid transition",
+                "read the object again and use one of its allowed actions",
+            ),
             Self::NotRetryable => row(
                 S::CONFLICT,
                 "Not retryable",
                 "fork the session to continue its work, or take a manual checkpoint first",
             ),
-            Self::StaleResult => {
-                row(S::CONFLICT, "Stale result", "nothing is to be done: a newer lease has taken over")
-            }
+            Self::StaleResult => row(
+                S::CONFLICT,
+                "Stale result",
+                "nothing is to be done: a newer lease has taken over",
+            ),
             Self::WorkspaceConflict => row(
                 S::CONFLICT,
                 "Merge conflict",
@@ -168,17 +178,21 @@ impl ErrorCode {
                 "Version mismatch",
                 "read the object again, decide again, and send its new ETag",
             ),
-            Self::PayloadTooLarge => {
-                row(S::PAYLOAD_TOO_LARGE, "Payload too large", "send less; a body may have at most 1 MiB")
-            }
+            Self::PayloadTooLarge => row(
+                S::PAYLOAD_TOO_LARGE,
+                "Payload too large",
+                "send less; a body may have at most 1 MiB",
+            ),
             Self::UnsupportedMediaType => row(
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "Unsupported media type",
                 "send the body as `Content-Type: application/json`",
             ),
-            Self::ValidationError => {
-                row(S::UNPROCESSABLE_ENTITY, "Validation error", "correct the fields listed in errors")
-            }
+            Self::ValidationError => row(
+                S::UNPROCESSABLE_ENTITY,
+                "Validation error",
+                "correct the fields listed in errors",
+            ),
             Self::IdempotencyKeyReused => row(
                 S::UNPROCESSABLE_ENTITY,
                 "Idempotency key reused",
@@ -222,9 +236,11 @@ impl ErrorCode {
                 "Busy",
                 "send the request again after the time in Retry-After",
             ),
-            Self::ShuttingDown => {
-                row(S::SERVICE_UNAVAILABLE, "Shutting down", "send the request again once the server is back")
-            }
+            Self::ShuttingDown => row(
+                S::SERVICE_UNAVAILABLE,
+                "Shutting down",
+                "send the request again once the server is back",
+            ),
         }
     }
 }

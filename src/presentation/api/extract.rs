@@ -25,7 +25,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         match RawPath::<T>::from_request_parts(parts, state).await {
             Ok(RawPath(value)) => Ok(Self(value)),
-            Err(_) => Err(Problem::new(ErrorCode::RouteNotFound, "the path does not name anything")),
+            Err(_) => {
+                Err(Problem::new(ErrorCode::RouteNotFound, "the path does not name anything"))
+            }
         }
     }
 }

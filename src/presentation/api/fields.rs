@@ -151,7 +151,12 @@ impl Fields {
     }
 
     /// A text of this many characters.
-    pub fn bounded_text(&mut self, name: &'static str, least: usize, most: usize) -> Option<String> {
+    pub fn bounded_text(
+        &mut self,
+        name: &'static str,
+        least: usize,
+        most: usize,
+    ) -> Option<String> {
         let text = self.text(name)?;
         let pointer = format!("{}/{name}", self.pointer);
         self.errors.length(&pointer, &text, least, most);
@@ -230,7 +235,11 @@ impl Fields {
     }
 
     /// An object with known fields.
-    pub fn object<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub fn object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
         let map = self.map(name)?;
         let mut inner = Self::at(format!("{}/{name}", self.pointer), map);
         let value = read(&mut inner);
@@ -239,7 +248,11 @@ impl Fields {
     }
 
     /// Objects with known fields, in order.
-    pub fn objects<T>(&mut self, name: &'static str, read: impl Fn(&mut Self) -> T) -> Option<Vec<T>> {
+    pub fn objects<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&mut Self) -> T,
+    ) -> Option<Vec<T>> {
         let values = self.list(name)?;
         let mut objects = Vec::with_capacity(values.len());
         for (index, value) in values.into_iter().enumerate() {
@@ -255,7 +268,9 @@ impl Fields {
     }
 
     fn absorb(&mut self, errors: FieldErrors) {
-        for FieldError { pointer, code, message } in errors.into_result(()).err().unwrap_or_default() {
+        for FieldError { pointer, code, message } in
+            errors.into_result(()).err().unwrap_or_default()
+        {
             self.errors.add(pointer, code, message);
         }
     }

@@ -32,8 +32,7 @@ pub async fn check(State(app): State<AppState>, request: Request, next: Next) ->
     let Some(origin) = foreign else { return next.run(request).await };
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response =
-        if is_preflight { preflight() } else { next.run(request).await };
+    let mut response = if is_preflight { preflight() } else { next.run(request).await };
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
@@ -122,8 +121,9 @@ fn is_allowed(name: &str, port: Option<u16>, options: &ApiOptions) -> bool {
 fn origin(headers: &HeaderMap, options: &ApiOptions) -> Result<Option<HeaderValue>, Problem> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else { return Ok(None) };
-    let refused =
-        || Problem::new(ErrorCode::OriginNotAllowed, "pages of that origin may not use this server");
+    let refused = || {
+        Problem::new(ErrorCode::OriginNotAllowed, "pages of that origin may not use this server")
+    };
     let text = origin.to_str().map_err(|_| refused())?.to_ascii_lowercase();
     if origins.next().is_some() {
         return Err(refused());
@@ -151,9 +151,7 @@ pub async fn secure(request: Request, next: Next) -> Response {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers
-        .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static(CSP));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CSP));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -200,8 +200,13 @@ impl<T> Command<T> {
     ///
     /// # Errors
     /// The store's.
-    pub async fn answer_with(&self, app: &AppState, value: &impl Serialize) -> Result<Response, Problem> {
-        let body = serde_json::to_vec(value).map_err(|error| AppError::Internal(Box::new(error)))?;
+    pub async fn answer_with(
+        &self,
+        app: &AppState,
+        value: &impl Serialize,
+    ) -> Result<Response, Problem> {
+        let body =
+            serde_json::to_vec(value).map_err(|error| AppError::Internal(Box::new(error)))?;
         let rendered = Rendered { status: 200, headers: Vec::new(), body };
         if let (Some(repeat), Some(_)) = (&self.ctx.repeat, &self.held) {
             let Rendered { status, headers, body } = copy_of(&rendered);

@@ -74,7 +74,11 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let metrics = Self {
-            requests: counters("http_requests_total", "Requests", &["method", "endpoint", "status"]),
+            requests: counters(
+                "http_requests_total",
+                "Requests",
+                &["method", "endpoint", "status"],
+            ),
             latency: histograms(
                 "http_request_duration_seconds",
                 "Time to answer",

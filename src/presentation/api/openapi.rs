@@ -8,8 +8,19 @@ use super::codes::ErrorCode;
 
 /// Schemas of bodies: what they do not name is refused, and only what they mark is required.
 const BODIES: &[&str] = &[
-    "CreateSession", "CreateWorkspace", "PatchSession", "Reason", "Retry", "Complete", "Fail",
-    "Prompt", "Fork", "CreateCheckpoint", "Merge", "Resolve", "ResolveMany",
+    "CreateSession",
+    "CreateWorkspace",
+    "PatchSession",
+    "Reason",
+    "Retry",
+    "Complete",
+    "Fail",
+    "Prompt",
+    "Fork",
+    "CreateCheckpoint",
+    "Merge",
+    "Resolve",
+    "ResolveMany",
 ];
 
 /// The document as it is served and committed.
@@ -164,8 +175,12 @@ fn complete_parameter(parameter: &mut Value) {
     let name = parameter["name"].as_str().unwrap_or("").to_owned();
     let schema = &mut parameter["schema"];
     match name.as_str() {
-        "limit" => *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }),
-        "depth" => *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 }),
+        "limit" => {
+            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 })
+        }
+        "depth" => {
+            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 })
+        }
         "after" | "Last-Event-ID" => *schema = json!({ "type": "integer", "minimum": 0 }),
         "seq" | "checkpoint" => *schema = json!({ "type": "integer", "minimum": 1 }),
         "sort" => *schema = json!({ "type": "string", "enum": ["-created_at", "created_at"] }),
@@ -226,7 +241,8 @@ fn shared_parameters(path: &str, method: &str, scoped: bool) -> Vec<Value> {
 }
 
 fn complete_response(path: &str, method: &str, status: &str, response: &mut Value) {
-    let text = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    let text =
+        |description: &str| json!({ "description": description, "schema": { "type": "string" } });
     let mut headers = Map::new();
     headers.insert("X-Request-ID".to_owned(), text("Name of the request"));
     let command = matches!(method, "post" | "patch");
@@ -246,12 +262,20 @@ fn complete_response(path: &str, method: &str, status: &str, response: &mut Valu
 /// Every error that the operation can answer with, by status.
 fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Vec<ErrorCode>)> {
     use ErrorCode as C;
-    let mut codes = vec![C::ProtocolError, C::HostNotAllowed, C::OriginNotAllowed, C::InternalError, C::Busy];
+    let mut codes =
+        vec![C::ProtocolError, C::HostNotAllowed, C::OriginNotAllowed, C::InternalError, C::Busy];
     if scoped {
         codes.extend([
-            C::TenantMalformed, C::TenantRequired, C::Unauthenticated, C::TenantMismatch,
-            C::TenantNotFound, C::ValidationError, C::RateLimited, C::RecordQuarantined,
-            C::StoreReadOnly, C::ShuttingDown,
+            C::TenantMalformed,
+            C::TenantRequired,
+            C::Unauthenticated,
+            C::TenantMismatch,
+            C::TenantNotFound,
+            C::ValidationError,
+            C::RateLimited,
+            C::RecordQuarantined,
+            C::StoreReadOnly,
+            C::ShuttingDown,
         ]);
     }
     if path.contains("{file}") || path.contains("{name}") || path.contains("{path}") {
@@ -260,7 +284,11 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     if path.contains("sessions/{id}") || path.ends_with("/sessions") || path.ends_with("/events") {
         codes.push(C::SessionNotFound);
     }
-    if path.contains("{seq}") || path.ends_with("/fork") || path.ends_with("/retry") || path.contains("/diff") {
+    if path.contains("{seq}")
+        || path.ends_with("/fork")
+        || path.ends_with("/retry")
+        || path.contains("/diff")
+    {
         codes.push(C::CheckpointNotFound);
     }
     if path.contains("attention/") {
@@ -274,8 +302,14 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     }
     if writes {
         codes.extend([
-            C::Forbidden, C::InvalidTransition, C::IdempotencyInFlight, C::VersionMismatch,
-            C::Contended, C::PayloadTooLarge, C::UnsupportedMediaType, C::IdempotencyKeyReused,
+            C::Forbidden,
+            C::InvalidTransition,
+            C::IdempotencyInFlight,
+            C::VersionMismatch,
+            C::Contended,
+            C::PayloadTooLarge,
+            C::UnsupportedMediaType,
+            C::IdempotencyKeyReused,
         ]);
     }
     if path.ends_with("/retry") || path.ends_with("/start") {

@@ -19,7 +19,11 @@ impl Params {
     #[must_use]
     pub fn parse(query: Option<&str>) -> Self {
         let pairs = url::form_urlencoded::parse(query.unwrap_or("").as_bytes());
-        Self { left: pairs.into_owned().collect(), known: Vec::new(), errors: FieldErrors::default() }
+        Self {
+            left: pairs.into_owned().collect(),
+            known: Vec::new(),
+            errors: FieldErrors::default(),
+        }
     }
 
     /// Every value of a repeatable parameter; commas separate values too.

@@ -38,8 +38,8 @@ impl RequestId {
 
 /// Gives every request its id and sends it back.
 pub async fn assign(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
-    let id = RequestId::sent(request.headers())
-        .unwrap_or_else(|| RequestId(app.ids.uuid().to_string()));
+    let id =
+        RequestId::sent(request.headers()).unwrap_or_else(|| RequestId(app.ids.uuid().to_string()));
     let value = HeaderValue::from_str(id.as_str());
     request.extensions_mut().insert(id);
     let mut response = next.run(request).await;

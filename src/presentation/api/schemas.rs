@@ -104,12 +104,12 @@ impl PartialSchema for crate::domain::session::spec::Priority {
             .maximum(Some(4.0))
             .build();
         let names = Self::ALL.iter().map(|name| name.as_str());
-        utoipa::openapi::OneOfBuilder::new()
+        let either = utoipa::openapi::OneOfBuilder::new()
             .item(level)
             .item(text().enum_values(Some(names)))
             .description(Some("0 critical, 1 high, 2 medium, 3 low, 4 deferred, or the name"))
-            .build()
-            .into()
+            .build();
+        Schema::OneOf(either).into()
     }
 }
 

@@ -232,7 +232,14 @@ async fn journal<T: Serialize + Send + 'static>(
     params.finish()?;
     if wants.form == Form::Lines && !follow {
         let first = app.events.entries(ctx.tenant, id, journal, after, LINES_AT_ONCE).await?;
-        return Ok(ndjson(Body::from_stream(lines(app.clone(), ctx.tenant, id, journal, first, dto))));
+        return Ok(ndjson(Body::from_stream(lines(
+            app.clone(),
+            ctx.tenant,
+            id,
+            journal,
+            first,
+            dto,
+        ))));
     }
     if wants.form == Form::Page && !follow {
         let mut found = app.events.entries(ctx.tenant, id, journal, after, limit + 1).await?;
@@ -318,7 +325,11 @@ fn failure(error: AppError) -> Event {
 }
 
 /// Server-sent events with signs of life, until the server goes down.
-fn live(app: &AppState, seat: Seat, events: impl Stream<Item = Event> + Send + 'static) -> Response {
+fn live(
+    app: &AppState,
+    seat: Seat,
+    events: impl Stream<Item = Event> + Send + 'static,
+) -> Response {
     let ended = app.shutdown.clone().cancelled_owned();
     let events = events.take_until(ended).map(move |event| {
         let _held = &seat;

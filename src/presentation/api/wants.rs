@@ -34,9 +34,10 @@ impl FromRequestParts<AppState> for Wants {
         let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let accepts = |essence: &str| {
             accept.is_some_and(|accept| {
-                accept.split(',').filter_map(|part| part.split(';').next()).any(|part| {
-                    part.trim().eq_ignore_ascii_case(essence)
-                })
+                accept
+                    .split(',')
+                    .filter_map(|part| part.split(';').next())
+                    .any(|part| part.trim().eq_ignore_ascii_case(essence))
             })
         };
         let form = if accepts("text/event-stream") {

@@ -158,8 +158,10 @@ impl Asked {
             "ping" => Ok(Self::Ping),
             "pong" => Ok(Self::Pong),
             "get_stats" => Ok(Self::Stats),
-            _ => Err("this `type` is not known; known are subscribe, unsubscribe, ping, pong, get_stats"
-                .to_owned()),
+            _ => Err(
+                "this `type` is not known; known are subscribe, unsubscribe, ping, pong, get_stats"
+                    .to_owned(),
+            ),
         }
     }
 }

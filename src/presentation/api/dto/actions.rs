@@ -14,7 +14,10 @@ pub fn allowed_actions(session: &Session, role: Role) -> Vec<&'static str> {
     let (paused, executing) = (status == SessionStatus::Paused, status.is_executing());
     let files = session.run.workspace.as_ref().is_some_and(|made| made.kind == WorkspaceKind::Git);
     let restorable = paused
-        || matches!(status, SessionStatus::Pending | SessionStatus::Failed | SessionStatus::Timeout);
+        || matches!(
+            status,
+            SessionStatus::Pending | SessionStatus::Failed | SessionStatus::Timeout
+        );
     let verbs = [
         ("start", Role::Member, legal(Trigger::Start) || again),
         ("pause", Role::Member, legal(Trigger::Pause) && session.run.pause_wanted.is_none()),

@@ -56,7 +56,10 @@ pub struct CreateSessionBody {
     pub estimated_complexity: Option<f64>,
     #[schema(value_type = Option<Object>)]
     pub agent_config: Option<Map<String, Value>>,
-    #[schema(pattern = "^[a-zA-Z0-9_.-]+/[a-zA-Z0-9_.:/@+-]+$", example = "anthropic/claude-sonnet-4")]
+    #[schema(
+        pattern = "^[a-zA-Z0-9_.-]+/[a-zA-Z0-9_.:/@+-]+$",
+        example = "anthropic/claude-sonnet-4"
+    )]
     pub model_identifier: Option<String>,
     #[schema(minimum = 60, maximum = 86_400, default = 3600)]
     pub max_duration_seconds: Option<u32>,

@@ -73,7 +73,13 @@ impl WorkspaceDto {
             Self { kind, path, repo, base_ref, branch, base_commit: None, base_branch: None };
         let Some(made) = made else { return asked };
         let Workspace { kind: _, path, repo: _, branch, base_commit, base_branch } = made;
-        Self { path: Some(path), branch: branch.or(asked.branch), base_commit, base_branch, ..asked }
+        Self {
+            path: Some(path),
+            branch: branch.or(asked.branch),
+            base_commit,
+            base_branch,
+            ..asked
+        }
     }
 }
 
