@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
 use orchestrator::composition;
 use orchestrator::presentation::cli::args::Cli;
 use orchestrator::presentation::cli::exit::code;
@@ -14,11 +13,11 @@ fn main() -> ExitCode {
     });
     match Cli::try_parse() {
         Ok(cli) => composition::run(cli, variables.collect()),
-        Err(error) => {
-            let shown = error.print().is_ok();
-            match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if shown => ExitCode::SUCCESS,
-                _ => ExitCode::from(code::USAGE),
+        Err(told) => {
+            let is_answer = !told.use_stderr();
+            match told.print() {
+                Ok(()) if is_answer => ExitCode::SUCCESS,
+                Ok(()) | Err(_) => ExitCode::from(code::USAGE),
             }
         }
     }

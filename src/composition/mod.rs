@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use secrecy::SecretString;
 
 use self::settings::{Environment, SettingFlags, Settings};
 use crate::application::ports::clock::Clock;
@@ -26,10 +25,10 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
     let connection = Connection {
         data_dir: Settings::locate(&flags, &environment),
         url: cli.globals.url,
-        key: cli.globals.key.map(SecretString::from),
+        key: cli.globals.key,
         tenant: cli.globals.tenant,
     };
-    let command = cli.command.unwrap_or_else(|| Command::Serve(cli.serve));
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let host = ThisMachine { flags, environment, clock: Arc::new(SystemClock::new()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {

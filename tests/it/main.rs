@@ -1,9 +1,7 @@
 //! All integration tests in one binary.
 
-<<<<<<< HEAD
-mod support;
-mod workspaces;
-=======
+mod cli;
+mod contract;
 mod opencode;
 mod support;
->>>>>>> opencode
+mod workspaces;

@@ -106,7 +106,11 @@ fn show(item: &Value, client: &Client, printer: &Printer) {
 
 /// Open items of a session, oldest first.
 pub(super) async fn open_items(client: &Client, session: &str) -> Result<Vec<Value>, CliError> {
-    let query = [("state", "open".to_owned()), ("limit", "200".to_owned())];
+    let query = [
+        ("state", "open".to_owned()),
+        ("session_id", session.to_owned()),
+        ("limit", "200".to_owned()),
+    ];
     let page = client.get(&["attention"], &query).await?;
     let items = page["items"].as_array().cloned().unwrap_or_default();
     Ok(items.into_iter().filter(|item| item["session_id"] == session).collect())

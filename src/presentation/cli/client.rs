@@ -13,6 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::exit::{CliError, code};
+use super::output::Spinner;
 use crate::application::ports::clock::Clock;
 
 /// Where a server listens when nothing else is known.
@@ -148,7 +149,7 @@ impl Client {
     /// No answer, a problem, or an answer that is no JSON.
     pub async fn json(&self, request: RequestBuilder) -> Result<Value, CliError> {
         let request =
-            request.header(header::ACCEPT, "application/json").timeout(Duration::from_secs(120));
+            request.header(header::ACCEPT, "application/json").timeout(Duration::from_mins(2));
         let answer = self.send(request).await?;
         let body = self.body(answer).await?;
         if body.trim().is_empty() {
@@ -172,7 +173,7 @@ impl Client {
         segments: &[&str],
         query: &[(&str, String)],
     ) -> Result<Value, CliError> {
-        self.json(self.request(Method::GET, segments).query(query)).await
+        self.patiently(self.request(Method::GET, segments).query(query)).await
     }
 
     /// POST of a JSON body.
@@ -180,7 +181,18 @@ impl Client {
     /// # Errors
     /// As `json`.
     pub async fn post(&self, segments: &[&str], body: &Value) -> Result<Value, CliError> {
-        self.json(self.request(Method::POST, segments).json(body)).await
+        self.patiently(self.request(Method::POST, segments).json(body)).await
+    }
+
+    /// Shows a sign of life when the answer takes more than a second.
+    async fn patiently(&self, request: RequestBuilder) -> Result<Value, CliError> {
+        let mut answer = std::pin::pin!(self.json(request));
+        tokio::select! {
+            answer = &mut answer => return answer,
+            () = self.clock.sleep(Duration::from_secs(1)) => {}
+        }
+        let _spinner = Spinner::new("waiting for the server");
+        answer.await
     }
 
     async fn body(&self, mut answer: Response) -> Result<String, CliError> {
@@ -206,5 +218,70 @@ impl Client {
         };
         CliError::new(code::UNAVAILABLE, format!("the server at {} {what}", self.url()))
             .remedy("start one with `orchestrator serve`, or name another with --url")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::EPOCH
+        }
+
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn connection(url: Option<&str>, note: &str) -> (tempfile::TempDir, Connection) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(dir.path().join("admin.key"), "stored-key\n").expect("written");
+        std::fs::write(dir.path().join("server.json"), note).expect("written");
+        let url = url.map(str::to_owned);
+        let data_dir = Some(dir.path().to_owned());
+        (dir, Connection { url, data_dir, ..Connection::default() })
+    }
+
+    #[test]
+    fn the_stored_key_never_leaves_this_machine() {
+        for (url, sent) in [
+            (None, true),
+            (Some("http://localhost:9"), true),
+            (Some("http://[::1]:9"), true),
+            (Some("https://example.org"), false),
+            (Some("http://127.0.0.1.example.org"), false),
+        ] {
+            let (_dir, connection) = connection(url, "{}");
+            let client = Client::new(&connection, Arc::new(Still)).expect("valid");
+            assert_eq!(client.key.is_some(), sent, "{url:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_about_a_server_elsewhere_is_not_believed() {
+        let (_dir, here) = connection(None, r#"{"url":"http://127.0.0.1:4711","pid":1}"#);
+        let client = Client::new(&here, Arc::new(Still)).expect("valid");
+        assert_eq!(client.url(), "http://127.0.0.1:4711");
+        for note in [r#"{"url":"http://example.org"}"#, "{", ""] {
+            let (_dir, elsewhere) = connection(None, note);
+            let client = Client::new(&elsewhere, Arc::new(Still)).expect("valid");
+            assert_eq!(client.url(), USUAL_URL);
+        }
+    }
+
+    #[test]
+    fn segments_are_escaped() {
+        let (_dir, connection) = connection(Some("http://127.0.0.1:9/base/"), "{}");
+        let client = Client::new(&connection, Arc::new(Still)).expect("valid");
+        let request = client.request(Method::GET, &["sessions", "a/b?c#d"]).build().expect("valid");
+        assert_eq!(request.url().path(), "/base/api/v1/sessions/a%2Fb%3Fc%23d");
     }
 }

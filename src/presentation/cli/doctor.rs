@@ -62,7 +62,9 @@ pub fn report(checks: &[Check], printer: &Printer) -> u8 {
             .collect();
         printer.json(&json!({ "ok": failed == 0, "checks": rows }));
     } else {
-        checks.iter().for_each(|check| print(check, printer));
+        for check in checks {
+            print(check, printer);
+        }
         let warned = checks.iter().filter(|check| check.ok == Outcome::Warn).count();
         printer.note(format!("{} checks, {failed} failed, {warned} warnings", checks.len()));
     }

@@ -69,11 +69,7 @@ fn facts(payload: &Value) -> String {
 
 /// Events until interrupted.
 async fn watch(args: &EventArgs, client: &Client, printer: &Printer) -> Result<u8, CliError> {
-    let after = match args.after {
-        Some(after) => after,
-        None => newest(client).await?,
-    };
-    let mut events = feed::follow(client, &["events"], &query(args), after, false);
+    let mut events = feed::follow(client, &["events"], &query(args), args.after, false);
     while let Some(event) = events.next().await {
         let event = event?;
         if event.get("type").is_none() {
@@ -96,21 +92,4 @@ fn one_line(event: &Value) -> String {
     let at = plain(&event["occurred_at"]);
     let facts = line(&facts(&event["payload"]), 100);
     format!("{} {}  {facts}", painted(&at, DIM), plain(&event["type"]))
-}
-
-/// Number of the newest event, so that following begins now.
-async fn newest(client: &Client) -> Result<u64, CliError> {
-    let mut after = 0;
-    loop {
-        let query = [("limit", "200".to_owned()), ("after", after.to_string())];
-        let page = client.get(&["events"], &query).await?;
-        if let Some(head) = page.get("head_seq").and_then(Value::as_u64) {
-            return Ok(head);
-        }
-        let last = page["items"].as_array().and_then(|items| items.last()?.get("seq")?.as_u64());
-        match last {
-            Some(last) if last > after => after = last,
-            _ => return Ok(after),
-        }
-    }
 }

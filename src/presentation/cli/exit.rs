@@ -57,6 +57,12 @@ impl CliError {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
+    /// Whether trying again later may help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.exit == code::UNAVAILABLE
+    }
+
     /// Wrong use of a command.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
@@ -87,7 +93,7 @@ impl CliError {
             },
         ));
         if api_code == "INTERNAL_ERROR" {
-            message.push_str(&format!(" (request {})", text("request_id")));
+            message.extend([" (request ", text("request_id"), ")"]);
         }
         let remedy = Some(text("remedy")).filter(|text| !text.is_empty());
         let remedy = remedy.or_else(|| usual_remedy(api_code)).map(str::to_owned);

@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
-use sse_stream::SseStream;
+use sse_stream::{Sse, SseStream};
 
 use super::client::Client;
 use super::exit::CliError;
@@ -24,15 +24,16 @@ const MAX_FAILURES: u32 = 20;
 const PAGE: &str = "200";
 
 /// Entries of a stream, from now on until dropped.
-pub type Feed = BoxStream<'static, Result<Value, CliError>>;
+pub(super) type Feed = BoxStream<'static, Result<Value, CliError>>;
 
-type Events = BoxStream<'static, Option<Value>>;
+type Events = BoxStream<'static, Result<Option<Value>, CliError>>;
 
 struct State {
     client: Client,
     segments: Vec<String>,
     query: Vec<(String, String)>,
-    after: u64,
+    /// The last number seen; without one the stream begins where the server begins it.
+    after: Option<u64>,
     /// What was read and not given yet; never more than a page.
     waiting: VecDeque<Value>,
     events: Option<Events>,
@@ -41,14 +42,14 @@ struct State {
     failures: u32,
 }
 
-/// Follows a stream of the API from behind `after`.
+/// Follows a stream of the API from behind `after`; `follows` where the server wants to be told so.
 #[must_use]
-pub fn follow(
+pub(super) fn follow(
     client: &Client,
     segments: &[&str],
     query: &[(&str, String)],
-    after: u64,
-    only_follow: bool,
+    after: Option<u64>,
+    follows: bool,
 ) -> Feed {
     let state = State {
         client: client.clone(),
@@ -57,7 +58,7 @@ pub fn follow(
         after,
         waiting: VecDeque::new(),
         events: None,
-        follow: only_follow,
+        follow: follows,
         failures: 0,
     };
     stream::unfold(Some(state), |state| async {
@@ -78,8 +79,9 @@ impl State {
             }
             if let Some(events) = &mut self.events {
                 match events.next().await {
-                    Some(Some(entry)) => self.take(entry),
-                    Some(None) => {}
+                    Some(Ok(Some(entry))) => self.take(entry),
+                    Some(Ok(None)) => {}
+                    Some(Err(error)) => return Err(error),
                     None => {
                         self.events = None;
                         self.client.clock.sleep(PAUSE).await;
@@ -89,7 +91,7 @@ impl State {
             }
             match self.open().await {
                 Ok(()) => self.failures = 0,
-                Err(error) if error.problem.is_some() => return Err(error),
+                Err(error) if !error.is_passing() => return Err(error),
                 Err(error) => {
                     self.failures += 1;
                     if self.failures >= MAX_FAILURES {
@@ -104,9 +106,9 @@ impl State {
     /// Takes an entry that was not seen yet; one without a number is passed on as it is.
     fn take(&mut self, entry: Value) {
         match entry.get("seq").and_then(Value::as_u64) {
-            Some(seq) if seq <= self.after => {}
+            Some(seq) if self.after.is_some_and(|last| seq <= last) => {}
             Some(seq) => {
-                self.after = seq;
+                self.after = Some(seq);
                 self.waiting.push_back(entry);
             }
             None => self.waiting.push_back(entry),
@@ -119,14 +121,14 @@ impl State {
             .client
             .request(Method::GET, &segments)
             .query(&self.query)
-            .query(&[("after", self.after.to_string())]);
+            .query(&self.after.iter().map(|after| ("after", *after)).collect::<Vec<_>>());
         request = if self.follow {
-            let accepted = "text/event-stream, application/json;q=0.5";
-            request.query(&[("follow", "true")]).header(header::ACCEPT, accepted)
+            request.query(&[("follow", "true")])
         } else {
-            let accepted = "text/event-stream, application/json;q=0.5";
-            request.query(&[("limit", PAGE)]).header(header::ACCEPT, accepted)
+            request.query(&[("limit", PAGE)])
         };
+        let accepted = "text/event-stream, application/json;q=0.5";
+        request = request.header(header::ACCEPT, accepted);
         let answer = match self.client.send(request).await {
             Ok(answer) => answer,
             // A server that does not know `follow` here is asked page by page.
@@ -140,10 +142,10 @@ impl State {
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
         if kind.starts_with("text/event-stream") {
             let events = SseStream::from_bytes_stream(answer.bytes_stream().map_err(Box::new));
-            let entries =
-                events.take_while(|event| std::future::ready(event.is_ok())).map(|event| {
-                    event.ok().and_then(|event| serde_json::from_str(event.data.as_deref()?).ok())
-                });
+            // A stream that breaks off ends here and is opened again.
+            let entries = events
+                .take_while(|event| std::future::ready(event.is_ok()))
+                .map(|event| event.map_or(Ok(None), entry_of));
             self.events = Some(entries.boxed());
             return Ok(());
         }
@@ -160,7 +162,9 @@ impl State {
         let document = serde_json::from_slice::<Value>(page).ok();
         let items = document.as_ref().and_then(|document| document.get("items")?.as_array());
         if let Some(items) = items {
-            items.iter().for_each(|item| self.take(item.clone()));
+            for item in items {
+                self.take(item.clone());
+            }
             return;
         }
         for line in page.split(|byte| *byte == b'\n') {
@@ -169,6 +173,15 @@ impl State {
             }
         }
     }
+}
+
+/// The entry in an event; a problem that ends the stream is an error.
+fn entry_of(event: Sse) -> Result<Option<Value>, CliError> {
+    let data = event.data.unwrap_or_default();
+    if event.event.as_deref() == Some("error") {
+        return Err(CliError::from_problem(500, &data));
+    }
+    Ok(serde_json::from_str(&data).ok())
 }
 
 fn is_refused(error: &CliError) -> bool {

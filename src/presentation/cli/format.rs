@@ -77,7 +77,7 @@ pub fn relative(value: &Value, now: Timestamp) -> String {
 pub fn money(value: &Value) -> String {
     match value.as_f64() {
         None => UNKNOWN.to_owned(),
-        Some(dollars) if dollars == 0.0 => "$0".to_owned(),
+        Some(0.0) => "$0".to_owned(),
         Some(dollars) if dollars.abs() < 0.1 => format!("${dollars:.4}"),
         Some(dollars) => format!("${dollars:.2}"),
     }

@@ -124,9 +124,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
 }
 
 fn config(command: args::ConfigCommand, context: &Context<'_>) -> Result<u8, CliError> {
-    let shown = context.host.settings().map_err(|text| {
-        CliError::new(code::CONFIG, text).remedy("`orchestrator config show` lists every key")
-    })?;
+    let shown = context.host.settings().map_err(|text| CliError::new(code::CONFIG, text))?;
     match command {
         args::ConfigCommand::Show => context.printer.text(&shown),
         args::ConfigCommand::Check => context.printer.note("the configuration is valid"),

@@ -1,10 +1,5 @@
-<<<<<<< HEAD
-//! What several tests need.
-
-pub(crate) mod repo;
-=======
 //! What tests share.
 
-pub mod opencode;
-pub mod scripted_llm;
->>>>>>> opencode
+pub(crate) mod opencode;
+pub(crate) mod repo;
+pub(crate) mod scripted_llm;

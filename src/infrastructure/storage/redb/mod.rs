@@ -90,6 +90,7 @@ impl RedbStore {
     ///
     /// # Errors
     /// `OpenError`; a file that cannot be opened was not changed.
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one opening")]
     pub fn open(
         options: RedbOptions,
         clock: Arc<dyn Clock>,
@@ -103,13 +104,14 @@ impl RedbStore {
         let database =
             migrate::open(&medium, options.cache_bytes, clock.as_ref()).map_err(named)?;
         medium.sign().map_err(OpenError::failed)?;
-        Self::start(options, Box::new(medium), database, clock, ids)
+        Self::start(&options, Box::new(medium), database, clock, ids)
     }
 
     /// Opens a store on any medium; for tests of faults. `options.dir` is not used.
     ///
     /// # Errors
     /// `OpenError`.
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one opening")]
     pub fn open_on(
         medium: Box<dyn Medium>,
         options: RedbOptions,
@@ -117,18 +119,18 @@ impl RedbStore {
         ids: Arc<dyn Ids>,
     ) -> Result<Arc<Self>, OpenError> {
         let database = migrate::open(medium.as_ref(), options.cache_bytes, clock.as_ref())?;
-        Self::start(options, medium, database, clock, ids)
+        Self::start(&options, medium, database, clock, ids)
     }
 
     fn start(
-        options: RedbOptions,
+        options: &RedbOptions,
         medium: Box<dyn Medium>,
         database: redb::Database,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Arc<Self>, OpenError> {
         let RedbOptions { dir: _, cache_bytes, queue_capacity, feed_capacity, probe_every } =
-            options;
+            *options;
         let quarantined = migrate::count_quarantined(&database)?;
         // Full: commits are refused as `Busy`, and clients come again.
         let (queue, jobs) = sync_channel(queue_capacity.max(1));

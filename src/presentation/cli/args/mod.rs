@@ -7,6 +7,7 @@ mod session;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
 
 pub use self::run::RunArgs;
 pub use self::session::{
@@ -58,15 +59,15 @@ pub struct Globals {
     pub url: Option<String>,
     /// API key; `<data-dir>/admin.key` by default.
     #[arg(long, global = true, env = "ORCHESTRATOR_KEY", hide_env_values = true)]
-    pub key: Option<String>,
+    pub key: Option<SecretString>,
     /// Tenant, by short name or id; `default` by default.
     #[arg(long, global = true, env = "ORCHESTRATOR_TENANT", hide_env_values = true)]
     pub tenant: Option<String>,
     /// Print JSON; the same as `--output json`.
     #[arg(long, global = true)]
     pub json: bool,
-    /// How to print.
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    /// How to print: `table` or `json`.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     pub output: Option<OutputFormat>,
     /// Configuration file; `<data-dir>/orchestrator.toml` by default.
     #[arg(long, global = true, value_name = "FILE")]
@@ -92,6 +93,7 @@ impl Globals {
 
 /// Flags of the server.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Server options")]
 pub struct ServeArgs {
     /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8000].
     #[arg(long, value_name = "ADDR")]
@@ -231,8 +233,8 @@ pub enum AttentionCommand {
     Resolve {
         /// Id of the item, or code of a session with one open item.
         item: String,
-        /// What to do.
-        #[arg(value_enum)]
+        /// What to do: allow, always, deny, answer or acknowledge.
+        #[arg(value_enum, hide_possible_values = true)]
         decision: DecisionWord,
         /// The answer, or the reason of a refusal.
         text: Option<String>,

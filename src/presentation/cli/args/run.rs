@@ -17,6 +17,7 @@ Exit codes: 0 completed, 2 partially completed, 1 failed, 3 timeout, 130 stopped
 
 /// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag that can be typed")]
 pub struct RunArgs {
     /// What to do; `-` reads it from standard input.
     pub prompt: String,

@@ -35,8 +35,8 @@ pub(super) async fn workspace(args: &RunArgs) -> Result<Value, CliError> {
             .remedy("commit something first: the agent works from the last commit"));
     }
     let status = ["status", "--porcelain", "--untracked-files=normal"];
-    let changes = git(&path, &status).await?.unwrap_or_default();
-    let changed = changes.lines().count();
+    let listing = git(&path, &status).await?.unwrap_or_default();
+    let changed = listing.lines().count();
     if changed > 0 && !args.allow_dirty {
         let noun = if changed == 1 { "file has" } else { "files have" };
         let message = format!("{changed} {noun} changes that are not committed");

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -20,6 +21,8 @@ use crate::domain::session::status::SessionStatus;
 
 /// Time between two looks at the session itself.
 const LOOK: Duration = Duration::from_secs(2);
+/// Time until the first look.
+const FIRST_LOOK: Duration = Duration::from_millis(300);
 /// How long the transcript may stay silent after the end before it is complete.
 const SETTLE: Duration = Duration::from_millis(800);
 
@@ -52,8 +55,8 @@ impl<'a> Follower<'a> {
     /// Begins with everything that is there.
     pub(in super::super) fn new(client: &'a Client, printer: &'a Printer, session: &Value) -> Self {
         let (code, id) = (plain(&session["code"]), plain(&session["id"]));
-        let transcript = feed::follow(client, &["sessions", &id, "transcript"], &[], 0, true);
-        let events = feed::follow(client, &["sessions", &id, "events"], &[], 0, false);
+        let transcript = feed::follow(client, &["sessions", &id, "transcript"], &[], Some(0), true);
+        let events = feed::follow(client, &["sessions", &id, "events"], &[], Some(0), false);
         let spinner = Spinner::new(&format!("{code} is {}", plain(&session["status"])));
         let (seen, view) = (BTreeSet::new(), View::default());
         let (asking, answers) = (None, None);
@@ -62,8 +65,12 @@ impl<'a> Follower<'a> {
 
     /// Follows until the session ends or a person interrupts.
     pub(in super::super) async fn run(&mut self) -> Result<End, CliError> {
+        let clock = self.client.clock.clone();
+        // Both outlive the turns of the loop: a busy stream must not put off the next look, and an
+        // interrupt must not be lost while something else is being done.
+        let mut next_look = clock.sleep(FIRST_LOOK);
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
-            let clock = self.client.clock.clone();
             tokio::select! {
                 entry = self.transcript.next() => self.entry(&entry.unwrap_or(Ok(Value::Null))?),
                 event = self.events.next() => {
@@ -76,16 +83,16 @@ impl<'a> Follower<'a> {
                     }
                 }
                 answer = next_line(&mut self.answers) => self.answer(&answer).await,
-                () = clock.sleep(LOOK) => {
+                () = &mut next_look => {
+                    next_look = clock.sleep(LOOK);
                     if let Some(session) = self.look().await? {
                         return self.settle(session).await;
                     }
                 }
-                pressed = tokio::signal::ctrl_c() => {
-                    if pressed.is_ok() {
-                        self.show(Vec::new());
-                        return Ok(End::Interrupted);
-                    }
+                _ = &mut interrupt => {
+                    let rest = self.view.flush();
+                    self.show(rest);
+                    return Ok(End::Interrupted);
                 }
             }
             if self.printer.is_broken() {
@@ -126,10 +133,11 @@ impl<'a> Follower<'a> {
 
     /// Reads the session; gives it back when it has ended.
     async fn look(&mut self) -> Result<Option<Value>, CliError> {
-        let session = match self.client.get(&["sessions", &self.id], &[]).await {
+        let request = self.client.request(Method::GET, &["sessions", &self.id]);
+        let session = match self.client.json(request).await {
             Ok(session) => session,
             // The feeds decide when a server that is away stays away.
-            Err(error) if error.problem.is_none() => return Ok(None),
+            Err(error) if error.is_passing() => return Ok(None),
             Err(error) => return Err(error),
         };
         let status = plain(&session["status"]);
@@ -222,10 +230,10 @@ fn standing(code: &str, session: &Value) -> String {
     let phase = session["phase"].as_str().map_or_else(String::new, |phase| format!(", {phase}"));
     let mut text = format!("{code} is {}{phase}", plain(&session["status"]));
     if !tokens.is_null() {
-        text.push_str(&format!(" · {} tokens", count(tokens)));
+        text.extend([" · ", &count(tokens), " tokens"]);
     }
     if !cost.is_null() {
-        text.push_str(&format!(" · {}", money(cost)));
+        text.extend([" · ", &money(cost)]);
     }
     text
 }

@@ -149,7 +149,7 @@ pub(super) async fn conclude(session: &Value, client: &Client, printer: &Printer
         return exit;
     }
     let metrics = &session["metrics"];
-    let simulated = if session["simulated"] == true { " · simulated" } else { "" };
+    let simulated = if metrics["simulated"] == true { " · simulated" } else { "" };
     printer.line(format!(
         "\n{} is {} · {} · {} tokens · {}{simulated}",
         painted(&name, BOLD),

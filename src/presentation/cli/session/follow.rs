@@ -82,20 +82,22 @@ async fn entries(
     if !follow {
         return pages(client, session, stream, after, show).await;
     }
-    let mut feed = feed::follow(client, &["sessions", session, stream], &[], after, true);
+    let mut feed = feed::follow(client, &["sessions", session, stream], &[], Some(after), true);
     let clock = client.clock.clone();
     let mut ended = false;
+    // It outlives the turns of the loop: a busy stream must not put off the next look.
+    let mut next_look = clock.sleep(SETTLE);
     while !printer.is_broken() {
-        let pause = if ended { SETTLE } else { LOOK };
         tokio::select! {
             entry = feed.next() => match entry {
                 Some(entry) => show(&entry?),
                 None => return Ok(()),
             },
-            () = clock.sleep(pause) => {
+            () = &mut next_look => {
                 if ended {
                     return Ok(());
                 }
+                next_look = clock.sleep(LOOK);
                 let now = client.get(&["sessions", session], &[]).await?;
                 ended = SessionStatus::parse(&plain(&now["status"]))
                     .is_some_and(SessionStatus::is_terminal);

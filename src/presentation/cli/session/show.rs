@@ -96,6 +96,7 @@ fn print(session: &Value, now: Timestamp, printer: &Printer) {
         ("phase", plain(&session["phase"])),
         ("type", plain(&session["session_type"])),
         ("priority", priority(&session["priority"])),
+        ("agent", agent(session)),
         ("model", plain(&session["model_identifier"])),
         ("workspace", workspace(&session["workspace"])),
         ("created", relative(&session["created_at"], now)),
@@ -120,6 +121,12 @@ fn print(session: &Value, now: Timestamp, printer: &Printer) {
         let text = format!("{}: {}", plain(&error["type"]), plain(&error["message"]));
         printer.line(format!("  {} {text}", painted("error", BAD)));
     }
+}
+
+/// The agent that works on it, else the one that it is pinned to.
+fn agent(session: &Value) -> String {
+    let named = ["current_agent_name", "agent"].iter().find_map(|name| session[*name].as_str());
+    named.unwrap_or_default().to_owned()
 }
 
 fn workspace(workspace: &Value) -> String {
@@ -204,7 +211,9 @@ fn branch(node: &Value, depth: usize, printer: &Printer) {
     printer.line(format!("{indent}{code}  {}  {title}", status_word(&plain(&node["status"]))));
     if depth < 10 {
         let children = node["children"].as_array().map_or(&[][..], Vec::as_slice);
-        children.iter().for_each(|child| branch(child, depth + 1, printer));
+        for child in children {
+            branch(child, depth + 1, printer);
+        }
     }
 }
 
@@ -224,6 +233,8 @@ pub(super) async fn stats(client: &Client, printer: &Printer) -> Result<u8, CliE
         ("mean duration", seconds(&stats["average_duration_seconds"])),
         ("median duration", seconds(&duration["median_duration_seconds"])),
         ("longest", seconds(&duration["max_duration_seconds"])),
+        ("tokens", count(&stats["total_tokens"])),
+        ("cost", money(&stats["total_cost_usd"])),
     ];
     printer.lines(facts(&pairs));
     let by_status = stats["sessions_by_status"].as_object().into_iter().flatten();

@@ -11,11 +11,14 @@ mod audit;
 mod checkpoint;
 mod event;
 mod journal;
+mod metrics;
 mod remembered;
 mod session;
 mod small;
 mod spec;
 mod tenant;
+#[cfg(test)]
+mod tests;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

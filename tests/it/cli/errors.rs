@@ -1,0 +1,67 @@
+//! Problems become messages with what helps, and exit codes.
+
+use super::fake::{Fake, KEY, Script};
+use super::{finish, orchestrator};
+
+const QUIET: Script = Script { ends: "completed", streams: false, asks: false };
+
+#[test]
+fn problems_are_told_with_what_helps_and_their_exit_code() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let server = Fake::start(QUIET);
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["session", "show", "IND-000009"], 1, "session list"),
+        (&["session", "pause", "IND-000001"], 1, "fork the session"),
+        (&["session", "create", "fix it", "--start"], 77, "--key"),
+        (&["session", "create", "other", "--key", KEY], 64, "/initial_prompt: not that"),
+        (&["attention", "resolve", "item-1", "answer"], 64, "answer needs a text"),
+    ];
+    for (arguments, code, words) in cases {
+        let mut command = orchestrator(home.path());
+        let (out, err, exit) = finish(command.args(arguments).args(["--url", &server.url]));
+        assert_eq!((out.as_str(), exit), ("", code), "{arguments:?}: {err}");
+        assert!(err.starts_with("error: ") && err.contains(words), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn problems_for_programs_are_the_servers_own_documents() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let server = Fake::start(QUIET);
+    let mut command = orchestrator(home.path());
+    command.args(["session", "pause", "IND-000001", "--json", "--url", &server.url]);
+    let (_, err, exit) = finish(&mut command);
+    let problem: serde_json::Value = serde_json::from_str(&err).expect("JSON");
+    assert_eq!((problem["code"].as_str(), exit), (Some("INVALID_TRANSITION"), 1));
+}
+
+#[test]
+fn a_server_that_is_none_or_not_there_is_69() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let server = Fake::start(QUIET);
+    for url in [format!("{}/broken", server.url), "http://127.0.0.1:1".to_owned()] {
+        let mut command = orchestrator(home.path());
+        let (_, err, exit) = finish(command.args(["session", "list", "--url", &url]));
+        assert_eq!(exit, 69, "{err}");
+        assert!(err.contains("help: "), "{err}");
+    }
+    let mut command = orchestrator(home.path());
+    let (_, _, exit) = finish(command.args(["session", "list", "--url", "ftp://x"]));
+    assert_eq!(exit, 64);
+}
+
+#[test]
+fn server_and_key_are_found_in_the_data_directory() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let server = Fake::start(QUIET);
+    let data = home.path().join("data");
+    std::fs::create_dir(&data).expect("made");
+    std::fs::write(data.join("admin.key"), format!("{KEY}\n")).expect("written");
+    let note = serde_json::json!({ "url": server.url, "pid": 1 });
+    std::fs::write(data.join("server.json"), note.to_string()).expect("written");
+    let mut command = orchestrator(home.path());
+    command.args(["session", "create", "fix it", "--start", "--data-dir"]).arg(&data);
+    let (out, err, exit) = finish(&mut command);
+    assert_eq!(exit, 0, "{err}");
+    assert!(out.starts_with("IND-000001 is "), "{out}");
+}

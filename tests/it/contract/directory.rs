@@ -1,0 +1,90 @@
+//! The directory of the embedded store: one server, nobody else, nothing newer.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use orchestrator::application::ports::changes::ChangeSet;
+use orchestrator::application::ports::clock::Clock;
+use orchestrator::application::ports::store::{CommitError, Store, StoreError};
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
+use tempfile::TempDir;
+
+use super::fixtures::{SetClock, TENANT, note, open_redb, stored};
+
+fn try_open(dir: &std::path::Path) -> Result<Arc<RedbStore>, OpenError> {
+    let clock = SetClock::new() as Arc<dyn Clock>;
+    RedbStore::open(RedbOptions::new(dir), clock, Arc::new(SystemIds))
+}
+
+#[tokio::test]
+async fn the_second_server_is_told_who_was_first_and_writes_nothing() {
+    let dir = TempDir::new().expect("a directory");
+    let first = open_redb(dir.path(), &SetClock::new());
+    let before = fs::read(dir.path().join("store.redb")).expect("the file");
+    let refused = try_open(dir.path()).err().expect("it is held");
+    assert!(
+        matches!(refused, OpenError::Held { pid: Some(pid), .. } if pid == std::process::id()),
+        "{refused}"
+    );
+    assert_eq!(refused.exit_code(), 75);
+    assert_eq!(fs::read(dir.path().join("store.redb")).expect("the file"), before);
+    stored(&*first, TENANT, 1).await;
+    first.close().await;
+    drop(try_open(dir.path()).expect("it is free"));
+}
+
+#[tokio::test]
+async fn a_directory_open_to_others_is_refused() {
+    let dir = TempDir::new().expect("a directory");
+    let inner = dir.path().join("data");
+    drop(try_open(&inner).expect("it is made"));
+    let mode =
+        |path: &std::path::Path| fs::metadata(path).expect("facts").permissions().mode() & 0o777;
+    assert_eq!(mode(&inner), 0o700);
+    for file in ["store.redb", "server.pid"] {
+        assert_eq!(mode(&inner.join(file)), 0o600, "{file}");
+    }
+    for (path, open) in [(inner.join("store.redb"), 0o640), (inner.clone(), 0o770)] {
+        let before = mode(&path);
+        fs::set_permissions(&path, fs::Permissions::from_mode(open)).expect("ours");
+        let refused = try_open(&inner).err().expect("it is refused");
+        assert!(matches!(refused, OpenError::Permissions { .. }), "{refused}");
+        assert_eq!(refused.exit_code(), 77);
+        fs::set_permissions(&path, fs::Permissions::from_mode(before)).expect("ours");
+    }
+    drop(try_open(&inner).expect("it is ours alone again"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_store_is_not_touched() {
+    let dir = TempDir::new().expect("a directory");
+    let file = dir.path().join("store.redb");
+    let garbage = vec![0x5A; 8192];
+    fs::write(&file, &garbage).expect("written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+    let refused = try_open(dir.path()).err().expect("it is refused");
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+    assert_eq!(refused.exit_code(), 65);
+    assert_eq!(fs::read(&file).expect("the file"), garbage);
+}
+
+#[tokio::test]
+async fn a_closed_store_finishes_what_waits_and_takes_no_more() {
+    let dir = TempDir::new().expect("a directory");
+    let store = open_redb(dir.path(), &SetClock::new());
+    let waiting = (0..50).map(|number| {
+        let store = Arc::clone(&store);
+        async move { store.commit(ChangeSet::new(TENANT).events([note(number)])).await }
+    });
+    let (done, ()) = tokio::join!(futures_util::future::join_all(waiting), store.close());
+    let stored = done.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(stored, 50, "all were queued before the door was closed");
+    let late = store.commit(ChangeSet::new(TENANT).events([note(0)])).await;
+    assert!(matches!(late, Err(CommitError::Store(StoreError::Unavailable))), "{late:?}");
+    assert!(matches!(store.snapshot(TENANT).await, Err(StoreError::Unavailable)));
+    let again = open_redb(dir.path(), &SetClock::new());
+    let snapshot = again.snapshot(TENANT).await.expect("a snapshot");
+    assert_eq!(snapshot.last_seq().await.expect("read"), 50);
+}
