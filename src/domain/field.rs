@@ -60,6 +60,11 @@ impl FieldErrors {
         }
     }
 
+    /// What was noted so far.
+    pub fn iter(&self) -> std::slice::Iter<'_, FieldError> {
+        self.0.iter()
+    }
+
     /// `value` when nothing was wrong, else everything that was.
     ///
     /// # Errors

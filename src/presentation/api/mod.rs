@@ -1,1 +1,119 @@
-//! HTTP under `/api/v1`, and the open routes beside it.
+//! The HTTP API: routes, and the way of a request through them.
+//!
+//! Invariant: a route and its place in the API document are one declaration; there is no other way
+//! to add a route.
+
+pub mod answer;
+pub mod attention;
+pub mod caller;
+pub mod codes;
+pub mod control;
+pub mod docs;
+pub mod dto;
+pub mod extract;
+pub mod fields;
+pub mod files;
+pub mod guard;
+pub mod idempotency;
+pub mod limits;
+pub mod metrics;
+pub mod middleware;
+pub mod openapi;
+pub mod page;
+pub mod params;
+pub mod problem;
+pub mod request_id;
+mod schemas;
+pub mod server;
+pub mod sessions;
+pub mod state;
+pub mod streams;
+pub mod system;
+pub mod wants;
+mod wire;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::state::AppState;
+use super::ws;
+
+pub use self::openapi::openapi_json;
+
+/// Every route with its place in the document.
+pub(crate) fn documented() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(sessions::create, sessions::list))
+        .routes(routes!(sessions::stats))
+        .routes(routes!(sessions::get, sessions::patch, sessions::delete))
+        .routes(routes!(sessions::attempts))
+        .routes(routes!(sessions::tree))
+        .routes(routes!(sessions::explain))
+        .routes(routes!(control::start))
+        .routes(routes!(control::pause))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::stop))
+        .routes(routes!(control::cancel))
+        .routes(routes!(control::retry))
+        .routes(routes!(control::complete))
+        .routes(routes!(control::fail))
+        .routes(routes!(control::prompt))
+        .routes(routes!(control::fork))
+        .routes(routes!(files::checkpoints, control::create_checkpoint))
+        .routes(routes!(files::checkpoint))
+        .routes(routes!(control::restore))
+        .routes(routes!(files::diff))
+        .routes(routes!(files::diff_file))
+        .routes(routes!(files::merge))
+        .routes(routes!(streams::session_events))
+        .routes(routes!(streams::logs))
+        .routes(routes!(streams::transcript))
+        .routes(routes!(streams::events))
+        .routes(routes!(attention::list))
+        .routes(routes!(attention::resolve_many))
+        .routes(routes!(attention::get))
+        .routes(routes!(attention::resolve))
+        .routes(routes!(ws::sessions))
+        .routes(routes!(ws::session))
+        .routes(routes!(ws::system))
+        .routes(routes!(ws::events))
+        .routes(routes!(system::health))
+        .routes(routes!(system::live))
+        .routes(routes!(system::ready))
+        .routes(routes!(system::ready_short))
+        .routes(routes!(system::metrics))
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::part))
+        .routes(routes!(docs::problem))
+}
+
+/// The whole API over these parts; `extra` are routes of other rooms, behind the same door.
+///
+/// Spawns the tasks that sockets live from on the tracker of the state.
+pub fn router(app: &AppState, extra: Router<AppState>) -> Router {
+    app.tracker.spawn(ws::hub::run(app.clone()));
+    let (routes, _) = documented().split_for_parts();
+    let way_in = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.clone(), request_id::assign))
+        .layer(CompressionLayer::new())
+        .layer(from_fn(guard::secure))
+        .layer(from_fn(problem::render))
+        .layer(from_fn(middleware::tell_rate))
+        .layer(from_fn_with_state(app.clone(), middleware::observe))
+        .layer(CatchPanicLayer::custom(middleware::panicked))
+        .layer(from_fn_with_state(app.clone(), guard::check))
+        .layer(from_fn_with_state(app.clone(), middleware::limit_body))
+        .layer(from_fn_with_state(app.clone(), middleware::limit_time));
+    routes
+        .merge(extra)
+        .fallback(middleware::no_route)
+        .method_not_allowed_fallback(middleware::no_method)
+        .layer(way_in)
+        .with_state(app.clone())
+}

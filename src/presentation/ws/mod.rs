@@ -1,1 +1,195 @@
-//! WebSocket streams.
+//! Sockets: the events of a tenant, live and without gap.
+//!
+//! Invariant: credential, tenant and Origin are checked before the upgrade; a key never stands in a
+//! URL.
+
+pub mod connection;
+pub mod frame;
+pub mod hub;
+pub mod rooms;
+pub mod seats;
+
+use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+
+use self::connection::Start;
+use self::rooms::Room;
+use super::api::caller::{Asked, bearer, recognise, tenant_header, unauthenticated, well_formed};
+use super::api::codes::ErrorCode;
+use super::api::extract::Path;
+use super::api::params::Params;
+use super::api::problem::Problem;
+use super::api::state::AppState;
+use crate::application::principal::RequestContext;
+
+/// Largest frame of a client.
+const MAX_FRAME: usize = 64 * 1024;
+/// The sub-protocol that stands beside `bearer.<key>` for clients that want one without it.
+const PROTOCOL: &str = "orchestrator.v1";
+
+/// Somebody who may open a socket, and how it begins.
+pub struct Joining {
+    ctx: RequestContext,
+    after: Option<u64>,
+    client_id: Option<String>,
+    protocol: Option<HeaderValue>,
+}
+
+impl FromRequestParts<AppState> for Joining {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let mut params = Params::parse(parts.uri.query());
+        refuse_keys(parts.uri.query().unwrap_or(""))?;
+        let (protocol, offered) = protocols(&parts.headers);
+        let secret = match (bearer(&parts.headers)?, offered) {
+            (Some(_), Some(_)) => return Err(unauthenticated()),
+            (given, offered) => given.or(offered),
+        };
+        let named = params.text("tenant").map(|text| well_formed(&text)).transpose()?;
+        let tenant = match (tenant_header(&parts.headers)?, named) {
+            (Some(header), Some(named)) if header != named => {
+                let detail = "X-Tenant-ID and ?tenant= name different tenants";
+                return Err(Problem::new(ErrorCode::TenantMalformed, detail));
+            }
+            (header, named) => header.or(named),
+        };
+        let ctx = recognise(app, Asked { secret, tenant }, &parts.extensions).await?;
+        let after = params.integer("after");
+        let client_id = params.text("client_id");
+        if client_id.as_ref().is_some_and(|label| label.chars().count() > 100) {
+            params.wrong("client_id", "too_long", "may have at most 100 characters");
+        }
+        params.finish()?;
+        Ok(Self { ctx, after, client_id, protocol })
+    }
+}
+
+/// A key in a URL ends up in logs and histories.
+fn refuse_keys(query: &str) -> Result<(), Problem> {
+    let named = ["key", "token", "api_key", "access_token", "bearer", "authorization", "secret"];
+    let shown = url::form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| named.contains(&&*name) || value.starts_with("iok_"));
+    if shown {
+        let detail = "a key must not stand in a URL; send it as the sub-protocol `bearer.<key>`";
+        return Err(Problem::new(ErrorCode::ProtocolError, detail));
+    }
+    Ok(())
+}
+
+/// The sub-protocol to answer with, and the key that was offered as one.
+fn protocols(headers: &HeaderMap) -> (Option<HeaderValue>, Option<String>) {
+    let (mut plain, mut with_key) = (None, None);
+    for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
+        for offered in value.to_str().unwrap_or("").split(',').map(str::trim) {
+            if offered == PROTOCOL {
+                plain = Some(HeaderValue::from_static(PROTOCOL));
+            } else if let Some(secret) = offered.strip_prefix("bearer.") {
+                with_key = HeaderValue::from_str(offered).ok().zip(Some(secret.to_owned()));
+            }
+        }
+    }
+    let (echo, secret) = with_key.unzip();
+    (plain.or(echo), secret)
+}
+
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+fn upgrade(
+    app: &AppState,
+    joining: Joining,
+    upgrade: Upgrade,
+    rooms: Vec<Room>,
+) -> Result<Response, Problem> {
+    let mut upgrade = upgrade.map_err(|_| {
+        Problem::new(ErrorCode::ProtocolError, "this path takes WebSocket connections only")
+            .header(header::UPGRADE, HeaderValue::from_static("websocket"))
+    })?;
+    let Joining { ctx, after, client_id, protocol } = joining;
+    let seat = app.seats.take(&ctx, &app.options.ws)?;
+    if let Some(protocol) = protocol {
+        upgrade.set_selected_protocol(protocol);
+    }
+    let start = Start { rooms, after, client_id };
+    let (app, tracker) = (app.clone(), app.tracker.clone());
+    let sized = upgrade
+        .max_message_size(MAX_FRAME)
+        .max_frame_size(MAX_FRAME)
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(16 * 1024);
+    Ok(sized.on_upgrade(move |socket| async move {
+        // The upgraded connection outlives the request: it is a task of its own on the tracker.
+        drop(tracker.spawn(connection::run(socket, app, ctx, start, seat)));
+    }))
+}
+
+/// Every event of sessions.
+#[utoipa::path(get, path = "/ws/sessions", tag = "sockets",
+    params(
+        ("after" = Option<u64>, Query, description = "Stored events with a larger number come first"),
+        ("client_id" = Option<String>, Query, description = "A label; several connections may share it"),
+        ("tenant" = Option<String>, Query, description = "The tenant, for clients that cannot send headers"),
+    ),
+    responses((status = 101, description = "Frames `{type, seq, tenant_id, subject, payload, timestamp}`")))]
+pub async fn sessions(
+    State(app): State<AppState>,
+    joining: Joining,
+    socket: Upgrade,
+) -> Result<Response, Problem> {
+    upgrade(&app, joining, socket, vec![Room::Sessions])
+}
+
+/// Every event, log line and word of one session.
+#[utoipa::path(get, path = "/ws/sessions/{id}", tag = "sockets",
+    params(
+        ("id" = String, Path, description = "Id or code of the session", example = "IND-000042"),
+        ("after" = Option<u64>, Query, description = "Stored events with a larger number come first"),
+        ("client_id" = Option<String>, Query, description = "A label; several connections may share it"),
+        ("tenant" = Option<String>, Query, description = "The tenant, for clients that cannot send headers"),
+    ),
+    responses((status = 101, description = "Frames `{type, seq, tenant_id, subject, payload, timestamp}`")))]
+pub async fn session(
+    State(app): State<AppState>,
+    joining: Joining,
+    Path(id): Path<String>,
+    socket: Upgrade,
+) -> Result<Response, Problem> {
+    let id = app.sessions.find(joining.ctx.tenant, &id).await?;
+    app.sessions.get(&joining.ctx, id).await?;
+    upgrade(&app, joining, socket, vec![Room::Session(id)])
+}
+
+/// Events of the server itself.
+#[utoipa::path(get, path = "/ws/system", tag = "sockets",
+    params(
+        ("after" = Option<u64>, Query, description = "Stored events with a larger number come first"),
+        ("client_id" = Option<String>, Query, description = "A label; several connections may share it"),
+        ("tenant" = Option<String>, Query, description = "The tenant, for clients that cannot send headers"),
+    ),
+    responses((status = 101, description = "Frames `{type, seq, tenant_id, subject, payload, timestamp}`")))]
+pub async fn system(
+    State(app): State<AppState>,
+    joining: Joining,
+    socket: Upgrade,
+) -> Result<Response, Problem> {
+    upgrade(&app, joining, socket, vec![Room::System])
+}
+
+/// Nothing until rooms are subscribed to.
+#[utoipa::path(get, path = "/ws/events", tag = "sockets",
+    params(
+        ("after" = Option<u64>, Query, description = "Stored events with a larger number come first"),
+        ("client_id" = Option<String>, Query, description = "A label; several connections may share it"),
+        ("tenant" = Option<String>, Query, description = "The tenant, for clients that cannot send headers"),
+    ),
+    responses((status = 101, description = "Frames `{type, seq, tenant_id, subject, payload, timestamp}`")))]
+pub async fn events(
+    State(app): State<AppState>,
+    joining: Joining,
+    socket: Upgrade,
+) -> Result<Response, Problem> {
+    upgrade(&app, joining, socket, Vec::new())
+}

@@ -1,0 +1,74 @@
+//! How a command answers: status, headers and body from what the use case changed.
+//!
+//! Invariant: one function makes the answer that is sent and the one that is remembered.
+
+use crate::application::principal::{Rendered, Subject};
+use crate::domain::session::Session;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::tenant::key::Role;
+use crate::domain::time::Timestamp;
+use crate::domain::version::{Version, Versioned};
+
+use super::dto::attention::AttentionDto;
+use super::dto::checkpoint::CheckpointDto;
+use super::dto::session::SessionDto;
+
+/// Who looks, and when: what an object shows of itself depends on both.
+#[derive(Debug, Clone, Copy)]
+pub struct Viewer {
+    /// Rights of the caller.
+    pub role: Role,
+    /// The moment that running figures are taken at.
+    pub now: Timestamp,
+}
+
+/// The answer of a command on this route.
+#[must_use]
+pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
+    match subject {
+        Subject::Session(found) => {
+            let made = route == "/api/v1/sessions" || route.ends_with("/fork");
+            let children = made.then(Vec::new);
+            let body = json(&SessionDto::new(found, children, viewer));
+            let mut headers = vec![("ETag".to_owned(), etag(found.version))];
+            if made {
+                let location = format!("/api/v1/sessions/{}", found.value.id);
+                headers.push(("Location".to_owned(), location));
+            }
+            Rendered { status: session_status(route, made, found), headers, body }
+        }
+        Subject::Checkpoint(checkpoint) => {
+            let (session, sequence) = (checkpoint.session_id, checkpoint.sequence);
+            let location = format!("/api/v1/sessions/{session}/checkpoints/{sequence}");
+            let headers = vec![("Location".to_owned(), location)];
+            Rendered { status: 201, headers, body: json(&CheckpointDto::from(*checkpoint)) }
+        }
+        Subject::Attention(found) => {
+            let headers = vec![("ETag".to_owned(), etag(found.version))];
+            Rendered { status: 200, headers, body: json(&AttentionDto::from(*found)) }
+        }
+    }
+}
+
+/// 201 for what was made, 202 while the effect is still to come, else 200.
+fn session_status(route: &str, made: bool, found: &Versioned<Session>) -> u16 {
+    let session = &found.value;
+    let pausing = session.run.pause_wanted.is_some() && session.status().is_executing();
+    let resuming = session.run.resume_wanted && session.status() == SessionStatus::Paused;
+    match route.rsplit('/').next() {
+        _ if made => 201,
+        Some("pause") if pausing => 202,
+        Some("resume") if resuming => 202,
+        _ => 200,
+    }
+}
+
+/// The `ETag` of a version.
+#[must_use]
+pub fn etag(version: Version) -> String {
+    format!("\"v{version}\"")
+}
+
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("our DTOs have text keys and no fallible serializers")
+}

@@ -1,0 +1,246 @@
+//! The error codes of the API: one table of status, title and remedy.
+//!
+//! Invariant: a code is append-only and has a page in `assets/problems`, named in kebab case.
+
+use axum::http::StatusCode;
+
+use crate::closed_enum;
+
+closed_enum!(
+    /// What a client can tell errors apart by.
+    ErrorCode {
+        ProtocolError = "PROTOCOL_ERROR",
+        TenantMalformed = "TENANT_MALFORMED",
+        TenantRequired = "TENANT_REQUIRED",
+        Unauthenticated = "UNAUTHENTICATED",
+        Forbidden = "FORBIDDEN",
+        TenantMismatch = "TENANT_MISMATCH",
+        HostNotAllowed = "HOST_NOT_ALLOWED",
+        OriginNotAllowed = "ORIGIN_NOT_ALLOWED",
+        RouteNotFound = "NOT_FOUND",
+        SessionNotFound = "SESSION_NOT_FOUND",
+        CheckpointNotFound = "CHECKPOINT_NOT_FOUND",
+        AttentionNotFound = "ATTENTION_NOT_FOUND",
+        AgentNotFound = "AGENT_NOT_FOUND",
+        TenantNotFound = "TENANT_NOT_FOUND",
+        MethodNotAllowed = "METHOD_NOT_ALLOWED",
+        InvalidTransition = "INVALID_TRANSITION",
+        NotRetryable = "NOT_RETRYABLE",
+        StaleResult = "STALE_RESULT",
+        WorkspaceConflict = "WORKSPACE_CONFLICT",
+        IdempotencyInFlight = "IDEMPOTENCY_IN_FLIGHT",
+        CursorExpired = "CURSOR_EXPIRED",
+        VersionMismatch = "VERSION_MISMATCH",
+        PayloadTooLarge = "PAYLOAD_TOO_LARGE",
+        UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE",
+        ValidationError = "VALIDATION_ERROR",
+        IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED",
+        QuotaExceeded = "QUOTA_EXCEEDED",
+        RateLimited = "RATE_LIMITED",
+        InternalError = "INTERNAL_ERROR",
+        RecordQuarantined = "RECORD_QUARANTINED",
+        AgentUnavailable = "AGENT_UNAVAILABLE",
+        StoreReadOnly = "STORE_READ_ONLY",
+        Contended = "CONTENDED",
+        Busy = "BUSY",
+        ShuttingDown = "SHUTTING_DOWN",
+    }
+);
+
+/// What the API says of a code.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// The kind of problem, the same for every occurrence.
+    pub title: &'static str,
+    /// What helps.
+    pub remedy: &'static str,
+}
+
+const fn row(status: StatusCode, title: &'static str, remedy: &'static str) -> Row {
+    Row { status, title, remedy }
+}
+
+impl ErrorCode {
+    /// The kebab-case name of its page.
+    #[must_use]
+    pub fn page(self) -> String {
+        self.as_str().to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// Status, title and remedy.
+    #[must_use]
+    pub const fn row(self) -> Row {
+        use StatusCode as S;
+        match self {
+            Self::ProtocolError => row(
+                S::BAD_REQUEST,
+                "Malformed request",
+                "send the request as the API document describes it",
+            ),
+            Self::TenantMalformed => row(
+                S::BAD_REQUEST,
+                "Malformed tenant",
+                "send one X-Tenant-ID header with a UUID or a slug",
+            ),
+            Self::TenantRequired => row(
+                S::BAD_REQUEST,
+                "Tenant required",
+                "name a tenant in the X-Tenant-ID header, for example `X-Tenant-ID: default`",
+            ),
+            Self::Unauthenticated => row(
+                S::UNAUTHORIZED,
+                "Not authenticated",
+                "send `Authorization: Bearer <key>`; the first key lies in admin.key of the data directory",
+            ),
+            Self::Forbidden => row(
+                S::FORBIDDEN,
+                "Not permitted",
+                "ask somebody with the required role, or use another key",
+            ),
+            Self::TenantMismatch => row(
+                S::FORBIDDEN,
+                "Key of another tenant",
+                "leave X-Tenant-ID out, or use a key of that tenant",
+            ),
+            Self::HostNotAllowed => row(
+                S::FORBIDDEN,
+                "Host not allowed",
+                "reach the server by localhost or 127.0.0.1, or list the name under allowed_hosts",
+            ),
+            Self::OriginNotAllowed => row(
+                S::FORBIDDEN,
+                "Origin not allowed",
+                "open the page from this server, or list its origin under allowed_origins",
+            ),
+            Self::RouteNotFound => row(
+                S::NOT_FOUND,
+                "No such route",
+                "the routes are listed at /docs and /openapi.json",
+            ),
+            Self::SessionNotFound => {
+                row(S::NOT_FOUND, "No such session", "list the sessions with GET /api/v1/sessions")
+            }
+            Self::CheckpointNotFound => row(
+                S::NOT_FOUND,
+                "No such checkpoint",
+                "list them with GET /api/v1/sessions/{id}/checkpoints; only the newest 100 are kept",
+            ),
+            Self::AttentionNotFound => {
+                row(S::NOT_FOUND, "No such attention item", "list them with GET /api/v1/attention")
+            }
+            Self::AgentNotFound => row(
+                S::NOT_FOUND,
+                "No such agent",
+                "`orchestrator doctor` tells which agents are there",
+            ),
+            Self::TenantNotFound => {
+                row(S::NOT_FOUND, "No such tenant", "check the value of the X-Tenant-ID header")
+            }
+            Self::MethodNotAllowed => row(
+                S::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+                "use one of the methods in the Allow header",
+            ),
+            Self::InvalidTransition => row(
+                S::CONFLICT,
+                "Invalid transition",
+                "read the object again and use one of its allowed actions",
+            ),
+            Self::NotRetryable => row(
+                S::CONFLICT,
+                "Not retryable",
+                "fork the session to continue its work, or take a manual checkpoint first",
+            ),
+            Self::StaleResult => row(
+                S::CONFLICT,
+                "Stale result",
+                "nothing is to be done: a newer lease has taken over",
+            ),
+            Self::WorkspaceConflict => row(
+                S::CONFLICT,
+                "Merge conflict",
+                "resolve the listed files on the session's branch, or merge with mode patch",
+            ),
+            Self::IdempotencyInFlight => row(
+                S::CONFLICT,
+                "Request in flight",
+                "wait as Retry-After says and send the same request again",
+            ),
+            Self::CursorExpired => row(
+                S::GONE,
+                "Cursor expired",
+                "read the current state, then follow from the oldest number named here",
+            ),
+            Self::VersionMismatch => row(
+                S::PRECONDITION_FAILED,
+                "Version mismatch",
+                "read the object again, decide again, and send its new ETag",
+            ),
+            Self::PayloadTooLarge => row(
+                S::PAYLOAD_TOO_LARGE,
+                "Payload too large",
+                "send less; a body may have at most 1 MiB",
+            ),
+            Self::UnsupportedMediaType => row(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "Unsupported media type",
+                "send the body as `Content-Type: application/json`",
+            ),
+            Self::ValidationError => row(
+                S::UNPROCESSABLE_ENTITY,
+                "Validation error",
+                "correct the fields listed in errors",
+            ),
+            Self::IdempotencyKeyReused => row(
+                S::UNPROCESSABLE_ENTITY,
+                "Idempotency key reused",
+                "use a new Idempotency-Key for a request with another body",
+            ),
+            Self::QuotaExceeded => row(
+                S::TOO_MANY_REQUESTS,
+                "Quota exceeded",
+                "end or delete something that counts against the quota, or have it raised",
+            ),
+            Self::RateLimited => {
+                row(S::TOO_MANY_REQUESTS, "Too many requests", "wait as Retry-After says")
+            }
+            Self::InternalError => row(
+                S::INTERNAL_SERVER_ERROR,
+                "Internal error",
+                "look for the request_id in the server's log",
+            ),
+            Self::RecordQuarantined => row(
+                S::INTERNAL_SERVER_ERROR,
+                "Damaged record",
+                "the record was set aside; `orchestrator doctor` names it, a backup holds it",
+            ),
+            Self::AgentUnavailable => row(
+                S::SERVICE_UNAVAILABLE,
+                "Agent unavailable",
+                "`orchestrator doctor` tells which agents are there and what they lack",
+            ),
+            Self::StoreReadOnly => row(
+                S::SERVICE_UNAVAILABLE,
+                "Store is read-only",
+                "free space on the disk of the data directory; writing resumes by itself",
+            ),
+            Self::Contended => row(
+                S::SERVICE_UNAVAILABLE,
+                "Too many changes at once",
+                "send the request again after the time in Retry-After",
+            ),
+            Self::Busy => row(
+                S::SERVICE_UNAVAILABLE,
+                "Busy",
+                "send the request again after the time in Retry-After",
+            ),
+            Self::ShuttingDown => row(
+                S::SERVICE_UNAVAILABLE,
+                "Shutting down",
+                "send the request again once the server is back",
+            ),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The shapes on the wire, one file per resource.
+//!
+//! Invariant: a shape is made by destructuring what it shows without `..`, so that a new field does
+//! not compile until somebody has decided whether it is sent.
+
+pub mod actions;
+pub mod attempt;
+pub mod attention;
+pub mod checkpoint;
+pub mod create;
+pub mod event;
+pub mod explain;
+pub mod family;
+pub mod input;
+pub mod metrics;
+pub mod session;
+pub mod spec;
+pub mod stats;
+pub mod work;

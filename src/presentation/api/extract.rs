@@ -1,0 +1,99 @@
+//! What handlers are given: path parameters, query parameters and bodies; their errors are problems.
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequestParts, Path as RawPath, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::codes::ErrorCode;
+use super::params::Params;
+use super::problem::Problem;
+use super::state::AppState;
+use crate::domain::canonical::depth;
+
+/// Deepest nesting of a body.
+const MAX_DEPTH: usize = 64;
+
+/// Path parameters.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        match RawPath::<T>::from_request_parts(parts, state).await {
+            Ok(RawPath(value)) => Ok(Self(value)),
+            Err(_) => {
+                Err(Problem::new(ErrorCode::RouteNotFound, "the path does not name anything"))
+            }
+        }
+    }
+}
+
+/// Query parameters, to be taken one by one.
+pub struct Query(pub Params);
+
+impl FromRequestParts<AppState> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        Ok(Self(Params::parse(parts.uri.query())))
+    }
+}
+
+/// Reads a body up to the limit.
+///
+/// # Errors
+/// `PAYLOAD_TOO_LARGE`, also for chunked bodies.
+pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > u64::try_from(limit).unwrap_or(u64::MAX)) {
+        return Err(too_large(limit));
+    }
+    to_bytes(request.into_body(), limit).await.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
+            too_large(limit)
+        } else {
+            Problem::new(ErrorCode::ProtocolError, "the body ended before it was complete")
+        }
+    })
+}
+
+/// The refusal of a body that is larger than this.
+#[must_use]
+pub fn too_large(limit: usize) -> Problem {
+    Problem::new(ErrorCode::PayloadTooLarge, format!("a body may have at most {limit} bytes"))
+}
+
+/// The JSON object in a body; an empty body is an empty object.
+///
+/// # Errors
+/// `UNSUPPORTED_MEDIA_TYPE`, `VALIDATION_ERROR`.
+pub fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or("").trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let detail = "the body must be sent as application/json";
+        return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
+    }
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the body is not valid JSON: {error}");
+        Problem::field("", "malformed_json", message)
+    })?;
+    if depth(&value) > MAX_DEPTH {
+        return Err(Problem::field("", "too_deep", "the body is nested deeper than 64 levels"));
+    }
+    match value {
+        Value::Object(map) => Ok(map),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(Problem::field("", "wrong_type", "the body must be a JSON object"))
+        }
+    }
+}

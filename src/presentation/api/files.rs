@@ -1,0 +1,108 @@
+//! What a session left behind: checkpoints, its changes, and bringing them home.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+
+use super::caller::Caller;
+use super::codes::ErrorCode;
+use super::dto::checkpoint::CheckpointDto;
+use super::dto::input::MergeBody;
+use super::dto::work::{DiffDto, FileDiffDto, MergeDto};
+use super::extract::{Path, Query};
+use super::idempotency::Command;
+use super::page::Page;
+use super::problem::Problem;
+use super::state::AppState;
+use crate::application::ports::workspaces::MergeMode;
+
+/// The checkpoints that are kept, oldest first.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/checkpoints", tag = "sessions",
+    params(("id" = String, Path, description = "Id or code of the session", example = "IND-000042")),
+    responses((status = 200, description = "Every checkpoint", body = Page<CheckpointDto>)))]
+pub async fn checkpoints(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Page<CheckpointDto>>, Problem> {
+    let id = app.sessions.find(ctx.tenant, &id).await?;
+    let taken = app.sessions.checkpoints(&ctx, id).await?;
+    Ok(Json(Page::whole(taken.iter().map(CheckpointDto::from).collect())))
+}
+
+/// One checkpoint.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/checkpoints/{seq}", tag = "sessions",
+    params(
+        ("id" = String, Path, description = "Id or code of the session", example = "IND-000042"),
+        ("seq" = u64, Path, description = "Sequence of the checkpoint"),
+    ),
+    responses((status = 200, description = "The checkpoint", body = CheckpointDto)))]
+pub async fn checkpoint(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    Path((id, seq)): Path<(String, u64)>,
+) -> Result<Json<CheckpointDto>, Problem> {
+    let id = app.sessions.find(ctx.tenant, &id).await?;
+    let taken = app.sessions.checkpoint(&ctx, id, seq).await?;
+    Ok(Json(CheckpointDto::from(&taken)))
+}
+
+/// What the session changed in its workspace, or had changed at a checkpoint.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/diff", tag = "sessions",
+    params(
+        ("id" = String, Path, description = "Id or code of the session", example = "IND-000042"),
+        ("checkpoint" = Option<u64>, Query, description = "Sequence of a checkpoint; the workspace as it is when omitted"),
+    ),
+    responses((status = 200, description = "The comparison", body = DiffDto)))]
+pub async fn diff(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+    Query(mut params): Query,
+) -> Result<Json<DiffDto>, Problem> {
+    let checkpoint = params.integer("checkpoint");
+    params.finish()?;
+    let id = app.sessions.find(ctx.tenant, &id).await?;
+    Ok(Json(app.sessions.diff(&ctx, id, checkpoint).await?.into()))
+}
+
+/// One file of the comparison.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/diff/files/{*path}", tag = "sessions",
+    params(
+        ("id" = String, Path, description = "Id or code of the session", example = "IND-000042"),
+        ("path" = String, Path, description = "Path in the repository", example = "src/lib.rs"),
+        ("checkpoint" = Option<u64>, Query, description = "Sequence of a checkpoint"),
+    ),
+    responses((status = 200, description = "The file", body = FileDiffDto)))]
+pub async fn diff_file(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    Path((id, path)): Path<(String, String)>,
+    Query(mut params): Query,
+) -> Result<Json<FileDiffDto>, Problem> {
+    let checkpoint = params.integer("checkpoint");
+    params.finish()?;
+    let id = app.sessions.find(ctx.tenant, &id).await?;
+    let diff = app.sessions.diff(&ctx, id, checkpoint).await?;
+    let file = diff.files.into_iter().find(|file| file.path == path);
+    match file {
+        Some(file) => Ok(Json(file.into())),
+        None => Err(Problem::new(ErrorCode::RouteNotFound, "this file was not changed")),
+    }
+}
+
+/// Bring the work home: merge, squash, or export as a patch. Nothing changes on a conflict.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/merge", tag = "session commands", request_body = MergeBody,
+    params(("id" = String, Path, description = "Id or code of the session", example = "IND-000042")),
+    responses((status = 200, description = "What was done", body = MergeDto)))]
+pub async fn merge(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    command: Command<MergeBody>,
+) -> Result<Response, Problem> {
+    let id = app.sessions.find(command.ctx.tenant, &id).await?;
+    let MergeBody { mode, message } = &command.body;
+    let mode = mode.unwrap_or(MergeMode::Merge);
+    let report = app.sessions.merge(&command.ctx, id, mode, message.as_deref()).await?;
+    Ok(command.answer_with(&app, &MergeDto::from(report)).await?.into_response())
+}

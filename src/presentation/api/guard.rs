@@ -1,0 +1,208 @@
+//! The door: which Host and Origin a request may name, and what every answer carries.
+//!
+//! Invariant: both checks are made on every path, static files and sockets included, before anything
+//! else looks at the request; names are compared whole, never by their beginning or end.
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::codes::ErrorCode;
+use super::problem::Problem;
+use super::state::{ApiOptions, AppState};
+
+/// Set by the server on a request whose framing is ambiguous.
+#[derive(Debug, Clone, Copy)]
+pub struct AmbiguousFraming;
+
+/// Policy of every page that does not bring its own.
+const CSP: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// Refuses foreign hosts and origins; answers preflights of origins that are listed.
+pub async fn check(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    if let Err(problem) = framing(&request).and_then(|()| host(&request, &app.options)) {
+        return problem.into_response();
+    }
+    let foreign = match origin(request.headers(), &app.options) {
+        Ok(foreign) => foreign,
+        Err(problem) => return problem.into_response(),
+    };
+    let Some(origin) = foreign else { return next.run(request).await };
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = if is_preflight { preflight() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("ETag, Location, X-Request-ID, Retry-After, Idempotency-Replayed"),
+    );
+    response
+}
+
+fn preflight() -> Response {
+    let allow = "Authorization, Content-Type, X-Tenant-ID, X-Request-ID, Idempotency-Key, If-Match, Last-Event-ID";
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, PUT, DELETE"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, allow),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+fn framing(request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    let both = lengths > 0 && headers.contains_key(header::TRANSFER_ENCODING);
+    if lengths > 1 || both || request.extensions().get::<AmbiguousFraming>().is_some() {
+        let detail = "the length of the body is given twice";
+        return Err(Problem::new(ErrorCode::ProtocolError, detail)
+            .header(header::CONNECTION, HeaderValue::from_static("close")));
+    }
+    Ok(())
+}
+
+fn host(request: &Request, options: &ApiOptions) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (Some(value), None) = (hosts.next(), hosts.next()) else {
+        return Err(Problem::new(
+            ErrorCode::ProtocolError,
+            "a request needs exactly one Host header",
+        ));
+    };
+    let named = value.to_str().ok().and_then(parse_authority);
+    let by_target = request.uri().authority().map(|target| parse_authority(target.as_str()));
+    let allowed = |named: &Option<(String, Option<u16>)>| {
+        named.as_ref().is_some_and(|(name, port)| is_allowed(name, *port, options))
+    };
+    if allowed(&named) && by_target.as_ref().is_none_or(allowed) {
+        return Ok(());
+    }
+    Err(Problem::new(ErrorCode::HostNotAllowed, "this server does not answer to that Host"))
+}
+
+/// Lower-case host and port of `host[:port]`; nothing with a user, a path or an empty part.
+fn parse_authority(text: &str) -> Option<(String, Option<u16>)> {
+    let authority: Authority = text.parse().ok()?;
+    if text.contains('@') || authority.host().is_empty() || text.ends_with(':') {
+        return None;
+    }
+    let rest = text.strip_prefix(authority.host())?;
+    let port = match rest.strip_prefix(':') {
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().ok()?)
+        }
+        Some(_) => return None,
+        None if rest.is_empty() => None,
+        None => return None,
+    };
+    Some((authority.host().to_ascii_lowercase(), port))
+}
+
+fn is_allowed(name: &str, port: Option<u16>, options: &ApiOptions) -> bool {
+    let own_port = port.unwrap_or(80) == options.port;
+    let local = matches!(name, "localhost" | "127.0.0.1" | "[::1]") && own_port;
+    local
+        || options.allowed_hosts.iter().filter_map(|host| parse_authority(host)).any(
+            |(listed, wanted)| {
+                listed == name
+                    && match wanted {
+                        Some(wanted) => port == Some(wanted),
+                        None => port.is_none() || own_port,
+                    }
+            },
+        )
+}
+
+/// `None` without an Origin or with the server's own; the value itself for a listed foreign one.
+fn origin(headers: &HeaderMap, options: &ApiOptions) -> Result<Option<HeaderValue>, Problem> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else { return Ok(None) };
+    let refused = || {
+        Problem::new(ErrorCode::OriginNotAllowed, "pages of that origin may not use this server")
+    };
+    let text = origin.to_str().map_err(|_| refused())?.to_ascii_lowercase();
+    if origins.next().is_some() {
+        return Err(refused());
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
+        return Ok(None);
+    }
+    let listed = options.allowed_origins.iter().any(|listed| listed.eq_ignore_ascii_case(&text));
+    if listed && authority.is_some() { Ok(Some(origin.clone())) } else { Err(refused()) }
+}
+
+/// What a browser must know of every answer.
+pub async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let fixed: [(HeaderName, &'static str); 5] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CSP));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> ApiOptions {
+        ApiOptions {
+            port: 8000,
+            allowed_hosts: vec!["box.example".to_owned(), "other.example:9000".to_owned()],
+            ..ApiOptions::default()
+        }
+    }
+
+    fn allowed(host: &str) -> bool {
+        parse_authority(host).is_some_and(|(name, port)| is_allowed(&name, port, &options()))
+    }
+
+    #[test]
+    fn hosts_are_compared_whole_with_their_port() {
+        for host in [
+            "localhost:8000",
+            "LOCALHOST:8000",
+            "127.0.0.1:8000",
+            "[::1]:8000",
+            "box.example",
+            "box.example:8000",
+            "other.example:9000",
+        ] {
+            assert!(allowed(host), "{host}");
+        }
+        for host in [
+            "localhost",
+            "localhost:8001",
+            "localhost:",
+            "localhost.:8000",
+            "localhost.evil.example:8000",
+            "evil-localhost:8000",
+            "user@localhost:8000",
+            "127.0.0.1.nip.io:8000",
+            "2130706433:8000",
+            "[::ffff:127.0.0.1]:8000",
+            "box.example:443",
+            "other.example",
+            "",
+            "localhost:8000/x",
+            "localhost:+8000",
+        ] {
+            assert!(!allowed(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Requests that may be repeated: the first answer is stored with its effect and given again.
+//!
+//! Invariant: a repetition is looked up only after it holds its place in `InFlight`, so that it
+//! either finds the first answer or is told to wait; the effect happens once.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::answer::{self, Viewer};
+use super::caller::Caller;
+use super::codes::ErrorCode;
+use super::extract::{json_object, read_body};
+use super::fields::{Fields, FromFields};
+use super::problem::Problem;
+use super::state::AppState;
+use crate::application::error::AppError;
+use crate::application::ports::changes::{ChangeSet, Remembered};
+use crate::application::principal::{Rendered, Repeat, RequestContext, Subject};
+use crate::domain::ids::TenantId;
+
+/// How long an answer is kept.
+const KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Keys that are being worked on, per tenant.
+#[derive(Default, Clone)]
+pub struct InFlight(Arc<Mutex<HashSet<Place>>>);
+
+type Place = (TenantId, [u8; 32]);
+
+impl InFlight {
+    /// A place for this key; `None` while another request holds it.
+    fn enter(&self, place: Place) -> Option<Held> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(place).then(|| Held { all: self.clone(), place })
+    }
+}
+
+/// A place that is given back when the request ends, however it ends.
+struct Held {
+    all: InFlight,
+    place: Place,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+    }
+}
+
+/// A command: who asks, what for, and how its answer is made.
+pub struct Command<T> {
+    /// Who asks.
+    pub ctx: RequestContext,
+    /// What for.
+    pub body: T,
+    viewer: Viewer,
+    route: String,
+    first: Arc<Mutex<Option<Rendered>>>,
+    held: Option<Held>,
+}
+
+/// Why a handler is not called: a problem, or the answer is known already.
+pub enum Instead {
+    /// Something is wrong.
+    Problem(Problem),
+    /// The first answer, again.
+    Replay(Box<Response>),
+}
+
+impl From<Problem> for Instead {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl IntoResponse for Instead {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(problem) => problem.into_response(),
+            Self::Replay(response) => *response,
+        }
+    }
+}
+
+impl<T: FromFields> FromRequest<AppState> for Command<T> {
+    type Rejection = Instead;
+
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Instead> {
+        let (mut parts, raw) = request.into_parts();
+        let Caller(mut ctx) = Caller::from_request_parts(&mut parts, app).await?;
+        let viewer = Viewer { role: ctx.principal.role, now: app.clock.now() };
+        let route = parts.extensions.get::<MatchedPath>();
+        let route = route.map_or("", MatchedPath::as_str).to_owned();
+        let target = parts.uri.to_string();
+        let (headers, method) = (parts.headers.clone(), parts.method.clone());
+        let body = read_body(Request::from_parts(parts, raw), app.options.body_limit).await?;
+        let first = Arc::new(Mutex::new(None));
+        let mut held = None;
+        if let Some(name) = key(&headers)? {
+            let asked = Asked {
+                key: digest(&[
+                    ctx.principal.key.as_bytes(),
+                    method.as_str().as_bytes(),
+                    target.as_bytes(),
+                    name.as_bytes(),
+                ]),
+                fingerprint: digest(&[&body]),
+            };
+            held = Some(begin(app, ctx.tenant, &asked).await?);
+            ctx.repeat = Some(asked.repeat(&route, viewer, Arc::clone(&first)));
+        }
+        let map = json_object(&headers, &body)?;
+        let body = Fields::read(map).map_err(|errors| Problem::fields(&errors))?;
+        Ok(Self { ctx, body, viewer, route, first, held })
+    }
+}
+
+struct Asked {
+    key: [u8; 32],
+    fingerprint: [u8; 32],
+}
+
+impl Asked {
+    fn repeat(self, route: &str, viewer: Viewer, first: Arc<Mutex<Option<Rendered>>>) -> Repeat {
+        let route = route.to_owned();
+        let render = move |subject: &Subject<'_>| {
+            let rendered = answer::render(&route, subject, viewer);
+            let copy = copy_of(&rendered);
+            *first.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+            rendered
+        };
+        Repeat { key: self.key, fingerprint: self.fingerprint, render: Arc::new(render) }
+    }
+}
+
+fn copy_of(rendered: &Rendered) -> Rendered {
+    let Rendered { status, headers, body } = rendered;
+    Rendered { status: *status, headers: headers.clone(), body: body.clone() }
+}
+
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(text), None) if (1..=255).contains(&text.len()) => Ok(Some(text.to_owned())),
+        _ => Err(Problem::field(
+            "Idempotency-Key",
+            "invalid",
+            "must be given once, with 1 to 255 plain characters",
+        )),
+    }
+}
+
+/// Takes the place of a key, or says what was answered under it before.
+async fn begin(app: &AppState, tenant: TenantId, asked: &Asked) -> Result<Held, Instead> {
+    let Some(held) = app.in_flight.enter((tenant, asked.key)) else {
+        let detail = "the first request with this Idempotency-Key is still being worked on";
+        let problem = Problem::new(ErrorCode::IdempotencyInFlight, detail).retry_after(1);
+        return Err(problem.into());
+    };
+    let stored = async { app.store.snapshot(tenant).await?.remembered(asked.key).await };
+    let stored = stored.await.map_err(|error| Problem::from(AppError::from(error)))?;
+    let Some(stored) = stored.filter(|stored| stored.expires_at > app.clock.now()) else {
+        return Ok(held);
+    };
+    if stored.fingerprint != asked.fingerprint {
+        let detail = "this Idempotency-Key was used for a request with another body";
+        return Err(Problem::new(ErrorCode::IdempotencyKeyReused, detail).into());
+    }
+    let Remembered { key: _, fingerprint: _, status, headers, body, expires_at: _ } = stored;
+    let mut response = respond(Rendered { status, headers, body });
+    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    Err(Instead::Replay(Box::new(response)))
+}
+
+impl<T> Command<T> {
+    /// The answer about what the use case did: the remembered one when there is one.
+    #[must_use]
+    pub fn answer(&self, subject: &Subject<'_>) -> Response {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        respond(first.unwrap_or_else(|| answer::render(&self.route, subject, self.viewer)))
+    }
+
+    /// An answer that no use case could store with its effect; it is stored by a commit of its own.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn answer_with(
+        &self,
+        app: &AppState,
+        value: &impl Serialize,
+    ) -> Result<Response, Problem> {
+        let body =
+            serde_json::to_vec(value).map_err(|error| AppError::Internal(Box::new(error)))?;
+        let rendered = Rendered { status: 200, headers: Vec::new(), body };
+        if let (Some(repeat), Some(_)) = (&self.ctx.repeat, &self.held) {
+            let Rendered { status, headers, body } = copy_of(&rendered);
+            let remembered = Remembered {
+                key: repeat.key,
+                fingerprint: repeat.fingerprint,
+                status,
+                headers,
+                body,
+                expires_at: app.clock.now().after(KEPT),
+            };
+            let set = ChangeSet::new(self.ctx.tenant).remember(Some(remembered));
+            app.store.commit(set).await.map_err(AppError::from)?;
+        }
+        Ok(respond(rendered))
+    }
+}
+
+/// Bytes as a response.
+fn respond(rendered: Rendered) -> Response {
+    let Rendered { status, headers, body } = rendered;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let mut response = (status, body).into_response();
+    let target = response.headers_mut();
+    target.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in headers {
+        let parsed = (HeaderName::try_from(name), HeaderValue::try_from(value));
+        if let (Ok(name), Ok(value)) = parsed {
+            target.insert(name, value);
+        }
+    }
+    response
+}

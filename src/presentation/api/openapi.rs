@@ -1,0 +1,356 @@
+//! The API document: made from the handlers, then completed with what all of them share.
+//!
+//! Invariant: the document is stable: the same sources give the same bytes.
+
+use serde_json::{Map, Value, json};
+
+use super::codes::ErrorCode;
+
+/// Schemas of bodies: what they do not name is refused, and only what they mark is required.
+const BODIES: &[&str] = &[
+    "CreateSession",
+    "CreateWorkspace",
+    "PatchSession",
+    "Reason",
+    "Retry",
+    "Complete",
+    "Fail",
+    "Prompt",
+    "Fork",
+    "CreateCheckpoint",
+    "Merge",
+    "Resolve",
+    "ResolveMany",
+];
+
+/// The document as it is served and committed.
+#[must_use]
+pub fn openapi_json() -> String {
+    let document = super::documented().into_openapi();
+    let mut value = serde_json::to_value(document).unwrap_or_default();
+    complete(&mut value);
+    let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn complete(document: &mut Value) {
+    document["info"] = json!({
+        "title": "Industrial Orchestrator",
+        "description": "The control plane for AI coding agents. Errors are RFC 9457 problems; their `type` leads to a page that says what helps.",
+        "version": env!("CARGO_PKG_VERSION"),
+        "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+    });
+    document["servers"] = json!([{ "url": "/" }]);
+    document["tags"] = json!([
+        { "name": "sessions", "description": "Supervised pieces of coding work" },
+        { "name": "session commands", "description": "What moves a session" },
+        { "name": "attention", "description": "What waits for a person" },
+        { "name": "events", "description": "What happened, in order, without gap" },
+        { "name": "sockets", "description": "The same, live" },
+        { "name": "system", "description": "Health and figures" },
+        { "name": "documentation", "description": "This document and its pages" },
+    ]);
+    let components = &mut document["components"];
+    components["securitySchemes"] = json!({
+        "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, `iok_…`" },
+    });
+    components["schemas"]["Problem"] = problem_schema();
+    if let Some(schemas) = components["schemas"].as_object_mut() {
+        for (name, schema) in schemas {
+            complete_schema(name, schema);
+        }
+    }
+    let paths = document["paths"].as_object_mut().map(std::mem::take).unwrap_or_default();
+    let mut completed = Map::new();
+    for (path, mut item) in paths {
+        let path = path.replace("{*", "{");
+        if let Some(operations) = item.as_object_mut() {
+            for (method, operation) in operations {
+                complete_operation(&path, method, operation);
+            }
+        }
+        completed.insert(path, item);
+    }
+    document["paths"] = Value::Object(completed);
+}
+
+fn complete_schema(name: &str, schema: &mut Value) {
+    if BODIES.contains(&name) {
+        schema["additionalProperties"] = json!(false);
+        return;
+    }
+    let Some(properties) = schema["properties"].as_object() else { return };
+    let always: Vec<Value> = properties
+        .keys()
+        .filter(|field| !(name.starts_with("Page") && *field == "total") && name != "Problem")
+        .map(|field| json!(field))
+        .collect();
+    if !always.is_empty() {
+        schema["required"] = Value::Array(always);
+    }
+}
+
+fn problem_schema() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    json!({
+        "type": "object",
+        "description": "An error, as in RFC 9457",
+        "required": ["type", "title", "status", "code", "detail", "request_id", "remedy"],
+        "properties": {
+            "type": { "type": "string", "format": "uri-reference", "example": "/problems/invalid-transition" },
+            "title": text("The kind of problem"),
+            "status": { "type": "integer", "minimum": 400, "maximum": 599 },
+            "code": {
+                "type": "string",
+                "enum": ErrorCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
+            },
+            "detail": text("What happened"),
+            "request_id": { "type": ["string", "null"] },
+            "remedy": text("What helps"),
+            "errors": { "type": "array", "items": {
+                "type": "object", "required": ["pointer", "code", "message"],
+                "properties": {
+                    "pointer": text("JSON pointer of the field; `?name` for a parameter"),
+                    "code": text("Stable word"),
+                    "message": text("The rule, and how to satisfy it"),
+                },
+            } },
+            "current": { "type": "string" },
+            "requested": { "type": ["string", "null"] },
+            "allowed": { "type": "array", "items": { "type": "string" } },
+            "required_role": { "type": "string" },
+            "quota": { "type": "string" },
+            "limit": { "type": "integer" },
+            "used": { "type": "integer" },
+            "expected": { "type": "integer" },
+            "actual": { "type": "integer" },
+            "oldest": { "type": "integer" },
+            "files": { "type": "array", "items": { "type": "string" } },
+        },
+    })
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    let scoped = path.starts_with("/api/v1/") || path.starts_with("/ws/");
+    let writes = method != "get";
+    let name = path.trim_start_matches("/api/v1").replace(['/', '.', '-'], "_");
+    let name: String = name.chars().filter(|letter| !matches!(letter, '{' | '}')).collect();
+    operation["operationId"] = json!(format!("{method}{name}"));
+    operation["security"] = if scoped {
+        json!([{ "bearer": [] }])
+    } else if path == "/metrics" {
+        json!([{}, { "bearer": [] }])
+    } else {
+        json!([])
+    };
+    let mut parameters = match operation["parameters"].take() {
+        Value::Array(own) => own,
+        _ => Vec::new(),
+    };
+    for parameter in &mut parameters {
+        complete_parameter(parameter);
+    }
+    parameters.extend(shared_parameters(path, method, scoped));
+    operation["parameters"] = Value::Array(parameters);
+    let body = operation.get("requestBody").is_some();
+    if body {
+        let optional = path.ends_with("/stop")
+            || ["cancel", "retry", "fork", "merge", "checkpoints"]
+                .iter()
+                .any(|verb| path.ends_with(&format!("/{verb}")));
+        operation["requestBody"]["required"] = json!(!optional);
+    }
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        for (status, response) in responses.iter_mut() {
+            complete_response(path, method, status, response);
+        }
+        for (status, codes) in errors(path, scoped, writes, body) {
+            responses.insert(status, problem_response(&codes));
+        }
+    }
+}
+
+fn complete_parameter(parameter: &mut Value) {
+    let name = parameter["name"].as_str().unwrap_or("").to_owned();
+    let schema = &mut parameter["schema"];
+    match name.as_str() {
+        "limit" => {
+            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 })
+        }
+        "depth" => {
+            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 })
+        }
+        "after" | "Last-Event-ID" => *schema = json!({ "type": "integer", "minimum": 0 }),
+        "seq" | "checkpoint" => *schema = json!({ "type": "integer", "minimum": 1 }),
+        "sort" => *schema = json!({ "type": "string", "enum": ["-created_at", "created_at"] }),
+        "created_after" | "created_before" => {
+            *schema = json!({ "type": "string", "format": "date-time" });
+        }
+        "status" => *schema = list_of("SessionStatus"),
+        "type" => *schema = list_of("EventType"),
+        "session_type" => *schema = reference("SessionType"),
+        "attention" => *schema = reference("Attention"),
+        "state" => *schema = reference("AttentionState"),
+        _ => {}
+    }
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn list_of(name: &str) -> Value {
+    json!({ "type": "array", "items": reference(name) })
+}
+
+fn shared_parameters(path: &str, method: &str, scoped: bool) -> Vec<Value> {
+    let header = |name: &str, description: &str, schema: Value| {
+        json!({
+            "name": name, "in": "header", "required": false,
+            "description": description, "schema": schema,
+        })
+    };
+    let mut shared = vec![header(
+        "X-Request-ID",
+        "Name of the request, sent back; a new one is made when it is missing",
+        json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$" }),
+    )];
+    if scoped {
+        shared.push(header(
+            "X-Tenant-ID",
+            "The tenant, by id or slug; a key that belongs to one tenant implies it",
+            json!({ "type": "string", "minLength": 1, "maxLength": 100, "example": "default" }),
+        ));
+    }
+    if method == "post" || method == "patch" {
+        shared.push(header(
+            "Idempotency-Key",
+            "The first answer under this key is kept for 24 h and given again",
+            json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+        ));
+    }
+    if path.starts_with("/api/v1/") && method != "get" {
+        shared.push(header(
+            "If-Match",
+            "The ETag that the change is based on",
+            json!({ "type": "string", "pattern": "^\"v[0-9]+\"$|^\\*$", "example": "\"v3\"" }),
+        ));
+    }
+    shared
+}
+
+fn complete_response(path: &str, method: &str, status: &str, response: &mut Value) {
+    let text =
+        |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    let mut headers = Map::new();
+    headers.insert("X-Request-ID".to_owned(), text("Name of the request"));
+    let command = matches!(method, "post" | "patch");
+    if status == "201" {
+        headers.insert("Location".to_owned(), text("Path of the new object"));
+    }
+    let one = path.ends_with("/{id}") && path.starts_with("/api/v1/") && method == "get";
+    if one || (command && path.starts_with("/api/v1/")) {
+        headers.insert("ETag".to_owned(), text("Version of the object, where it has one"));
+    }
+    if command {
+        headers.insert("Idempotency-Replayed".to_owned(), text("`true` on a repeated answer"));
+    }
+    response["headers"] = Value::Object(headers);
+}
+
+/// Every error that the operation can answer with, by status.
+fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Vec<ErrorCode>)> {
+    use ErrorCode as C;
+    let mut codes =
+        vec![C::ProtocolError, C::HostNotAllowed, C::OriginNotAllowed, C::InternalError, C::Busy];
+    if scoped {
+        codes.extend([
+            C::TenantMalformed,
+            C::TenantRequired,
+            C::Unauthenticated,
+            C::TenantMismatch,
+            C::TenantNotFound,
+            C::ValidationError,
+            C::RateLimited,
+            C::RecordQuarantined,
+            C::StoreReadOnly,
+            C::ShuttingDown,
+        ]);
+    }
+    if path.contains("{file}") || path.contains("{name}") || path.contains("{path}") {
+        codes.push(C::RouteNotFound);
+    }
+    if path.contains("sessions/{id}") || path.ends_with("/sessions") || path.ends_with("/events") {
+        codes.push(C::SessionNotFound);
+    }
+    if path.contains("{seq}")
+        || path.ends_with("/fork")
+        || path.ends_with("/retry")
+        || path.contains("/diff")
+    {
+        codes.push(C::CheckpointNotFound);
+    }
+    if path.contains("attention/") {
+        codes.push(C::AttentionNotFound);
+    }
+    if path.ends_with("/events") || path.ends_with("/logs") || path.ends_with("/transcript") {
+        codes.push(C::CursorExpired);
+    }
+    if path == "/metrics" {
+        codes.extend([C::Unauthenticated, C::RateLimited]);
+    }
+    if writes {
+        codes.extend([
+            C::Forbidden,
+            C::InvalidTransition,
+            C::IdempotencyInFlight,
+            C::VersionMismatch,
+            C::Contended,
+            C::PayloadTooLarge,
+            C::UnsupportedMediaType,
+            C::IdempotencyKeyReused,
+        ]);
+    }
+    if path.ends_with("/retry") || path.ends_with("/start") {
+        codes.push(C::NotRetryable);
+    }
+    if path.ends_with("/merge") || path.ends_with("/restore") {
+        codes.push(C::WorkspaceConflict);
+    }
+    if writes && (body || path.ends_with("/start")) {
+        codes.push(C::QuotaExceeded);
+    }
+    let mut by_status: Vec<(String, Vec<ErrorCode>)> = Vec::new();
+    codes.sort_by_key(|code| (code.row().status, *code));
+    codes.dedup();
+    for code in codes {
+        let status = code.row().status.as_str().to_owned();
+        match by_status.last_mut() {
+            Some((last, list)) if *last == status => list.push(code),
+            _ => by_status.push((status, vec![code])),
+        }
+    }
+    by_status
+}
+
+fn problem_response(codes: &[ErrorCode]) -> Value {
+    let described: Vec<String> =
+        codes.iter().map(|code| format!("`{code}` {}", code.row().title)).collect();
+    let examples: Map<String, Value> = codes
+        .iter()
+        .map(|code| {
+            let problem = super::problem::Problem::new(*code, code.row().title);
+            (code.as_str().to_owned(), json!({ "value": problem.body(Some("0198f3a0")) }))
+        })
+        .collect();
+    json!({
+        "description": described.join(" · "),
+        "headers": {
+            "X-Request-ID": { "description": "Name of the request", "schema": { "type": "string" } },
+        },
+        "content": {
+            "application/problem+json": { "schema": reference("Problem"), "examples": examples },
+        },
+    })
+}

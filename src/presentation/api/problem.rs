@@ -1,0 +1,277 @@
+//! Errors on the wire: RFC 9457 `application/problem+json`, one shape everywhere.
+//!
+//! Invariant: a `Problem` leaves its handler as an extension of the response; the body is made in
+//! one place, `render`, which knows the request id and logs once.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::codes::{ErrorCode, Row};
+use super::request_id::RequestId;
+use crate::application::error::AppError;
+use crate::application::ports::workspaces::WorkspaceError;
+use crate::domain::attention::ResolveError;
+use crate::domain::field::FieldError;
+use crate::domain::session::life::RetryRefused;
+use crate::domain::session::status::InvalidTransition;
+
+/// Media type of every error body.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Something that is told to the client instead of an answer.
+#[derive(Debug, Clone)]
+pub struct Problem(Arc<Told>);
+
+#[derive(Debug, Clone)]
+struct Told {
+    code: ErrorCode,
+    detail: String,
+    members: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the log only.
+    source: Option<String>,
+}
+
+impl Problem {
+    /// A problem of this kind; the detail is safe to show.
+    #[must_use]
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self(Arc::new(Told {
+            code,
+            detail: detail.into(),
+            members: Map::new(),
+            headers: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// What a client tells it apart by.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
+    /// What happened, for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// Adds a member to the body.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: Value) -> Self {
+        Arc::make_mut(&mut self.0).members.insert(member.to_owned(), value);
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        Arc::make_mut(&mut self.0).headers.push((name, value));
+        self
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    fn because(mut self, error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Arc::make_mut(&mut self.0).source = Some(text);
+        self
+    }
+
+    /// One broken rule of one field.
+    #[must_use]
+    pub fn field(pointer: &str, code: &'static str, message: impl Into<String>) -> Self {
+        let error = FieldError { pointer: pointer.to_owned(), code, message: message.into() };
+        Self::fields(&[error])
+    }
+
+    /// Every broken rule at once.
+    #[must_use]
+    pub fn fields(errors: &[FieldError]) -> Self {
+        let detail = match errors {
+            [only] if only.pointer.is_empty() => only.message.clone(),
+            [only] => format!("{} {}", only.pointer, only.message),
+            many => format!("the request has {} invalid fields", many.len()),
+        };
+        let list: Vec<Value> = errors
+            .iter()
+            .map(|error| {
+                let FieldError { pointer, code, message } = error;
+                json!({ "pointer": pointer, "code": code, "message": message })
+            })
+            .collect();
+        Self::new(ErrorCode::ValidationError, detail).with("errors", Value::Array(list))
+    }
+
+    /// The body, as RFC 9457 has it.
+    #[must_use]
+    pub fn body(&self, request_id: Option<&str>) -> Value {
+        let Told { code, detail, members, headers: _, source: _ } = &*self.0;
+        let Row { status, title, remedy } = code.row();
+        let mut body = Map::new();
+        body.insert("type".to_owned(), json!(format!("/problems/{}", code.page())));
+        body.insert("title".to_owned(), json!(title));
+        body.insert("status".to_owned(), json!(status.as_u16()));
+        body.insert("code".to_owned(), json!(code));
+        body.insert("detail".to_owned(), json!(detail));
+        body.insert("request_id".to_owned(), json!(request_id));
+        body.insert("remedy".to_owned(), json!(remedy));
+        body.extend(members.clone());
+        Value::Object(body)
+    }
+
+    /// The whole answer, for places that no middleware sees.
+    #[must_use]
+    pub fn into_rendered(self, request_id: Option<&str>) -> Response {
+        let mut response = self.body(request_id).to_string().into_response();
+        *response.status_mut() = self.0.code.row().status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        for (name, value) in &self.0.headers {
+            headers.append(name.clone(), value.clone());
+        }
+        response
+    }
+
+    fn log(&self, request_id: &str) {
+        let status = self.0.code.row().status;
+        let (code, detail) = (self.0.code.as_str(), &self.0.detail);
+        if status.is_server_error() {
+            let source = self.0.source.as_deref().unwrap_or("");
+            tracing::error!(code, request.id = request_id, source, "Request failed: {detail}");
+        } else {
+            tracing::debug!(code, request.id = request_id, "Request refused: {detail}");
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.code.row().status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Gives every `Problem` its body and logs it once, with its sources.
+pub async fn render(request: Request, next: Next) -> Response {
+    let request_id = RequestId::of(&request);
+    let response = next.run(request).await;
+    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
+        return response;
+    };
+    problem.log(request_id.as_str());
+    let mut rendered = problem.into_rendered(Some(request_id.as_str()));
+    for (name, value) in response.headers() {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            rendered.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    rendered
+}
+
+fn transition(refused: &InvalidTransition, detail: String) -> Problem {
+    Problem::new(ErrorCode::InvalidTransition, detail)
+        .with("current", json!(refused.current))
+        .with("requested", json!(refused.requested))
+        .with("allowed", json!(refused.allowed()))
+}
+
+impl From<RetryRefused> for Problem {
+    fn from(refused: RetryRefused) -> Self {
+        let detail = refused.to_string();
+        match refused {
+            RetryRefused::Transition(refused) => transition(&refused, detail),
+            RetryRefused::NotRetryable { checkpoints, retry_count, max_retries } => {
+                Self::new(ErrorCode::NotRetryable, detail)
+                    .with("checkpoints", json!(checkpoints))
+                    .with("retry_count", json!(retry_count))
+                    .with("max_retries", json!(max_retries))
+            }
+        }
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        let message = error.to_string();
+        match error {
+            ResolveError::Settled(state) => Self::new(ErrorCode::InvalidTransition, message)
+                .with("current", json!(state))
+                .with("requested", json!("resolved"))
+                .with("allowed", json!([])),
+            ResolveError::WrongDecision { .. } => Self::field("/decision", "invalid", message),
+            ResolveError::MissingAnswer => Self::field("/answer", "required", message),
+        }
+    }
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        use ErrorCode as C;
+        let detail = error.to_string();
+        let plain = |code| Self::new(code, detail.clone());
+        match &error {
+            AppError::Invalid(errors) => Self::fields(errors),
+            AppError::SessionNotFound => plain(C::SessionNotFound),
+            AppError::CheckpointNotFound => plain(C::CheckpointNotFound),
+            AppError::AttentionNotFound => plain(C::AttentionNotFound),
+            AppError::AgentNotFound => plain(C::AgentNotFound),
+            AppError::Transition { code: _, refused } => transition(refused, detail),
+            AppError::NotNow { code: _, status, what: _ } => plain(C::InvalidTransition)
+                .with("current", json!(status))
+                .with("requested", Value::Null)
+                .with("allowed", json!(status.targets())),
+            AppError::NotRetryable(refused) => (*refused).into(),
+            AppError::Resolve(refused) => refused.clone().into(),
+            AppError::VersionMismatch { expected, actual } => plain(C::VersionMismatch)
+                .with("expected", json!(expected))
+                .with("actual", json!(actual)),
+            AppError::StaleResult => plain(C::StaleResult),
+            AppError::Forbidden { required } => {
+                plain(C::Forbidden).with("required_role", json!(required))
+            }
+            AppError::CheckpointTooLarge => plain(C::PayloadTooLarge),
+            AppError::QuotaExceeded { quota, limit, used } => plain(C::QuotaExceeded)
+                .with("quota", json!(quota))
+                .with("limit", json!(limit))
+                .with("used", json!(used))
+                .retry_after(30),
+            AppError::Workspace(WorkspaceError::Conflict { files }) => {
+                plain(C::WorkspaceConflict).with("files", json!(files))
+            }
+            AppError::Workspace(WorkspaceError::Invalid { pointer, message }) => {
+                Self::field(pointer, "invalid", message.clone())
+            }
+            AppError::Workspace(WorkspaceError::Failed(_)) => {
+                Self::new(C::InternalError, "the workspace operation failed").because(&error)
+            }
+            AppError::AgentUnavailable(_) => plain(C::AgentUnavailable).retry_after(5),
+            AppError::CursorExpired { oldest } => {
+                plain(C::CursorExpired).with("oldest", json!(oldest))
+            }
+            AppError::Contended => plain(C::Contended).retry_after(1),
+            AppError::Busy => plain(C::Busy).retry_after(1),
+            AppError::StoreReadOnly(_) => plain(C::StoreReadOnly).because(&error).retry_after(15),
+            AppError::RecordQuarantined => plain(C::RecordQuarantined).because(&error),
+            AppError::ShuttingDown => plain(C::ShuttingDown).retry_after(5),
+            AppError::Internal(_) => plain(C::InternalError).because(&error),
+        }
+    }
+}

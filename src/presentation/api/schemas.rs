@@ -1,0 +1,120 @@
+//! How values of the domain appear in the API document.
+
+use std::borrow::Cow;
+
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Closed lists of words: a text with its values.
+macro_rules! words {
+    ($($name:ident in $path:path),+ $(,)?) => { $(
+        impl PartialSchema for $path {
+            fn schema() -> RefOr<Schema> {
+                let words = Self::ALL.iter().map(|word| word.as_str());
+                text().enum_values(Some(words)).build().into()
+            }
+        }
+
+        impl ToSchema for $path {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    )+ };
+}
+
+/// Values that are a text of a known format.
+macro_rules! formats {
+    ($($name:ident in $path:path: $format:ident, $example:literal),+ $(,)?) => { $(
+        impl PartialSchema for $path {
+            fn schema() -> RefOr<Schema> {
+                let format = SchemaFormat::KnownFormat(KnownFormat::$format);
+                text().format(Some(format)).examples([$example]).build().into()
+            }
+        }
+
+        impl ToSchema for $path {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    )+ };
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+words!(
+    SessionStatus in crate::domain::session::status::SessionStatus,
+    SessionType in crate::domain::session::spec::SessionType,
+    OnParentEnd in crate::domain::session::spec::OnParentEnd,
+    ExecutionMode in crate::domain::session::spec::ExecutionMode,
+    PermissionDecision in crate::domain::session::spec::PermissionDecision,
+    Phase in crate::domain::session::Phase,
+    DegradedReason in crate::domain::session::DegradedReason,
+    PromptMode in crate::domain::session::PromptMode,
+    RateSource in crate::domain::session::metrics::RateSource,
+    CheckpointTrigger in crate::domain::session::checkpoint::CheckpointTrigger,
+    LeaseReason in crate::domain::session::attempt::LeaseReason,
+    Attention in crate::domain::attention::Attention,
+    AttentionKind in crate::domain::attention::AttentionKind,
+    AttentionState in crate::domain::attention::AttentionState,
+    Decision in crate::domain::attention::Decision,
+    Risk in crate::domain::attention::Risk,
+    WorkspaceKind in crate::domain::workspace::WorkspaceKind,
+    EventType in crate::domain::event::EventType,
+    SubjectKind in crate::domain::event::SubjectKind,
+    BlockerCode in crate::domain::schedule::blocker::BlockerCode,
+    MergeMode in crate::application::ports::workspaces::MergeMode,
+    FileChange in crate::application::ports::workspaces::FileChange,
+    ErrorCode in super::codes::ErrorCode,
+);
+
+formats!(
+    Timestamp in crate::domain::time::Timestamp: DateTime, "2026-01-31T09:30:00.000Z",
+    TenantId in crate::domain::ids::TenantId: Uuid, "00000000-0000-0000-0000-000000000001",
+    SessionId in crate::domain::ids::SessionId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ab",
+    AgentId in crate::domain::ids::AgentId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ac",
+    AttentionId in crate::domain::ids::AttentionId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ad",
+    CheckpointId in crate::domain::ids::CheckpointId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ae",
+    EventId in crate::domain::ids::EventId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789af",
+    TaskId in crate::domain::ids::TaskId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b0",
+);
+
+impl PartialSchema for crate::domain::money::Usd {
+    fn schema() -> RefOr<Schema> {
+        let amount = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0));
+        amount.description(Some("US dollars")).examples([2.5]).build().into()
+    }
+}
+
+impl ToSchema for crate::domain::money::Usd {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Usd")
+    }
+}
+
+impl PartialSchema for crate::domain::session::spec::Priority {
+    fn schema() -> RefOr<Schema> {
+        let level: Object = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(0.0))
+            .maximum(Some(4.0))
+            .build();
+        let names = Self::ALL.iter().map(|name| name.as_str());
+        let either = utoipa::openapi::OneOfBuilder::new()
+            .item(level)
+            .item(text().enum_values(Some(names)))
+            .description(Some("0 critical, 1 high, 2 medium, 3 low, 4 deferred, or the name"))
+            .build();
+        Schema::OneOf(either).into()
+    }
+}
+
+impl ToSchema for crate::domain::session::spec::Priority {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Priority")
+    }
+}

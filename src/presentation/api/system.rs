@@ -1,0 +1,130 @@
+//! Health, readiness and figures.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::caller::Caller;
+use super::problem::Problem;
+use super::state::AppState;
+use crate::application::system::{Component, Health};
+
+/// How the server is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+pub struct HealthDto {
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub status: &'static str,
+    /// Version of the server.
+    pub version: &'static str,
+    /// Seconds since start.
+    pub uptime_seconds: u64,
+    /// Its parts, each by a real probe.
+    pub components: Vec<ComponentDto>,
+}
+
+/// A part of the server and how it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Component)]
+pub struct ComponentDto {
+    /// Its name.
+    pub name: String,
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub status: &'static str,
+    /// One line for people.
+    pub detail: Option<String>,
+    /// How long its newest probe took.
+    pub latency_ms: Option<f64>,
+}
+
+/// Whether the server takes work.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
+pub struct ReadyDto {
+    /// `ready` or `not_ready`.
+    pub status: &'static str,
+    /// Why not; null when ready.
+    pub reason: Option<String>,
+    /// Its parts, each by a real probe.
+    pub components: Vec<ComponentDto>,
+}
+
+impl From<Component> for ComponentDto {
+    fn from(component: Component) -> Self {
+        let Component { name, status, detail, latency_ms } = component;
+        Self { name, status, detail, latency_ms }
+    }
+}
+
+/// How the server is; 200 as long as it answers at all.
+#[utoipa::path(get, path = "/health", tag = "system",
+    responses((status = 200, description = "Status, version, uptime and every part", body = HealthDto)))]
+pub async fn health(State(app): State<AppState>) -> Json<HealthDto> {
+    let Health { status, uptime_seconds, components } = app.system.health().await;
+    let components = components.into_iter().map(ComponentDto::from).collect();
+    Json(HealthDto { status, version: env!("CARGO_PKG_VERSION"), uptime_seconds, components })
+}
+
+/// Whether the process answers.
+#[utoipa::path(get, path = "/health/live", tag = "system",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
+pub async fn live() -> &'static str {
+    "alive"
+}
+
+/// Whether the server takes work: the store is open and writable, recovery is done.
+#[utoipa::path(get, path = "/health/ready", tag = "system",
+    responses(
+        (status = 200, description = "It does", body = ReadyDto),
+        (status = 503, description = "Not yet, or not now", body = ReadyDto),
+    ))]
+pub async fn ready(State(app): State<AppState>) -> Response {
+    let reason = app.system.not_ready();
+    let components = app.system.health().await.components;
+    let (code, status) = match &reason {
+        None => (StatusCode::OK, "ready"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+    };
+    let components = components.into_iter().map(ComponentDto::from).collect();
+    (code, Json(ReadyDto { status, reason, components })).into_response()
+}
+
+/// The same as `/health/ready`.
+#[utoipa::path(get, path = "/ready", tag = "system",
+    responses(
+        (status = 200, description = "It does", body = ReadyDto),
+        (status = 503, description = "Not yet, or not now", body = ReadyDto),
+    ))]
+pub async fn ready_short(state: State<AppState>) -> Response {
+    ready(state).await
+}
+
+/// A caller, where the figures are not open.
+pub struct MayMeasure;
+
+impl axum::extract::FromRequestParts<AppState> for MayMeasure {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        app: &AppState,
+    ) -> Result<Self, Problem> {
+        if !app.options.open_metrics {
+            Caller::from_request_parts(parts, app).await?;
+        }
+        Ok(Self)
+    }
+}
+
+/// Figures for Prometheus. Open on loopback, else a key is needed.
+#[utoipa::path(get, path = "/metrics", tag = "system",
+    responses((status = 200, description = "Every figure", body = String, content_type = "text/plain")))]
+pub async fn metrics(State(app): State<AppState>, _: MayMeasure) -> Result<Response, Problem> {
+    app.metrics.collect(&app).await?;
+    let text = app.metrics.text();
+    let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
+}

@@ -1,0 +1,463 @@
+//! One socket: what it joined, where it stands, and when it is over.
+//!
+//! Invariant: `position` is the number of the newest event that was sent or did not concern this
+//! socket; a batch that does not follow it is replaced by reading the store, so that nothing is left
+//! out and nothing comes twice.
+
+use std::sync::Arc;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::frame::{Asked, Frame, notice};
+use super::hub::{Batch, Channel};
+use super::rooms::Room;
+use super::seats::Seat;
+use crate::application::error::AppError;
+use crate::application::principal::RequestContext;
+use crate::domain::ids::SessionId;
+use crate::domain::time::Timestamp;
+use crate::presentation::api::problem::Problem;
+use crate::presentation::api::state::{AppState, WsOptions};
+
+/// Events read from the store at once.
+const PAGE: usize = 500;
+/// Malformed frames in a row that close a socket.
+const MALFORMED: u32 = 10;
+/// Rooms of one socket.
+const MAX_ROOMS: usize = 200;
+
+/// Close codes of RFC 6455 and our own.
+mod code {
+    pub(super) const GOING_AWAY: u16 = 1001;
+    pub(super) const POLICY: u16 = 1008;
+    pub(super) const TOO_LARGE: u16 = 1009;
+    pub(super) const INTERNAL: u16 = 1011;
+    pub(super) const SLOW: u16 = 4008;
+}
+
+/// How a socket begins.
+pub struct Start {
+    /// Rooms that its path joins.
+    pub rooms: Vec<Room>,
+    /// Stored events with a larger number come first.
+    pub after: Option<u64>,
+    /// A label of the client.
+    pub client_id: Option<String>,
+}
+
+/// Why a socket ends.
+enum End {
+    /// With this code and reason.
+    Close(u16, String),
+    /// The other side is gone or takes nothing.
+    Gone,
+}
+
+type Step = Result<(), End>;
+
+impl From<AppError> for End {
+    fn from(error: AppError) -> Self {
+        tracing::warn!(%error, "A socket could not be served any longer");
+        Self::Close(code::INTERNAL, "the events could not be read; connect again".to_owned())
+    }
+}
+
+struct Joined {
+    room: Room,
+    /// It covers events with a larger number.
+    from: u64,
+}
+
+struct Connection {
+    app: AppState,
+    ctx: RequestContext,
+    sink: SplitSink<WebSocket, Message>,
+    channel: Arc<Channel>,
+    rooms: Vec<Joined>,
+    position: u64,
+    taken: (u64, u64),
+    malformed: u32,
+    heard_at: Timestamp,
+}
+
+/// Serves one socket to its end.
+pub async fn run(socket: WebSocket, app: AppState, ctx: RequestContext, start: Start, seat: Seat) {
+    app.metrics.sockets().inc();
+    let (sink, stream) = socket.split();
+    let channel = app.hub.join(ctx.tenant);
+    let live = channel.listen();
+    let mut connection = Connection {
+        taken: channel.sent(),
+        heard_at: app.clock.now(),
+        app: app.clone(),
+        ctx,
+        sink,
+        channel,
+        rooms: Vec::new(),
+        position: 0,
+        malformed: 0,
+    };
+    let end = match connection.begin(start).await {
+        Ok(()) => connection.serve(stream, live).await,
+        Err(end) => end,
+    };
+    if let End::Close(code, reason) = end {
+        let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        // The other side may be gone already; then there is nobody to tell.
+        drop(timeout(app.options.ws.stall, connection.sink.send(frame)).await);
+    }
+    for joined in connection.rooms.drain(..) {
+        connection.channel.leave(joined.room);
+    }
+    app.metrics.sockets().dec();
+    drop(seat);
+}
+
+impl Connection {
+    fn options(&self) -> &WsOptions {
+        &self.app.options.ws
+    }
+
+    async fn begin(&mut self, start: Start) -> Step {
+        let Start { rooms, after, client_id } = start;
+        let head = self.app.events.head(self.ctx.tenant).await?;
+        let names: Vec<String> = rooms.iter().map(Room::to_string).collect();
+        let client_id = client_id.unwrap_or_else(|| self.app.ids.uuid().to_string());
+        let payload = json!({
+            "client_id": client_id, "rooms": names,
+            "server_time": self.app.clock.now(), "head_seq": head,
+        });
+        self.tell("connection.established", &payload).await?;
+        self.position = after.unwrap_or(head).min(head);
+        for room in rooms {
+            self.join(room, self.position).await?;
+        }
+        if after.is_some() {
+            self.catch_up().await?;
+        }
+        self.flush().await
+    }
+
+    async fn serve(
+        &mut self,
+        mut stream: SplitStream<WebSocket>,
+        mut live: Receiver<Arc<Batch>>,
+    ) -> End {
+        let mut beat = interval(self.options().heartbeat);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beat.reset();
+        let shutdown = self.app.shutdown.clone();
+        loop {
+            let step = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {
+                    Err(End::Close(code::GOING_AWAY, "the server is shutting down".to_owned()))
+                }
+                message = stream.next() => self.hear(message).await,
+                _ = beat.tick() => self.beat().await,
+                batch = live.recv() => self.live(batch, &mut live).await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// Takes a batch and everything that is ready behind it, then sends all at once.
+    async fn live(
+        &mut self,
+        mut batch: Result<Arc<Batch>, RecvError>,
+        live: &mut Receiver<Arc<Batch>>,
+    ) -> Step {
+        loop {
+            match batch {
+                Ok(batch) => self.take(&batch).await?,
+                Err(RecvError::Lagged(_)) => return Err(self.slow()),
+                Err(RecvError::Closed) => return Err(End::Gone),
+            }
+            batch = match live.try_recv() {
+                Ok(batch) => Ok(batch),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Lagged(missed)) => Err(RecvError::Lagged(missed)),
+                Err(TryRecvError::Closed) => Err(RecvError::Closed),
+            };
+        }
+        self.flush().await
+    }
+
+    async fn take(&mut self, batch: &Batch) -> Step {
+        self.taken = (batch.frames_so_far, batch.bytes_so_far);
+        let (frames, bytes) = self.channel.sent();
+        let behind = frames.saturating_sub(self.taken.0);
+        if usize::try_from(behind).unwrap_or(usize::MAX) > self.options().behind_frames
+            || bytes.saturating_sub(self.taken.1) > self.options().behind_bytes
+        {
+            return Err(self.slow());
+        }
+        if batch.before.is_some_and(|before| before > self.position) {
+            self.catch_up().await?;
+        }
+        for frame in &batch.frames {
+            let known = frame.seq.is_some_and(|seq| seq <= self.position);
+            if !known && self.wants(frame) {
+                self.send(frame.text.clone()).await?;
+            }
+            self.position = self.position.max(frame.seq.unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    fn wants(&self, frame: &Frame) -> bool {
+        let covered = |joined: &Joined| {
+            joined.room.holds(frame) && frame.seq.is_none_or(|seq| seq > joined.from)
+        };
+        self.ctx.principal.role >= frame.needs && self.rooms.iter().any(covered)
+    }
+
+    fn slow(&self) -> End {
+        End::Close(code::SLOW, format!("too slow; resume with after={}", self.position))
+    }
+
+    /// Sends what is stored behind `position` and wanted.
+    async fn catch_up(&mut self) -> Step {
+        loop {
+            let only = self.only_session();
+            let page = match self.page(self.position, only).await? {
+                Ok(page) => page,
+                Err(oldest) => {
+                    self.position = oldest;
+                    continue;
+                }
+            };
+            for event in &page {
+                let frame = Frame::event(event);
+                if self.wants(&frame) {
+                    self.send(frame.text).await?;
+                }
+                self.position = self.position.max(event.seq);
+            }
+            self.flush().await?;
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The one session that this socket is about, so that no other's events are read.
+    fn only_session(&self) -> Option<SessionId> {
+        match self.rooms.as_slice() {
+            [Joined { room: Room::Session(id), from: _ }] => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// A page of stored events, or the oldest number that can be asked for, after telling of the gap.
+    async fn page(
+        &mut self,
+        after: u64,
+        session: Option<SessionId>,
+    ) -> Result<Result<Vec<crate::domain::event::StoredEvent>, u64>, End> {
+        match self.app.events.page(self.ctx.tenant, after, session, PAGE).await {
+            Ok(page) => Ok(Ok(page)),
+            Err(AppError::CursorExpired { oldest }) => {
+                let payload = json!({ "requested": after, "oldest": oldest });
+                self.tell("gap", &payload).await?;
+                Ok(Err(oldest))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Step {
+        self.heard_at = self.app.clock.now();
+        let text = match message {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            Some(Ok(Message::Binary(_))) => {
+                return self.malformed("frames must be text").await;
+            }
+            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            Some(Err(error)) if error.to_string().contains("too long") => {
+                return Err(End::Close(code::TOO_LARGE, "a frame may have 64 KiB".to_owned()));
+            }
+            Some(Err(_)) => return Err(End::Gone),
+        };
+        match Asked::parse(&text) {
+            Ok(asked) => {
+                self.malformed = 0;
+                self.answer(asked).await
+            }
+            Err(message) => self.malformed(&message).await,
+        }
+    }
+
+    async fn malformed(&mut self, message: &str) -> Step {
+        self.malformed += 1;
+        self.error("VALIDATION_ERROR", message).await?;
+        if self.malformed >= MALFORMED {
+            return Err(End::Close(code::POLICY, "ten malformed frames in a row".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, asked: Asked) -> Step {
+        match asked {
+            Asked::Subscribe { rooms, after } => {
+                for room in rooms {
+                    self.subscribe(room, after).await?;
+                }
+            }
+            Asked::Unsubscribe(rooms) => {
+                for room in rooms {
+                    let before = self.rooms.len();
+                    self.rooms.retain(|joined| joined.room != room);
+                    if self.rooms.len() < before {
+                        self.channel.leave(room);
+                    }
+                    let payload = json!({ "room": room.to_string() });
+                    self.tell("subscription.cancelled", &payload).await?;
+                }
+            }
+            Asked::Ping => {
+                let payload = json!({ "server_time": self.app.clock.now() });
+                self.tell("pong", &payload).await?;
+            }
+            Asked::Pong => {}
+            Asked::Stats => {
+                let payload = self.stats();
+                self.tell("system.stats", &payload).await?;
+            }
+        }
+        self.flush().await
+    }
+
+    async fn subscribe(&mut self, room: Room, after: Option<u64>) -> Step {
+        if self.ctx.principal.role < room.needs() {
+            let message = format!("the room {room} needs the role {}", room.needs());
+            return self.error("FORBIDDEN", &message).await;
+        }
+        if let Room::Session(id) = room
+            && let Err(error) = self.app.sessions.get(&self.ctx, id).await
+        {
+            let problem = Problem::from(error);
+            return self.error(problem.code().as_str(), problem.detail()).await;
+        }
+        if self.rooms.len() >= MAX_ROOMS {
+            return self.error("RATE_LIMITED", "a socket can be in 200 rooms").await;
+        }
+        let from = after.unwrap_or(self.position).min(self.position);
+        if let Some(joined) = self.rooms.iter().find(|joined| joined.room == room)
+            && joined.from <= from
+        {
+            return self.confirm(room).await;
+        }
+        self.replay(room, from).await
+    }
+
+    /// Joins a room and sends its stored events up to `position` that no room has brought before.
+    async fn replay(&mut self, room: Room, from: u64) -> Step {
+        let had = self.rooms.iter().any(|joined| joined.room == room);
+        self.confirm(room).await?;
+        let (mut after, end) = (from, self.position);
+        while after < end {
+            let page = match self.page(after, room.session().map(SessionId::new)).await? {
+                Ok(page) => page,
+                Err(oldest) => {
+                    after = oldest;
+                    continue;
+                }
+            };
+            let read = page.len();
+            for event in page.iter().filter(|event| event.seq <= end) {
+                let frame = Frame::event(event);
+                let may = self.ctx.principal.role >= frame.needs;
+                if may && room.holds(&frame) && !self.wants(&frame) {
+                    self.send(frame.text).await?;
+                }
+            }
+            after = page.last().map_or(end, |event| event.seq);
+            self.flush().await?;
+            if read < PAGE {
+                break;
+            }
+        }
+        if had {
+            self.rooms.retain(|joined| joined.room != room);
+        } else {
+            self.channel.enter(room);
+        }
+        self.rooms.push(Joined { room, from });
+        Ok(())
+    }
+
+    async fn join(&mut self, room: Room, from: u64) -> Step {
+        self.channel.enter(room);
+        self.rooms.push(Joined { room, from });
+        self.confirm(room).await
+    }
+
+    async fn confirm(&mut self, room: Room) -> Step {
+        let mut payload = json!({ "resource": room.resource(), "room": room.to_string() });
+        if let Some(id) = room.session() {
+            payload["session_id"] = json!(id);
+        }
+        if room == Room::System {
+            payload["stats"] = self.stats();
+        }
+        self.tell("subscription.confirmed", &payload).await
+    }
+
+    fn stats(&self) -> Value {
+        let rooms = self.channel.rooms();
+        json!({
+            "total_connections": self.app.seats.of(self.ctx.tenant), "total_rooms": rooms.len(),
+            "rooms": rooms.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        })
+    }
+
+    async fn beat(&mut self) -> Step {
+        let now = self.app.clock.now();
+        if now.since(self.heard_at) > self.options().silence {
+            return Err(End::Gone);
+        }
+        let head = self.app.events.head(self.ctx.tenant).await?;
+        let payload = json!({ "server_time": now, "head_seq": head });
+        self.tell("heartbeat", &payload).await?;
+        self.put(Message::Ping(bytes::Bytes::new())).await?;
+        self.flush().await
+    }
+
+    async fn error(&mut self, code: &str, message: &str) -> Step {
+        self.tell("error", &json!({ "code": code, "message": message })).await?;
+        self.flush().await
+    }
+
+    async fn tell(&mut self, name: &str, payload: &Value) -> Step {
+        let text = notice(name, self.ctx.tenant, self.app.clock.now(), payload);
+        self.send(text).await
+    }
+
+    async fn send(&mut self, text: Utf8Bytes) -> Step {
+        self.put(Message::Text(text)).await
+    }
+
+    async fn put(&mut self, message: Message) -> Step {
+        match timeout(self.app.options.ws.stall, self.sink.feed(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    async fn flush(&mut self) -> Step {
+        match timeout(self.app.options.ws.stall, self.sink.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Rooms: which frames a connection wants.
+
+use uuid::Uuid;
+
+use super::frame::Frame;
+use crate::domain::ids::SessionId;
+use crate::domain::tenant::key::Role;
+
+/// What a connection can join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Room {
+    /// Every event of sessions.
+    Sessions,
+    /// Everything about one session.
+    Session(SessionId),
+    /// Events of agents.
+    Agents,
+    /// Events of the server.
+    System,
+    /// What was used.
+    Usage,
+    /// People, keys and quotas; administrators only.
+    Tenant,
+    /// Everything that the caller may see.
+    Events,
+}
+
+impl Room {
+    /// Reads `sessions` or `session:<id>`; a session is named by its id here.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "sessions" => Some(Self::Sessions),
+            "agents" => Some(Self::Agents),
+            "system" => Some(Self::System),
+            "usage" => Some(Self::Usage),
+            "tenant" => Some(Self::Tenant),
+            "events" => Some(Self::Events),
+            _ => text.strip_prefix("session:").and_then(SessionId::parse).map(Self::Session),
+        }
+    }
+
+    /// The role that joining needs.
+    #[must_use]
+    pub const fn needs(self) -> Role {
+        match self {
+            Self::Tenant => Role::Admin,
+            Self::Sessions
+            | Self::Session(_)
+            | Self::Agents
+            | Self::System
+            | Self::Usage
+            | Self::Events => Role::Viewer,
+        }
+    }
+
+    /// The kind of thing that it is about.
+    #[must_use]
+    pub const fn resource(self) -> &'static str {
+        match self {
+            Self::Sessions => "sessions",
+            Self::Session(_) => "session",
+            Self::Agents => "agents",
+            Self::System => "system",
+            Self::Usage => "usage",
+            Self::Tenant => "tenant",
+            Self::Events => "events",
+        }
+    }
+
+    /// Whether a frame belongs here. Words of an agent go to its own session's room alone.
+    #[must_use]
+    pub fn holds(self, frame: &Frame) -> bool {
+        match self {
+            Self::Session(id) => frame.names(id.uuid()),
+            Self::Sessions => frame.area == "session" && frame.seq.is_some(),
+            Self::Agents => frame.area == "agent",
+            Self::System => frame.area == "system",
+            Self::Usage => frame.area == "usage",
+            Self::Tenant => frame.area == "tenant",
+            Self::Events => frame.seq.is_some(),
+        }
+    }
+
+    /// The session that it is about.
+    #[must_use]
+    pub const fn session(self) -> Option<Uuid> {
+        match self {
+            Self::Session(id) => Some(id.uuid()),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Room {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Session(id) => write!(formatter, "session:{id}"),
+            _ => formatter.write_str(self.resource()),
+        }
+    }
+}
