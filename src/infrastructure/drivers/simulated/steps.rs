@@ -52,11 +52,10 @@ impl Run {
                 self.send(AgentEvent::StreamBack).await
             }
             Step::Fail(failure) => Err(Stop::Failed(error(failure))),
-            Step::Hang(false) => Ok(()),
             Step::Hang(true) => self.until(|_| None).await,
             Step::Gate(name) => self.gate(&name).await,
             // Ends are taken by the turn itself.
-            Step::End(_) => Ok(()),
+            Step::Hang(false) | Step::End(_) => Ok(()),
         }
     }
 
