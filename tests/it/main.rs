@@ -3,5 +3,6 @@
 mod cli;
 mod contract;
 mod opencode;
+mod recovery;
 mod support;
 mod workspaces;
