@@ -1,4 +1,4 @@
 //! What tests share.
 
-pub mod opencode;
-pub mod scripted_llm;
+pub(crate) mod opencode;
+pub(crate) mod scripted_llm;
