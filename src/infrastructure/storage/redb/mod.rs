@@ -96,14 +96,17 @@ impl RedbStore {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Arc<Self>, OpenError> {
-        let medium = FileMedium::prepare(&options.dir)?;
+        let medium = FileMedium::hold(&options.dir)?;
         let named = |error: OpenError| {
             if matches!(error, OpenError::Held { .. }) { medium.held() } else { error }
         };
+        medium.sign().map_err(OpenError::failed)?;
+        medium.make(|unnamed| {
+            migrate::open(unnamed, options.cache_bytes, clock.as_ref()).map(drop)
+        })?;
         migrate::peek(&medium.path()).map_err(named)?;
         let database =
             migrate::open(&medium, options.cache_bytes, clock.as_ref()).map_err(named)?;
-        medium.sign().map_err(OpenError::failed)?;
         Self::start(&options, Box::new(medium), database, clock, ids)
     }
 
