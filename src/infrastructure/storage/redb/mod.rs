@@ -208,16 +208,6 @@ impl Store for RedbStore {
     }
 
     async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
-        let next = |floors: &Mutex<std::collections::HashMap<(TenantId, Sequence), u64>>| {
-            let mut floors = floors.lock().unwrap_or_else(PoisonError::into_inner);
-            floors.get_mut(&(tenant, sequence)).map(|floor| {
-                *floor += 1;
-                *floor
-            })
-        };
-        if let Some(number) = next(&self.shared.floors) {
-            return Ok(number);
-        }
         // Held while the counter is read, so that no commit can raise it unseen in between.
         let mut floors = self.shared.floors.lock().unwrap_or_else(PoisonError::into_inner);
         let floor = match floors.get(&(tenant, sequence)) {
