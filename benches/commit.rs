@@ -45,7 +45,7 @@ fn unit(number: u64, now: Timestamp) -> ChangeSet {
         status: 201,
         headers: Vec::new(),
         body: vec![b'x'; 600],
-        expires_at: now.after(std::time::Duration::from_secs(86_400)),
+        expires_at: now.after(std::time::Duration::from_hours(24)),
     };
     let audit = AuditEntry {
         at: now,
