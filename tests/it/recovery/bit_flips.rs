@@ -164,6 +164,6 @@ fn a_flipped_bit_never_becomes_a_wrong_answer() {
         total.errors += seen.errors;
         total.quarantined += seen.quarantined;
     }
-    println!("{files} files, {unseen} read as if whole; {total:?}");
+    eprintln!("{files} files, {unseen} read as if whole; {total:?}");
     assert!(total.quarantined > 0, "no flip hit a record: the test looks at nothing");
 }

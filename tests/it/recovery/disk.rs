@@ -110,10 +110,6 @@ impl Disk {
         self.state().is_dead = true;
     }
 
-    pub(crate) fn is_dead(&self) -> bool {
-        self.state().is_dead
-    }
-
     /// A fault begins after this many calls of its kind, and lasts until `heal`.
     pub(crate) fn fail_after(&self, fault: Fault, calls: u64) {
         self.state().fault = Some((fault, calls));
@@ -136,9 +132,8 @@ impl Disk {
         let kept = chance.random_range(0..=state.pending.len());
         for (index, change) in state.pending.iter().enumerate() {
             match loss {
-                Loss::All => {}
                 Loss::Prefix if index < kept => change.apply(&mut bytes, || true),
-                Loss::Prefix => {}
+                Loss::All | Loss::Prefix => {}
                 Loss::Torn => change.apply(&mut bytes, || chance.random_bool(0.5)),
             }
         }

@@ -4,6 +4,7 @@ mod bit_flips;
 mod disk;
 mod history;
 mod io_errors;
+mod kill;
 mod power_loss;
 
 use std::sync::Arc;

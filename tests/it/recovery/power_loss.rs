@@ -8,11 +8,13 @@ use super::history::History;
 use super::{is_deep, open_on};
 
 /// Opens a disk, with the power going again during some openings.
-fn recovered(mut disk: Disk, chance: &mut StdRng) -> Disk {
+fn recovered(mut disk: Disk, chance: &mut StdRng, cuts: &mut u64) -> Disk {
     for _ in 0..2 {
         if chance.random_bool(0.5) {
             disk.power_for(chance.random_range(0..12));
             drop(open_on(&disk));
+            disk.cut();
+            *cuts += 1;
             let loss = Loss::EACH[chance.random_range(0..3)];
             disk = disk.after_power_loss(loss, chance.random());
         }
@@ -21,7 +23,7 @@ fn recovered(mut disk: Disk, chance: &mut StdRng) -> Disk {
 }
 
 /// One life of a store with up to three cuts.
-async fn life(seed: u64) -> Result<usize, String> {
+async fn life(seed: u64, cuts: &mut u64) -> Result<usize, String> {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut disk = Disk::default();
     let mut history = History::default();
@@ -31,9 +33,10 @@ async fn life(seed: u64) -> Result<usize, String> {
         disk.power_for(chance.random_range(0..200));
         history.write(&store, 8).await;
         disk.cut();
+        *cuts += 1;
         store.close().await;
         let loss = Loss::EACH[chance.random_range(0..3)];
-        disk = recovered(disk.after_power_loss(loss, chance.random()), &mut chance);
+        disk = recovered(disk.after_power_loss(loss, chance.random()), &mut chance, cuts);
         let store = open_on(&disk).map_err(|error| format!("reopening: {error}"))?;
         history.verify(&store).await?;
         store.close().await;
@@ -43,15 +46,17 @@ async fn life(seed: u64) -> Result<usize, String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn power_cuts_lose_nothing_that_was_acknowledged() {
-    let lives = if is_deep() { 5_000 } else { 100 }; // two cuts each on average
-    let mut acknowledged = 0;
-    for seed in 0..lives {
-        match life(seed).await {
+    let wanted = if is_deep() { 10_000 } else { 200 };
+    let (mut cuts, mut seed, mut acknowledged) = (0, 0, 0);
+    while cuts < wanted {
+        match life(seed, &mut cuts).await {
             Ok(count) => acknowledged += count,
             Err(what) => panic!("seed {seed}: {what}"),
         }
+        seed += 1;
     }
-    assert!(acknowledged > usize::try_from(lives).expect("few") * 4, "the cuts came too early");
+    eprintln!("{cuts} power cuts, {acknowledged} acknowledged units, none lost");
+    assert!(acknowledged as u64 > cuts * 2, "the cuts came too early");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
