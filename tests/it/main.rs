@@ -2,6 +2,7 @@
 
 mod cli;
 mod contract;
+mod e2e;
 mod opencode;
 mod recovery;
 mod support;

@@ -3,3 +3,4 @@
 pub(crate) mod opencode;
 pub(crate) mod repo;
 pub(crate) mod scripted_llm;
+pub(crate) mod server;
