@@ -132,7 +132,10 @@ impl Graph {
             Arc::clone(&clock),
             Arc::clone(&ids),
             wake,
-            SessionOptions::default(),
+            SessionOptions {
+                checkpoint_timeout: settings.supervisor.checkpoint_timeout,
+                ..SessionOptions::default()
+            },
         );
         let attention = AttentionService::new(Arc::clone(&store), sessions.clone());
         let (drivers, built_in) = drivers(settings, environment, &clock, &ids, tracker, stop);
@@ -178,7 +181,7 @@ impl Graph {
     }
 
     /// The loop that gives waiting sessions to agents.
-    pub(super) fn scheduler(&self) -> Scheduler {
+    pub(super) fn scheduler(&self, settings: &Settings) -> Scheduler {
         Scheduler::new(
             Arc::clone(&self.store),
             Arc::clone(&self.clock),
@@ -186,6 +189,7 @@ impl Graph {
             self.agents.clone(),
             self.supervisors.clone(),
             self.queue.clone(),
+            settings.scheduler.tick,
         )
     }
 
@@ -257,9 +261,9 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     let wanted = &settings.opencode;
     let mut options = Options::new(settings.server.data_dir.join("hosts"));
     options.command.clone_from(&wanted.command);
-    options.guard_command = std::env::current_exe().ok().map(|own| {
-        vec![own.to_string_lossy().into_owned(), "guard".to_owned()]
-    });
+    options.guard_command = std::env::current_exe()
+        .ok()
+        .map(|own| vec![own.to_string_lossy().into_owned(), "guard".to_owned()]);
     options.user_config = wanted.config_file.as_deref().and_then(read_json);
     options.auth = wanted.auth_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
     let given = |name: &String| Some((name.clone(), environment.get(name)?.clone()));

@@ -19,7 +19,7 @@ pub(super) async fn serve(host: &ThisMachine) -> Result<(), CliError> {
     let settings = host.load()?;
     log(&settings)?;
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
-    let running = Running::start(&settings, &host.environment, clock).await?;
+    let running = Running::start(&settings, &host.environment, clock, true).await?;
     announce(&settings, &running, None);
     until_told(running).await
 }
@@ -55,7 +55,10 @@ pub(super) fn announce(settings: &Settings, running: &Running, what: Option<&str
     }
     let what = what.unwrap_or("Industrial Orchestrator");
     let (url, key) = (&running.url, running.key_file());
-    printer.line(format!("{what} {version} is ready at {url} (interactive API: {url}/docs, key: {})", key.display()));
+    printer.line(format!(
+        "{what} {version} is ready at {url} (interactive API: {url}/docs, key: {})",
+        key.display()
+    ));
 }
 
 /// Waits for a signal, then stops in order.

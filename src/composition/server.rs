@@ -25,12 +25,11 @@ use super::settings::{Environment, Settings};
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
-use crate::domain::ids::TenantId;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
+use crate::presentation::api::router;
 use crate::presentation::api::server::{ServerOptions, serve};
 use crate::presentation::api::state::{ApiOptions, AppState, Parts};
-use crate::presentation::api::router;
 use crate::presentation::cli::exit::{CliError, code};
 
 /// A server that is ready.
@@ -53,11 +52,13 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a server and returns once it is ready.
+    /// Starts a server and returns once it is ready. One that does not work answers requests only:
+    /// no session is taken up, dispatched or timed out by it.
     pub(super) async fn start(
         settings: &Settings,
         environment: &Environment,
         clock: Arc<dyn Clock>,
+        works: bool,
     ) -> Result<Self, CliError> {
         let listener = listen(settings.server.listen).await?;
         let address = listener.local_addr().map_err(|error| failed("the listener", &error))?;
@@ -80,7 +81,7 @@ impl Running {
             work,
             grace: settings.server.shutdown_grace,
         };
-        running.begin(settings, listener, address).await
+        running.begin(settings, listener, address, works).await
     }
 
     async fn begin(
@@ -88,11 +89,25 @@ impl Running {
         settings: &Settings,
         listener: TcpListener,
         address: SocketAddr,
+        works: bool,
     ) -> Result<Self, CliError> {
         let app = |error: crate::application::error::AppError| failed("the store", &error);
         self.graph.identity.load().await.map_err(app)?;
         self.admit(given_admin_key(settings)).await?;
         self.answer_requests(settings, listener, address);
+        if works {
+            self.work(settings).await?;
+        }
+        self.graph.system.set_recovered();
+        let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
+        let file = self.data_dir.join("server.json");
+        write_private(&file, told.to_string().as_bytes()).map_err(|e| failed("server.json", &e))?;
+        Ok(self)
+    }
+
+    /// Takes up what was open, and begins to schedule.
+    async fn work(&mut self, settings: &Settings) -> Result<(), CliError> {
+        let app = |error: crate::application::error::AppError| failed("the store", &error);
         let tenants = self.graph.identity.tenants();
         for tenant in &tenants {
             let agents = &self.graph.agents;
@@ -100,7 +115,7 @@ impl Running {
         }
         let (supervisors, store) = (&self.graph.supervisors, self.graph.store.as_ref());
         self.recovered = recover(supervisors, store).await.map_err(app)?;
-        self.work.spawn(self.graph.scheduler().run(self.stop_work.clone()));
+        self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
             self.graph.agents.clone(),
@@ -108,11 +123,7 @@ impl Running {
             self.graph.sessions.wake().clone(),
             self.stop_work.clone(),
         ));
-        self.graph.system.set_recovered();
-        let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
-        let file = self.data_dir.join("server.json");
-        write_private(&file, told.to_string().as_bytes()).map_err(|e| failed("server.json", &e))?;
-        Ok(self)
+        Ok(())
     }
 
     fn answer_requests(&self, settings: &Settings, listener: TcpListener, address: SocketAddr) {
@@ -172,12 +183,6 @@ impl Running {
         self.data_dir.join("admin.key")
     }
 
-    /// Lets the agents be looked at before the first session waits for them.
-    pub(super) async fn probe_agents(&self) {
-        self.graph.agents.probe_all().await;
-        self.graph.sessions.wake().scheduler();
-    }
-
     /// Stops in order, within the grace period.
     pub(super) async fn stop(self) {
         self.graph.system.set_draining();
@@ -192,11 +197,6 @@ impl Running {
         within(clock.as_ref(), half, self.work.wait(), "supervisors").await;
         self.graph.agents.shutdown().await;
         self.opened.close().await;
-    }
-
-    /// The tenant that a single user works in.
-    pub(super) const fn tenant() -> TenantId {
-        TenantId::BOOTSTRAP
     }
 }
 
@@ -238,10 +238,9 @@ fn make_data_dir(dir: &Path) -> Result<(), CliError> {
 /// What a store that does not open means for whoever started the server.
 pub(super) fn unopened(error: &OpenError) -> CliError {
     let (exit, remedy) = match error {
-        OpenError::Held { .. } => (
-            code::HELD,
-            "stop that server, or use it: client commands find it by themselves",
-        ),
+        OpenError::Held { .. } => {
+            (code::HELD, "stop that server, or use it: client commands find it by themselves")
+        }
         OpenError::Permissions { .. } => (
             code::NOT_PERMITTED,
             "own the data directory, and take away the rights of others: chmod -R go-rwx DIR",
@@ -282,8 +281,7 @@ pub(super) fn new_secret() -> Result<SecretString, CliError> {
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
-    let mut file =
-        options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&fresh, path)

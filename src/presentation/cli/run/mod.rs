@@ -6,12 +6,11 @@ pub(super) mod view;
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use self::follow::{End, Follower};
 use super::args::RunArgs;
-use super::client::{Client, Connection};
+use super::client::Client;
 use super::exit::{CliError, code};
 use super::format::{clean, count, money, plain, seconds};
 use super::output::{BOLD, Printer, painted, status_word};
@@ -52,24 +51,14 @@ async fn connect(
     args: &RunArgs,
     context: &Context<'_>,
 ) -> Result<(Client, Option<ServerHandle>), CliError> {
-    let client = context.client()?;
-    let named = context.connection.url.is_some();
-    if named || (context.connection.noted_url().is_some() && client.is_alive().await) {
-        return Ok((client, None));
+    if !args.no_follow {
+        return context.reach(true).await;
     }
-    if args.no_follow {
-        return Err(CliError::new(code::UNAVAILABLE, "no server runs that could go on with it")
-            .remedy("start `orchestrator serve` first, or leave out --no-follow"));
-    }
-    let server = context.host.start_in_process().await?;
-    let key: SecretString = server.key.clone();
-    let connection = Connection {
-        url: Some(server.url.clone()),
-        key: Some(key),
-        tenant: context.connection.tenant.clone(),
-        data_dir: None,
-    };
-    Ok((Client::new(&connection, context.host.clock())?, Some(server)))
+    let running = context.running().await?.ok_or_else(|| {
+        CliError::new(code::UNAVAILABLE, "no server runs that could go on with it")
+            .remedy("start `orchestrator serve` first, or leave out --no-follow")
+    })?;
+    Ok((running, None))
 }
 
 async fn work(
