@@ -105,7 +105,7 @@ pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliE
     let told =
         |error: AppError| CliError::new(code::FAILED, format!("the demonstration failed: {error}"));
     populate(&running).await.map_err(told)?;
-    lifecycle::announce(&settings, &running, Some("Demonstration (everything is simulated)"));
+    lifecycle::announce(&settings, &running, true);
     lifecycle::until_told(running).await
 }
 
@@ -117,7 +117,7 @@ async fn populate(running: &Running) -> Result<(), AppError> {
         let prompt = format!("{title}.\n\n```simulated\n{script}\n```");
         let waits = priority == Priority::Deferred;
         let draft = SessionDraft {
-            title: Some(title.to_owned()),
+            title: Some(format!("{title} [simulated]")),
             priority: Some(priority),
             initial_prompt: prompt,
             tags: vec!["simulated".to_owned(), "demo".to_owned()],

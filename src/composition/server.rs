@@ -178,6 +178,11 @@ impl Running {
         identity.admit_administrator(secret.expose_secret()).await.map_err(app)
     }
 
+    /// Where everything is kept.
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// Where the administrator's key lies.
     pub(super) fn key_file(&self) -> PathBuf {
         self.data_dir.join("admin.key")
