@@ -84,7 +84,7 @@ fn cast() -> Vec<(&'static str, Priority, Value)> {
 
 /// Serves a demonstration until somebody asks it to end.
 pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliError> {
-    let folder = Folder::make()?;
+    let folder = Folder::choose();
     let mut settings = host.load()?;
     settings.server.data_dir.clone_from(&folder.0);
     settings.workspaces.root = folder.0.join("workspaces");
@@ -157,10 +157,9 @@ fn director(running: &Running) -> RequestContext {
 struct Folder(std::path::PathBuf);
 
 impl Folder {
-    fn make() -> Result<Self, CliError> {
-        let name = format!("orchestrator-demo-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        Ok(Self(path))
+    /// The folder's name; the server makes it.
+    fn choose() -> Self {
+        Self(std::env::temp_dir().join(format!("orchestrator-demo-{}", std::process::id())))
     }
 }
 

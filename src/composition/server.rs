@@ -220,16 +220,20 @@ async fn within(
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            CliError::new(code::UNAVAILABLE, format!("{address} is taken by another program"))
-                .remedy("end that program, or choose another port: --listen 127.0.0.1:0 picks one")
+    use std::io::ErrorKind;
+    TcpListener::bind(address).await.map_err(|error| {
+        if error.kind() == ErrorKind::AddrInUse {
+            let text = format!("{address} is taken by another program");
+            return CliError::new(code::UNAVAILABLE, text).remedy(
+                "end that program, or choose another port: --listen 127.0.0.1:0 picks one",
+            );
         }
-        std::io::ErrorKind::PermissionDenied => {
-            CliError::new(code::NOT_PERMITTED, format!("{address} may not be listened on"))
-                .remedy("choose a port above 1023, as in --listen 127.0.0.1:8000")
+        if error.kind() == ErrorKind::PermissionDenied {
+            let text = format!("{address} may not be listened on");
+            return CliError::new(code::NOT_PERMITTED, text)
+                .remedy("choose a port above 1023, as in --listen 127.0.0.1:8000");
         }
-        _ => failed(&format!("listening on {address}"), &error),
+        failed(&format!("listening on {address}"), &error)
     })
 }
 
