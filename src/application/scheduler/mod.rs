@@ -240,7 +240,7 @@ impl Scheduler {
                     None if self.agents.driver(agent.kind).is_none() => {
                         Some(format!("this server does not speak to {} agents", agent.kind))
                     }
-                    None => Some("it was not looked at yet".to_owned()),
+                    None => Some("it is still being looked at".to_owned()),
                 };
                 slots.push(AgentSlot { agent, down });
             }

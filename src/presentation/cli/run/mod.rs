@@ -30,7 +30,7 @@ pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliE
         "agent": args.agent,
         "model_identifier": args.model,
         "max_duration_seconds": args.timeout,
-        "permission_policy": args.yes.then(allow_all),
+        "permission_policy": if args.yes { allow_all() } else { careful(args.no_git) },
         "workspace": workspace,
         "start": true,
     }));
@@ -44,6 +44,18 @@ pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliE
         }
     }
     outcome
+}
+
+/// Reading needs no asking, nor does changing files in a worktree that is the session's own;
+/// everything else does.
+fn careful(in_your_folder: bool) -> Value {
+    let mut tools = vec!["read", "glob", "grep", "list", "todowrite"];
+    if !in_your_folder {
+        tools.push("edit");
+    }
+    let rules: Vec<Value> =
+        tools.iter().map(|tool| json!({ "tool": tool, "decision": "allow" })).collect();
+    json!({ "default": "ask", "rules": rules })
 }
 
 /// The server that runs on the data directory, or the one that was named; else one of our own.
