@@ -1,7 +1,9 @@
 //! All integration tests in one binary.
 
+mod api;
 mod cli;
 mod contract;
 mod opencode;
 mod support;
 mod workspaces;
+mod ws;
