@@ -6,4 +6,3 @@ mod contract;
 mod opencode;
 mod support;
 mod workspaces;
-mod ws;

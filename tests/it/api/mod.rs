@@ -4,6 +4,3 @@ mod commands;
 mod coverage;
 mod door;
 mod lists;
-mod statuses;
-mod streams;
-mod wire;
