@@ -8,6 +8,10 @@ use orchestrator::presentation::cli::args::Cli;
 use orchestrator::presentation::cli::exit::code;
 
 fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(exit) = composition::run_hidden(&arguments) {
+        return exit;
+    }
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
     });

@@ -1,21 +1,43 @@
 //! Builds the graph for a configuration; the only place that knows every concrete adapter.
 
+//BENCH mod bench;
+mod checks;
+mod demo;
+mod graph;
+mod host;
+mod lifecycle;
+mod server;
 pub mod settings;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-
+use self::host::ThisMachine;
 use self::settings::{Environment, SettingFlags, Settings};
-use crate::application::ports::clock::Clock;
 use crate::infrastructure::clock::SystemClock;
+use crate::infrastructure::drivers::guard::guard_main;
 use crate::presentation::cli::args::{Cli, Command};
 use crate::presentation::cli::client::Connection;
-use crate::presentation::cli::doctor::Check;
 use crate::presentation::cli::exit::{CliError, code};
 use crate::presentation::cli::output::Printer;
-use crate::presentation::cli::{Host, ServerHandle, run_client};
+use crate::presentation::cli::run_client;
+
+/// The word that makes this executable watch over a child of its own; see `drivers::guard`.
+const GUARD: &str = "guard";
+
+/// The word that makes this executable the limit probe of `bench`.
+const PROBE: &str = "bench-probe";
+
+/// Commands that are not for people; `None` when this is none of them.
+#[must_use]
+pub fn run_hidden(arguments: &[OsString]) -> Option<ExitCode> {
+    match arguments.get(1)?.to_str()? {
+        GUARD => Some(ExitCode::from(guard_main(&arguments[2..]))),
+        //BENCH PROBE => Some(bench::run_probe(&arguments[1..])),
+        _ => None,
+    }
+}
 
 /// Runs what was typed.
 #[must_use]
@@ -31,49 +53,25 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let host = ThisMachine { flags, environment, clock: Arc::new(SystemClock::new()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(run_client(command, connection, json, &host)),
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
         Err(error) => {
-            let error = CliError::new(code::FAILED, format!("no runtime: {error}"));
-            Printer::new(json).error(&error);
-            ExitCode::from(error.exit)
+            return told(json, &CliError::new(code::FAILED, format!("no runtime: {error}")));
         }
+    };
+    let served = match command {
+        Command::Serve(_) => runtime.block_on(Box::pin(lifecycle::serve(&host))),
+        Command::Demo(args) => runtime.block_on(Box::pin(demo::demo(&host, &args))),
+        //BENCH Command::Bench(args) => return runtime.block_on(Box::pin(bench::run(&args.arguments))),
+        command => return runtime.block_on(Box::pin(run_client(command, connection, json, &host))),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => told(json, &error),
     }
 }
 
-/// What the command line gets from this machine.
-struct ThisMachine {
-    flags: SettingFlags,
-    environment: Environment,
-    clock: Arc<SystemClock>,
-}
-
-impl Host for ThisMachine {
-    fn start_in_process(&self) -> BoxFuture<'_, Result<ServerHandle, CliError>> {
-        let refused = CliError::new(code::UNAVAILABLE, "no server runs on this data directory")
-            .remedy("name one with --url");
-        Box::pin(std::future::ready(Err(refused)))
-    }
-
-    fn checks(&self, _airgap: bool) -> BoxFuture<'_, Vec<Check>> {
-        let check = match Settings::load(&self.flags, &self.environment) {
-            Ok(_) => Check::ok("configuration", "valid"),
-            Err(error) => Check::fail("configuration", error.to_string(), "correct the settings"),
-        };
-        Box::pin(std::future::ready(vec![check]))
-    }
-
-    fn openapi(&self) -> String {
-        String::from("{}")
-    }
-
-    fn settings(&self) -> Result<String, String> {
-        Settings::load(&self.flags, &self.environment)
-            .map(|settings| settings.show().to_owned())
-            .map_err(|error| error.to_string())
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.clock.clone()
-    }
+fn told(json: bool, error: &CliError) -> ExitCode {
+    Printer::new(json).error(error);
+    ExitCode::from(error.exit)
 }

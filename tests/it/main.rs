@@ -4,5 +4,6 @@ mod api;
 mod cli;
 mod contract;
 mod opencode;
+mod recovery;
 mod support;
 mod workspaces;

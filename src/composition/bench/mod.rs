@@ -16,12 +16,13 @@ mod sockets;
 #[path = "../../../benches/limits/mod.rs"]
 mod limits;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,45 @@ pub enum RowName {
     Fanout,
     /// Resident memory of an idle server
     Memory,
+}
+
+/// The command line of `orchestrator bench`.
+#[derive(Debug, Parser)]
+#[command(name = "orchestrator bench", about = "Measures this server against the limits of this machine")]
+struct BenchCommand {
+    #[command(flatten)]
+    args: BenchArgs,
+}
+
+/// The command line of the hidden probe.
+#[derive(Debug, Parser)]
+struct ProbeCommand {
+    #[command(flatten)]
+    args: ProbeArgs,
+}
+
+/// Runs what was typed behind `bench`.
+pub(super) async fn run(arguments: &[String]) -> ExitCode {
+    let words = std::iter::once("bench").chain(arguments.iter().map(String::as_str));
+    match BenchCommand::try_parse_from(words) {
+        Ok(command) => bench(command.args).await,
+        Err(told) => answer(&told),
+    }
+}
+
+/// Runs the hidden probe; the first argument is its name.
+pub(super) fn run_probe(arguments: &[OsString]) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match (ProbeCommand::try_parse_from(arguments), runtime) {
+        (Ok(command), Ok(runtime)) => runtime.block_on(bench_probe(command.args)),
+        (Err(told), _) => answer(&told),
+        (_, Err(_)) => ExitCode::FAILURE,
+    }
+}
+
+fn answer(told: &clap::Error) -> ExitCode {
+    let is_answer = !told.use_stderr();
+    if told.print().is_ok() && is_answer { ExitCode::SUCCESS } else { ExitCode::from(64) }
 }
 
 /// What the hidden `orchestrator bench-probe` is told.

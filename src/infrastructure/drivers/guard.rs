@@ -98,7 +98,10 @@ fn run(marker: &str, program: &OsString, arguments: &[OsString]) -> u8 {
         Ok(News::PipeClosed) => ORPHANED,
     };
     kill_process_group(group, Signal::KILL).ok();
-    let _: usize = sweep(marker);
+    let swept = sweep(marker);
+    if swept > 0 {
+        eprintln!("{swept} processes were left behind and are ended");
+    }
     code
 }
 

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::diff::compare;
-use super::git::{Call, Git, Place};
+use super::git::{Call, Git};
 use super::merge::TARGET;
+use super::place::Place;
 use super::repository::invalid;
 use super::untracked::in_the_way;
 use super::worktree::Worktree;

@@ -3,7 +3,8 @@
 //! Invariant: taking one changes no branch, no index that somebody uses and no file.
 //! Invariant: a commit that was the head of the worktree once stays reachable: it is a parent.
 
-use super::git::{Call, Place};
+use super::git::Call;
+use super::place::Place;
 use super::refs::{checkpoint_message, head_of};
 use super::snapshot::snapshot;
 use super::worktree::Worktree;

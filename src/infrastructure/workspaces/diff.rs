@@ -2,7 +2,8 @@
 //!
 //! Why plumbing (`diff-tree`): what it prints does not depend on anybody's settings.
 
-use super::git::{Call, Output, Place, failed};
+use super::git::{Call, Output, failed};
+use super::place::Place;
 use crate::application::ports::workspaces::{Diff, FileChange, FileDiff, WorkspaceError};
 
 /// Most bytes of patches in one answer.

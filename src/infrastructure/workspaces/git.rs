@@ -63,6 +63,23 @@ impl Call {
         Self { arguments, ..Self::default() }
     }
 
+    /// The subcommand.
+    pub(super) fn name(&self) -> String {
+        self.arguments.first().map_or_else(String::new, |part| part.to_string_lossy().into_owned())
+    }
+
+    /// Variables that are there already as git wants them.
+    pub(super) fn envs(mut self, variables: &[(OsString, OsString)]) -> Self {
+        self.environment.extend(variables.iter().cloned());
+        self
+    }
+
+    /// The folder to work in, when none was given.
+    pub(super) fn folder_if_none(mut self, folder: &Path) -> Self {
+        self.folder.get_or_insert_with(|| folder.to_owned());
+        self
+    }
+
     /// One more argument.
     pub(super) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
@@ -134,10 +151,7 @@ impl Git {
 
     /// Runs a call; an exit code is an answer, everything else an error.
     pub(super) async fn run(&self, call: Call) -> Result<Output, WorkspaceError> {
-        let name = call
-            .arguments
-            .first()
-            .map_or_else(String::new, |part| part.to_string_lossy().into_owned());
+        let name = call.name();
         let limit = call.limit.unwrap_or(OUTPUT_LIMIT);
         let mut child = self
             .command(&call)
@@ -236,89 +250,6 @@ impl Drop for Group {
             // A group that is gone already is what is wanted.
             kill_process_group(group, Signal::KILL).ok();
         }
-    }
-}
-
-/// A git directory opened for calls, with its own settings disarmed.
-#[derive(Clone)]
-pub(super) struct Place {
-    git: Git,
-    /// The git directory: of the repository, or of one worktree.
-    pub git_dir: PathBuf,
-    /// The folder with the files, for calls that touch them.
-    pub work_tree: Option<PathBuf>,
-    shields: Vec<(OsString, OsString)>,
-}
-
-impl Place {
-    /// Opens a git directory; reads the names of its settings and disarms those that run programs.
-    pub(super) async fn open(
-        git: &Git,
-        git_dir: &Path,
-        work_tree: Option<&Path>,
-    ) -> Result<Self, WorkspaceError> {
-        let mut place = Self {
-            git: git.clone(),
-            git_dir: git_dir.to_owned(),
-            work_tree: work_tree.map(Path::to_owned),
-            shields: Vec::new(),
-        };
-        let names = place.run(Call::new(["config", "--list", "--name-only", "-z"])).await?;
-        place.shields = shield::against(names.parts());
-        Ok(place)
-    }
-
-    /// Runs a call here; an exit code is an answer.
-    pub(super) async fn ask(&self, call: Call) -> Result<Output, WorkspaceError> {
-        let mut call = call.env("GIT_DIR", &self.git_dir);
-        let folder = self.work_tree.as_ref().unwrap_or(&self.git_dir);
-        if let Some(work_tree) = &self.work_tree {
-            call = call.env("GIT_WORK_TREE", work_tree);
-        }
-        call.environment.extend(self.shields.iter().cloned());
-        let call = if call.folder.is_none() { call.folder(folder) } else { call };
-        self.git.run(call).await
-    }
-
-    /// Runs a call here that must work.
-    pub(super) async fn run(&self, call: Call) -> Result<Output, WorkspaceError> {
-        let name = call
-            .arguments
-            .first()
-            .map_or_else(String::new, |part| part.to_string_lossy().into_owned());
-        let output = self.ask(call).await?;
-        if output.code() == 0 || output.truncated {
-            return Ok(output);
-        }
-        Err(failed(format!("git {name} failed: {}", output.complaint())))
-    }
-
-    /// The first line that a call prints that must work.
-    pub(super) async fn line<S: AsRef<OsStr>>(
-        &self,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Result<String, WorkspaceError> {
-        Ok(self.run(Call::new(arguments)).await?.line())
-    }
-
-    /// The object that an expression names, when it names one.
-    pub(super) async fn resolve(&self, expression: &str) -> Result<Option<String>, WorkspaceError> {
-        let call = Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options", expression]);
-        let output = self.ask(call).await?;
-        Ok((output.code() == 0).then(|| output.line()).filter(|id| is_object_id(id)))
-    }
-
-    /// The commit with this whole id, when there is one: no name, no abbreviation.
-    pub(super) async fn commit(&self, id: &str) -> Result<Option<String>, WorkspaceError> {
-        if !is_object_id(id) {
-            return Ok(None);
-        }
-        self.resolve(&format!("{id}^{{commit}}")).await
-    }
-
-    /// Whether one commit is the other or comes before it.
-    pub(super) async fn is_ancestor(&self, old: &str, new: &str) -> Result<bool, WorkspaceError> {
-        Ok(self.ask(Call::new(["merge-base", "--is-ancestor", old, new])).await?.code() == 0)
     }
 }
 

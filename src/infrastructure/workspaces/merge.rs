@@ -7,7 +7,8 @@
 use super::checkout::{self, Move};
 use super::checkpoint::commit_tree;
 use super::diff::compare;
-use super::git::{Call, Git, Place, failed};
+use super::git::{Call, Git, failed};
+use super::place::Place;
 use super::repository::invalid;
 use super::snapshot::snapshot;
 use super::worktree::{Worktree, reset_index};

@@ -1,6 +1,6 @@
 //! Folders and git worktrees that agents work in.
 //!
-//! The map: `places` says which paths may be used; `git` runs the program and `shield` keeps
+//! The map: `places` says which paths may be used; `git` runs the program in a `place`, and `shield` keeps
 //! repositories from running theirs; `repository` and `worktree` find and make; `refs` holds the
 //! names under which work is kept; `snapshot` turns files into a tree, and `checkpoint`, `restore`,
 //! `remove`, `diff`, `merge` (with `checkout`) and `patch` are what is done with it; `trash` gives back.
@@ -12,8 +12,10 @@ mod checkout;
 mod checkpoint;
 mod diff;
 mod git;
+mod git_kind;
 mod merge;
 mod patch;
+mod place;
 mod places;
 mod refs;
 mod remove;
@@ -34,8 +36,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::git::{Git, failed, is_object_id};
 use self::places::{Places, is_real_folder};
-use self::refs::Refs;
-use self::repository::{Repository, branch_taken, invalid};
+use self::repository::{Repository, invalid};
 use self::trash::Trash;
 use self::worktree::{Wanted, Worktree};
 use crate::application::ports::clock::{Clock, Ids};
@@ -125,97 +126,12 @@ impl Folders {
         plain(WorkspaceKind::None, &folder)
     }
 
-    async fn prepare_git(
-        &self,
-        wanted: Wanted<'_>,
-        repo: &str,
-    ) -> Result<Workspace, WorkspaceError> {
-        let session = wanted.session;
-        let (repository, here) = Repository::find(&self.git, &self.places, repo).await?;
-        worktree::settle(&repository, &here, &wanted).await?;
-        let top = text(&repository.top)?;
-        let made =
-            worktree::make(&self.git, &self.places, &self.trash, repository, session).await?;
-        Ok(Workspace {
-            kind: WorkspaceKind::Git,
-            path: text(&self.places.ready().await?.join(session.to_string()))?,
-            repo: Some(top),
-            branch: Some(made.branch),
-            base_commit: Some(made.base_commit),
-            base_branch: made.base_branch,
-        })
-    }
-
-    async fn check_git(
-        &self,
-        repo: &str,
-        base_ref: &str,
-        branch: Option<&str>,
-    ) -> Result<(), WorkspaceError> {
-        let (repository, here) = Repository::find(&self.git, &self.places, repo).await?;
-        let base = repository.base(&here, base_ref).await?;
-        let Some(branch) = branch else { return Ok(()) };
-        repository.check_branch_name(branch).await?;
-        if repository.check_branch_free(branch, &base.commit).await? {
-            return Ok(());
-        }
-        Err(branch_taken(branch))
-    }
-
-    /// The newest state of work whose folder was removed.
-    async fn left_behind(
-        &self,
-        session: SessionId,
-        workspace: &Workspace,
-        repository: &Repository,
-    ) -> Result<String, WorkspaceError> {
-        if let Some(latest) = Refs::new(&repository.place, session).latest().await? {
-            return Ok(latest);
-        }
-        let branch = workspace.branch.as_deref().unwrap_or_default();
-        let head = repository.place.resolve(&format!("refs/heads/{branch}^{{commit}}")).await?;
-        head.ok_or_else(|| failed("neither the worktree nor its branch is there any more"))
-    }
-
     async fn remove_empty(&self, session: SessionId) -> Result<Removal, WorkspaceError> {
         let folder = self.places.of_session(session);
         if !is_real_folder(&folder).await? {
             return Ok(Removal::Nothing);
         }
         self.places.ready().await?;
-        self.trash.take(&folder, &session.to_string()).await?;
-        Ok(Removal::Removed)
-    }
-
-    async fn remove_git(
-        &self,
-        session: SessionId,
-        workspace: &Workspace,
-    ) -> Result<Removal, WorkspaceError> {
-        let folder = self.places.ready().await?.join(session.to_string());
-        let is_there = is_real_folder(&folder).await?;
-        let Some(repository) = self.repository(workspace).await? else {
-            let reason = "its repository is gone, so nobody can say whether its work is saved";
-            return Ok(if is_there {
-                Removal::Kept { reason: reason.to_owned() }
-            } else {
-                Removal::Nothing
-            });
-        };
-        if !is_there {
-            let was_registered = repository.admin_of(&folder).await?.is_some();
-            let rescued = worktree::forget(&self.git, &repository, session, &folder).await?;
-            return Ok(match rescued {
-                Some(reference) => Removal::Rescued { reference },
-                None if was_registered => Removal::Removed,
-                None => Removal::Nothing,
-            });
-        }
-        let opened = Worktree::open(&self.git, &self.places, session, repository).await?;
-        if let Some(worktree) = opened {
-            return remove::remove(&self.git, &worktree, &self.trash).await;
-        }
-        // No worktree of the repository: whatever it is, it can be had back.
         self.trash.take(&folder, &session.to_string()).await?;
         Ok(Removal::Removed)
     }

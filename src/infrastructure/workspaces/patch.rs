@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::diff::compare;
-use super::git::{Call, Git, Place, failed};
+use super::git::{Call, Git, failed};
+use super::place::Place;
 use crate::application::ports::workspaces::{MergeMode, MergeReport, WorkspaceError};
 
 /// The work between two trees or commits. `scratch` is a folder that does not exist yet.

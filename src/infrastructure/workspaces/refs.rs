@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::git::{Call, Place, failed};
+use super::git::{Call, failed};
+use super::place::Place;
 use crate::application::ports::workspaces::WorkspaceError;
 use crate::domain::ids::SessionId;
 

@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::git::{Call, Git, Place};
+use super::git::{Call, Git};
+use super::place::Place;
 use super::places::{Places, canonical};
 use crate::application::ports::workspaces::WorkspaceError;
 

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 
 use super::checkpoint::commit_tree;
-use super::git::{Call, Place};
+use super::git::Call;
+use super::place::Place;
 use super::refs::{Refs, checkpoint_message};
 use super::repository::Repository;
 use super::snapshot::snapshot;

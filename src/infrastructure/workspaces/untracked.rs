@@ -7,7 +7,8 @@ use std::ops::Bound;
 use std::path::Path;
 
 use super::diff::compare;
-use super::git::{Call, Place, failed};
+use super::git::{Call, failed};
+use super::place::Place;
 use crate::application::ports::workspaces::WorkspaceError;
 
 /// Paths that an index does not hold, ignored or not, and that lie where going from one tree to

@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::git::{Call, Git, Place, failed};
+use super::git::{Call, Git, failed};
+use super::place::Place;
 use super::places::{Places, is_real_folder};
 use super::refs::{About, Refs, head_of};
 use super::repository::{Repository, branch_taken, invalid};

@@ -117,7 +117,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
             version(printer);
             Ok(code::OK)
         }
-        Command::Serve(_) | Command::Demo(_) => {
+        Command::Serve(_) | Command::Demo(_) | Command::Bench(_) => {
             Err(CliError::usage("this command is a server of its own"))
         }
     }

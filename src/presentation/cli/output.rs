@@ -161,6 +161,12 @@ impl Spinner {
         Self(Some(bar))
     }
 
+    /// No sign at all, while somebody types.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
     /// Changes what it says.
     pub fn say(&self, message: &str) {
         if let Some(bar) = &self.0 {

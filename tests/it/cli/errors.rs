@@ -1,14 +1,12 @@
 //! Problems become messages with what helps, and exit codes.
 
-use super::fake::{Fake, KEY, Script};
+use super::fake::{Fake, KEY, SHORT};
 use super::{finish, orchestrator};
-
-const QUIET: Script = Script { ends: "completed", streams: false, asks: false };
 
 #[test]
 fn problems_are_told_with_what_helps_and_their_exit_code() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let server = Fake::start(QUIET);
+    let server = Fake::start(SHORT);
     let cases: [(&[&str], i32, &str); 5] = [
         (&["session", "show", "IND-000009"], 1, "session list"),
         (&["session", "pause", "IND-000001"], 1, "fork the session"),
@@ -27,7 +25,7 @@ fn problems_are_told_with_what_helps_and_their_exit_code() {
 #[test]
 fn problems_for_programs_are_the_servers_own_documents() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let server = Fake::start(QUIET);
+    let server = Fake::start(SHORT);
     let mut command = orchestrator(home.path());
     command.args(["session", "pause", "IND-000001", "--json", "--url", &server.url]);
     let (_, err, exit) = finish(&mut command);
@@ -38,7 +36,7 @@ fn problems_for_programs_are_the_servers_own_documents() {
 #[test]
 fn a_server_that_is_none_or_not_there_is_69() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let server = Fake::start(QUIET);
+    let server = Fake::start(SHORT);
     for url in [format!("{}/broken", server.url), "http://127.0.0.1:1".to_owned()] {
         let mut command = orchestrator(home.path());
         let (_, err, exit) = finish(command.args(["session", "list", "--url", &url]));
@@ -53,7 +51,7 @@ fn a_server_that_is_none_or_not_there_is_69() {
 #[test]
 fn server_and_key_are_found_in_the_data_directory() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let server = Fake::start(QUIET);
+    let server = Fake::start(SHORT);
     let data = home.path().join("data");
     std::fs::create_dir(&data).expect("made");
     std::fs::write(data.join("admin.key"), format!("{KEY}\n")).expect("written");

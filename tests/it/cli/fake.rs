@@ -26,7 +26,13 @@ pub(super) struct Script {
     pub(super) streams: bool,
     /// Whether the agent asks for a permission that somebody has to give.
     pub(super) asks: bool,
+    /// Whether it waits in the queue at first.
+    pub(super) waits: bool,
 }
+
+/// A session that ends well, told by streams.
+pub(super) const SHORT: Script =
+    Script { ends: "completed", streams: true, asks: false, waits: false };
 
 struct Life {
     script: Script,
@@ -40,6 +46,9 @@ impl Life {
     fn status(&self) -> &'static str {
         if self.stopped.load(Ordering::SeqCst) {
             return "stopped";
+        }
+        if self.script.waits && self.looks.load(Ordering::SeqCst) <= 2 {
+            return "queued";
         }
         let ripe = self.looks.load(Ordering::SeqCst) >= 1;
         let free = !self.script.asks || self.allowed.load(Ordering::SeqCst);
@@ -81,6 +90,7 @@ impl Fake {
         let api = Router::new()
             .route("/sessions", post(create))
             .route("/sessions/{id}", get(session))
+            .route("/sessions/{id}/explain", get(explain))
             .route("/sessions/{id}/stop", post(stop))
             .route("/sessions/{id}/pause", post(refuse))
             .route("/sessions/{id}/transcript", get(transcript))
@@ -127,6 +137,15 @@ async fn session(State(life): State<Arc<Life>>, Path(reference): Path<String>) -
     }
     life.looks.fetch_add(1, Ordering::SeqCst);
     Json(life.session()).into_response()
+}
+
+async fn explain() -> Json<Value> {
+    let blocker = json!({
+        "code": "no_agent_alive", "text": "no agent answers", "object": null,
+        "since": "2026-01-31T09:30:00.000Z", "remedy": "start one",
+        "command": "orchestrator doctor",
+    });
+    Json(json!({ "state": "queued", "blockers": [blocker], "queue_position": 1, "eta": null }))
 }
 
 async fn stop(State(life): State<Arc<Life>>) -> Json<Value> {

@@ -1,13 +1,23 @@
 //! `run` from the prompt to the exit code.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use clap::Parser;
+use futures_util::future::BoxFuture;
+use orchestrator::application::ports::clock::Clock;
+use orchestrator::infrastructure::clock::SystemClock;
+use orchestrator::presentation::cli::args::Cli;
+use orchestrator::presentation::cli::client::Connection;
+use orchestrator::presentation::cli::doctor::Check;
+use orchestrator::presentation::cli::exit::CliError;
+use orchestrator::presentation::cli::{Host, ServerHandle, run_client};
 use serde_json::Value;
 
-use super::fake::{Fake, ID, KEY, Script};
+use super::fake::{Fake, ID, KEY, SHORT, Script};
 use super::{finish, orchestrator};
 
 fn run(server: &Fake, extra: &[&str]) -> (String, String, i32) {
@@ -20,7 +30,7 @@ fn run(server: &Fake, extra: &[&str]) -> (String, String, i32) {
 #[test]
 fn work_is_shown_once_as_it_comes_and_ends_with_what_it_cost() {
     for streams in [true, false] {
-        let server = Fake::start(Script { ends: "completed", streams, asks: false });
+        let server = Fake::start(Script { streams, ..SHORT });
         let (out, err, exit) = run(&server, &[]);
         assert_eq!(exit, 0, "{err}");
         for line in ["Looking at [31mit.", "Found", "  ✓ bash  make test", "All done."] {
@@ -37,7 +47,7 @@ fn each_end_has_its_exit_code() {
     for (ends, code) in
         [("partially_completed", 2), ("failed", 1), ("timeout", 3), ("stopped", 130)]
     {
-        let server = Fake::start(Script { ends, streams: true, asks: false });
+        let server = Fake::start(Script { ends, ..SHORT });
         let (out, err, exit) = run(&server, &[]);
         assert_eq!(exit, code, "{ends}: {err}");
         assert!(out.contains(&format!("IND-000001 is {ends}")), "{out}");
@@ -46,7 +56,7 @@ fn each_end_has_its_exit_code() {
 
 #[test]
 fn programs_get_lines_of_json_and_one_result() {
-    let server = Fake::start(Script { ends: "completed", streams: true, asks: false });
+    let server = Fake::start(SHORT);
     let (out, _, exit) = run(&server, &["--json"]);
     assert_eq!(exit, 0);
     let lines: Vec<Value> =
@@ -114,7 +124,7 @@ impl Drop for Waiting {
 
 #[test]
 fn an_ask_tells_how_to_answer_and_the_work_goes_on_when_it_is() {
-    let server = Fake::start(Script { ends: "completed", streams: true, asks: true });
+    let server = Fake::start(Script { asks: true, ..SHORT });
     let waiting = Waiting::start(&server);
     let shown = waiting.shown.join("\n");
     assert!(shown.contains("permission: run a command (high risk)"), "{shown}");
@@ -130,7 +140,7 @@ fn an_ask_tells_how_to_answer_and_the_work_goes_on_when_it_is() {
 
 #[test]
 fn an_interrupt_leaves_a_session_of_another_server_alone_and_says_so() {
-    let server = Fake::start(Script { ends: "completed", streams: true, asks: true });
+    let server = Fake::start(Script { asks: true, ..SHORT });
     let waiting = Waiting::start(&server);
     let pid = rustix::process::Pid::from_child(&waiting.child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
@@ -142,6 +152,92 @@ fn an_interrupt_leaves_a_session_of_another_server_alone_and_says_so() {
     let mut command = orchestrator(home.path());
     let (out, _, _) = finish(command.args(["session", "show", ID, "--url", &server.url]));
     assert!(out.contains("running"), "{out}");
+}
+
+#[test]
+fn a_session_that_waits_says_why_once() {
+    let server = Fake::start(Script { waits: true, ..SHORT });
+    let (out, err, exit) = run(&server, &[]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(out.matches("waits: no agent answers (start one)").count(), 1, "{out}");
+}
+
+#[test]
+fn why_tells_the_reason_the_remedy_and_the_command() {
+    let server = Fake::start(Script { waits: true, ..SHORT });
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let mut command = orchestrator(home.path());
+    let (out, _, exit) = finish(command.args(["why", "IND-000001", "--url", &server.url]));
+    assert_eq!(exit, 0);
+    for words in ["IND-000001 is queued", "no_agent_alive", "start one", "orchestrator doctor"] {
+        assert!(out.contains(words), "{words} in {out}");
+    }
+}
+
+/// A machine whose server in the same process is the small one of these tests.
+struct Machine {
+    server: Fake,
+    started: AtomicUsize,
+    stopped: Arc<AtomicUsize>,
+}
+
+impl Host for Machine {
+    fn start_in_process(&self) -> BoxFuture<'_, Result<ServerHandle, CliError>> {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        let (url, stopped) = (self.server.url.clone(), self.stopped.clone());
+        let stop = move || -> BoxFuture<'static, ()> {
+            Box::pin(async move {
+                stopped.fetch_add(1, Ordering::SeqCst);
+            })
+        };
+        let handle = ServerHandle { url, key: KEY.into(), stop: Box::new(stop) };
+        Box::pin(std::future::ready(Ok(handle)))
+    }
+
+    fn checks(&self, _: bool) -> BoxFuture<'_, Vec<Check>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn openapi(&self) -> String {
+        String::new()
+    }
+
+    fn settings(&self) -> Result<String, String> {
+        Ok(String::new())
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock::new())
+    }
+}
+
+/// Exit code, servers started and servers stopped.
+fn run_alone(extra: &[&str]) -> (String, usize, usize) {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let machine = Machine {
+        server: Fake::start(SHORT),
+        started: AtomicUsize::new(0),
+        stopped: Arc::default(),
+    };
+    let dir = home.path().to_string_lossy().into_owned();
+    let typed = ["orchestrator", "run", "fix it", "--no-git", "--json", "--dir", &dir];
+    let cli = Cli::try_parse_from(typed.iter().chain(extra)).expect("parses");
+    let connection = Connection { data_dir: Some(home.path().to_owned()), ..Connection::default() };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let command = cli.command.expect("a command");
+    let exit = runtime.block_on(run_client(command, connection, true, &machine));
+    let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+    (format!("{exit:?}"), count(&machine.started), count(&machine.stopped))
+}
+
+#[test]
+fn without_a_server_one_is_started_for_the_run_and_closed_after_it() {
+    assert_eq!(run_alone(&[]), (format!("{:?}", ExitCode::SUCCESS), 1, 1));
+}
+
+#[test]
+fn a_run_that_nobody_follows_needs_a_server_that_stays() {
+    assert_eq!(run_alone(&["--no-follow"]), (format!("{:?}", ExitCode::from(69)), 0, 0));
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use orchestrator::application::ports::changes::ChangeSet;
+use orchestrator::application::ports::changes::{ChangeSet, Guard};
 use orchestrator::application::ports::clock::Clock;
+use orchestrator::application::ports::reads::SessionQuery;
 use orchestrator::application::ports::store::{CommitError, Store, StoreError};
+use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
 use tempfile::TempDir;
@@ -87,4 +89,86 @@ async fn a_closed_store_finishes_what_waits_and_takes_no_more() {
     let again = open_redb(dir.path(), &SetClock::new());
     let snapshot = again.snapshot(TENANT).await.expect("a snapshot");
     assert_eq!(snapshot.last_seq().await.expect("read"), 50);
+}
+
+/// Changes a stored value behind the store's back.
+fn tamper(dir: &std::path::Path, table: &str, change: impl Fn(&[u8], &mut Vec<u8>)) {
+    use redb::{ReadableTable, TableDefinition};
+    let database = redb::Database::open(dir.join("store.redb")).expect("a store");
+    let transaction = database.begin_write().expect("begun");
+    {
+        let definition: TableDefinition<&[u8], &[u8]> = TableDefinition::new(table);
+        let mut table = transaction.open_table(definition).expect("the table");
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = table
+            .iter()
+            .expect("rows")
+            .map(|row| row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())))
+            .collect::<Result<_, _>>()
+            .expect("rows");
+        for (key, mut value) in rows {
+            change(&key, &mut value);
+            table.insert(key.as_slice(), value.as_slice()).expect("inserted");
+        }
+    }
+    transaction.commit().expect("committed");
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_set_aside_and_all_else_works() {
+    let dir = TempDir::new().expect("a directory");
+    let store = open_redb(dir.path(), &SetClock::new());
+    let (good, bad) = (stored(&*store, TENANT, 1).await, stored(&*store, TENANT, 2).await);
+    store.close().await;
+    tamper(dir.path(), "sessions.k1", |key, value| {
+        if key.ends_with(bad.id.as_bytes()) {
+            let middle = value.len() / 2;
+            value[middle] ^= 1;
+        }
+    });
+    for _ in 0..2 {
+        let store = open_redb(dir.path(), &SetClock::new());
+        let snapshot = store.snapshot(TENANT).await.expect("a snapshot");
+        assert!(matches!(snapshot.session(bad.id).await, Err(StoreError::Quarantined)));
+        assert!(snapshot.session(good.id).await.expect("read").is_some());
+        let query = SessionQuery { limit: 10, ..SessionQuery::default() };
+        let page = snapshot.sessions(query).await.expect("read");
+        assert_eq!((page.items.len(), page.skipped), (1, 1));
+        let bound = ChangeSet::new(TENANT)
+            .guard(Guard::SessionIn { session: bad.id, statuses: SessionStatus::OPEN });
+        let refused = store.commit(bound).await;
+        assert!(matches!(refused, Err(CommitError::Store(StoreError::Quarantined))), "{refused:?}");
+        store.commit(ChangeSet::new(TENANT).events([note(1)])).await.expect("all else works");
+        drop(snapshot);
+        store.close().await; // the writer has set it aside by now
+        assert_eq!(store.health().quarantined, 1, "once, however often it is read");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_store_is_refused_without_a_change() {
+    let dir = TempDir::new().expect("a directory");
+    open_redb(dir.path(), &SetClock::new()).close().await;
+    tamper(dir.path(), "meta.k1", |key, value| {
+        let body = [&[17, 0, 1, 1, 2, 5][..], b"9.9.9", &[0]].concat(); // layout 2, made by 9.9.9
+        let sum = crc32c::crc32c_append(crc32c::crc32c(key), &body);
+        *value = [&body[..], &sum.to_be_bytes()].concat();
+    });
+    let before = fs::read(dir.path().join("store.redb")).expect("the file");
+    let refused = try_open(dir.path()).err().expect("it is refused");
+    assert!(matches!(refused, OpenError::Newer { found: 2, supported: 1, .. }), "{refused}");
+    assert!(refused.to_string().contains("9.9.9"), "{refused}");
+    assert_eq!(refused.exit_code(), 78);
+    assert_eq!(fs::read(dir.path().join("store.redb")).expect("the file"), before);
+}
+
+#[tokio::test]
+async fn a_store_that_was_not_finished_is_made_anew() {
+    let dir = TempDir::new().expect("a directory");
+    fs::write(dir.path().join("store.redb.new"), b"half a store").expect("written");
+    let store = open_redb(dir.path(), &SetClock::new());
+    stored(&*store, TENANT, 1).await;
+    store.close().await;
+    fs::write(dir.path().join("store.redb"), b"").expect("written");
+    let refused = try_open(dir.path()).err().expect("it is refused");
+    assert!(matches!(refused, OpenError::Damaged { .. }), "an emptied store is not a new one");
 }

@@ -117,7 +117,7 @@ pub(crate) fn session_from(
     lineage: Lineage,
 ) -> (Session, DomainEvent) {
     let code = SessionCode::new(code);
-    let spec = draft.accept(&code.to_string()).expect("a valid draft");
+    let spec = draft.accept().expect("a valid draft");
     Session::create(session_id(), tenant, code, spec, lineage, "tests", at(0))
 }
 
@@ -166,6 +166,7 @@ pub(crate) fn attempt(session_id: SessionId, number: u32) -> Attempt {
         error: None,
         resumed_from_checkpoint: None,
         usage: Usage::default(),
+        counted_calls: Vec::new(),
         leases: vec![lease(1)],
         stale_reports: 0,
     }

@@ -5,7 +5,7 @@ pub(crate) mod fixtures;
 mod guards;
 mod journal;
 mod lists;
-mod logs;
+pub(crate) mod logs;
 mod writes;
 
 /// Runs each named check for the store in memory and for the embedded one.

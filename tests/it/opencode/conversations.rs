@@ -11,7 +11,7 @@ use orchestrator::domain::session::spec::PermissionDecision::{Allow, Ask, Deny};
 use serde_json::json;
 
 use crate::support::opencode::{
-    Bench, assignment, bare_options, eventually, opencode_options, policy, prompt, repository,
+    Bench, assignment, bare_options, opencode_options, policy, prompt, repository,
 };
 use crate::support::scripted_llm::{ScriptedLlm, scripted};
 
@@ -25,6 +25,12 @@ struct Stage<'a> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_server_carries_many_conversations() {
     let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());
+    // The script of a subagent cannot lie within its parent's: it is found by its words.
+    let inner = json!([
+        { "call": { "tool": "bash", "args": { "command": "touch inner.txt", "description": "x" } } },
+        { "say": "Inner." },
+    ]);
+    llm.rule("inner work", &inner).await;
     let bench = Bench::new(opencode_options(&root.path().join("state"), &llm));
     assert!(bench.processes().is_empty(), "something was started before it was needed");
     let found = bench.driver.probe().await.expect("a healthy server");
@@ -38,6 +44,8 @@ async fn one_server_carries_many_conversations() {
         goes_back_in_a_copy(&stage),
         refuses_unknown_models(&stage),
         ends_loops(&stage),
+        hears_its_subagents(&stage),
+        waits_for_the_provider(&stage),
     );
     bench.driver.shutdown().await;
     assert_eq!(bench.processes(), [0; 0], "processes outlive the driver");
@@ -80,7 +88,8 @@ async fn edits_and_tells(stage: &Stage<'_>) {
     assert_eq!(keys.len(), 3);
     assert!(run.count(|event| matches!(event, AgentEvent::Delta { .. })) > 0);
     run.control.close().await;
-    assert!(run.next().await.is_none(), "events go on after the end");
+    let after = run.next().await;
+    assert!(after.is_none(), "it goes on after the end: {after:?}");
 }
 
 async fn asks_and_goes_on(stage: &Stage<'_>) {
@@ -123,7 +132,8 @@ async fn asks_and_goes_on(stage: &Stage<'_>) {
     assert_eq!(tools.len(), 5);
     let told = tools[1].body["error"].as_str().unwrap_or_default();
     assert!(told.contains("not that"), "the agent was not told why: {told}");
-    assert_eq!(tools[4].body["status"], json!("error"));
+    // What is denied altogether is not even offered.
+    assert_eq!(tools[4].body["tool"], json!("invalid"));
     // An ask that is gone can be answered without harm.
     run.control.answer(&first.agent_ref, Answer::AllowOnce).await.expect("nothing happens");
     run.control.close().await;
@@ -160,12 +170,12 @@ async fn takes_a_word_in_between(stage: &Stage<'_>) {
         .prompt(prompt(scripted("stop that", &json!([{ "say": "Heard." }]))))
         .await
         .expect("taken");
-    eventually("the word is stored", async || {
-        // It cannot be seen from outside when it is stored; asking the model shows that it was.
-        stage.llm.open("between").await;
-        true
+    run.until(|event| {
+        let AgentEvent::Transcript(item) = event else { return None };
+        item.body["text"].as_str()?.contains("stop that").then_some(())
     })
     .await;
+    stage.llm.open("between").await;
     let (end, text, _) = run.turn().await;
     assert_eq!((end, text.as_str()), (TurnEnd::Done, "Heard."));
     run.turn().await;
@@ -240,6 +250,49 @@ async fn ends_loops(stage: &Stage<'_>) {
     assert!(run.next().await.is_none());
 }
 
+async fn hears_its_subagents(stage: &Stage<'_>) {
+    let repo = repository(stage.root, "subagents");
+    let turns = json!([
+        { "call": { "tool": "task", "args": {
+            "description": "part", "prompt": "inner work", "subagent_type": "general" } } },
+        { "say": "Outer." },
+    ]);
+    let mut assigned = assignment(&repo, scripted("delegate", &turns));
+    assigned.policy = policy(Allow, &[("bash", Ask)]);
+    let mut run = stage.bench.run(assigned).await;
+    let ask = run.ask().await;
+    assert_eq!(ask.patterns, ["touch inner.txt"]);
+    assert_ne!(ask.payload["agent_session"], json!(run.session()), "the child's own ask");
+    run.control.answer(&ask.agent_ref, Answer::AllowOnce).await.expect("taken");
+    let (end, text, _) = run.turn().await;
+    assert_eq!((end, text.as_str()), (TurnEnd::Done, "Outer."));
+    assert!(repo.join("inner.txt").exists());
+    let mut keys: Vec<_> = run.told.iter().filter_map(usage).map(|(key, ..)| key).collect();
+    keys.dedup();
+    assert_eq!(keys.len(), 4, "two steps of the parent and two of the child");
+    assert_eq!(run.told.iter().filter_map(step).count(), 2, "steps are the parent's");
+    run.control.close().await;
+}
+
+async fn waits_for_the_provider(stage: &Stage<'_>) {
+    let repo = repository(stage.root, "provider");
+    let busy = |wait: u32| {
+        json!({ "error": {
+        "status": 429, "message": "slow down", "retry_after": wait } })
+    };
+    let turns = json!([{ "attempts": [busy(1), "Back."] }]);
+    let mut run = stage.bench.run(assignment(&repo, scripted("try", &turns))).await;
+    let (end, text, _) = run.turn().await;
+    assert_eq!((end, text.as_str()), (TurnEnd::Done, "Back."));
+    assert_eq!(run.count(|event| matches!(event, AgentEvent::ProviderRetry { .. })), 1);
+    assert_eq!(run.count(|event| matches!(event, AgentEvent::ProviderBack)), 1);
+    let turns = json!([busy(3600)]);
+    run.control.prompt(prompt(scripted("try", &turns))).await.expect("taken");
+    let error = run.failure().await;
+    assert_eq!(error.error_type, ErrorType::ProviderError);
+    assert!(error.message.contains("slow down"), "{error}");
+}
+
 #[tokio::test]
 async fn a_server_without_a_model_says_what_helps() {
     let root = tempfile::tempdir().expect("a folder");
@@ -255,19 +308,13 @@ async fn a_server_without_a_model_says_what_helps() {
 }
 
 fn step(event: &AgentEvent) -> Option<String> {
-    match event {
-        AgentEvent::Step { message_ref } => Some(message_ref.clone()),
-        _ => None,
-    }
+    let AgentEvent::Step { message_ref } = event else { return None };
+    Some(message_ref.clone())
 }
 
 fn usage(event: &AgentEvent) -> Option<(String, u64, i64)> {
-    match event {
-        AgentEvent::Usage { key, usage, model } => {
-            assert_eq!(model.as_deref(), Some("lab/scripted"));
-            let cost = usage.cost_usd.map_or(0, orchestrator::domain::money::Usd::micros);
-            Some((key.clone(), usage.tokens_total(), cost))
-        }
-        _ => None,
-    }
+    let AgentEvent::Usage { key, usage, model } = event else { return None };
+    assert_eq!(model.as_deref(), Some("lab/scripted"));
+    let cost = usage.cost_usd.map_or(0, orchestrator::domain::money::Usd::micros);
+    Some((key.clone(), usage.tokens_total(), cost))
 }

@@ -22,22 +22,26 @@ fn work(gate: &str) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_is_replaced_and_the_conversation_goes_on() {
+async fn a_dead_or_deaf_server_is_replaced_and_the_conversation_goes_on() {
     let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());
     let bench = Bench::new(opencode_options(&root.path().join("state"), &llm));
     let repo = repository(root.path(), "repo");
     let mut run = bench.run(assignment(&repo, scripted("work", &work("later")))).await;
     llm.asked(run.session(), 2).await;
     let server = server_among(&bench.processes()).expect("a server");
-    kill(server);
+    signal(server, "-KILL");
     run.until(|event| matches!(event, AgentEvent::StreamLost).then_some(())).await;
+    run.until(|event| matches!(event, AgentEvent::StreamBack).then_some(())).await;
+    // The next one does not die but falls silent.
+    let deaf = eventually_another(&bench, server).await;
+    signal(deaf, "-STOP");
     run.until(|event| matches!(event, AgentEvent::StreamBack).then_some(())).await;
     llm.open("later").await;
     let (end, text, _) = run.turn().await;
     assert_eq!((end, text.as_str()), (TurnEnd::Done, "Done."));
     let log = std::fs::read_to_string(repo.join("log.txt")).expect("written");
     assert_eq!(log, "once\n", "the work was done twice");
-    assert_ne!(server_among(&bench.processes()), Some(server));
+    assert_ne!(server_among(&bench.processes()), Some(deaf));
     let tools = run.count(|event| {
         matches!(event, AgentEvent::Transcript(item) if item.body["status"] == json!("completed"))
     });
@@ -100,7 +104,6 @@ async fn what_a_killed_guard_left_behind_is_reaped() {
     // A server that needs nothing and never ends; without a guard nobody ends it for us.
     options.command = vec!["sh".to_owned(), "-c".to_owned(), "setsid sleep 300 & wait".to_owned()];
     options.guard_command = None;
-    options.ready_timeout = Duration::from_secs(60);
     let bench = Bench::new(options.clone());
     let starting = tokio::time::timeout(Duration::from_secs(1), bench.driver.probe()).await;
     assert!(starting.is_err(), "it cannot be ready");
@@ -120,7 +123,15 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-fn kill(pid: i32) {
-    let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+fn signal(pid: i32, name: &str) {
+    let status = std::process::Command::new("kill").args([name, &pid.to_string()]).status();
     assert!(status.expect("kill runs").success());
+}
+
+async fn eventually_another(bench: &Bench, than: i32) -> i32 {
+    eventually("another server", async || {
+        server_among(&bench.processes()).is_some_and(|server| server != than)
+    })
+    .await;
+    server_among(&bench.processes()).expect("just seen")
 }

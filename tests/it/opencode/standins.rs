@@ -134,7 +134,7 @@ async fn an_endless_event_is_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_is_given_up() {
-    let hang = Router::new().fallback(any(|| std::future::pending::<StatusCode>()));
+    let hang = Router::new().fallback(any(std::future::pending::<StatusCode>));
     let root = tempfile::tempdir().expect("a folder");
     let stand_in = StandIn::serve(hang).await;
     let refused = attached(root.path(), &stand_in.url).driver.probe().await.expect_err("late");

@@ -26,10 +26,10 @@ use uuid::Uuid;
 use super::scripted_llm::ScriptedLlm;
 
 /// Longest wait of a test for one thing.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The installed server.
-pub fn opencode_program() -> PathBuf {
+pub(crate) fn opencode_program() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = root.join(".tools/opencode/node_modules/.bin/opencode");
     assert!(program.exists(), "run tests/tools/install-opencode.sh first");
@@ -38,7 +38,7 @@ pub fn opencode_program() -> PathBuf {
 
 /// Options for the real server below `state_dir`, with the scripted model as its only one, behind
 /// the real guard.
-pub fn opencode_options(state_dir: &Path, llm: &ScriptedLlm) -> Options {
+pub(crate) fn opencode_options(state_dir: &Path, llm: &ScriptedLlm) -> Options {
     let mut options = bare_options(state_dir);
     options.env = vec![("LAB_KEY".to_owned(), "canary-of-the-provider".to_owned())];
     options.user_config = Some(json!({
@@ -63,7 +63,7 @@ pub fn opencode_options(state_dir: &Path, llm: &ScriptedLlm) -> Options {
 }
 
 /// Options for the real server without any model.
-pub fn bare_options(state_dir: &Path) -> Options {
+pub(crate) fn bare_options(state_dir: &Path) -> Options {
     let mut options = Options::new(state_dir);
     options.command = vec![opencode_program().display().to_string()];
     let guard = env!("CARGO_BIN_EXE_orchestrator").to_owned();
@@ -71,43 +71,42 @@ pub fn bare_options(state_dir: &Path) -> Options {
     // A name of its own per test, so that processes of others are never counted.
     options.marker = format!("ORCHESTRATOR_TEST_{}", SystemIds.uuid().simple());
     options.probe_every = Duration::from_millis(500);
-    options.ready_timeout = Duration::from_secs(60);
+    options.ready_timeout = Duration::from_mins(1);
     options
 }
 
 /// A driver and what it needs.
-pub struct Bench {
-    pub driver: OpencodeDriver,
-    pub marker: String,
-    pub tasks: TaskTracker,
+pub(crate) struct Bench {
+    pub(crate) driver: OpencodeDriver,
+    pub(crate) marker: String,
 }
 
 impl Bench {
-    pub fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         let (tasks, marker) = (TaskTracker::new(), options.marker.clone());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let driver = OpencodeDriver::new(options, clock, tasks.clone(), &CancellationToken::new());
-        Self { driver, marker, tasks }
+        let driver = OpencodeDriver::new(options, clock, tasks, &CancellationToken::new());
+        Self { driver, marker }
     }
 
     /// Processes of this driver: the guard, the server, its tools.
-    pub fn processes(&self) -> Vec<i32> {
+    pub(crate) fn processes(&self) -> Vec<i32> {
         processes(&self.marker)
     }
 
     /// Starts a run and shakes hands.
-    pub async fn run(&self, assignment: Assignment) -> Run {
+    pub(crate) async fn run(&self, assignment: Assignment) -> Run {
         Run::begin(self.driver.start(assignment).await.expect("the run starts")).await
     }
 }
 
 /// Processes that carry the marker of a test.
-pub fn processes(marker: &str) -> Vec<i32> {
+pub(crate) fn processes(marker: &str) -> Vec<i32> {
     guard::marked(&format!("{marker}=*"))
 }
 
 /// The server among these processes.
-pub fn server_among(pids: &[i32]) -> Option<i32> {
+pub(crate) fn server_among(pids: &[i32]) -> Option<i32> {
     pids.iter().copied().find(|pid| {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words = String::from_utf8_lossy(&words).replace('\0', " ");
@@ -116,11 +115,11 @@ pub fn server_among(pids: &[i32]) -> Option<i32> {
 }
 
 /// A run as a test follows it.
-pub struct Run {
-    pub control: Box<dyn RunControl>,
-    pub handle: Value,
+pub(crate) struct Run {
+    pub(crate) control: Box<dyn RunControl>,
+    pub(crate) handle: Value,
     events: mpsc::Receiver<AgentEvent>,
-    pub told: Vec<AgentEvent>,
+    pub(crate) told: Vec<AgentEvent>,
 }
 
 impl Run {
@@ -135,12 +134,12 @@ impl Run {
         }
     }
 
-    pub fn session(&self) -> &str {
+    pub(crate) fn session(&self) -> &str {
         self.handle["session"].as_str().expect("a session id")
     }
 
     /// The next event; it is kept in `told` too. `None` when the run is over.
-    pub async fn next(&mut self) -> Option<&AgentEvent> {
+    pub(crate) async fn next(&mut self) -> Option<&AgentEvent> {
         let waited = tokio::time::timeout(PATIENCE, self.events.recv()).await;
         let event = waited.unwrap_or_else(|_| panic!("nothing happens after {:#?}", self.told))?;
         self.told.push(event);
@@ -148,7 +147,7 @@ impl Run {
     }
 
     /// Reads on until `wanted` finds something.
-    pub async fn until<T>(&mut self, wanted: impl Fn(&AgentEvent) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&mut self, wanted: impl Fn(&AgentEvent) -> Option<T>) -> T {
         loop {
             match self.next().await {
                 Some(AgentEvent::Failed(error)) => {
@@ -166,26 +165,26 @@ impl Run {
     }
 
     /// Reads on until the turn of a prompt is over.
-    pub async fn turn(&mut self) -> (TurnEnd, String, Option<String>) {
-        self.until(|event| match event {
-            AgentEvent::TurnEnded { prompt: _, message_ref, text, end } => {
-                Some((*end, text.clone(), message_ref.clone()))
-            }
-            _ => None,
+    pub(crate) async fn turn(&mut self) -> (TurnEnd, String, Option<String>) {
+        self.until(|event| {
+            let AgentEvent::TurnEnded { prompt: _, message_ref, text, end } = event else {
+                return None;
+            };
+            Some((*end, text.clone(), message_ref.clone()))
         })
         .await
     }
 
-    pub async fn ask(&mut self) -> Ask {
-        self.until(|event| match event {
-            AgentEvent::Ask(ask) => Some(ask.clone()),
-            _ => None,
+    pub(crate) async fn ask(&mut self) -> Ask {
+        self.until(|event| {
+            let AgentEvent::Ask(ask) = event else { return None };
+            Some(ask.clone())
         })
         .await
     }
 
     /// Reads on until the run failed.
-    pub async fn failure(&mut self) -> DriverError {
+    pub(crate) async fn failure(&mut self) -> DriverError {
         loop {
             match self.next().await {
                 Some(AgentEvent::Failed(error)) => return error.clone(),
@@ -196,7 +195,7 @@ impl Run {
     }
 
     /// Transcript items of a kind, as last told.
-    pub fn transcript(&self, kind: &str) -> Vec<TranscriptItem> {
+    pub(crate) fn transcript(&self, kind: &str) -> Vec<TranscriptItem> {
         let mut items: Vec<TranscriptItem> = Vec::new();
         for event in &self.told {
             if let AgentEvent::Transcript(item) = event
@@ -211,13 +210,13 @@ impl Run {
         items
     }
 
-    pub fn count(&self, wanted: impl Fn(&AgentEvent) -> bool) -> usize {
+    pub(crate) fn count(&self, wanted: impl Fn(&AgentEvent) -> bool) -> usize {
         self.told.iter().filter(|event| wanted(event)).count()
     }
 }
 
 /// An assignment in which everything is allowed.
-pub fn assignment(workdir: &Path, text: String) -> Assignment {
+pub(crate) fn assignment(workdir: &Path, text: String) -> Assignment {
     Assignment {
         tenant: TenantId::new(SystemIds.uuid()),
         session: SessionId::new(SystemIds.uuid()),
@@ -236,7 +235,7 @@ pub fn assignment(workdir: &Path, text: String) -> Assignment {
 }
 
 /// A policy from its default and rules of tool and decision.
-pub fn policy(
+pub(crate) fn policy(
     default: PermissionDecision,
     rules: &[(&str, PermissionDecision)],
 ) -> PermissionPolicy {
@@ -252,17 +251,17 @@ pub fn policy(
 }
 
 /// A prompt with a new identity.
-pub fn prompt(text: String) -> Prompt {
+pub(crate) fn prompt(text: String) -> Prompt {
     Prompt { id: SystemIds.uuid(), text }
 }
 
 /// A prompt with a known identity.
-pub fn same_prompt(id: Uuid, text: String) -> Prompt {
+pub(crate) fn same_prompt(id: Uuid, text: String) -> Prompt {
     Prompt { id, text }
 }
 
 /// A git repository with a `calc.py` that subtracts where it should add.
-pub fn repository(parent: &Path, name: &str) -> PathBuf {
+pub(crate) fn repository(parent: &Path, name: &str) -> PathBuf {
     let path = parent.join(name);
     std::fs::create_dir_all(&path).expect("a folder");
     std::fs::write(path.join("calc.py"), "def add(a, b):\n    return a - b\n").expect("written");
@@ -281,7 +280,7 @@ pub fn repository(parent: &Path, name: &str) -> PathBuf {
 }
 
 /// Waits until something is true.
-pub async fn eventually(what: &str, is_true: impl AsyncFn() -> bool) {
+pub(crate) async fn eventually(what: &str, is_true: impl AsyncFn() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !is_true().await {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 /// A scripted model server; ends with its value. Its scripts travel inside the prompts.
-pub struct ScriptedLlm {
+pub(crate) struct ScriptedLlm {
     child: Child,
     url: String,
     http: reqwest::Client,
@@ -15,7 +15,7 @@ pub struct ScriptedLlm {
 
 impl ScriptedLlm {
     /// Starts one on a free port.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/scripted-llm.py");
         let mut child = Command::new("python3")
             .arg(script)
@@ -32,19 +32,19 @@ impl ScriptedLlm {
     }
 
     /// Its address, without `/v1`.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// What it was asked so far.
-    pub async fn requests(&self) -> Vec<Value> {
+    pub(crate) async fn requests(&self) -> Vec<Value> {
         let answer =
             self.http.get(format!("{}/_requests", self.url)).send().await.expect("answers");
         answer.json().await.expect("a list")
     }
 
     /// The newest request about a conversation, whole.
-    pub async fn body_of(&self, session: &str) -> String {
+    pub(crate) async fn body_of(&self, session: &str) -> String {
         let address = format!("{}/_requests?full=1", self.url);
         let answer = self.http.get(address).send().await.expect("answers");
         let all: Vec<Value> = answer.json().await.expect("a list");
@@ -55,7 +55,7 @@ impl ScriptedLlm {
     }
 
     /// Waits until somebody has asked `count` times about `session`.
-    pub async fn asked(&self, session: &str, count: usize) {
+    pub(crate) async fn asked(&self, session: &str, count: usize) {
         super::opencode::eventually("the model is asked", async || {
             let all = self.requests().await;
             all.iter().filter(|request| request["session"] == json!(session)).count() >= count
@@ -63,8 +63,16 @@ impl ScriptedLlm {
         .await;
     }
 
+    /// Answers prompts that hold these words with these turns, unless they carry a script.
+    /// Forgets what was asked before.
+    pub(crate) async fn rule(&self, words: &str, turns: &Value) {
+        let script = json!({ "rules": [{ "when": { "user": words }, "turns": turns }] });
+        let answer = self.http.post(format!("{}/_script", self.url)).json(&script).send().await;
+        assert!(answer.expect("answers").status().is_success());
+    }
+
     /// Opens a gate for good.
-    pub async fn open(&self, gate: &str) {
+    pub(crate) async fn open(&self, gate: &str) {
         let answer = self.http.post(format!("{}/_gate/{gate}", self.url)).body("{}").send().await;
         assert!(answer.expect("answers").status().is_success());
     }
@@ -78,6 +86,6 @@ impl Drop for ScriptedLlm {
 }
 
 /// A prompt that carries its script.
-pub fn scripted(words: &str, turns: &Value) -> String {
+pub(crate) fn scripted(words: &str, turns: &Value) -> String {
     format!("{words}\n```scripted-llm\n{}\n```", json!({ "turns": turns }))
 }

@@ -2,8 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use orchestrator::application::ports::workspaces::{DiffEnd, MergeMode, Workspaces};
+
+use orchestrator::domain::time::Timestamp;
+use orchestrator::domain::workspace::WorkspaceSpec;
+use orchestrator::infrastructure::clock::ManualClock;
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
 
 use super::bench::{Bench, at, session};
 use crate::support::repo::{TestRepo, files, git, try_git, write};
@@ -188,4 +196,43 @@ async fn the_users_repository_is_as_it_was_but_for_our_refs() {
         assert_eq!(after[name], *bytes, "{name}");
     }
     assert_eq!(bench.repo.git(&["status", "--porcelain"]), "M  a.txt\n M b.txt\n?? c.txt");
+}
+
+#[tokio::test]
+async fn a_git_that_hangs_is_ended_with_its_children() {
+    let data = tempfile::tempdir().expect("a folder");
+    let repo = TestRepo::with(&[("a.txt", "one\n")]);
+    let (program, pid_file) = (data.path().join("slow"), data.path().join("pid"));
+    let script = format!("#!/bin/sh\nsleep 1000 &\necho $! > {}\nwait\n", pid_file.display());
+    write(&program, script.as_bytes());
+    let runnable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, runnable).expect("set");
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let shared: Arc<ManualClock> = Arc::clone(&clock);
+    let options = WorkspaceOptions {
+        root: data.path().join("data/workspaces"),
+        allowed_roots: Vec::new(),
+        git: program,
+    };
+    let folders = Folders::new(options, shared, Arc::new(SystemIds));
+    let spec = WorkspaceSpec::Git { repo: repo.text(), base_ref: "HEAD".to_owned(), branch: None };
+    let read_pid = || std::fs::read_to_string(&pid_file).ok().filter(|pid| pid.ends_with('\n'));
+    let pass_time = async {
+        while read_pid().is_none() || clock.next_wake().is_none() {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(Duration::from_hours(1));
+    };
+    let (checked, ()) = tokio::join!(folders.check(&spec), pass_time);
+    let error = checked.expect_err("it hangs").to_string();
+    assert!(error.contains("took too long"), "{error}");
+    let stat = format!("/proc/{}/stat", read_pid().expect("started").trim());
+    let deadline = Duration::from_secs(20);
+    let gone = async {
+        // A zombie has ended too.
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(deadline, gone).await.expect("the child is ended");
 }

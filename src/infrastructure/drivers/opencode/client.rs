@@ -354,7 +354,6 @@ fn short(text: &str) -> String {
     text.chars().take(300).collect()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn unreachable(error: reqwest::Error) -> CallError {
     // Without the address: it may hold what the caller would rather not show.
     let error = error.without_url();

@@ -17,7 +17,8 @@ struct Delta {
     #[serde(rename = "partID")]
     part: String,
     field: String,
-    delta: String,
+    #[serde(rename = "delta")]
+    text: String,
 }
 
 impl Run {
@@ -136,10 +137,11 @@ impl Run {
     }
 
     async fn delta(&mut self, properties: Value) -> Result<(), Stop> {
-        if let Ok(Delta { part, field, delta }) = serde_json::from_value(properties)
+        if let Ok(Delta { part, field, text }) = serde_json::from_value(properties)
             && field == "text"
+            && self.teller.is_growing(&part)
         {
-            self.mention(AgentEvent::Delta { part, text: delta });
+            self.mention(AgentEvent::Delta { part, text });
         }
         self.provider_is_back().await
     }

@@ -24,6 +24,8 @@ use crate::domain::time::Timestamp;
 
 /// Health probes that may fail in a row.
 const MISSES: u32 = 3;
+/// Looks at the health between two looks at the memory, which cost more.
+const WEIGHED_EVERY: u32 = 10;
 /// Starts that may fail in a row while runs wait.
 const START_TRIES: u32 = 5;
 /// Longest wait between two starts.
@@ -212,7 +214,7 @@ impl Host {
             }
             // A server that lived a while was a good one; one that dies at once counts as failed.
             let lived = self.clock.now().since(since);
-            failures = if lived > Duration::from_secs(60) { 0 } else { failures + 1 };
+            failures = if lived > Duration::from_mins(1) { 0 } else { failures + 1 };
             if failures >= START_TRIES {
                 let error = DriverError::new(
                     ErrorType::AgentLost,
@@ -232,7 +234,7 @@ impl Host {
         let readable = Some(Layout::of(&self.options).tool_output());
         let server = Server { client: client.clone(), version, generation, readable };
         self.state.send_replace(State::Up(Arc::new(server)));
-        let mut misses = 0_u32;
+        let (mut misses, mut looks) = (0_u32, 0_u32);
         let end = loop {
             tokio::select! {
                 reason = child.ended() => break End::Died(reason),
@@ -247,7 +249,9 @@ impl Host {
             if misses >= MISSES {
                 break End::Died("it does not answer".to_owned());
             }
-            if self.is_idle() && self.is_spent(&child, since).await && self.fall_asleep() {
+            looks = looks.wrapping_add(1);
+            let due = looks.is_multiple_of(WEIGHED_EVERY) && self.is_idle();
+            if due && self.is_spent(&child, since).await && self.fall_asleep() {
                 break End::Idle;
             }
         };

@@ -189,7 +189,12 @@ pub(super) fn random_hex(count: usize) -> Result<String, DriverError> {
     SysRng.try_fill_bytes(&mut bytes).map_err(|error| {
         DriverError::new(ErrorType::Internal, format!("the system gives no random bytes: {error}"))
     })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes.iter().fold(String::with_capacity(count * 2), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+        text
+    }))
 }
 
 fn place(options: &Options) -> String {

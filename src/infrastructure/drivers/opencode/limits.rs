@@ -34,8 +34,8 @@ impl Default for Limits {
             steps_per_prompt: 200,
             unknown_in_a_row: 3,
             equal_steps_in_a_row: 8,
-            silence: Duration::from_secs(600),
-            provider_wait: Duration::from_secs(600),
+            silence: Duration::from_mins(10),
+            provider_wait: Duration::from_mins(10),
         }
     }
 }

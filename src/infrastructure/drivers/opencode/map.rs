@@ -54,6 +54,11 @@ impl Teller {
             .then(|| AgentEvent::Transcript(TranscriptItem { id: part.id.clone(), kind, body }))
     }
 
+    /// Whether words that grow this piece are news: it was not told as a whole yet.
+    pub(super) fn is_growing(&self, part: &str) -> bool {
+        !self.parts.contains_key(part)
+    }
+
     /// The todo list of a conversation.
     pub(super) fn todo(&mut self, session: &str, items: &Value) -> Option<AgentEvent> {
         let id = format!("todo:{session}");

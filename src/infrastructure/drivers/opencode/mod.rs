@@ -115,7 +115,7 @@ impl Options {
             ready_timeout: Duration::from_secs(30),
             probe_every: Duration::from_secs(3),
             recycle_rss_bytes: 1536 * 1024 * 1024,
-            recycle_age: Duration::from_secs(6 * 3600),
+            recycle_age: Duration::from_hours(6),
             limits: Limits::default(),
         }
     }

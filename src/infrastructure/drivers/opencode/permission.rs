@@ -95,7 +95,7 @@ pub(super) fn permission_ask(ask: &PermissionAsk) -> Ask {
 
 /// A question, for a person.
 pub(super) fn question_ask(ask: &QuestionAsk) -> Ask {
-    let first = ask.questions.first().map(|question| question.question.as_str());
+    let first = ask.questions.first().map(|question| question.text.as_str());
     let facts = json!(ask.questions);
     Ask {
         agent_ref: ask.id.clone(),

@@ -336,6 +336,10 @@ impl Run {
             Verdict::Interrupted => {
                 let now = self.shared.host.clock.now();
                 let Some(pending) = self.pending.last_mut() else { return Ok(()) };
+                if pending.posting != Posting::Answered {
+                    // Its own call is still open and will say.
+                    return Ok(());
+                }
                 pending.again += 1;
                 pending.posting = Posting::Due(now);
                 if pending.again <= MAX_AGAIN {

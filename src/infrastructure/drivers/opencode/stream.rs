@@ -17,7 +17,7 @@ use super::wire::Event;
 use crate::domain::time::Timestamp;
 
 /// Largest event: a whole text part or the input of a write comes as one line.
-const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
+const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 /// Heartbeats come every 10 s.
 const SILENCE: Duration = Duration::from_secs(35);
 
@@ -25,7 +25,7 @@ const SILENCE: Duration = Duration::from_secs(35);
 enum BodyError {
     #[error("{0}")]
     Broken(reqwest::Error),
-    #[error("an event is larger than 32 MiB")]
+    #[error("an event is larger than 16 MiB")]
     TooLarge,
 }
 

@@ -121,12 +121,12 @@ mod tests {
 
     use super::*;
 
-    fn conversation(answer: Value) -> Vec<Message> {
+    fn conversation(answer: &Value) -> Vec<Message> {
         let prompt = json!({ "info": { "id": "p", "role": "user" } });
         serde_json::from_value(json!([prompt, answer])).expect("messages")
     }
 
-    fn step(more: Value) -> Value {
+    fn step(more: &Value) -> Value {
         let mut info = json!({ "id": "a", "role": "assistant", "parentID": "p" });
         for (key, value) in more.as_object().into_iter().flatten() {
             info[key] = value.clone();
@@ -135,8 +135,8 @@ mod tests {
         json!({ "info": info, "parts": [text] })
     }
 
-    fn verdict(answer: Value, busy: bool, aborting: bool) -> String {
-        match judge(&conversation(step(answer)), "p", true, busy, aborting) {
+    fn verdict(answer: &Value, busy: bool, aborting: bool) -> String {
+        match judge(&conversation(&step(answer)), "p", true, busy, aborting) {
             Verdict::Working => "working".to_owned(),
             Verdict::Interrupted => "interrupted".to_owned(),
             Verdict::Over(outcome) => format!("{} {}", outcome.end, outcome.text),
@@ -149,15 +149,15 @@ mod tests {
         let done = json!({ "completed": 1 });
         let finish = |word: &str| json!({ "time": done, "finish": word });
         let fault = |name: &str| json!({ "time": done, "error": { "name": name, "data": {} } });
-        assert_eq!(verdict(finish("stop"), false, false), "done bye");
-        assert_eq!(verdict(finish("stop"), true, false), "working");
-        assert_eq!(verdict(finish("length"), false, false), "cut bye");
-        assert_eq!(verdict(finish("tool-calls"), false, false), "rejected bye");
-        assert_eq!(verdict(json!({}), false, false), "interrupted");
-        assert_eq!(verdict(json!({ "time": done }), false, true), "aborted bye");
-        assert_eq!(verdict(fault("MessageAbortedError"), false, false), "interrupted");
-        assert_eq!(verdict(fault("APIError"), false, false), "provider_error");
-        assert_eq!(verdict(fault("ContextOverflowError"), false, false), "agent_error");
+        assert_eq!(verdict(&finish("stop"), false, false), "done bye");
+        assert_eq!(verdict(&finish("stop"), true, false), "working");
+        assert_eq!(verdict(&finish("length"), false, false), "cut bye");
+        assert_eq!(verdict(&finish("tool-calls"), false, false), "rejected bye");
+        assert_eq!(verdict(&json!({}), false, false), "interrupted");
+        assert_eq!(verdict(&json!({ "time": done }), false, true), "aborted bye");
+        assert_eq!(verdict(&fault("MessageAbortedError"), false, false), "interrupted");
+        assert_eq!(verdict(&fault("APIError"), false, false), "provider_error");
+        assert_eq!(verdict(&fault("ContextOverflowError"), false, false), "agent_error");
     }
 
     #[test]

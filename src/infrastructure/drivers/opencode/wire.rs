@@ -199,7 +199,8 @@ pub(super) struct QuestionAsk {
 #[derive(Debug, Clone, Default, Deserialize, serde::Serialize)]
 #[serde(default)]
 pub(super) struct Question {
-    pub(super) question: String,
+    #[serde(rename = "question")]
+    pub(super) text: String,
     pub(super) header: String,
     pub(super) options: Vec<Choice>,
 }

@@ -12,12 +12,12 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadableDatabase};
 use tokio::sync::broadcast;
 
 use super::medium::Medium;
 use super::records::Quarantined;
-use super::rows::View;
+use super::rows::{Opened, View};
 use super::tables::Table;
 use super::writer::Job;
 use crate::application::ports::clock::Clock;
@@ -112,8 +112,11 @@ impl Shared {
                 begun.map_err(|panic| failed(Panicked::of(&*panic)))?.map_err(failed)?;
             let number = self.next_reader.fetch_add(1, Ordering::Relaxed);
             let shared = Arc::clone(self);
-            let reader =
-                Arc::new(Reader { number, shared, transaction: RwLock::new(Some(transaction)) });
+            let reader = Arc::new(Reader {
+                number,
+                shared,
+                opened: RwLock::new(Some(Opened::new(transaction))),
+            });
             // Registered while the handle is still lent: closing it finds every reader.
             lock(&self.readers).insert(number, Arc::downgrade(&reader));
             Ok(reader)
@@ -206,7 +209,7 @@ impl Shared {
 pub(super) struct Reader {
     number: u64,
     shared: Arc<Shared>,
-    transaction: RwLock<Option<ReadTransaction>>,
+    opened: RwLock<Option<Opened>>,
 }
 
 impl Reader {
@@ -215,14 +218,14 @@ impl Reader {
         &self,
         work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let transaction = self.transaction.read().unwrap_or_else(PoisonError::into_inner);
-        let transaction = transaction.as_ref().ok_or(StoreError::Unavailable)?;
-        let done = catch_unwind(AssertUnwindSafe(|| work(&View::new(transaction, &self.shared))));
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = opened.as_ref().ok_or(StoreError::Unavailable)?;
+        let done = catch_unwind(AssertUnwindSafe(|| work(&View::new(opened, &self.shared))));
         done.unwrap_or_else(|panic| Err(failed(Panicked::of(&*panic))))
     }
 
     fn end(&self) {
-        self.transaction.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

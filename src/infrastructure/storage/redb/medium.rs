@@ -3,7 +3,7 @@
 //! Invariant: a directory or file that others can change or that belongs to somebody else is
 //! refused; nothing is written before the file is locked.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,9 @@ use redb::{Builder, Database, DatabaseError};
 
 /// Name of the store's file.
 const STORE_FILE: &str = "store.redb";
-/// Names the process that holds the directory.
+/// Name of that file while it is made.
+const NEW_FILE: &str = "store.redb.new";
+/// Names the process that holds the directory, and is locked by it.
 const PID_FILE: &str = "server.pid";
 /// Written and removed to see whether the disk takes writes again.
 const PROBE_FILE: &str = "store.probe";
@@ -99,16 +101,21 @@ pub trait Medium: Send + Sync {
 
     /// Size of the store, when it has one.
     fn size_bytes(&self) -> Option<u64>;
+
+    /// The database is closed for good; whoever waits for the medium may have it.
+    fn release(&self) {}
 }
 
-/// A file in a directory.
+/// A file in a directory that this process holds.
 pub(super) struct FileMedium {
     dir: PathBuf,
+    /// Locked as long as it is open. The engine's own lock is given up while a handle is reopened.
+    lock: File,
 }
 
 impl FileMedium {
-    /// Prepares and checks the directory.
-    pub(super) fn prepare(dir: &Path) -> Result<Self, OpenError> {
+    /// Checks the directory, made when it is missing, and locks it.
+    pub(super) fn hold(dir: &Path) -> Result<Self, OpenError> {
         if !dir.exists() {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -117,11 +124,20 @@ impl FileMedium {
                 .map_err(|error| not_ours(dir, error))?;
         }
         check_owner(dir, 0o022)?;
-        let medium = Self { dir: dir.to_owned() };
-        if medium.path().exists() {
-            check_owner(&medium.path(), 0o077)?;
+        let (path, pid_file) = (dir.join(STORE_FILE), dir.join(PID_FILE));
+        for file in [&path, &pid_file].into_iter().filter(|file| file.exists()) {
+            check_owner(file, 0o077)?;
         }
-        Ok(medium)
+        let lock = own_file(&pid_file, true).map_err(|error| not_ours(&pid_file, error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(dir)),
+            Err(TryLockError::Error(error)) => return Err(OpenError::failed(error)),
+        }
+        if fs::metadata(&path).is_ok_and(|facts| facts.len() == 0) {
+            return Err(OpenError::Damaged { reason: "the file is empty".to_owned() });
+        }
+        Ok(Self { dir: dir.to_owned(), lock })
     }
 
     /// The store's file.
@@ -129,16 +145,47 @@ impl FileMedium {
         self.dir.join(STORE_FILE)
     }
 
-    /// The error of a directory that somebody holds, with his name.
+    /// The error of a file that another process has opened past the lock of the directory.
     pub(super) fn held(&self) -> OpenError {
-        let text = fs::read_to_string(self.dir.join(PID_FILE)).unwrap_or_default();
-        OpenError::Held { dir: self.dir.clone(), pid: text.trim().parse().ok() }
+        OpenError::Held { dir: self.dir.clone(), pid: None }
+    }
+
+    /// Makes the file of a new store: complete and synced before it has its name.
+    pub(super) fn make(
+        &self,
+        fill: impl FnOnce(&dyn Medium) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        struct Unnamed(PathBuf);
+        impl Medium for Unnamed {
+            fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
+                builder.create_file(own_file(&self.0, true)?)
+            }
+
+            fn probe(&self) -> io::Result<()> {
+                Ok(())
+            }
+
+            fn size_bytes(&self) -> Option<u64> {
+                None
+            }
+        }
+        if self.path().exists() {
+            return Ok(());
+        }
+        let unnamed = self.dir.join(NEW_FILE);
+        if unnamed.exists() {
+            fs::remove_file(&unnamed).map_err(OpenError::failed)?;
+        }
+        fill(&Unnamed(unnamed.clone()))?;
+        fs::rename(&unnamed, self.path()).map_err(OpenError::failed)?;
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(OpenError::failed)
     }
 
     /// Names this process as the holder.
     pub(super) fn sign(&self) -> io::Result<()> {
-        let mut file = own_file(&self.dir.join(PID_FILE), true)?;
-        writeln!(file, "{}", std::process::id())
+        let mut lock = &self.lock;
+        lock.set_len(0)?;
+        writeln!(lock, "{}", std::process::id())
     }
 }
 
@@ -160,14 +207,26 @@ impl Medium for FileMedium {
     fn size_bytes(&self) -> Option<u64> {
         fs::metadata(self.path()).ok().map(|facts| facts.len())
     }
+
+    fn release(&self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "The directory stays locked until the process ends");
+        }
+    }
 }
 
-fn own_file(path: &Path, truncate: bool) -> io::Result<File> {
+fn held(dir: &Path) -> OpenError {
+    let text = fs::read_to_string(dir.join(PID_FILE)).unwrap_or_default();
+    OpenError::Held { dir: dir.to_owned(), pid: text.trim().parse().ok() }
+}
+
+/// Opens a file for this user alone, without following a link.
+fn own_file(path: &Path, create: bool) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)
-        .create(true)
-        .truncate(truncate)
+        .create(create)
+        .truncate(false)
         .mode(0o600)
         .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
         .open(path)

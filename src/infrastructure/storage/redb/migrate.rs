@@ -49,10 +49,6 @@ pub(super) fn open(
 /// Refuses a newer file before it is opened for writing; a file that needs repair is looked at
 /// after that instead.
 pub(super) fn peek(path: &Path) -> Result<(), OpenError> {
-    let is_new = std::fs::metadata(path).map_or(true, |facts| facts.len() == 0);
-    if is_new {
-        return Ok(());
-    }
     guarded(|| match ReadOnlyDatabase::open(path) {
         Ok(database) => {
             let transaction = database.begin_read().map_err(OpenError::failed)?;

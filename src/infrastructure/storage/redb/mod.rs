@@ -96,14 +96,17 @@ impl RedbStore {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Arc<Self>, OpenError> {
-        let medium = FileMedium::prepare(&options.dir)?;
+        let medium = FileMedium::hold(&options.dir)?;
         let named = |error: OpenError| {
             if matches!(error, OpenError::Held { .. }) { medium.held() } else { error }
         };
+        medium.sign().map_err(OpenError::failed)?;
+        medium.make(|unnamed| {
+            migrate::open(unnamed, options.cache_bytes, clock.as_ref()).map(drop)
+        })?;
         migrate::peek(&medium.path()).map_err(named)?;
         let database =
             migrate::open(&medium, options.cache_bytes, clock.as_ref()).map_err(named)?;
-        medium.sign().map_err(OpenError::failed)?;
         Self::start(&options, Box::new(medium), database, clock, ids)
     }
 
@@ -205,16 +208,6 @@ impl Store for RedbStore {
     }
 
     async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
-        let next = |floors: &Mutex<std::collections::HashMap<(TenantId, Sequence), u64>>| {
-            let mut floors = floors.lock().unwrap_or_else(PoisonError::into_inner);
-            floors.get_mut(&(tenant, sequence)).map(|floor| {
-                *floor += 1;
-                *floor
-            })
-        };
-        if let Some(number) = next(&self.shared.floors) {
-            return Ok(number);
-        }
         // Held while the counter is read, so that no commit can raise it unseen in between.
         let mut floors = self.shared.floors.lock().unwrap_or_else(PoisonError::into_inner);
         let floor = match floors.get(&(tenant, sequence)) {

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
+use redb::ReadableDatabase;
+
 use super::handle::Shared;
 use super::keys;
 use super::migrate;
-use super::rows::{Rows, View};
+use super::rows::{Opened, Rows, View};
 use super::tables::Table;
 use crate::domain::event::StoredEvent;
-use redb::ReadableDatabase;
 
 /// What the writer remembers of a failure.
 pub(super) struct Recovery {
@@ -75,7 +76,8 @@ impl Recovery {
         let doubtful = std::mem::take(&mut self.doubtful);
         let survivors = shared.with_database(|database| {
             let transaction = database.begin_read().map_err(super::failed)?;
-            let view = View::new(&transaction, shared);
+            let opened = Opened::new(transaction);
+            let view = View::new(&opened, shared);
             let stored = doubtful.into_iter().filter(|event| {
                 let key = keys::numbered(event.tenant_id, event.seq);
                 let found = view.record::<StoredEvent>(Table::Events, &key);

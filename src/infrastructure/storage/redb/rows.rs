@@ -3,8 +3,8 @@
 //! Invariant: nothing leaves here that was not verified; a damaged record is reported to be set
 //! aside and is an error for whoever asked for it, never a wrong answer.
 
-use std::cell::OnceCell;
 use std::ops::{Bound, ControlFlow};
+use std::sync::OnceLock;
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
@@ -157,28 +157,39 @@ pub(super) fn walk(
     }
 }
 
-/// Rows through a read transaction; tables are opened once.
+/// A read transaction with its tables, each opened once.
+pub(super) struct Opened {
+    tables: Vec<OnceLock<ReadOnlyTable<&'static [u8], &'static [u8]>>>,
+    transaction: ReadTransaction,
+}
+
+impl Opened {
+    pub(super) fn new(transaction: ReadTransaction) -> Self {
+        let tables = Table::ALL.iter().map(|_| OnceLock::new()).collect();
+        Self { tables, transaction }
+    }
+}
+
+/// Rows through a read transaction.
 pub(super) struct View<'a> {
-    transaction: &'a ReadTransaction,
+    opened: &'a Opened,
     shared: &'a Shared,
-    tables: Vec<OnceCell<ReadOnlyTable<&'static [u8], &'static [u8]>>>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(transaction: &'a ReadTransaction, shared: &'a Shared) -> Self {
-        let tables = Table::ALL.iter().map(|_| OnceCell::new()).collect();
-        Self { transaction, shared, tables }
+    pub(super) const fn new(opened: &'a Opened, shared: &'a Shared) -> Self {
+        Self { opened, shared }
     }
 
     fn table(
         &self,
         table: Table,
     ) -> Result<&ReadOnlyTable<&'static [u8], &'static [u8]>, StoreError> {
-        let cell = &self.tables[table.index()];
+        let cell = &self.opened.tables[table.index()];
         if let Some(open) = cell.get() {
             return Ok(open);
         }
-        let open = self.transaction.open_table(table.definition()).map_err(failed)?;
+        let open = self.opened.transaction.open_table(table.definition()).map_err(failed)?;
         Ok(cell.get_or_init(|| open))
     }
 }

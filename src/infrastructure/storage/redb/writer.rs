@@ -136,6 +136,7 @@ impl Writer {
             }
         }
         self.shared.close_database();
+        self.shared.medium.release();
     }
 
     fn taken(&self) -> usize {

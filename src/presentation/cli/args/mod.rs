@@ -185,8 +185,19 @@ pub enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Measure this server against the limits of this machine.
+    #[command(disable_help_flag = true)]
+    Bench(BenchArgs),
     /// Print the version.
     Version,
+}
+
+/// What `bench` is told; it reads its arguments by itself.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// `--help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    pub arguments: Vec<String>,
 }
 
 /// Flags of `demo`.

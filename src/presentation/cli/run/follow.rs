@@ -44,8 +44,10 @@ pub(in super::super) struct Follower<'a> {
     spinner: Spinner,
     transcript: Feed,
     events: Feed,
-    /// Items that were shown.
+    /// Items, and reasons for waiting, that were shown.
     seen: BTreeSet<String>,
+    /// Looks that found it waiting, one after the other.
+    waited: u32,
     /// The item that the person at the terminal is asked about.
     asking: Option<Value>,
     answers: Option<mpsc::Receiver<String>>,
@@ -59,8 +61,20 @@ impl<'a> Follower<'a> {
         let events = feed::follow(client, &["sessions", &id, "events"], &[], Some(0), false);
         let spinner = Spinner::new(&format!("{code} is {}", plain(&session["status"])));
         let (seen, view) = (BTreeSet::new(), View::default());
-        let (asking, answers) = (None, None);
-        Self { client, printer, code, id, view, spinner, transcript, events, seen, asking, answers }
+        Self {
+            client,
+            printer,
+            code,
+            id,
+            view,
+            spinner,
+            transcript,
+            events,
+            seen,
+            waited: 0,
+            asking: None,
+            answers: None,
+        }
     }
 
     /// Follows until the session ends or a person interrupts.
@@ -146,8 +160,33 @@ impl<'a> Follower<'a> {
         if waits || self.asking.is_some() {
             self.asks().await?;
         }
+        if matches!(status.as_str(), "queued" | "pending") {
+            self.waited += 1;
+            if self.waited > 1 {
+                self.blockers().await;
+            }
+        } else {
+            self.waited = 0;
+        }
         let ended = SessionStatus::parse(&status).is_some_and(SessionStatus::is_terminal);
         Ok(ended.then_some(session))
+    }
+
+    /// Says why it waits, each reason once; that this cannot be learned now is no failure.
+    async fn blockers(&mut self) {
+        let request = self.client.request(Method::GET, &["sessions", &self.id, "explain"]);
+        let Ok(explanation) = self.client.json(request).await else { return };
+        for blocker in explanation["blockers"].as_array().into_iter().flatten() {
+            if !self.seen.insert(plain(&blocker["code"])) {
+                continue;
+            }
+            if self.printer.is_json() {
+                self.json("blocker", blocker);
+            } else {
+                let lines = self.view.blocker(blocker);
+                self.show(lines);
+            }
+        }
     }
 
     /// Shows items that were not shown yet, and asks about the first on a terminal.
@@ -159,6 +198,7 @@ impl<'a> Follower<'a> {
             .is_some_and(|asked| !items.iter().any(|item| item["id"] == asked["id"]))
         {
             self.asking = None;
+            self.spinner = Spinner::new(&self.code);
         }
         for item in &items {
             if self.seen.insert(plain(&item["id"])) {
@@ -184,7 +224,8 @@ impl<'a> Follower<'a> {
             Some("question") => "your answer?",
             _ => "press enter when you have seen it",
         };
-        self.spinner.suspend(|| self.printer.note(painted(question, ALERT)));
+        self.spinner = Spinner::none();
+        self.printer.note(painted(question, ALERT));
         self.answers.get_or_insert_with(read_lines);
     }
 
@@ -194,6 +235,7 @@ impl<'a> Follower<'a> {
             self.asking = Some(item);
             return self.prompt();
         };
+        self.spinner = Spinner::new(&self.code);
         let id = plain(&item["id"]);
         if let Err(error) = resolve(self.client, &id, decision, text.as_deref()).await {
             self.spinner.suspend(|| self.printer.error(&error));

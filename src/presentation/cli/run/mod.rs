@@ -38,7 +38,11 @@ pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliE
     let (client, server) = connect(&args, context).await?;
     let outcome = work(&args, &body, &client, server.is_some(), context.printer).await;
     if let Some(server) = server {
-        (server.stop)().await;
+        // A second interrupt leaves at once; the agents die with this process.
+        tokio::select! {
+            () = (server.stop)() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
     }
     outcome
 }

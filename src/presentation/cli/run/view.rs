@@ -106,6 +106,14 @@ impl View {
         self.between(lines)
     }
 
+    /// Lines about a reason for waiting.
+    pub(in super::super) fn blocker(&mut self, blocker: &Value) -> Vec<String> {
+        let text = line(&plain(&blocker["text"]), 200);
+        let remedy = blocker["remedy"].as_str().map(|remedy| line(remedy, 200));
+        let remedy = remedy.map_or_else(String::new, |remedy| format!(" ({remedy})"));
+        self.between(vec![format!("{} {text}{remedy}", painted("waits:", ALERT))])
+    }
+
     /// The rest of an open line, at the end.
     pub(in super::super) fn flush(&mut self) -> Vec<String> {
         self.between(Vec::new())

@@ -119,6 +119,7 @@ fn run() -> RunState {
         }),
         handle: Some(json!({ "conversation": "x" })),
         message_ref: Some("m".to_owned()),
+        workspace_ref: Some("d".to_owned()),
         blocking_items: 1,
     }
 }
@@ -183,7 +184,7 @@ fn session() -> Session {
         tags: vec!["a".to_owned(), "b".to_owned()],
         ..SessionDraft::default()
     };
-    let mut spec = draft.accept("IND-000042").expect("a valid draft");
+    let mut spec = draft.accept().expect("a valid draft");
     spec.metadata.insert("n".to_owned(), json!([1, 2.5, null, "x"]));
     Session {
         id: SessionId::new(id(2)),
@@ -264,6 +265,7 @@ fn attempt() -> Attempt {
         error: Some(error()),
         resumed_from_checkpoint: Some(1),
         usage: usage(),
+        counted_calls: vec!["call".to_owned()],
         leases: vec![lease()],
         stale_reports: 3,
     }

@@ -1,0 +1,295 @@
+//! The graph of one server: which adapter stands behind which port, and who knows whom.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::settings::{Enabled, Environment, Settings, StoreLocation};
+use crate::application::agent::{AgentService, BuiltIn};
+use crate::application::attention::AttentionService;
+use crate::application::events::{Deltas, EventService};
+use crate::application::identity::IdentityService;
+use crate::application::ports::clock::{Clock, Ids};
+use crate::application::ports::driver::AgentDriver;
+use crate::application::ports::journal::Journal;
+use crate::application::ports::store::Store;
+use crate::application::ports::workspaces::Workspaces;
+use crate::application::reconcile::Reconciler;
+use crate::application::scheduler::wake::Wake;
+use crate::application::scheduler::{Queue, Scheduler};
+use crate::application::session::{SessionOptions, SessionService};
+use crate::application::supervise::{SupervisorOptions, Supervisors, Tools};
+use crate::application::system::SystemService;
+use crate::domain::agent::AgentKind;
+use crate::infrastructure::drivers::opencode::{Attach, OpencodeDriver, Options};
+use crate::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
+use crate::infrastructure::storage::memory::MemoryStore;
+use crate::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
+use crate::infrastructure::workspaces::{Folders, WorkspaceOptions};
+
+/// The store that was opened, with what only its adapter can do.
+pub(super) enum Opened {
+    /// The embedded store.
+    Redb(Arc<RedbStore>),
+    /// Nothing is kept.
+    Memory(Arc<MemoryStore>),
+}
+
+impl Opened {
+    pub(super) fn open(
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+        ids: &Arc<dyn Ids>,
+    ) -> Result<Self, OpenError> {
+        match &settings.store.location {
+            StoreLocation::Redb(file) => {
+                let dir = file.parent().unwrap_or(&settings.server.data_dir);
+                let mut options = RedbOptions::new(dir);
+                options.cache_bytes = settings.store.cache_mb as usize * 1024 * 1024;
+                options.queue_capacity = settings.store.queue_capacity as usize;
+                Ok(Self::Redb(RedbStore::open(options, Arc::clone(clock), Arc::clone(ids))?))
+            }
+            StoreLocation::Memory => {
+                Ok(Self::Memory(MemoryStore::new(Arc::clone(clock), Arc::clone(ids))))
+            }
+        }
+    }
+
+    pub(super) fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Redb(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+
+    pub(super) fn journal(&self) -> Arc<dyn Journal> {
+        match self {
+            Self::Redb(store) => Arc::clone(store) as Arc<dyn Journal>,
+            Self::Memory(store) => Arc::clone(store) as Arc<dyn Journal>,
+        }
+    }
+
+    /// Writes what waits and lets go of the file.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Redb(store) => store.close().await,
+            Self::Memory(_) => {}
+        }
+    }
+
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Redb(_) => "redb",
+            Self::Memory(_) => "memory",
+        }
+    }
+}
+
+/// All services of one server.
+pub(super) struct Graph {
+    pub store: Arc<dyn Store>,
+    pub journal: Arc<dyn Journal>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub sessions: SessionService,
+    pub attention: AttentionService,
+    pub agents: AgentService,
+    pub events: EventService,
+    pub identity: IdentityService,
+    pub system: SystemService,
+    pub supervisors: Supervisors,
+    pub queue: Queue,
+    pub built_in: Vec<BuiltIn>,
+}
+
+impl Graph {
+    /// Builds the services over an opened store. Work is spawned on the tracker and ends with
+    /// the token; nothing runs yet.
+    pub(super) fn build(
+        settings: &Settings,
+        environment: &Environment,
+        opened: &Opened,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
+        let (store, journal) = (opened.store(), opened.journal());
+        let options = WorkspaceOptions {
+            root: settings.workspaces.root.clone(),
+            allowed_roots: settings.workspaces.allowed_roots.clone(),
+            git: "git".into(),
+        };
+        let workspaces: Arc<dyn Workspaces> =
+            Arc::new(Folders::new(options, Arc::clone(&clock), Arc::clone(&ids)));
+        let wake = Wake::default();
+        let sessions = SessionService::new(
+            Arc::clone(&store),
+            Arc::clone(&workspaces),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            wake,
+            SessionOptions::default(),
+        );
+        let attention = AttentionService::new(Arc::clone(&store), sessions.clone());
+        let (drivers, built_in) = drivers(settings, environment, &clock, &ids, tracker, stop);
+        let agents =
+            AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
+        let deltas = Deltas::default();
+        let events = EventService::new(Arc::clone(&store), Arc::clone(&journal), deltas.clone());
+        let tools = Tools {
+            sessions: sessions.clone(),
+            attention: attention.clone(),
+            agents: agents.clone(),
+            journal: Arc::clone(&journal),
+            workspaces,
+            clock: Arc::clone(&clock),
+            deltas,
+            options: supervisor_options(settings),
+        };
+        let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
+        let queue = Queue::new(settings.scheduler.max_running_sessions as usize);
+        let identity =
+            IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+        let system = SystemService::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            agents.clone(),
+            queue.clone(),
+        );
+        Self {
+            store,
+            journal,
+            clock,
+            ids,
+            sessions,
+            attention,
+            agents,
+            events,
+            identity,
+            system,
+            supervisors,
+            queue,
+            built_in,
+        }
+    }
+
+    /// The loop that gives waiting sessions to agents.
+    pub(super) fn scheduler(&self) -> Scheduler {
+        Scheduler::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            self.sessions.clone(),
+            self.agents.clone(),
+            self.supervisors.clone(),
+            self.queue.clone(),
+        )
+    }
+
+    /// The scans for what is due.
+    pub(super) fn reconciler(&self) -> Reconciler {
+        Reconciler {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            sessions: self.sessions.clone(),
+            attention: self.attention.clone(),
+            supervisors: self.supervisors.clone(),
+        }
+    }
+}
+
+fn supervisor_options(settings: &Settings) -> SupervisorOptions {
+    let supervisor = &settings.supervisor;
+    SupervisorOptions {
+        pause_grace: supervisor.pause_grace,
+        checkpoint_interval: supervisor.checkpoint_interval,
+        permission_timeout: supervisor.permission_timeout,
+        question_timeout: supervisor.question_timeout,
+        ..SupervisorOptions::default()
+    }
+}
+
+type Drivers = (Vec<Arc<dyn AgentDriver>>, Vec<BuiltIn>);
+
+fn drivers(
+    settings: &Settings,
+    environment: &Environment,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> Drivers {
+    let mut drivers: Vec<Arc<dyn AgentDriver>> = Vec::new();
+    let mut built_in = Vec::new();
+    if settings.opencode.enabled != Enabled::No {
+        let options = opencode_options(settings, environment);
+        let driver = OpencodeDriver::new(options, Arc::clone(clock), tracker.clone(), stop);
+        drivers.push(Arc::new(driver));
+        built_in.push(BuiltIn {
+            name: "AGENT-OPENCODE",
+            kind: AgentKind::Opencode,
+            capacity: settings.opencode.max_runs,
+        });
+    }
+    if settings.simulated.enabled {
+        let options = SimulatedOptions {
+            seed: u64::from(settings.simulated.seed),
+            latency_ms: u64::try_from(settings.simulated.latency.as_millis()).unwrap_or(u64::MAX),
+            ..SimulatedOptions::default()
+        };
+        let driver =
+            SimulatedDriver::new(options, Arc::clone(clock), Arc::clone(ids), tracker.clone());
+        drivers.push(Arc::new(driver));
+        built_in.push(BuiltIn {
+            name: "AGENT-SIMULATED",
+            kind: AgentKind::Simulated,
+            capacity: 50,
+        });
+    }
+    (drivers, built_in)
+}
+
+/// What the driver of OpenCode is told.
+pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -> Options {
+    let wanted = &settings.opencode;
+    let mut options = Options::new(settings.server.data_dir.join("hosts"));
+    options.command.clone_from(&wanted.command);
+    options.guard_command = std::env::current_exe().ok().map(|own| {
+        vec![own.to_string_lossy().into_owned(), "guard".to_owned()]
+    });
+    options.user_config = wanted.config_file.as_deref().and_then(read_json);
+    options.auth = wanted.auth_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
+    let given = |name: &String| Some((name.clone(), environment.get(name)?.clone()));
+    options.env = wanted.env.iter().filter_map(given).collect();
+    options.attach = wanted.attach_url.as_ref().map(|url| Attach {
+        url: url.to_string(),
+        username: wanted.attach_username.clone(),
+        password: wanted.attach_password.clone().unwrap_or_default(),
+    });
+    options.max_runs = wanted.max_runs as usize;
+    options.ready_timeout = wanted.ready_timeout;
+    options.recycle_rss_bytes = u64::from(wanted.recycle_rss_mb) * 1024 * 1024;
+    options.recycle_age = wanted.recycle_age;
+    options
+}
+
+/// The user's own configuration of the agent; one that cannot be read is told and left out.
+fn read_json(file: &Path) -> Option<serde_json::Value> {
+    let text = std::fs::read_to_string(file).ok()?;
+    match serde_json::from_str(&text) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let file = file.display();
+            tracing::warn!(%error, "{file} is not JSON and was left out");
+            None
+        }
+    }
+}
+
+/// Whether a secret was given; kept apart so that nothing else needs to expose it.
+pub(super) fn given_admin_key(settings: &Settings) -> Option<&str> {
+    settings.server.admin_key.as_ref().map(ExposeSecret::expose_secret)
+}

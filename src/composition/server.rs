@@ -1,0 +1,290 @@
+//! One server from start to stop.
+//!
+//! Start: listen, open the store, admit the administrator, recover, schedule, be ready.
+//! Stop: no new work, requests end, supervisors save, agents end, the store closes.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::TryRng as _;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::graph::{Graph, Opened, given_admin_key};
+use super::settings::{Environment, Settings};
+use crate::application::ports::clock::{Clock, Ids};
+use crate::application::reconcile::Reconciler;
+use crate::application::supervise::recover::{Recovered, recover};
+use crate::domain::ids::TenantId;
+use crate::infrastructure::ids::SystemIds;
+use crate::infrastructure::storage::redb::OpenError;
+use crate::presentation::api::server::{ServerOptions, serve};
+use crate::presentation::api::state::{ApiOptions, AppState, Parts};
+use crate::presentation::api::router;
+use crate::presentation::cli::exit::{CliError, code};
+
+/// A server that is ready.
+pub(super) struct Running {
+    /// Where it listens.
+    pub url: String,
+    /// What start-up found.
+    pub recovered: Recovered,
+    /// Name of the store.
+    pub store: &'static str,
+    /// Its services.
+    pub graph: Graph,
+    opened: Opened,
+    data_dir: PathBuf,
+    stop_requests: CancellationToken,
+    stop_work: CancellationToken,
+    requests: TaskTracker,
+    work: TaskTracker,
+    grace: Duration,
+}
+
+impl Running {
+    /// Starts a server and returns once it is ready.
+    pub(super) async fn start(
+        settings: &Settings,
+        environment: &Environment,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, CliError> {
+        let listener = listen(settings.server.listen).await?;
+        let address = listener.local_addr().map_err(|error| failed("the listener", &error))?;
+        make_data_dir(&settings.server.data_dir)?;
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let opened = Opened::open(settings, &clock, &ids).map_err(|error| unopened(&error))?;
+        let (requests, work) = (TaskTracker::new(), TaskTracker::new());
+        let (stop_requests, stop_work) = (CancellationToken::new(), CancellationToken::new());
+        let graph = Graph::build(settings, environment, &opened, clock, ids, &work, &stop_work);
+        let running = Self {
+            url: format!("http://{address}"),
+            recovered: Recovered::default(),
+            store: opened.name(),
+            graph,
+            opened,
+            data_dir: settings.server.data_dir.clone(),
+            stop_requests,
+            stop_work,
+            requests,
+            work,
+            grace: settings.server.shutdown_grace,
+        };
+        running.begin(settings, listener, address).await
+    }
+
+    async fn begin(
+        mut self,
+        settings: &Settings,
+        listener: TcpListener,
+        address: SocketAddr,
+    ) -> Result<Self, CliError> {
+        let app = |error: crate::application::error::AppError| failed("the store", &error);
+        self.graph.identity.load().await.map_err(app)?;
+        self.admit(given_admin_key(settings)).await?;
+        self.answer_requests(settings, listener, address);
+        let tenants = self.graph.identity.tenants();
+        for tenant in &tenants {
+            let agents = &self.graph.agents;
+            agents.ensure(tenant.id, &self.graph.built_in).await.map_err(app)?;
+        }
+        let (supervisors, store) = (&self.graph.supervisors, self.graph.store.as_ref());
+        self.recovered = recover(supervisors, store).await.map_err(app)?;
+        self.work.spawn(self.graph.scheduler().run(self.stop_work.clone()));
+        self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
+        self.work.spawn(Reconciler::probe(
+            self.graph.agents.clone(),
+            Arc::clone(&self.graph.clock),
+            self.graph.sessions.wake().clone(),
+            self.stop_work.clone(),
+        ));
+        self.graph.system.set_recovered();
+        let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
+        let file = self.data_dir.join("server.json");
+        write_private(&file, told.to_string().as_bytes()).map_err(|e| failed("server.json", &e))?;
+        Ok(self)
+    }
+
+    fn answer_requests(&self, settings: &Settings, listener: TcpListener, address: SocketAddr) {
+        let graph = &self.graph;
+        let parts = Parts {
+            sessions: graph.sessions.clone(),
+            attention: graph.attention.clone(),
+            events: graph.events.clone(),
+            system: graph.system.clone(),
+            identity: graph.identity.clone(),
+            store: Arc::clone(&graph.store),
+            journal: Arc::clone(&graph.journal),
+            clock: Arc::clone(&graph.clock),
+            ids: Arc::clone(&graph.ids),
+            shutdown: self.stop_requests.clone(),
+            tracker: self.requests.clone(),
+        };
+        let options = ApiOptions {
+            port: address.port(),
+            allowed_hosts: settings.server.allowed_hosts.clone(),
+            allowed_origins: settings.server.allowed_origins.clone(),
+            dev: settings.server.dev,
+            open_metrics: settings.server.metrics_open_on_loopback,
+            body_limit: settings.server.max_body_bytes as usize,
+            ..ApiOptions::default()
+        };
+        let router = router(&AppState::new(parts, options), Router::new());
+        let (stop, tracker) = (self.stop_requests.clone(), self.requests.clone());
+        let limits = ServerOptions::default();
+        self.requests.spawn(async move {
+            if let Err(error) = serve(listener, router, limits, stop, tracker).await {
+                tracing::error!(%error, "The listener failed; requests are no longer answered");
+            }
+        });
+    }
+
+    /// The administrator's key: the given one, or a new one on the first start.
+    async fn admit(&self, given: Option<&str>) -> Result<(), CliError> {
+        let identity = &self.graph.identity;
+        let app = |error: crate::application::error::AppError| failed("the store", &error);
+        if let Some(secret) = given {
+            return identity.admit_administrator(secret).await.map_err(app);
+        }
+        if identity.has_keys().await.map_err(app)? {
+            return Ok(());
+        }
+        let secret = new_secret()?;
+        let file = self.key_file();
+        // The file comes first: a key that nobody holds would lock everybody out.
+        write_private(&file, secret.expose_secret().as_bytes())
+            .map_err(|error| failed("the administrator's key", &error))?;
+        identity.admit_administrator(secret.expose_secret()).await.map_err(app)
+    }
+
+    /// Where the administrator's key lies.
+    pub(super) fn key_file(&self) -> PathBuf {
+        self.data_dir.join("admin.key")
+    }
+
+    /// Lets the agents be looked at before the first session waits for them.
+    pub(super) async fn probe_agents(&self) {
+        self.graph.agents.probe_all().await;
+        self.graph.sessions.wake().scheduler();
+    }
+
+    /// Stops in order, within the grace period.
+    pub(super) async fn stop(self) {
+        self.graph.system.set_draining();
+        drop(fs::remove_file(self.data_dir.join("server.json")));
+        self.stop_requests.cancel();
+        self.requests.close();
+        let clock = Arc::clone(&self.graph.clock);
+        let half = self.grace / 2;
+        within(clock.as_ref(), half, self.requests.wait(), "requests").await;
+        self.stop_work.cancel();
+        self.work.close();
+        within(clock.as_ref(), half, self.work.wait(), "supervisors").await;
+        self.graph.agents.shutdown().await;
+        self.opened.close().await;
+    }
+
+    /// The tenant that a single user works in.
+    pub(super) const fn tenant() -> TenantId {
+        TenantId::BOOTSTRAP
+    }
+}
+
+async fn within(
+    clock: &dyn Clock,
+    limit: Duration,
+    done: impl std::future::Future<Output = ()>,
+    what: &str,
+) {
+    tokio::select! {
+        () = done => {}
+        () = clock.sleep(limit) => {
+            tracing::warn!("Some {what} did not end within {} s", limit.as_secs());
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            CliError::new(code::UNAVAILABLE, format!("{address} is taken by another program"))
+                .remedy("end that program, or choose another port: --listen 127.0.0.1:0 picks one")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            CliError::new(code::NOT_PERMITTED, format!("{address} may not be listened on"))
+                .remedy("choose a port above 1023, as in --listen 127.0.0.1:8000")
+        }
+        _ => failed(&format!("listening on {address}"), &error),
+    })
+}
+
+fn make_data_dir(dir: &Path) -> Result<(), CliError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
+        CliError::new(code::NOT_PERMITTED, format!("{} cannot be made: {error}", dir.display()))
+            .remedy("choose a folder that you may write to: --data-dir DIR")
+    })
+}
+
+/// What a store that does not open means for whoever started the server.
+pub(super) fn unopened(error: &OpenError) -> CliError {
+    let (exit, remedy) = match error {
+        OpenError::Held { .. } => (
+            code::HELD,
+            "stop that server, or use it: client commands find it by themselves",
+        ),
+        OpenError::Permissions { .. } => (
+            code::NOT_PERMITTED,
+            "own the data directory, and take away the rights of others: chmod -R go-rwx DIR",
+        ),
+        OpenError::Newer { .. } => {
+            (code::CONFIG, "install the version that wrote it, or a newer one")
+        }
+        OpenError::Damaged { .. } => (
+            code::DAMAGED,
+            "put back a copy of the data directory, or begin with another one: --data-dir DIR",
+        ),
+        OpenError::Failed(_) => (code::UNAVAILABLE, "see what `orchestrator doctor` says"),
+    };
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    CliError::new(exit, text).remedy(remedy)
+}
+
+fn failed(what: &str, error: &dyn std::error::Error) -> CliError {
+    CliError::new(code::UNAVAILABLE, format!("{what} failed: {error}"))
+        .remedy("see what `orchestrator doctor` says")
+}
+
+/// `iok_` and 32 random bytes, URL-safe.
+pub(super) fn new_secret() -> Result<SecretString, CliError> {
+    let mut bytes = [0; 32];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| failed("the system's random generator", &error))?;
+    Ok(SecretString::from(format!("iok_{}", URL_SAFE_NO_PAD.encode(bytes))))
+}
+
+/// Writes a file that only its owner may read; complete or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)
+}

@@ -1,1 +1,0 @@
-//! A deterministic, scripted agent; everything it reports is labelled simulated.

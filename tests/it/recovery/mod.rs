@@ -1,0 +1,36 @@
+//! What the embedded store keeps when the world fails: power, disk, single bits.
+
+mod bit_flips;
+mod disk;
+mod history;
+mod io_errors;
+mod kill;
+mod power_loss;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator::application::ports::clock::Clock;
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
+
+use self::disk::Disk;
+use crate::contract::fixtures::SetClock;
+
+/// Opens the store on a disk of the test.
+fn open_on(disk: &Disk) -> Result<Arc<RedbStore>, OpenError> {
+    let options = RedbOptions {
+        cache_bytes: 4 * 1024 * 1024,
+        queue_capacity: 256,
+        probe_every: Duration::from_millis(20),
+        ..RedbOptions::new("/nowhere")
+    };
+    let clock = SetClock::new() as Arc<dyn Clock>;
+    RedbStore::open_on(Box::new(disk.clone()), options, clock, Arc::new(SystemIds))
+}
+
+/// Whether the long version was asked for.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings")]
+fn is_deep() -> bool {
+    std::env::var("ORCHESTRATOR_DEEP").is_ok()
+}
