@@ -7,3 +7,4 @@ mod opencode;
 mod recovery;
 mod support;
 mod workspaces;
+mod ws;

@@ -4,3 +4,6 @@ mod commands;
 mod coverage;
 mod door;
 mod lists;
+mod statuses;
+mod streams;
+mod wire;

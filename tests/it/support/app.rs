@@ -13,6 +13,7 @@ use orchestrator::application::identity::IdentityService;
 use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
+use orchestrator::application::ports::journal::Journal;
 use orchestrator::application::ports::store::Store;
 use orchestrator::application::scheduler::Queue;
 use orchestrator::application::scheduler::wake::Wake;
@@ -45,6 +46,7 @@ pub(crate) struct TestApp {
     pub(crate) router: Router,
     pub(crate) state: AppState,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) shutdown: CancellationToken,
@@ -93,7 +95,6 @@ impl TestApp {
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
         let sessions = SessionService::new(
             Arc::clone(&store),
-            Arc::clone(&memory) as _,
             workspaces,
             Arc::clone(&clock),
             Arc::clone(&ids),
@@ -140,7 +141,7 @@ impl TestApp {
         };
         let state = AppState::new(parts, options);
         let router = router(&state, Router::new());
-        Self { router, state, store, clock, ids, shutdown, tracker, other, _folders: folders }
+        Self { router, state, store, journal: memory, clock, ids, shutdown, tracker, other, _folders: folders }
     }
 
     /// A key of a tenant with a role; returns its secret.
