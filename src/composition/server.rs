@@ -28,9 +28,9 @@ use crate::application::supervise::recover::{Recovered, recover};
 use crate::domain::ids::TenantId;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
+use crate::presentation::api::router;
 use crate::presentation::api::server::{ServerOptions, serve};
 use crate::presentation::api::state::{ApiOptions, AppState, Parts};
-use crate::presentation::api::router;
 use crate::presentation::cli::exit::{CliError, code};
 
 /// A server that is ready.
@@ -237,10 +237,9 @@ fn make_data_dir(dir: &Path) -> Result<(), CliError> {
 /// What a store that does not open means for whoever started the server.
 pub(super) fn unopened(error: &OpenError) -> CliError {
     let (exit, remedy) = match error {
-        OpenError::Held { .. } => (
-            code::HELD,
-            "stop that server, or use it: client commands find it by themselves",
-        ),
+        OpenError::Held { .. } => {
+            (code::HELD, "stop that server, or use it: client commands find it by themselves")
+        }
         OpenError::Permissions { .. } => (
             code::NOT_PERMITTED,
             "own the data directory, and take away the rights of others: chmod -R go-rwx DIR",
@@ -281,8 +280,7 @@ pub(super) fn new_secret() -> Result<SecretString, CliError> {
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
-    let mut file =
-        options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&fresh, path)

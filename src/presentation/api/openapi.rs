@@ -144,10 +144,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     } else {
         json!([])
     };
-    let mut parameters = match operation["parameters"].take() {
-        Value::Array(own) => own,
-        _ => Vec::new(),
-    };
+    let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     for parameter in &mut parameters {
         complete_parameter(parameter);
     }
@@ -176,10 +173,10 @@ fn complete_parameter(parameter: &mut Value) {
     let schema = &mut parameter["schema"];
     match name.as_str() {
         "limit" => {
-            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 })
+            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
         }
         "depth" => {
-            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 })
+            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 });
         }
         "after" | "Last-Event-ID" => *schema = json!({ "type": "integer", "minimum": 0 }),
         "seq" | "checkpoint" => *schema = json!({ "type": "integer", "minimum": 1 }),
@@ -327,7 +324,7 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     for code in codes {
         let status = code.row().status.as_str().to_owned();
         match by_status.last_mut() {
-            Some((last, list)) if *last == status => list.push(code),
+            Some((known, codes)) if *known == status => codes.push(code),
             _ => by_status.push((status, vec![code])),
         }
     }

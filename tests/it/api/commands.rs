@@ -12,7 +12,12 @@ async fn made(app: &TestApp, body: Value) -> Answer {
     answer
 }
 
-fn repeated(app: &TestApp, key: &str, path: &str, body: &Value) -> axum::http::Request<axum::body::Body> {
+fn repeated(
+    app: &TestApp,
+    key: &str,
+    path: &str,
+    body: &Value,
+) -> axum::http::Request<axum::body::Body> {
     let mut request = app.request(Method::POST, path, Some(body.clone()));
     request.headers_mut().insert("idempotency-key", key.parse().expect("valid"));
     request
@@ -21,16 +26,24 @@ fn repeated(app: &TestApp, key: &str, path: &str, body: &Value) -> axum::http::R
 #[tokio::test]
 async fn a_created_session_shows_every_field() {
     let app = TestApp::new().await;
-    let answer = made(&app, json!({ "initial_prompt": "Fix it\nplease", "priority": "CRITICAL" })).await;
+    let answer =
+        made(&app, json!({ "initial_prompt": "Fix it\nplease", "priority": "CRITICAL" })).await;
     let id = answer.body["id"].as_str().expect("an id");
     assert_eq!(answer.header("location"), format!("/api/v1/sessions/{id}"));
     assert_eq!(answer.header("etag"), "\"v1\"");
     assert_eq!(answer.header("cache-control"), "no-store");
     let expected = [
-        ("code", json!("IND-000001")), ("title", json!("Fix it")), ("priority", json!(0)),
-        ("status", json!("pending")), ("revision", json!(1)), ("parent_id", Value::Null),
-        ("phase", Value::Null), ("child_ids", json!([])), ("health_score", json!(0.8)),
-        ("agent_config", json!({ "default_agent": "industrial-coder" })), ("sign", json!("⏳")),
+        ("code", json!("IND-000001")),
+        ("title", json!("Fix it")),
+        ("priority", json!(0)),
+        ("status", json!("pending")),
+        ("revision", json!(1)),
+        ("parent_id", Value::Null),
+        ("phase", Value::Null),
+        ("child_ids", json!([])),
+        ("health_score", json!(0.8)),
+        ("agent_config", json!({ "default_agent": "industrial-coder" })),
+        ("sign", json!("⏳")),
     ];
     for (field, value) in expected {
         assert_eq!(answer.body[field], value, "{field}");
@@ -39,9 +52,12 @@ async fn a_created_session_shows_every_field() {
     let actions = answer.body["allowed_actions"].as_array().expect("a list");
     assert!(actions.contains(&json!("start")) && !actions.contains(&json!("pause")));
     let object = answer.body.as_object().expect("an object");
-    let document: Value = serde_json::from_str(&orchestrator::presentation::api::openapi_json()).expect("JSON");
-    let documented = document["components"]["schemas"]["Session"]["properties"].as_object().expect("fields");
-    let (mut shown, mut told): (Vec<_>, Vec<_>) = (object.keys().collect(), documented.keys().collect());
+    let document: Value =
+        serde_json::from_str(&orchestrator::presentation::api::openapi_json()).expect("JSON");
+    let documented =
+        document["components"]["schemas"]["Session"]["properties"].as_object().expect("fields");
+    let (mut shown, mut told): (Vec<_>, Vec<_>) =
+        (object.keys().collect(), documented.keys().collect());
     shown.sort();
     told.sort();
     assert_eq!(shown, told);
@@ -59,7 +75,10 @@ async fn a_repeated_request_gets_the_first_answer_and_acts_once() {
     let again = app.send(repeated(&app, "k1", path, &body)).await;
     assert_eq!((first.status, again.status), (StatusCode::CREATED, StatusCode::CREATED));
     assert_eq!(first.body, again.body);
-    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    assert_eq!(
+        (first.header("idempotency-replayed"), again.header("idempotency-replayed")),
+        ("", "true")
+    );
     for header in ["location", "etag", "content-type"] {
         assert_eq!(first.header(header), again.header(header), "{header}");
     }
@@ -86,7 +105,8 @@ async fn twenty_requests_with_one_key_make_one_session() {
     for _ in 0..20 {
         let app = std::sync::Arc::clone(&app);
         tasks.spawn(async move {
-            let request = repeated(&app, "race", "/api/v1/sessions", &json!({ "initial_prompt": "x" }));
+            let request =
+                repeated(&app, "race", "/api/v1/sessions", &json!({ "initial_prompt": "x" }));
             app.send(request).await.status.as_u16()
         });
     }
@@ -101,8 +121,11 @@ async fn a_change_of_something_newer_is_refused() {
     let app = TestApp::new().await;
     made(&app, json!({ "initial_prompt": "x" })).await;
     let patch = |etag: &'static str| {
-        let mut request =
-            app.request(Method::PATCH, "/api/v1/sessions/IND-000001", Some(json!({ "priority": 1 })));
+        let mut request = app.request(
+            Method::PATCH,
+            "/api/v1/sessions/IND-000001",
+            Some(json!({ "priority": 1 })),
+        );
         request.headers_mut().insert("if-match", etag.parse().expect("valid"));
         app.send(request)
     };
@@ -113,7 +136,11 @@ async fn a_change_of_something_newer_is_refused() {
     assert_eq!((&stale.body["expected"], &stale.body["actual"]), (&json!(1), &json!(2)));
     assert_eq!(patch("v2").await.status.as_u16(), 422);
     let unknown = app
-        .send(app.request(Method::PATCH, "/api/v1/sessions/IND-000001", Some(json!({ "initial_prompt": "y" }))))
+        .send(app.request(
+            Method::PATCH,
+            "/api/v1/sessions/IND-000001",
+            Some(json!({ "initial_prompt": "y" })),
+        ))
         .await;
     assert_eq!(unknown.body["errors"][0]["code"], "unknown_field");
 }
@@ -133,7 +160,9 @@ async fn roles_bound_what_a_key_may_do() {
     for (role, method, rest, status, required) in cases {
         let key = bearer(&app.key(orchestrator::domain::ids::TenantId::BOOTSTRAP, role).await);
         let body = (rest == "/fail").then(|| json!({ "error_message": "x" }));
-        let answer = app.send(request(method, &format!("{path}{rest}"), body, &[("authorization", &key)])).await;
+        let answer = app
+            .send(request(method, &format!("{path}{rest}"), body, &[("authorization", &key)]))
+            .await;
         assert_eq!(answer.status.as_u16(), status, "{role} {rest}");
         assert_eq!(answer.body["required_role"].as_str().unwrap_or(""), required, "{role} {rest}");
     }
@@ -148,7 +177,10 @@ async fn checkpoints_and_forks_are_made_and_found() {
     made(&app, json!({ "initial_prompt": "x" })).await;
     let path = "/api/v1/sessions/IND-000001";
     let taken = app
-        .post(&format!("{path}/checkpoints"), json!({ "checkpoint_data": { "a": 1 }, "metadata": { "b": 2 } }))
+        .post(
+            &format!("{path}/checkpoints"),
+            json!({ "checkpoint_data": { "a": 1 }, "metadata": { "b": 2 } }),
+        )
         .await;
     assert_eq!((taken.status, &taken.body["sequence"]), (StatusCode::CREATED, &json!(1)));
     assert_eq!(app.get(taken.header("location")).await.body["data"]["_metadata"]["b"], 2);
@@ -169,6 +201,9 @@ async fn what_waits_says_why() {
     assert_eq!(answer.body["blockers"][0]["code"], "not_started");
     assert!(answer.body["blockers"][0]["command"].is_string());
     let stats = app.get("/api/v1/sessions/stats").await;
-    assert_eq!((&stats.body["total_sessions"], &stats.body["sessions_by_status"]["failed"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (&stats.body["total_sessions"], &stats.body["sessions_by_status"]["failed"]),
+        (&json!(1), &json!(0))
+    );
     assert!(!ADMIN.is_empty());
 }

@@ -24,9 +24,9 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
         .iter()
         .flat_map(|(path, item)| {
             let methods = item.as_object().expect("operations");
-            methods.iter().map(|(method, operation)| {
-                (path.clone(), method.to_uppercase(), operation.clone())
-            })
+            methods
+                .iter()
+                .map(|(method, operation)| (path.clone(), method.to_uppercase(), operation.clone()))
         })
         .collect()
 }
@@ -82,7 +82,10 @@ fn there_is_one_way_to_add_a_route() {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.components().any(|part| part.as_os_str() == "api" || part.as_os_str() == "ws") {
+            } else if path
+                .components()
+                .any(|part| part.as_os_str() == "api" || part.as_os_str() == "ws")
+            {
                 let text = std::fs::read_to_string(&path).expect("a source");
                 assert!(!text.contains(".route("), "{} adds an undocumented route", path.display());
             }
@@ -109,7 +112,8 @@ fn every_operation_is_described_and_tells_its_errors() {
         }
         for (status, response) in responses {
             assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{at}");
-            let is_error = status.as_str() >= "400" && response["content"]["application/json"].is_null();
+            let is_error =
+                status.as_str() >= "400" && response["content"]["application/json"].is_null();
             if is_error {
                 let schema = &response["content"]["application/problem+json"]["schema"];
                 assert!(schema.is_object(), "{at} {status}");
@@ -144,7 +148,8 @@ fn every_reference_leads_somewhere() {
 #[test]
 fn every_error_code_has_a_page() {
     for code in ErrorCode::ALL {
-        let page = problem_page(&code.page()).unwrap_or_else(|| panic!("{} has a page", code.page()));
+        let page =
+            problem_page(&code.page()).unwrap_or_else(|| panic!("{} has a page", code.page()));
         let text = String::from_utf8(page).expect("text");
         assert!(text.contains(code.as_str()), "{code} is named on its page");
         let status = format!("Status {}", code.row().status.as_u16());
@@ -190,7 +195,9 @@ async fn the_documentation_is_served_from_the_binary() {
     assert!(page.header("content-type").starts_with("text/html"));
     let text = page.body.as_str().expect("a page").to_owned();
     assert!(!text.contains("https://") && !text.contains("<script>"), "{text}");
-    for part in ["/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/swagger-initializer.js"] {
+    for part in
+        ["/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/swagger-initializer.js"]
+    {
         let part = get(part).await;
         assert_eq!(part.status, StatusCode::OK);
         assert!(!part.body.as_str().unwrap_or("x").is_empty());

@@ -18,23 +18,47 @@ async fn foreign_hosts_and_origins_are_refused_everywhere() {
         ..ApiOptions::default()
     };
     let app = TestApp::with(options, Vec::new()).await;
-    let paths = ["/health", "/docs", "/openapi.json", "/api/v1/sessions", "/ws/sessions", "/nowhere"];
+    let paths =
+        ["/health", "/docs", "/openapi.json", "/api/v1/sessions", "/ws/sessions", "/nowhere"];
     for path in paths {
-        for host in ["evil.example", "localhost", "localhost:8001", "localhost.evil:8000", "x@localhost:8000"] {
+        for host in [
+            "evil.example",
+            "localhost",
+            "localhost:8001",
+            "localhost.evil:8000",
+            "x@localhost:8000",
+        ] {
             let answer = app.send(request(Method::GET, path, None, &[("host", host)])).await;
-            assert_eq!((answer.status, answer.code()), (StatusCode::FORBIDDEN, "HOST_NOT_ALLOWED"), "{path} {host}");
+            assert_eq!(
+                (answer.status, answer.code()),
+                (StatusCode::FORBIDDEN, "HOST_NOT_ALLOWED"),
+                "{path} {host}"
+            );
         }
-        for origin in ["null", "http://evil.example", "http://localhost:8001", "file://", "http://localhost:8000.evil"] {
+        for origin in [
+            "null",
+            "http://evil.example",
+            "http://localhost:8001",
+            "file://",
+            "http://localhost:8000.evil",
+        ] {
             let answer = app.send(request(Method::GET, path, None, &[("origin", origin)])).await;
-            assert_eq!((answer.status, answer.code()), (StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED"), "{path} {origin}");
+            assert_eq!(
+                (answer.status, answer.code()),
+                (StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED"),
+                "{path} {origin}"
+            );
             assert!(answer.headers.get("access-control-allow-origin").is_none());
         }
     }
-    for host in ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LocalHost:8000", "box.example"] {
+    for host in ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LocalHost:8000", "box.example"]
+    {
         let answer = app.send(request(Method::GET, "/health/live", None, &[("host", host)])).await;
         assert_eq!(answer.status, StatusCode::OK, "{host}");
     }
-    let own = app.send(request(Method::GET, "/health/live", None, &[("origin", "http://localhost:8000")])).await;
+    let own = app
+        .send(request(Method::GET, "/health/live", None, &[("origin", "http://localhost:8000")]))
+        .await;
     assert_eq!(own.status, StatusCode::OK);
     let listed = [("origin", "https://board.example"), ("access-control-request-method", "POST")];
     let preflight = app.send(request(Method::OPTIONS, "/api/v1/sessions", None, &listed)).await;
@@ -59,13 +83,18 @@ async fn a_missing_or_repeated_host_is_malformed() {
 async fn every_answer_carries_its_id_and_tells_browsers_what_not_to_do() {
     let app = TestApp::new().await;
     for path in ["/health", "/nowhere", "/docs", "/api/v1/sessions"] {
-        let answer = app.send(request(Method::GET, path, None, &[("x-request-id", "my-id.1")])).await;
+        let answer =
+            app.send(request(Method::GET, path, None, &[("x-request-id", "my-id.1")])).await;
         assert_eq!(answer.header("x-request-id"), "my-id.1", "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
-        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        assert!(
+            answer.header("content-security-policy").contains("frame-ancestors 'none'"),
+            "{path}"
+        );
     }
-    let answer = app.send(request(Method::GET, "/nowhere", None, &[("x-request-id", "not valid!")])).await;
+    let answer =
+        app.send(request(Method::GET, "/nowhere", None, &[("x-request-id", "not valid!")])).await;
     assert_eq!(answer.header("x-request-id").len(), 36);
     assert_eq!(answer.body["request_id"], answer.header("x-request-id"));
 }
@@ -77,7 +106,10 @@ async fn unknown_routes_and_wrong_methods_are_problems() {
     assert_eq!((missing.status, missing.code()), (StatusCode::NOT_FOUND, "NOT_FOUND"));
     assert_eq!(missing.header("content-type"), "application/problem+json");
     let wrong = app.send(app.request(Method::DELETE, "/api/v1/sessions", None)).await;
-    assert_eq!((wrong.status, wrong.code()), (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"));
+    assert_eq!(
+        (wrong.status, wrong.code()),
+        (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED")
+    );
     let allow = wrong.header("allow");
     assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
 }
@@ -96,7 +128,8 @@ async fn every_bad_credential_gets_the_same_answer() {
     }
     assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
     for _ in 0..9 {
-        app.send(request(Method::GET, "/api/v1/sessions", None, &[("authorization", "Bearer x")])).await;
+        app.send(request(Method::GET, "/api/v1/sessions", None, &[("authorization", "Bearer x")]))
+            .await;
     }
     let answer = app.get("/api/v1/sessions").await;
     assert_eq!((answer.status, answer.code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
@@ -142,7 +175,9 @@ async fn the_tenant_comes_from_the_key_or_must_be_named() {
 async fn dev_mode_needs_no_key_but_a_tenant() {
     let options = ApiOptions { dev: true, rate: None, ..ApiOptions::default() };
     let app = TestApp::with(options, Vec::new()).await;
-    let open = app.send(request(Method::GET, "/api/v1/sessions", None, &[("x-tenant-id", "default")])).await;
+    let open = app
+        .send(request(Method::GET, "/api/v1/sessions", None, &[("x-tenant-id", "default")]))
+        .await;
     assert_eq!(open.status, StatusCode::OK);
     let unnamed = app.send(request(Method::GET, "/api/v1/sessions", None, &[])).await;
     assert_eq!(unnamed.code(), "TENANT_REQUIRED");
@@ -185,7 +220,11 @@ async fn bodies_are_bounded_and_must_be_json_objects() {
     let large = vec![b' '; (1 << 20) + 1];
     for chunked in [false, true] {
         let answer = send("application/json", large.clone(), chunked).await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (413, "PAYLOAD_TOO_LARGE"), "{chunked}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (413, "PAYLOAD_TOO_LARGE"),
+            "{chunked}"
+        );
     }
     for media_type in ["", "text/plain", "application/x-www-form-urlencoded"] {
         let answer = send(media_type, b"{}".to_vec(), false).await;
@@ -195,9 +234,14 @@ async fn bodies_are_bounded_and_must_be_json_objects() {
     let deeper = format!("{}{}", "[".repeat(500), "]".repeat(500));
     for body in ["{", "[]", "3", &deep, &deeper, "{\"a\":1e999}"] {
         let answer = send("application/json", body.as_bytes().to_vec(), false).await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (422, "VALIDATION_ERROR"), "{body:.40}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (422, "VALIDATION_ERROR"),
+            "{body:.40}"
+        );
     }
-    let answer = send("application/json; charset=utf-8", br#"{"initial_prompt":"x"}"#.to_vec(), false).await;
+    let answer =
+        send("application/json; charset=utf-8", br#"{"initial_prompt":"x"}"#.to_vec(), false).await;
     assert_eq!(answer.status, StatusCode::CREATED);
 }
 
@@ -218,8 +262,14 @@ async fn everything_wrong_with_a_body_is_told_at_once() {
     assert_eq!(
         pointers,
         [
-            "/frobnicate", "/initial_prompt", "/max_duration_seconds", "/priority",
-            "/retry_policy/jiter", "/start", "/title", "/workspace/repo",
+            "/frobnicate",
+            "/initial_prompt",
+            "/max_duration_seconds",
+            "/priority",
+            "/retry_policy/jiter",
+            "/start",
+            "/title",
+            "/workspace/repo",
         ]
     );
     let answer = app.get("/api/v1/sessions?limit=0&status=nope&colour=red&sort=title").await;
@@ -236,13 +286,27 @@ async fn another_tenants_session_looks_like_none() {
     let id = made.body["id"].as_str().expect("an id").to_owned();
     let stranger = bearer(&app.key(app.other, Role::Admin).await);
     let random = app.ids.uuid().to_string();
-    for path in ["", "/attempts", "/logs", "/transcript", "/events", "/checkpoints", "/tree", "/explain", "/diff"] {
+    for path in [
+        "",
+        "/attempts",
+        "/logs",
+        "/transcript",
+        "/events",
+        "/checkpoints",
+        "/tree",
+        "/explain",
+        "/diff",
+    ] {
         let mut bodies = Vec::new();
         for id in [&id, &random] {
             let path = format!("/api/v1/sessions/{id}{path}");
             let headers = [("authorization", &*stranger), ("x-request-id", "same")];
             let answer = app.send(request(Method::GET, &path, None, &headers)).await;
-            assert_eq!((answer.status.as_u16(), answer.code()), (404, "SESSION_NOT_FOUND"), "{path}");
+            assert_eq!(
+                (answer.status.as_u16(), answer.code()),
+                (404, "SESSION_NOT_FOUND"),
+                "{path}"
+            );
             bodies.push(answer.body);
         }
         assert_eq!(bodies[0], bodies[1], "{path}");

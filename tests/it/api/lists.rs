@@ -10,7 +10,8 @@ use orchestrator::domain::tenant::key::Role;
 async fn pages_follow_each_other_without_gap_or_double() {
     let app = TestApp::new().await;
     for number in 1..=7 {
-        let body = json!({ "initial_prompt": "x", "title": format!("Number {number}"), "tags": ["a"] });
+        let body =
+            json!({ "initial_prompt": "x", "title": format!("Number {number}"), "tags": ["a"] });
         app.post("/api/v1/sessions", body).await;
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
@@ -29,7 +30,10 @@ async fn pages_follow_each_other_without_gap_or_double() {
     let expected: Vec<String> = (1..=7).map(|number| format!("Number {number}")).collect();
     assert_eq!(seen, expected);
     let foreign = app.get(&format!("/api/v1/sessions?limit=3{cursor}")).await;
-    assert_eq!((foreign.status.as_u16(), &foreign.body["errors"][0]["pointer"]), (422, &json!("?cursor")));
+    assert_eq!(
+        (foreign.status.as_u16(), &foreign.body["errors"][0]["pointer"]),
+        (422, &json!("?cursor"))
+    );
     let stranger = bearer(&app.key(app.other, Role::Viewer).await);
     let path = format!("/api/v1/sessions?limit=3&tag=a&sort=created_at{cursor}");
     let headers = [("authorization", &*stranger), ("x-tenant-id", OTHER)];
@@ -40,13 +44,26 @@ async fn pages_follow_each_other_without_gap_or_double() {
 #[tokio::test]
 async fn filters_filter() {
     let app = TestApp::new().await;
-    app.post("/api/v1/sessions", json!({ "initial_prompt": "x", "priority": 0, "tags": ["a", "b"] })).await;
-    app.post("/api/v1/sessions", json!({ "initial_prompt": "y", "start": true, "tags": ["a"] })).await;
+    app.post(
+        "/api/v1/sessions",
+        json!({ "initial_prompt": "x", "priority": 0, "tags": ["a", "b"] }),
+    )
+    .await;
+    app.post("/api/v1/sessions", json!({ "initial_prompt": "y", "start": true, "tags": ["a"] }))
+        .await;
     let cases = [
-        ("priority=0", 1), ("priority=critical", 1), ("status=queued", 1),
-        ("status=queued&status=pending", 2), ("status=queued,pending", 2), ("tag=a", 2),
-        ("tag=a&tag=b", 1), ("q=ind-000002", 1), ("session_type=review", 0), ("attention=none", 2),
-        ("created_after=2020-01-01T00:00:00Z", 2), ("created_before=2020-01-01T00:00:00%2B02:00", 0),
+        ("priority=0", 1),
+        ("priority=critical", 1),
+        ("status=queued", 1),
+        ("status=queued&status=pending", 2),
+        ("status=queued,pending", 2),
+        ("tag=a", 2),
+        ("tag=a&tag=b", 1),
+        ("q=ind-000002", 1),
+        ("session_type=review", 0),
+        ("attention=none", 2),
+        ("created_after=2020-01-01T00:00:00Z", 2),
+        ("created_before=2020-01-01T00:00:00%2B02:00", 0),
     ];
     for (query, count) in cases {
         let page = app.get(&format!("/api/v1/sessions?{query}")).await;

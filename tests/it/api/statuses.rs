@@ -64,48 +64,88 @@ fn lease(app: &TestApp) -> Lease {
     }
 }
 
-fn dispatch(change: &mut Change, cause: Cause<'_>, app: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn dispatch(
+    change: &mut Change,
+    cause: Cause<'_>,
+    app: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     let events = change.session.dispatch(lease(app), None, cause)?;
     change.begin_attempt(lease(app), None, cause.at);
     Ok(events)
 }
 
-fn execute(change: &mut Change, cause: Cause<'_>, app: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn execute(
+    change: &mut Change,
+    cause: Cause<'_>,
+    app: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     let events = change.session.execute(lease(app), None, cause)?;
     change.begin_attempt(lease(app), None, cause.at);
     Ok(events)
 }
 
-fn start(change: &mut Change, cause: Cause<'_>, _: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn start(
+    change: &mut Change,
+    cause: Cause<'_>,
+    _: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     change.session.start(cause)
 }
 
-fn pause(change: &mut Change, cause: Cause<'_>, _: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn pause(
+    change: &mut Change,
+    cause: Cause<'_>,
+    _: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     change.session.pause(cause)
 }
 
-fn partially(change: &mut Change, cause: Cause<'_>, _: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn partially(
+    change: &mut Change,
+    cause: Cause<'_>,
+    _: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     change.session.partially_complete(Outcome { result: json!({}), ..Outcome::default() }, cause)
 }
 
-fn expire(change: &mut Change, cause: Cause<'_>, _: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn expire(
+    change: &mut Change,
+    cause: Cause<'_>,
+    _: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     change.session.expire(ErrorType::ExecutionTimeout, "too long", 0.5, cause)
 }
 
-fn orphan(change: &mut Change, cause: Cause<'_>, _: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn orphan(
+    change: &mut Change,
+    cause: Cause<'_>,
+    _: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     change.session.orphan(cause)
 }
 
-fn degrade(change: &mut Change, cause: Cause<'_>, _: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn degrade(
+    change: &mut Change,
+    cause: Cause<'_>,
+    _: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     change.session.status().after(Trigger::Degrade)?;
     change.session.degrade(DegradedReason::HeartbeatLate, cause)
 }
 
-fn recover(change: &mut Change, cause: Cause<'_>, _: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn recover(
+    change: &mut Change,
+    cause: Cause<'_>,
+    _: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     change.session.recover(DegradedReason::HeartbeatLate, cause)
 }
 
-fn fail(change: &mut Change, cause: Cause<'_>, _: &TestApp) -> Result<Vec<DomainEvent>, InvalidTransition> {
+fn fail(
+    change: &mut Change,
+    cause: Cause<'_>,
+    _: &TestApp,
+) -> Result<Vec<DomainEvent>, InvalidTransition> {
     change.session.fail(SessionError::of(ErrorType::PermissionDenied, "x", cause.at), 0.5, cause)
 }
 
@@ -187,7 +227,10 @@ async fn exactly_the_34_legal_moves_are_made_and_the_others_change_nothing() {
                 Way::Http(verb, body) => {
                     let answer = app.post(&format!("{path}/{verb}"), body).await;
                     if !answer.status.is_success() {
-                        assert_eq!((answer.status.as_u16(), answer.code()), (409, "INVALID_TRANSITION"));
+                        assert_eq!(
+                            (answer.status.as_u16(), answer.code()),
+                            (409, "INVALID_TRANSITION")
+                        );
                         assert_eq!(answer.body["current"], from.as_str(), "{from} to {to}");
                         assert_eq!(answer.body["requested"], to.as_str(), "{from} to {to}");
                         assert_eq!(answer.body["allowed"], json!(from.targets()), "{from} to {to}");

@@ -113,7 +113,8 @@ async fn logs_come_as_pages_lines_and_live() {
         let body = json!({ "message": format!("line {number}"), "n": number });
         NewEntry { at: app.clock.now(), kind: "info".to_owned(), body }
     };
-    let append = |entries: Vec<NewEntry>| app.journal.append(TenantId::BOOTSTRAP, id, Stream::Log, entries);
+    let append =
+        |entries: Vec<NewEntry>| app.journal.append(TenantId::BOOTSTRAP, id, Stream::Log, entries);
     append((1..=700).map(say).collect()).await.expect("appended");
     let path = format!("/api/v1/sessions/{id}/logs");
     let page = app.get(&format!("{path}?after=698&limit=1")).await;
@@ -130,13 +131,13 @@ async fn logs_come_as_pages_lines_and_live() {
         .collect();
     assert_eq!(numbers, (1..=700).map(|number| json!(number)).collect::<Vec<_>>());
     let url = format!("http://{address}{path}?follow=true&after=690");
-    let live = tokio::spawn(async move {
-        listen(&url, None, |event| id_of(event) == Some(705)).await
-    });
+    let live =
+        tokio::spawn(async move { listen(&url, None, |event| id_of(event) == Some(705)).await });
     for number in 701..=705 {
         append(vec![say(number)]).await.expect("appended");
     }
-    let ids: Vec<u64> = live.await.expect("no panic").iter().filter_map(|event| id_of(event)).collect();
+    let ids: Vec<u64> =
+        live.await.expect("no panic").iter().filter_map(|event| id_of(event)).collect();
     assert_eq!(ids, (691..=705).collect::<Vec<_>>());
 }
 

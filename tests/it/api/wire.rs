@@ -62,7 +62,8 @@ async fn a_head_that_drips_is_cut_off_and_an_idle_connection_too() {
     let (_app, address) = TestApp::listen_with(plain, server).await;
     let dripping = answered(&address, "GET /health/live HTTP/1.1\r\nHos").await;
     assert!(!dripping.contains("200 OK"), "{dripping}");
-    let idle = answered(&address, &format!("GET /health/live HTTP/1.1\r\nHost: {address}\r\n\r\n")).await;
+    let idle =
+        answered(&address, &format!("GET /health/live HTTP/1.1\r\nHost: {address}\r\n\r\n")).await;
     assert!(idle.starts_with("HTTP/1.1 200"), "{idle}");
     let silent = answered(&address, "").await;
     assert!(!silent.contains("200 OK"), "{silent}");
@@ -77,7 +78,8 @@ async fn connections_beyond_the_limit_are_told_to_come_back() {
     let refused = answered(&address, "").await;
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("Retry-After"), "{refused}");
     drop((one, two));
-    let request = format!("GET /health/live HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET /health/live HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let deadline = tokio::time::Instant::now() + SOON;
     while !answered(&address, &request).await.starts_with("HTTP/1.1 200") {
         assert!(tokio::time::Instant::now() < deadline, "a place is free again");
@@ -90,7 +92,9 @@ async fn heads_are_bounded() {
     let many: String = (0..120).map(|number| format!("X-{number}: 1\r\n")).collect();
     let long = format!("X-Long: {}\r\n", "a".repeat(80_000));
     for headers in [many, long] {
-        let request = format!("GET /health/live HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+        let request = format!(
+            "GET /health/live HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"
+        );
         let answer = answered(&address, &request).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     }
@@ -99,7 +103,8 @@ async fn heads_are_bounded() {
 #[tokio::test]
 async fn a_server_that_goes_down_finishes_and_closes() {
     let (app, address) = TestApp::listen(plain).await;
-    let request = format!("GET /health/live HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET /health/live HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     assert!(answered(&address, &request).await.starts_with("HTTP/1.1 200"));
     let idle = TcpStream::connect(&address).await.expect("a connection");
     app.shutdown.cancel();

@@ -106,7 +106,8 @@ impl TestApp {
         );
         let agents =
             AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
-        let identity = IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+        let identity =
+            IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
         let other = TenantId::new(ids.uuid());
         let tenant = Tenant {
             id: other,
@@ -120,17 +121,17 @@ impl TestApp {
         store.commit(ChangeSet::new(other).write(Write::Tenant(put))).await.expect("made");
         identity.load().await.expect("loaded");
         identity.admit_administrator(ADMIN).await.expect("admitted");
-        let system = SystemService::new(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            agents,
-            Queue::new(50),
-        );
+        let system =
+            SystemService::new(Arc::clone(&store), Arc::clone(&clock), agents, Queue::new(50));
         system.set_recovered();
         let parts = Parts {
             attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
             sessions,
-            events: EventService::new(Arc::clone(&store), Arc::clone(&memory) as _, Deltas::default()),
+            events: EventService::new(
+                Arc::clone(&store),
+                Arc::clone(&memory) as _,
+                Deltas::default(),
+            ),
             system,
             identity,
             store: Arc::clone(&store),
@@ -141,7 +142,18 @@ impl TestApp {
         };
         let state = AppState::new(parts, options);
         let router = router(&state, Router::new());
-        Self { router, state, store, journal: memory, clock, ids, shutdown, tracker, other, _folders: folders }
+        Self {
+            router,
+            state,
+            store,
+            journal: memory,
+            clock,
+            ids,
+            shutdown,
+            tracker,
+            other,
+            _folders: folders,
+        }
     }
 
     /// A key of a tenant with a role; returns its secret.
@@ -186,7 +198,10 @@ impl TestApp {
 
     /// A request of the administrator to the tenant `default`.
     pub(crate) fn request(&self, method: Method, path: &str, body: Option<Value>) -> Request<Body> {
-        request(method, path, body, &[("authorization", &bearer(ADMIN)), ("x-tenant-id", "default")])
+        let host = format!("localhost:{}", self.state.options.port);
+        let (key, tenant) = (bearer(ADMIN), "default");
+        let headers = [("host", &*host), ("authorization", &*key), ("x-tenant-id", tenant)];
+        request(method, path, body, &headers)
     }
 
     /// Serves on a port of its own; returns the address.

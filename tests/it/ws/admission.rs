@@ -18,7 +18,11 @@ async fn credentials_and_origin_are_checked_before_the_upgrade() {
         (path, vec![], 401),
         (path, vec![("authorization", bearer("iok_wrong"))], 401),
         (path, vec![("authorization", bearer(ADMIN))], 400),
-        (path, vec![("authorization", bearer(&bound)), ("origin", "http://evil.example".to_owned())], 403),
+        (
+            path,
+            vec![("authorization", bearer(&bound)), ("origin", "http://evil.example".to_owned())],
+            403,
+        ),
         (path, vec![("authorization", bearer(&bound)), ("x-tenant-id", OTHER.to_owned())], 403),
         ("/ws/sessions?token=iok_abc", vec![("authorization", bearer(&bound))], 400),
     ];
@@ -46,7 +50,9 @@ async fn a_room_brings_its_own_events_and_no_others() {
     let (app, address) = TestApp::listen(quick(WsOptions::default())).await;
     let one = app.post("/api/v1/sessions", json!({ "initial_prompt": "one" })).await;
     let two = app.post("/api/v1/sessions", json!({ "initial_prompt": "two" })).await;
-    let id = |answer: &crate::support::app::Answer| answer.body["id"].as_str().expect("an id").to_owned();
+    let id = |answer: &crate::support::app::Answer| {
+        answer.body["id"].as_str().expect("an id").to_owned()
+    };
     let (one, two) = (id(&one), id(&two));
     let mut socket = Socket::open(&address, "/ws/sessions/IND-000001").await;
     let hello = socket.frame().await;
@@ -84,8 +90,10 @@ async fn nobody_looks_into_another_tenant() {
     let headers = [("authorization", bearer(&stranger))];
     let direct = Socket::with(&address, &format!("/ws/sessions/{id}"), &headers).await;
     assert_eq!(direct.err(), Some(404));
-    let mut socket = Socket::with(&address, "/ws/events?after=0", &headers).await.ok().expect("an upgrade");
-    let rooms = json!({ "type": "subscribe", "rooms": [format!("session:{id}"), "events", "tenant"] });
+    let mut socket =
+        Socket::with(&address, "/ws/events?after=0", &headers).await.ok().expect("an upgrade");
+    let rooms =
+        json!({ "type": "subscribe", "rooms": [format!("session:{id}"), "events", "tenant"] });
     socket.say(&rooms.to_string()).await;
     let refused = socket.frame_of("error").await;
     assert_eq!(refused["payload"]["code"], "SESSION_NOT_FOUND");

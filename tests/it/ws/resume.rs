@@ -82,7 +82,10 @@ async fn log_lines_and_words_come_live_to_their_own_session() {
     let entry = NewEntry { at: app.clock.now(), kind: "warning".to_owned(), body };
     app.journal.append(TenantId::BOOTSTRAP, id, Stream::Log, vec![entry]).await.expect("appended");
     let line = socket.frame_of("session.log").await;
-    assert_eq!((&line["payload"]["message"], &line["payload"]["level"]), (&json!("hello"), &json!("warning")));
+    assert_eq!(
+        (&line["payload"]["message"], &line["payload"]["level"]),
+        (&json!("hello"), &json!("warning"))
+    );
     let (part, text) = ("p1".to_owned(), "wor".to_owned());
     app.state.events.deltas().tell(TenantId::BOOTSTRAP, id, part, text, app.clock.now());
     assert_eq!(socket.frame_of("session.output_delta").await["payload"]["text"], "wor");
