@@ -138,7 +138,7 @@ fn every_reference_leads_somewhere() {
                 map.values().for_each(|inner| walk(inner, document));
             }
             Value::Array(items) => items.iter().for_each(|inner| walk(inner, document)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     let document = document();
@@ -157,13 +157,14 @@ fn every_error_code_has_a_page() {
     }
 }
 
+fn names<T: FromFields>() -> Vec<&'static str> {
+    Fields::names::<T>()
+}
+
 #[test]
 fn documented_bodies_are_the_ones_that_are_read() {
     let document = document();
     let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
-    fn names<T: FromFields>() -> Vec<&'static str> {
-        Fields::names::<T>()
-    }
     all.push(("CreateSession", names::<CreateSession>()));
     all.push(("PatchSession", names::<PatchSession>()));
     all.push(("Reason", names::<ReasonBody>()));

@@ -157,17 +157,15 @@ async fn standing(app: &TestApp, status: SessionStatus) -> (SessionId, String) {
     let id = SessionId::parse(made.body["id"].as_str().expect("an id")).expect("an id");
     app.post(&format!("{path}/checkpoints"), json!({})).await;
     let way: &[Verb] = match status {
-        S::Pending => &[],
+        S::Pending | S::Cancelled => &[],
         S::Queued => &[start],
-        S::Running => &[start, dispatch],
+        S::Running | S::Completed | S::Stopped => &[start, dispatch],
         S::Paused => &[start, dispatch, pause],
         S::Degraded => &[start, dispatch, degrade],
         S::PartiallyCompleted => &[start, dispatch, partially],
         S::Failed => &[start, dispatch, fail],
         S::Timeout => &[start, dispatch, expire],
         S::Orphaned => &[orphan],
-        S::Completed | S::Stopped => &[start, dispatch],
-        S::Cancelled => &[],
     };
     for verb in way {
         own(app, id, *verb).await.expect("a legal way");

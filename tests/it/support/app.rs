@@ -212,13 +212,13 @@ impl TestApp {
     /// Serves on a port of its own with these limits of connections.
     pub(crate) async fn listen_with(
         options: impl FnOnce(u16) -> ApiOptions,
-        server: ServerOptions,
+        limits: ServerOptions,
     ) -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let app = Self::with(ApiOptions { port, ..options(port) }, Vec::new()).await;
         let (router, shutdown) = (app.router.clone(), app.shutdown.clone());
-        let served = serve(listener, router, server, shutdown, app.tracker.clone());
+        let served = serve(listener, router, limits, shutdown, app.tracker.clone());
         app.tracker.spawn(async move { served.await.expect("served") });
         (app, format!("127.0.0.1:{port}"))
     }
