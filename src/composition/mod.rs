@@ -63,7 +63,19 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         Command::Serve(_) => runtime.block_on(Box::pin(lifecycle::serve(&host))),
         Command::Demo(args) => runtime.block_on(Box::pin(demo::demo(&host, &args))),
         //BENCH Command::Bench(args) => return runtime.block_on(Box::pin(bench::run(&args.arguments))),
-        command => return runtime.block_on(Box::pin(run_client(command, connection, json, &host))),
+        Command::Run(_)
+        | Command::Bench(_)
+        | Command::Session(_)
+        | Command::Attention(_)
+        | Command::Why { .. }
+        | Command::Event(_)
+        | Command::Doctor { .. }
+        | Command::Config(_)
+        | Command::Openapi
+        | Command::Completions { .. }
+        | Command::Version => {
+            return runtime.block_on(Box::pin(run_client(command, connection, json, &host)));
+        }
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,

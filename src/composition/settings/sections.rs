@@ -92,8 +92,6 @@ pub struct SupervisorOptions {
     pub checkpoint_timeout: Duration,
     pub permission_timeout: Duration,
     pub question_timeout: Duration,
-    pub review_timeout: Duration,
-    pub max_fallbacks: u32,
 }
 
 /// `[workspaces]`
@@ -141,16 +139,6 @@ pub struct SimulatedOptions {
     pub enabled: bool,
     pub seed: u32,
     pub latency: Duration,
-}
-
-/// `[retention]`
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the default file explains each")]
-pub struct RetentionOptions {
-    pub events: Duration,
-    pub sessions: Duration,
-    pub purge: Duration,
-    pub journal: Duration,
 }
 
 const DAY: u32 = 86_400;
@@ -282,11 +270,9 @@ impl SupervisorOptions {
         Self {
             pause_grace: reader.seconds("supervisor.pause_grace_seconds", 0..=3600),
             checkpoint_interval: reader.seconds("supervisor.checkpoint_interval_seconds", 10..=DAY),
-            checkpoint_timeout: reader.seconds("supervisor.checkpoint_timeout_seconds", 1..=600),
+            checkpoint_timeout: reader.seconds("supervisor.checkpoint_timeout_seconds", 1..=4),
             permission_timeout: reader.seconds("supervisor.permission_timeout_seconds", 1..=DAY),
             question_timeout: reader.seconds("supervisor.question_timeout_seconds", 1..=7 * DAY),
-            review_timeout: reader.seconds("supervisor.review_timeout_seconds", 1..=30 * DAY),
-            max_fallbacks: reader.number("supervisor.max_fallbacks", 0..=10),
         }
     }
 }
@@ -385,19 +371,6 @@ impl SimulatedOptions {
             enabled: reader.flag("agents.simulated.enabled"),
             seed: reader.number("agents.simulated.seed", 0..=u32::MAX),
             latency: Duration::from_millis(u64::from(latency)),
-        }
-    }
-}
-
-impl RetentionOptions {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let mut days =
-            |key| Duration::from_secs(u64::from(reader.number(key, 1..=36_500)) * u64::from(DAY));
-        Self {
-            events: days("retention.events_days"),
-            sessions: days("retention.sessions_days"),
-            purge: days("retention.purge_days"),
-            journal: days("retention.journal_days"),
         }
     }
 }
