@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::codes::ErrorCode;
+use super::problem::Problem;
 
 /// Schemas of bodies: what they do not name is refused, and only what they mark is required.
 const BODIES: &[&str] = &[
@@ -56,6 +57,10 @@ fn complete(document: &mut Value) {
         "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, `iok_…`" },
     });
     components["schemas"]["Problem"] = problem_schema();
+    components["examples"] = examples();
+    components["headers"] = json!({
+        "RequestId": { "description": "Name of the request", "schema": { "type": "string" } },
+    });
     if let Some(schemas) = components["schemas"].as_object_mut() {
         for (name, schema) in schemas {
             complete_schema(name, schema);
@@ -241,7 +246,8 @@ fn complete_response(path: &str, method: &str, status: &str, response: &mut Valu
     let text =
         |description: &str| json!({ "description": description, "schema": { "type": "string" } });
     let mut headers = Map::new();
-    headers.insert("X-Request-ID".to_owned(), text("Name of the request"));
+    let request_id = json!({ "$ref": "#/components/headers/RequestId" });
+    headers.insert("X-Request-ID".to_owned(), request_id);
     let command = matches!(method, "post" | "patch");
     if status == "201" {
         headers.insert("Location".to_owned(), text("Path of the new object"));
@@ -331,21 +337,28 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     by_status
 }
 
+/// One problem of each kind.
+fn examples() -> Value {
+    let example = |code: &ErrorCode| {
+        let problem = Problem::new(*code, code.row().title).body(Some("0198f3a0"));
+        (code.as_str().to_owned(), json!({ "value": problem }))
+    };
+    Value::Object(ErrorCode::ALL.iter().map(example).collect())
+}
+
 fn problem_response(codes: &[ErrorCode]) -> Value {
     let described: Vec<String> =
         codes.iter().map(|code| format!("`{code}` {}", code.row().title)).collect();
     let examples: Map<String, Value> = codes
         .iter()
         .map(|code| {
-            let problem = super::problem::Problem::new(*code, code.row().title);
-            (code.as_str().to_owned(), json!({ "value": problem.body(Some("0198f3a0")) }))
+            let example = json!({ "$ref": format!("#/components/examples/{code}") });
+            (code.as_str().to_owned(), example)
         })
         .collect();
     json!({
         "description": described.join(" · "),
-        "headers": {
-            "X-Request-ID": { "description": "Name of the request", "schema": { "type": "string" } },
-        },
+        "headers": { "X-Request-ID": { "$ref": "#/components/headers/RequestId" } },
         "content": {
             "application/problem+json": { "schema": reference("Problem"), "examples": examples },
         },
