@@ -135,7 +135,6 @@ impl Running {
             system: graph.system.clone(),
             identity: graph.identity.clone(),
             store: Arc::clone(&graph.store),
-            journal: Arc::clone(&graph.journal),
             clock: Arc::clone(&graph.clock),
             ids: Arc::clone(&graph.ids),
             shutdown: self.stop_requests.clone(),

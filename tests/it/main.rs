@@ -1,8 +1,10 @@
 //! All integration tests in one binary.
 
+mod api;
 mod cli;
 mod contract;
 mod opencode;
 mod recovery;
 mod support;
 mod workspaces;
+mod ws;
