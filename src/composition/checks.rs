@@ -109,7 +109,11 @@ async fn store(host: &ThisMachine, settings: &Settings) -> Check {
             Check::warn(NAME, text, "put back a copy, or go on without those records")
         }
         Err(held @ OpenError::Held { .. }) => Check::ok(NAME, format!("a server runs: {held}")),
-        Err(error) => Check::fail(NAME, error.to_string(), super::server::unopened(&error).remedy.unwrap_or_default()),
+        Err(error) => Check::fail(
+            NAME,
+            error.to_string(),
+            super::server::unopened(&error).remedy.unwrap_or_default(),
+        ),
     }
 }
 
@@ -143,7 +147,8 @@ async fn git(host: &ThisMachine) -> Check {
     let Some(text) = first_line(host, "git", &["--version"]).await else {
         return Check::fail(NAME, "is not installed", fix);
     };
-    let mut numbers = text.split(|letter: char| !letter.is_ascii_digit()).filter(|part| !part.is_empty());
+    let mut numbers =
+        text.split(|letter: char| !letter.is_ascii_digit()).filter(|part| !part.is_empty());
     let mut number = || numbers.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
     let version = (number(), number());
     if version < GIT_FLOOR {
@@ -160,10 +165,11 @@ async fn opencode(host: &ThisMachine, settings: &Settings) -> Check {
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
     let options = opencode_options(settings, &host.environment);
-    let has_model = options.user_config.as_ref().is_some_and(|config| config.get("model").is_some())
-        || options.auth.is_some()
-        || !options.env.is_empty()
-        || options.attach.is_some();
+    let has_model =
+        options.user_config.as_ref().is_some_and(|config| config.get("model").is_some())
+            || options.auth.is_some()
+            || !options.env.is_empty()
+            || options.attach.is_some();
     let driver = OpencodeDriver::new(options, clock, tracker, &stop);
     match driver.probe().await {
         Ok(report) if has_model => Check::ok(NAME, format!("version {}", report.version)),
@@ -172,17 +178,30 @@ async fn opencode(host: &ThisMachine, settings: &Settings) -> Check {
             format!("version {}, but no provider or model seems to be configured", report.version),
             "opencode auth login, or name a model in agents.opencode.config_file",
         ),
-        Err(error) => Check::fail(NAME, error.message, "npm install -g opencode-ai, or set agents.opencode.command"),
+        Err(error) => Check::fail(
+            NAME,
+            error.message,
+            "npm install -g opencode-ai, or set agents.opencode.command",
+        ),
     }
 }
 
 fn offline(settings: &Settings) -> Check {
     const NAME: &str = "air gap";
     match &settings.opencode.attach_url {
-        Some(url) if !url.host_str().is_some_and(|host| host == "127.0.0.1" || host == "localhost") => {
-            Check::warn(NAME, format!("agents are attached at {url}"), "run OpenCode on this machine")
+        Some(url)
+            if !url.host_str().is_some_and(|host| host == "127.0.0.1" || host == "localhost") =>
+        {
+            Check::warn(
+                NAME,
+                format!("agents are attached at {url}"),
+                "run OpenCode on this machine",
+            )
         }
-        _ => Check::ok(NAME, "the server itself connects to nothing; agents reach their model provider"),
+        _ => Check::ok(
+            NAME,
+            "the server itself connects to nothing; agents reach their model provider",
+        ),
     }
 }
 

@@ -38,7 +38,8 @@ fn cast() -> Vec<(&'static str, Priority, Value)> {
         { "content": "Handle empty input", "status": "in_progress" },
         { "content": "Add a test", "status": "pending" },
     ] });
-    let mut long = vec![json!({ "phase": "planning" }), say("Looking round first."), read.clone(), todo];
+    let mut long =
+        vec![json!({ "phase": "planning" }), say("Looking round first."), read.clone(), todo];
     for round in 1..=120 {
         long.push(json!({ "phase": "executing" }));
         long.push(say(&format!("Step {round}: going on with the parser.")));
@@ -46,16 +47,37 @@ fn cast() -> Vec<(&'static str, Priority, Value)> {
     }
     let ask = json!({ "ask": { "tool": "bash", "patterns": ["git push origin main"],
         "title": "git push origin main" } });
-    let question = json!({ "question": "Which database should the cache use: Redis or the store?" });
+    let question =
+        json!({ "question": "Which database should the cache use: Redis or the store?" });
     let failure = json!({ "fail": { "type": "provider_error", "retryable": false,
         "message": "the provider refused the key (401)" } });
     vec![
         ("Rewrite the parser for empty input", Priority::High, Value::Array(long)),
-        ("Release 2.4 to production", Priority::Critical, json!([say("The build is green."), test, tokens, ask, wait(30), say("Pushed.")])),
-        ("Choose a cache", Priority::Medium, json!([say("Two ways are open."), question, say("Done.")])),
-        ("Document the configuration", Priority::Medium, json!([read, note, tokens, say("Documented.")])),
-        ("Migrate to the new provider", Priority::Low, json!([say("Calling the provider."), failure])),
-        ("Tidy the changelog", Priority::Low, json!([json!({ "provider_retry_ms": 600_000 }), say("Done.")])),
+        (
+            "Release 2.4 to production",
+            Priority::Critical,
+            json!([say("The build is green."), test, tokens, ask, wait(30), say("Pushed.")]),
+        ),
+        (
+            "Choose a cache",
+            Priority::Medium,
+            json!([say("Two ways are open."), question, say("Done.")]),
+        ),
+        (
+            "Document the configuration",
+            Priority::Medium,
+            json!([read, note, tokens, say("Documented.")]),
+        ),
+        (
+            "Migrate to the new provider",
+            Priority::Low,
+            json!([say("Calling the provider."), failure]),
+        ),
+        (
+            "Tidy the changelog",
+            Priority::Low,
+            json!([json!({ "provider_retry_ms": 600_000 }), say("Done.")]),
+        ),
         ("Upgrade dependencies", Priority::Deferred, json!([wait(1), say("Nothing to do.")])),
     ]
 }
@@ -80,7 +102,8 @@ pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliE
     lifecycle::log(&settings)?;
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
     let running = Running::start(&settings, &host.environment, clock).await?;
-    let told = |error: AppError| CliError::new(code::FAILED, format!("the demonstration failed: {error}"));
+    let told =
+        |error: AppError| CliError::new(code::FAILED, format!("the demonstration failed: {error}"));
     populate(&running).await.map_err(told)?;
     lifecycle::announce(&settings, &running, Some("Demonstration (everything is simulated)"));
     lifecycle::until_told(running).await
@@ -105,10 +128,10 @@ async fn populate(running: &Running) -> Result<(), AppError> {
         made.push(sessions.create(&ctx, new).await?.value.id);
     }
     if let Some(last_started) = made.get(5) {
-        sessions.pause(&ctx, *last_started).await.map_or_else(
-            |error| tracing::debug!(%error, "That session had ended already"),
-            |_| (),
-        );
+        sessions
+            .pause(&ctx, *last_started)
+            .await
+            .map_or_else(|error| tracing::debug!(%error, "That session had ended already"), |_| ());
     }
     Ok(())
 }

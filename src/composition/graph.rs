@@ -257,9 +257,9 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     let wanted = &settings.opencode;
     let mut options = Options::new(settings.server.data_dir.join("hosts"));
     options.command.clone_from(&wanted.command);
-    options.guard_command = std::env::current_exe().ok().map(|own| {
-        vec![own.to_string_lossy().into_owned(), "guard".to_owned()]
-    });
+    options.guard_command = std::env::current_exe()
+        .ok()
+        .map(|own| vec![own.to_string_lossy().into_owned(), "guard".to_owned()]);
     options.user_config = wanted.config_file.as_deref().and_then(read_json);
     options.auth = wanted.auth_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
     let given = |name: &String| Some((name.clone(), environment.get(name)?.clone()));

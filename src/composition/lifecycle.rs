@@ -55,7 +55,10 @@ pub(super) fn announce(settings: &Settings, running: &Running, what: Option<&str
     }
     let what = what.unwrap_or("Industrial Orchestrator");
     let (url, key) = (&running.url, running.key_file());
-    printer.line(format!("{what} {version} is ready at {url} (interactive API: {url}/docs, key: {})", key.display()));
+    printer.line(format!(
+        "{what} {version} is ready at {url} (interactive API: {url}/docs, key: {})",
+        key.display()
+    ));
 }
 
 /// Waits for a signal, then stops in order.

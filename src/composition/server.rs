@@ -28,9 +28,9 @@ use crate::application::supervise::recover::{Recovered, recover};
 use crate::domain::ids::TenantId;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
-use crate::presentation::api::server::{ServerOptions, serve};
-use crate::presentation::api::state::{ApiOptions, AppState, Parts};
 use crate::presentation::api::router;
+use crate::presentation::api::server::{ServerOptions, serve};
+use crate::presentation::api::state::{ApiOptions, AppState, Parts, WsOptions};
 use crate::presentation::cli::exit::{CliError, code};
 
 /// A server that is ready.
@@ -130,7 +130,15 @@ impl Running {
             shutdown: self.stop_requests.clone(),
             tracker: self.requests.clone(),
         };
+        let admission = settings.server.admission;
         let options = ApiOptions {
+            rate: admission.rate,
+            ws: WsOptions {
+                total: admission.sockets as usize,
+                per_tenant: admission.sockets_per_tenant as usize,
+                per_principal: admission.sockets_per_key as usize,
+                ..WsOptions::default()
+            },
             port: address.port(),
             allowed_hosts: settings.server.allowed_hosts.clone(),
             allowed_origins: settings.server.allowed_origins.clone(),
@@ -141,7 +149,11 @@ impl Running {
         };
         let router = router(&AppState::new(parts, options), Router::new());
         let (stop, tracker) = (self.stop_requests.clone(), self.requests.clone());
-        let limits = ServerOptions::default();
+        let limits = ServerOptions {
+            connections: admission.connections as usize,
+            per_peer: admission.connections_per_peer as usize,
+            ..ServerOptions::default()
+        };
         self.requests.spawn(async move {
             if let Err(error) = serve(listener, router, limits, stop, tracker).await {
                 tracing::error!(%error, "The listener failed; requests are no longer answered");
@@ -238,10 +250,9 @@ fn make_data_dir(dir: &Path) -> Result<(), CliError> {
 /// What a store that does not open means for whoever started the server.
 pub(super) fn unopened(error: &OpenError) -> CliError {
     let (exit, remedy) = match error {
-        OpenError::Held { .. } => (
-            code::HELD,
-            "stop that server, or use it: client commands find it by themselves",
-        ),
+        OpenError::Held { .. } => {
+            (code::HELD, "stop that server, or use it: client commands find it by themselves")
+        }
         OpenError::Permissions { .. } => (
             code::NOT_PERMITTED,
             "own the data directory, and take away the rights of others: chmod -R go-rwx DIR",
@@ -282,8 +293,7 @@ pub(super) fn new_secret() -> Result<SecretString, CliError> {
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
-    let mut file =
-        options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&fresh, path)
