@@ -29,7 +29,7 @@ use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
 use crate::presentation::api::router;
 use crate::presentation::api::server::{ServerOptions, serve};
-use crate::presentation::api::state::{ApiOptions, AppState, Parts};
+use crate::presentation::api::state::{ApiOptions, AppState, Parts, WsOptions};
 use crate::presentation::cli::exit::{CliError, code};
 
 /// A server that is ready.
@@ -140,7 +140,15 @@ impl Running {
             shutdown: self.stop_requests.clone(),
             tracker: self.requests.clone(),
         };
+        let admission = settings.server.admission;
         let options = ApiOptions {
+            rate: admission.rate,
+            ws: WsOptions {
+                total: admission.sockets as usize,
+                per_tenant: admission.sockets_per_tenant as usize,
+                per_principal: admission.sockets_per_key as usize,
+                ..WsOptions::default()
+            },
             port: address.port(),
             allowed_hosts: settings.server.allowed_hosts.clone(),
             allowed_origins: settings.server.allowed_origins.clone(),
@@ -151,7 +159,11 @@ impl Running {
         };
         let router = router(&AppState::new(parts, options), Router::new());
         let (stop, tracker) = (self.stop_requests.clone(), self.requests.clone());
-        let limits = ServerOptions::default();
+        let limits = ServerOptions {
+            connections: admission.connections as usize,
+            per_peer: admission.connections_per_peer as usize,
+            ..ServerOptions::default()
+        };
         self.requests.spawn(async move {
             if let Err(error) = serve(listener, router, limits, stop, tracker).await {
                 tracing::error!(%error, "The listener failed; requests are no longer answered");

@@ -28,10 +28,29 @@ pub struct ServerOptions {
     pub shutdown_grace: Duration,
     /// Largest body.
     pub max_body_bytes: u32,
+    /// How much may come in.
+    pub admission: AdmissionOptions,
     /// Whether `/metrics` is open on loopback.
     pub metrics_open_on_loopback: bool,
     /// Whether requests without a credential act as administrator.
     pub dev: bool,
+}
+
+/// How much a server takes from those who ask.
+#[derive(Debug, Clone, Copy)]
+pub struct AdmissionOptions {
+    /// Requests that a key may send at once, and per second after that; `None` sets no limit.
+    pub rate: Option<(u32, u32)>,
+    /// Connections at once.
+    pub connections: u32,
+    /// Connections of one address.
+    pub connections_per_peer: u32,
+    /// WebSockets at once.
+    pub sockets: u32,
+    /// WebSockets of one tenant.
+    pub sockets_per_tenant: u32,
+    /// WebSockets of one key.
+    pub sockets_per_key: u32,
 }
 
 /// Where records are kept.
@@ -184,8 +203,30 @@ impl ServerOptions {
             allowed_origins: origins(reader),
             shutdown_grace: reader.seconds("server.shutdown_grace_seconds", 1..=600),
             max_body_bytes: reader.number("server.max_body_bytes", 1024..=67_108_864),
+            admission: AdmissionOptions::read(reader),
             metrics_open_on_loopback: reader.flag("server.metrics_open_on_loopback"),
             dev,
+        }
+    }
+}
+
+impl AdmissionOptions {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let mut count = |key| reader.number(key, 1..=1_000_000);
+        let burst = count("server.request_burst");
+        let (connections, connections_per_peer) =
+            (count("server.max_connections"), count("server.max_connections_per_peer"));
+        let sockets = count("server.max_sockets");
+        let sockets_per_tenant = count("server.max_sockets_per_tenant");
+        let sockets_per_key = count("server.max_sockets_per_key");
+        let per_second = reader.number("server.requests_per_second", 0..=1_000_000);
+        Self {
+            rate: (per_second > 0).then_some((burst, per_second)),
+            connections,
+            connections_per_peer,
+            sockets,
+            sockets_per_tenant,
+            sockets_per_key,
         }
     }
 }
