@@ -3,6 +3,7 @@
 mod api;
 mod cli;
 mod contract;
+mod e2e;
 mod opencode;
 mod recovery;
 mod support;

@@ -4,3 +4,4 @@ pub(crate) mod app;
 pub(crate) mod opencode;
 pub(crate) mod repo;
 pub(crate) mod scripted_llm;
+pub(crate) mod server;

@@ -54,6 +54,26 @@ impl ScriptedLlm {
         mine.expect("it was asked")["body"].to_string()
     }
 
+    /// Waits until a prompt that holds these words was asked about `count` times; the conversation.
+    pub(crate) async fn conversation(&self, words: &str, count: usize) -> String {
+        let mine = async || {
+            let all = self.requests().await;
+            let says = |request: &&Value| {
+                let said = request["user"].as_str().unwrap_or_default();
+                said.contains(words) && request["tools"] != json!(0)
+            };
+            let mine: Vec<Value> = all.iter().filter(says).cloned().collect();
+            mine
+        };
+        super::opencode::eventually("the model is asked", async || mine().await.len() >= count)
+            .await;
+        let mut sessions: Vec<Value> =
+            mine().await.iter().map(|request| request["session"].clone()).collect();
+        sessions.dedup();
+        assert_eq!(sessions.len(), 1, "one conversation asks about “{words}”: {sessions:?}");
+        sessions[0].as_str().expect("a text").to_owned()
+    }
+
     /// Waits until somebody has asked `count` times about `session`.
     pub(crate) async fn asked(&self, session: &str, count: usize) {
         super::opencode::eventually("the model is asked", async || {

@@ -1,0 +1,85 @@
+//! The whole executable from outside: real servers, the real command line, real repositories, and
+//! the real `OpenCode` in front of a model that follows a script.
+
+mod commands;
+mod demo;
+mod kills;
+mod newcomer;
+mod newcomer_api;
+mod opencode_asks;
+mod opencode_kills;
+mod opencode_run;
+mod restart;
+mod shutdown;
+
+use serde_json::{Value, json};
+
+use crate::support::opencode::{PATIENCE, eventually};
+use crate::support::repo::TestRepo;
+use crate::support::server::{Api, Server, Site, array, text};
+
+/// A program that subtracts where it should add.
+const WRONG: &str = "def add(a, b):\n    return a - b\n";
+/// The same, mended.
+const RIGHT: &str = "def add(a, b):\n    return a + b\n";
+
+/// A repository with the wrong program.
+fn calculator() -> TestRepo {
+    TestRepo::with(&[("calc.py", WRONG)])
+}
+
+/// A prompt for the simulated agent that carries what it does.
+fn plays(steps: &Value) -> String {
+    format!("Do this.\n```simulated\n{steps}\n```")
+}
+
+/// Creates and starts a session that plays these steps; its id.
+async fn begin(api: &Api, steps: &Value) -> String {
+    begin_with(api, steps, json!({})).await
+}
+
+/// The same with more fields.
+async fn begin_with(api: &Api, steps: &Value, mut fields: Value) -> String {
+    fields["initial_prompt"] = json!(plays(steps));
+    fields["start"] = json!(true);
+    text(&api.post("sessions", fields).await["id"]).to_owned()
+}
+
+/// A simulated agent that waits for a permission before it goes on.
+fn asks() -> Value {
+    json!({ "ask": { "tool": "bash", "patterns": ["make"], "title": "make" } })
+}
+
+/// Nothing is held any more: sessions have ended, attempts and leases too, no agent is left, and
+/// no worktree beside the repository's own.
+async fn settled(site: &Site, server: &Server, repo: Option<&TestRepo>) {
+    for session in server.all("sessions").await {
+        let status = text(&session["status"]);
+        assert!(!["running", "degraded", "queued"].contains(&status), "{session:#}");
+        let attempts = server.get(&format!("sessions/{}/attempts", text(&session["id"]))).await;
+        for attempt in array(&attempts["items"]) {
+            assert!(!attempt["ended_at"].is_null(), "{attempt:#}");
+            for lease in array(&attempt["leases"]) {
+                assert!(!lease["released_at"].is_null(), "{lease:#}");
+            }
+        }
+    }
+    if let Some(repo) = repo {
+        eventually("the worktrees are put away", async || worktrees(repo) == 1).await;
+    }
+    assert!(!site.log().contains("INTERNAL_ERROR"), "{}", site.log());
+}
+
+/// How many worktrees a repository has, its own included.
+fn worktrees(repo: &TestRepo) -> usize {
+    repo.git(&["worktree", "list", "--porcelain"]).matches("worktree ").count()
+}
+
+/// Numbers of all events, which must be 1, 2, 3 … without a gap.
+async fn events_without_gap(api: &Api) -> Vec<Value> {
+    let events = api.all("events").await;
+    for (index, event) in events.iter().enumerate() {
+        assert_eq!(event["seq"], json!(index + 1), "a gap at {event:#}");
+    }
+    events
+}
