@@ -73,7 +73,7 @@ impl Store {
         let (index, records) = (reading.open_table(BY_STATUS)?, reading.open_table(RECORDS)?);
         let mut found = Vec::with_capacity(limit);
         for entry in index.range::<&[u8; 17]>(&[0; 17]..&[1; 17])?.rev().take(limit) {
-            let key = entry?.0.value()[1..].try_into()?;
+            let key: [u8; 16] = entry?.0.value()[1..].try_into()?;
             if let Some(value) = records.get(&key)? {
                 found.push(Record::decode(value.value())?);
             }

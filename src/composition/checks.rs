@@ -178,11 +178,12 @@ async fn opencode(host: &ThisMachine, settings: &Settings) -> Check {
             format!("version {}, but no provider or model seems to be configured", report.version),
             "opencode auth login, or name a model in agents.opencode.config_file",
         ),
-        Err(error) => Check::fail(
-            NAME,
-            error.message,
-            "npm install -g opencode-ai, or set agents.opencode.command",
-        ),
+        Err(error) => {
+            let fix = "npm install -g opencode-ai, or set agents.opencode.command";
+            let check =
+                if settings.opencode.enabled == Enabled::Yes { Check::fail } else { Check::warn };
+            check(NAME, error.message, fix)
+        }
     }
 }
 

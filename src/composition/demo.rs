@@ -84,7 +84,7 @@ fn cast() -> Vec<(&'static str, Priority, Value)> {
 
 /// Serves a demonstration until somebody asks it to end.
 pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliError> {
-    let folder = Folder::make()?;
+    let folder = Folder::choose();
     let mut settings = host.load()?;
     settings.server.data_dir.clone_from(&folder.0);
     settings.workspaces.root = folder.0.join("workspaces");
@@ -101,11 +101,11 @@ pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliE
     }
     lifecycle::log(&settings)?;
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
-    let running = Running::start(&settings, &host.environment, clock).await?;
+    let running = Running::start(&settings, &host.environment, clock, true).await?;
     let told =
         |error: AppError| CliError::new(code::FAILED, format!("the demonstration failed: {error}"));
     populate(&running).await.map_err(told)?;
-    lifecycle::announce(&settings, &running, Some("Demonstration (everything is simulated)"));
+    lifecycle::announce(&settings, &running, true);
     lifecycle::until_told(running).await
 }
 
@@ -117,7 +117,7 @@ async fn populate(running: &Running) -> Result<(), AppError> {
         let prompt = format!("{title}.\n\n```simulated\n{script}\n```");
         let waits = priority == Priority::Deferred;
         let draft = SessionDraft {
-            title: Some(title.to_owned()),
+            title: Some(format!("{title} [simulated]")),
             priority: Some(priority),
             initial_prompt: prompt,
             tags: vec!["simulated".to_owned(), "demo".to_owned()],
@@ -157,10 +157,9 @@ fn director(running: &Running) -> RequestContext {
 struct Folder(std::path::PathBuf);
 
 impl Folder {
-    fn make() -> Result<Self, CliError> {
-        let name = format!("orchestrator-demo-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        Ok(Self(path))
+    /// The folder's name; the server makes it.
+    fn choose() -> Self {
+        Self(std::env::temp_dir().join(format!("orchestrator-demo-{}", std::process::id())))
     }
 }
 

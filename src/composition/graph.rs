@@ -132,7 +132,10 @@ impl Graph {
             Arc::clone(&clock),
             Arc::clone(&ids),
             wake,
-            SessionOptions::default(),
+            SessionOptions {
+                checkpoint_timeout: settings.supervisor.checkpoint_timeout,
+                ..SessionOptions::default()
+            },
         );
         let attention = AttentionService::new(Arc::clone(&store), sessions.clone());
         let (drivers, built_in) = drivers(settings, environment, &clock, &ids, tracker, stop);
@@ -178,7 +181,7 @@ impl Graph {
     }
 
     /// The loop that gives waiting sessions to agents.
-    pub(super) fn scheduler(&self) -> Scheduler {
+    pub(super) fn scheduler(&self, settings: &Settings) -> Scheduler {
         Scheduler::new(
             Arc::clone(&self.store),
             Arc::clone(&self.clock),
@@ -186,6 +189,7 @@ impl Graph {
             self.agents.clone(),
             self.supervisors.clone(),
             self.queue.clone(),
+            settings.scheduler.tick,
         )
     }
 

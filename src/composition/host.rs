@@ -31,12 +31,12 @@ impl ThisMachine {
         })
     }
 
-    async fn in_process(&self) -> Result<ServerHandle, CliError> {
+    async fn in_process(&self, works: bool) -> Result<ServerHandle, CliError> {
         let mut settings = self.load()?;
         settings.server.listen = ([127, 0, 0, 1], 0).into();
         start_logging(None, "warn").map_err(|error| CliError::new(code::CONFIG, error))?;
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let running = Running::start(&settings, &self.environment, clock).await?;
+        let running = Running::start(&settings, &self.environment, clock, works).await?;
         let key = match &settings.server.admin_key {
             Some(given) => given.clone(),
             None => std::fs::read_to_string(running.key_file())
@@ -54,8 +54,8 @@ impl ThisMachine {
 }
 
 impl Host for ThisMachine {
-    fn start_in_process(&self) -> BoxFuture<'_, Result<ServerHandle, CliError>> {
-        Box::pin(self.in_process())
+    fn start_in_process(&self, works: bool) -> BoxFuture<'_, Result<ServerHandle, CliError>> {
+        Box::pin(self.in_process(works))
     }
 
     fn checks(&self, airgap: bool) -> BoxFuture<'_, Vec<Check>> {

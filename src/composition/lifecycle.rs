@@ -19,8 +19,8 @@ pub(super) async fn serve(host: &ThisMachine) -> Result<(), CliError> {
     let settings = host.load()?;
     log(&settings)?;
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
-    let running = Running::start(&settings, &host.environment, clock).await?;
-    announce(&settings, &running, None);
+    let running = Running::start(&settings, &host.environment, clock, true).await?;
+    announce(&settings, &running, false);
     until_told(running).await
 }
 
@@ -37,7 +37,7 @@ pub(super) fn log(settings: &Settings) -> Result<(), CliError> {
 }
 
 /// The ready line: exactly one, on standard output.
-pub(super) fn announce(settings: &Settings, running: &Running, what: Option<&str>) {
+pub(super) fn announce(settings: &Settings, running: &Running, demonstrates: bool) {
     let as_json = match settings.log.format {
         LogFormat::Auto => !std::io::stdout().is_terminal(),
         LogFormat::Text => false,
@@ -53,12 +53,15 @@ pub(super) fn announce(settings: &Settings, running: &Running, what: Option<&str
         printer.line(line.to_string());
         return;
     }
-    let what = what.unwrap_or("Industrial Orchestrator");
-    let (url, key) = (&running.url, running.key_file());
+    let what =
+        if demonstrates { "Demonstration (all simulated)" } else { "Industrial Orchestrator" };
+    let (url, dir) = (&running.url, running.data_dir().display());
     printer.line(format!(
-        "{what} {version} is ready at {url} (interactive API: {url}/docs, key: {})",
-        key.display()
+        "{what} {version} is ready at {url} (API: {url}/docs, key: {dir}/admin.key)"
     ));
+    if demonstrates {
+        printer.note(format!("in another terminal: orchestrator --data-dir {dir} session list"));
+    }
 }
 
 /// Waits for a signal, then stops in order.

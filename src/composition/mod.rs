@@ -1,6 +1,6 @@
 //! Builds the graph for a configuration; the only place that knows every concrete adapter.
 
-//BENCH mod bench;
+mod bench;
 mod checks;
 mod demo;
 mod graph;
@@ -34,7 +34,7 @@ const PROBE: &str = "bench-probe";
 pub fn run_hidden(arguments: &[OsString]) -> Option<ExitCode> {
     match arguments.get(1)?.to_str()? {
         GUARD => Some(ExitCode::from(guard_main(&arguments[2..]))),
-        //BENCH PROBE => Some(bench::run_probe(&arguments[1..])),
+        PROBE => Some(bench::run_probe(&arguments[1..])),
         _ => None,
     }
 }
@@ -62,8 +62,19 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
     let served = match command {
         Command::Serve(_) => runtime.block_on(Box::pin(lifecycle::serve(&host))),
         Command::Demo(args) => runtime.block_on(Box::pin(demo::demo(&host, &args))),
-        //BENCH Command::Bench(args) => return runtime.block_on(Box::pin(bench::run(&args.arguments))),
-        command => return runtime.block_on(Box::pin(run_client(command, connection, json, &host))),
+        Command::Bench(args) => return runtime.block_on(Box::pin(bench::run(&args.arguments))),
+        Command::Run(_)
+        | Command::Session(_)
+        | Command::Attention(_)
+        | Command::Why { .. }
+        | Command::Event(_)
+        | Command::Doctor { .. }
+        | Command::Config(_)
+        | Command::Openapi
+        | Command::Completions { .. }
+        | Command::Version => {
+            return runtime.block_on(Box::pin(run_client(command, connection, json, &host)));
+        }
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,

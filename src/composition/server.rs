@@ -25,12 +25,11 @@ use super::settings::{Environment, Settings};
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
-use crate::domain::ids::TenantId;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
 use crate::presentation::api::router;
 use crate::presentation::api::server::{ServerOptions, serve};
-use crate::presentation::api::state::{ApiOptions, AppState, Parts};
+use crate::presentation::api::state::{ApiOptions, AppState, Parts, WsOptions};
 use crate::presentation::cli::exit::{CliError, code};
 
 /// A server that is ready.
@@ -53,11 +52,13 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a server and returns once it is ready.
+    /// Starts a server and returns once it is ready. One that does not work answers requests only:
+    /// no session is taken up, dispatched or timed out by it.
     pub(super) async fn start(
         settings: &Settings,
         environment: &Environment,
         clock: Arc<dyn Clock>,
+        works: bool,
     ) -> Result<Self, CliError> {
         let listener = listen(settings.server.listen).await?;
         let address = listener.local_addr().map_err(|error| failed("the listener", &error))?;
@@ -80,7 +81,7 @@ impl Running {
             work,
             grace: settings.server.shutdown_grace,
         };
-        running.begin(settings, listener, address).await
+        running.begin(settings, listener, address, works).await
     }
 
     async fn begin(
@@ -88,11 +89,25 @@ impl Running {
         settings: &Settings,
         listener: TcpListener,
         address: SocketAddr,
+        works: bool,
     ) -> Result<Self, CliError> {
         let app = |error: crate::application::error::AppError| failed("the store", &error);
         self.graph.identity.load().await.map_err(app)?;
         self.admit(given_admin_key(settings)).await?;
         self.answer_requests(settings, listener, address);
+        if works {
+            self.work(settings).await?;
+        }
+        self.graph.system.set_recovered();
+        let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
+        let file = self.data_dir.join("server.json");
+        write_private(&file, told.to_string().as_bytes()).map_err(|e| failed("server.json", &e))?;
+        Ok(self)
+    }
+
+    /// Takes up what was open, and begins to schedule.
+    async fn work(&mut self, settings: &Settings) -> Result<(), CliError> {
+        let app = |error: crate::application::error::AppError| failed("the store", &error);
         let tenants = self.graph.identity.tenants();
         for tenant in &tenants {
             let agents = &self.graph.agents;
@@ -100,7 +115,7 @@ impl Running {
         }
         let (supervisors, store) = (&self.graph.supervisors, self.graph.store.as_ref());
         self.recovered = recover(supervisors, store).await.map_err(app)?;
-        self.work.spawn(self.graph.scheduler().run(self.stop_work.clone()));
+        self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
             self.graph.agents.clone(),
@@ -108,11 +123,7 @@ impl Running {
             self.graph.sessions.wake().clone(),
             self.stop_work.clone(),
         ));
-        self.graph.system.set_recovered();
-        let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
-        let file = self.data_dir.join("server.json");
-        write_private(&file, told.to_string().as_bytes()).map_err(|e| failed("server.json", &e))?;
-        Ok(self)
+        Ok(())
     }
 
     fn answer_requests(&self, settings: &Settings, listener: TcpListener, address: SocketAddr) {
@@ -124,13 +135,20 @@ impl Running {
             system: graph.system.clone(),
             identity: graph.identity.clone(),
             store: Arc::clone(&graph.store),
-            journal: Arc::clone(&graph.journal),
             clock: Arc::clone(&graph.clock),
             ids: Arc::clone(&graph.ids),
             shutdown: self.stop_requests.clone(),
             tracker: self.requests.clone(),
         };
+        let admission = settings.server.admission;
         let options = ApiOptions {
+            rate: admission.rate,
+            ws: WsOptions {
+                total: admission.sockets as usize,
+                per_tenant: admission.sockets_per_tenant as usize,
+                per_principal: admission.sockets_per_key as usize,
+                ..WsOptions::default()
+            },
             port: address.port(),
             allowed_hosts: settings.server.allowed_hosts.clone(),
             allowed_origins: settings.server.allowed_origins.clone(),
@@ -141,7 +159,11 @@ impl Running {
         };
         let router = router(&AppState::new(parts, options), Router::new());
         let (stop, tracker) = (self.stop_requests.clone(), self.requests.clone());
-        let limits = ServerOptions::default();
+        let limits = ServerOptions {
+            connections: admission.connections as usize,
+            per_peer: admission.connections_per_peer as usize,
+            ..ServerOptions::default()
+        };
         self.requests.spawn(async move {
             if let Err(error) = serve(listener, router, limits, stop, tracker).await {
                 tracing::error!(%error, "The listener failed; requests are no longer answered");
@@ -167,15 +189,14 @@ impl Running {
         identity.admit_administrator(secret.expose_secret()).await.map_err(app)
     }
 
+    /// Where everything is kept.
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// Where the administrator's key lies.
     pub(super) fn key_file(&self) -> PathBuf {
         self.data_dir.join("admin.key")
-    }
-
-    /// Lets the agents be looked at before the first session waits for them.
-    pub(super) async fn probe_agents(&self) {
-        self.graph.agents.probe_all().await;
-        self.graph.sessions.wake().scheduler();
     }
 
     /// Stops in order, within the grace period.
@@ -192,11 +213,6 @@ impl Running {
         within(clock.as_ref(), half, self.work.wait(), "supervisors").await;
         self.graph.agents.shutdown().await;
         self.opened.close().await;
-    }
-
-    /// The tenant that a single user works in.
-    pub(super) const fn tenant() -> TenantId {
-        TenantId::BOOTSTRAP
     }
 }
 
@@ -215,16 +231,20 @@ async fn within(
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            CliError::new(code::UNAVAILABLE, format!("{address} is taken by another program"))
-                .remedy("end that program, or choose another port: --listen 127.0.0.1:0 picks one")
+    use std::io::ErrorKind;
+    TcpListener::bind(address).await.map_err(|error| {
+        if error.kind() == ErrorKind::AddrInUse {
+            let text = format!("{address} is taken by another program");
+            return CliError::new(code::UNAVAILABLE, text).remedy(
+                "end that program, or choose another port: --listen 127.0.0.1:0 picks one",
+            );
         }
-        std::io::ErrorKind::PermissionDenied => {
-            CliError::new(code::NOT_PERMITTED, format!("{address} may not be listened on"))
-                .remedy("choose a port above 1023, as in --listen 127.0.0.1:8000")
+        if error.kind() == ErrorKind::PermissionDenied {
+            let text = format!("{address} may not be listened on");
+            return CliError::new(code::NOT_PERMITTED, text)
+                .remedy("choose a port above 1023, as in --listen 127.0.0.1:8000");
         }
-        _ => failed(&format!("listening on {address}"), &error),
+        failed(&format!("listening on {address}"), &error)
     })
 }
 

@@ -61,8 +61,9 @@ impl FieldErrors {
     }
 
     /// What was noted so far.
-    pub fn iter(&self) -> std::slice::Iter<'_, FieldError> {
-        self.0.iter()
+    #[must_use]
+    pub fn noted(&self) -> &[FieldError] {
+        &self.0
     }
 
     /// `value` when nothing was wrong, else everything that was.

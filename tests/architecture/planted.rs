@@ -71,6 +71,7 @@ fn inward_arrows_pass() {
         (domain, "let tokio = 1; let x = tokio + 1; self.redb.get();"),
         (domain, "#[cfg(test)]\nmod tests { use super::*; use tokio::time; }"),
         (domain, "mod inner { use super::super::ids; }"),
+        (domain, "#[cfg(test)] mod tests { fn f() { std::env::var_os(\"DEEP\"); } }"),
         (service, "use tokio::sync::{mpsc, oneshot};\nasync fn f() { tokio::select! {} }"),
         (service, "#[cfg(test)] mod tests { use crate::infrastructure::ids::SystemIds; }"),
         ("src/application/session/tests.rs", "use crate::infrastructure::ids::SystemIds;"),
@@ -134,6 +135,9 @@ fn good_habits_pass() {
     ] {
         assert_eq!(habits(path, source), Vec::<String>::new(), "{source:?}");
     }
+    let prints = "//! A.\nfn f() { eprintln!(\"seed 1\") }";
+    assert_eq!(habits("tests/it/main.rs", prints), Vec::<String>::new());
+    assert_eq!(habits("tests/it/main.rs", "//! A.\nfn f() { todo!() }").len(), 1);
     let gated = "//! A.\n#[cfg(feature = \"x\")] fn f() {}";
     assert_eq!(habits("src/composition/mod.rs", gated), Vec::<String>::new());
     let full = format!("//! Long.\n{}", "\n".repeat(499));

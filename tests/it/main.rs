@@ -1,5 +1,6 @@
 //! All integration tests in one binary.
 
+mod api;
 mod cli;
 mod contract;
 mod e2e;
@@ -7,3 +8,4 @@ mod opencode;
 mod recovery;
 mod support;
 mod workspaces;
+mod ws;

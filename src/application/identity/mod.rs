@@ -3,13 +3,13 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::error::AppError;
 use super::ports::changes::{ChangeSet, Expect, Put, Write};
 use super::ports::clock::{Clock, Ids};
 use super::ports::store::{CommitError, Store};
 use super::principal::Principal;
+use crate::domain::canonical::sha256;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::tenant::Tenant;
@@ -66,7 +66,7 @@ impl IdentityService {
     /// # Errors
     /// The store's.
     pub async fn admit_administrator(&self, secret: &str) -> Result<(), AppError> {
-        let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let hash = sha256(secret.as_bytes());
         if self.store.fleet().await?.api_key(hash).await?.is_some() {
             return Ok(());
         }
@@ -103,7 +103,7 @@ impl IdentityService {
         &self,
         secret: &str,
     ) -> Result<Option<(Principal, TenantId)>, AppError> {
-        let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let hash = sha256(secret.as_bytes());
         let found = self.store.fleet().await?.api_key(hash).await?;
         let valid = found.map(|found| found.value).filter(|key| key.is_valid(self.clock.now()));
         Ok(valid.map(|key| {

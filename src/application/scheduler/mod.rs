@@ -110,13 +110,11 @@ pub struct Scheduler {
     agents: AgentService,
     supervisors: Supervisors,
     queue: Queue,
+    at_least_every: Duration,
 }
 
-/// How often the loop looks even if nobody rang.
-const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
-
 impl Scheduler {
-    /// A scheduler over these services.
+    /// A scheduler over these services, which looks at least so often even if nobody rings.
     #[must_use]
     pub const fn new(
         store: Arc<dyn Store>,
@@ -125,8 +123,9 @@ impl Scheduler {
         agents: AgentService,
         supervisors: Supervisors,
         queue: Queue,
+        at_least_every: Duration,
     ) -> Self {
-        Self { store, clock, sessions, agents, supervisors, queue }
+        Self { store, clock, sessions, agents, supervisors, queue, at_least_every }
     }
 
     /// Schedules until cancelled.
@@ -149,7 +148,7 @@ impl Scheduler {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.sessions.wake.scheduler_rang() => {}
-                () = self.clock.sleep(AT_LEAST_EVERY) => {}
+                () = self.clock.sleep(self.at_least_every) => {}
                 news = feed.recv() => match news {
                     Ok(batch) => rebuild |= self.note(&batch).await.is_err(),
                     Err(RecvError::Lagged(_)) => rebuild = true,
@@ -241,7 +240,7 @@ impl Scheduler {
                     None if self.agents.driver(agent.kind).is_none() => {
                         Some(format!("this server does not speak to {} agents", agent.kind))
                     }
-                    None => Some("it was not looked at yet".to_owned()),
+                    None => Some("it is still being looked at".to_owned()),
                 };
                 slots.push(AgentSlot { agent, down });
             }

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A client that fails so often in a row gives up.
 const FAILURES_IN_A_ROW: u32 = 5;
 
+/// Stands in a request where every sending puts a number that was never sent before.
+pub(super) const UNIQUE: &str = "################";
+
 /// Now, for measuring.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 pub(super) fn now() -> Instant {
@@ -81,9 +84,11 @@ fn parse_head(buffer: &[u8]) -> std::io::Result<Option<(u16, usize, usize)>> {
         return Ok(None);
     };
     let invalid = |what: &str| Error::new(ErrorKind::InvalidData, what.to_owned());
-    let head = std::str::from_utf8(&buffer[..start]).map_err(|_| invalid("a head that is no text"))?;
+    let head =
+        std::str::from_utf8(&buffer[..start]).map_err(|_| invalid("a head that is no text"))?;
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+    let status =
+        lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
     let status = status.ok_or_else(|| invalid("no HTTP/1.1 answer"))?;
     let length = lines
         .filter_map(|line| line.split_once(':'))
@@ -100,8 +105,9 @@ fn parse_head(buffer: &[u8]) -> std::io::Result<Option<(u16, usize, usize)>> {
 /// What the clients have in common.
 struct Shared {
     address: SocketAddr,
-    /// Rendered requests; clients walk through them at different places.
-    requests: Vec<Vec<u8>>,
+    /// Rendered requests, and where `UNIQUE` stands in each; clients walk through them at
+    /// different places.
+    requests: Vec<(Vec<u8>, Option<usize>)>,
     /// Requests that may still be sent.
     budget: AtomicU64,
     done: AtomicU64,
@@ -179,9 +185,16 @@ pub(super) async fn send(
 
 impl Shared {
     fn new(address: SocketAddr, requests: Vec<Vec<u8>>, budget: u64) -> Arc<Self> {
+        let place = |request: &Vec<u8>| {
+            request.windows(UNIQUE.len()).position(|part| part == UNIQUE.as_bytes())
+        };
         Arc::new(Self {
             address,
-            requests,
+            requests: requests
+                .into_iter()
+                .map(|one| (place(&one), one))
+                .map(|(at, one)| (one, at))
+                .collect(),
             budget: AtomicU64::new(budget),
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -219,15 +232,24 @@ async fn collect(clients: &mut Clients) -> (Vec<u32>, Option<String>) {
     (latencies, first_failure)
 }
 
+/// Numbers that stand for `UNIQUE`, over all windows of this process.
+static SENT: AtomicU64 = AtomicU64::new(1);
+
 /// One client: latencies in microseconds, and what went wrong first.
 async fn client(shared: Arc<Shared>, number: usize) -> (Vec<u32>, Option<String>) {
     let (mut latencies, mut first_failure) = (Vec::new(), None);
     let (mut connection, mut in_a_row, mut next) = (None, 0, number * 37);
+    let mut sent = Vec::new();
     while in_a_row < FAILURES_IN_A_ROW && shared.may_send() {
-        let request = &shared.requests[next % shared.requests.len()];
+        let (request, unique) = &shared.requests[next % shared.requests.len()];
         next += 1;
+        sent.clone_from(request);
+        if let Some(at) = *unique {
+            let number = format!("{:016x}", SENT.fetch_add(1, Ordering::Relaxed));
+            sent[at..at + UNIQUE.len()].copy_from_slice(number.as_bytes());
+        }
         let began = now();
-        let asking = tokio::time::timeout(PATIENCE, ask(&mut connection, &shared, request));
+        let asking = tokio::time::timeout(PATIENCE, ask(&mut connection, &shared, &sent));
         match asking.await.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
             Ok(()) => {
                 in_a_row = 0;
@@ -255,7 +277,8 @@ async fn ask(
     let open = match connection {
         Some(open) => open,
         None => {
-            let fresh = Connection::open(shared.address).await.map_err(|error| error.to_string())?;
+            let fresh =
+                Connection::open(shared.address).await.map_err(|error| error.to_string())?;
             connection.insert(fresh)
         }
     };

@@ -76,7 +76,10 @@ pub enum RowName {
 
 /// The command line of `orchestrator bench`.
 #[derive(Debug, Parser)]
-#[command(name = "orchestrator bench", about = "Measures this server against the limits of this machine")]
+#[command(
+    name = "orchestrator bench",
+    about = "Measures this server against the limits of this machine"
+)]
 struct BenchCommand {
     #[command(flatten)]
     args: BenchArgs,

@@ -22,6 +22,17 @@ const READY: Duration = Duration::from_secs(60);
 /// The kernel counts CPU time of processes in hundredths of a second, on every architecture.
 const TICK_US: f64 = 10_000.0;
 
+/// Limits against one client that asks for everything; a benchmark is such a client.
+pub(super) const LIFTED: [(&str, &str); 7] = [
+    ("ORCHESTRATOR_SERVER__REQUESTS_PER_SECOND", "0"),
+    ("ORCHESTRATOR_SERVER__MAX_CONNECTIONS", "20000"),
+    ("ORCHESTRATOR_SERVER__MAX_CONNECTIONS_PER_PEER", "20000"),
+    ("ORCHESTRATOR_SERVER__MAX_SOCKETS", "20000"),
+    ("ORCHESTRATOR_SERVER__MAX_SOCKETS_PER_TENANT", "20000"),
+    ("ORCHESTRATOR_SERVER__MAX_SOCKETS_PER_KEY", "20000"),
+    ("ORCHESTRATOR_STORE__QUEUE_CAPACITY", "4096"),
+];
+
 /// Which of the two is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -106,6 +117,8 @@ impl Process {
             .env("HOME", folder)
             .env("ORCHESTRATOR_ADMIN_KEY", KEY)
             .env("ORCHESTRATOR_LOG", "warn")
+            .env("ORCHESTRATOR_AGENTS__OPENCODE__ENABLED", "false")
+            .envs(LIFTED.iter().map(|(key, value)| (*key, *value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log)?)
@@ -128,16 +141,7 @@ impl Process {
         };
         let mut drain = JoinSet::new();
         drain.spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self {
-            side,
-            address,
-            sockets,
-            pid,
-            child,
-            _stdin: stdin,
-            guard,
-            _drain: drain,
-        })
+        Ok(Self { side, address, sockets, pid, child, _stdin: stdin, guard, _drain: drain })
     }
 
     /// CPU time used so far, in microseconds; `None` where the kernel does not tell.

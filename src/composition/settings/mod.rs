@@ -16,9 +16,8 @@ use std::path::{Path, PathBuf};
 
 pub use self::layers::{Origin, Problem};
 pub use self::sections::{
-    Enabled, LogFormat, LogOptions, OpencodeOptions, RetentionOptions, SchedulerOptions,
-    ServerOptions, SimulatedOptions, StoreLocation, StoreOptions, SupervisorOptions,
-    WorkspaceOptions,
+    Enabled, LogFormat, LogOptions, OpencodeOptions, SchedulerOptions, ServerOptions,
+    SimulatedOptions, StoreLocation, StoreOptions, SupervisorOptions, WorkspaceOptions,
 };
 
 use self::layers::{Given, Layers};
@@ -57,8 +56,6 @@ pub struct Settings {
     pub opencode: OpencodeOptions,
     /// `[agents.simulated]`
     pub simulated: SimulatedOptions,
-    /// `[retention]`
-    pub retention: RetentionOptions,
     /// What `config show` prints.
     shown: String,
 }
@@ -103,7 +100,6 @@ impl Settings {
             workspaces: WorkspaceOptions::read(&mut reader, &data_dir, home.as_deref()),
             opencode: OpencodeOptions::read(&mut reader, home.as_deref()),
             simulated: SimulatedOptions::read(&mut reader),
-            retention: RetentionOptions::read(&mut reader),
             shown: show::as_toml(&layers),
         };
         if data_dir.as_os_str().is_empty() {

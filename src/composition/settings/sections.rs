@@ -28,10 +28,29 @@ pub struct ServerOptions {
     pub shutdown_grace: Duration,
     /// Largest body.
     pub max_body_bytes: u32,
+    /// How much may come in.
+    pub admission: AdmissionOptions,
     /// Whether `/metrics` is open on loopback.
     pub metrics_open_on_loopback: bool,
     /// Whether requests without a credential act as administrator.
     pub dev: bool,
+}
+
+/// How much a server takes from those who ask.
+#[derive(Debug, Clone, Copy)]
+pub struct AdmissionOptions {
+    /// Requests that a key may send at once, and per second after that; `None` sets no limit.
+    pub rate: Option<(u32, u32)>,
+    /// Connections at once.
+    pub connections: u32,
+    /// Connections of one address.
+    pub connections_per_peer: u32,
+    /// WebSockets at once.
+    pub sockets: u32,
+    /// WebSockets of one tenant.
+    pub sockets_per_tenant: u32,
+    /// WebSockets of one key.
+    pub sockets_per_key: u32,
 }
 
 /// Where records are kept.
@@ -92,8 +111,6 @@ pub struct SupervisorOptions {
     pub checkpoint_timeout: Duration,
     pub permission_timeout: Duration,
     pub question_timeout: Duration,
-    pub review_timeout: Duration,
-    pub max_fallbacks: u32,
 }
 
 /// `[workspaces]`
@@ -143,16 +160,6 @@ pub struct SimulatedOptions {
     pub latency: Duration,
 }
 
-/// `[retention]`
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the default file explains each")]
-pub struct RetentionOptions {
-    pub events: Duration,
-    pub sessions: Duration,
-    pub purge: Duration,
-    pub journal: Duration,
-}
-
 const DAY: u32 = 86_400;
 
 impl ServerOptions {
@@ -196,8 +203,30 @@ impl ServerOptions {
             allowed_origins: origins(reader),
             shutdown_grace: reader.seconds("server.shutdown_grace_seconds", 1..=600),
             max_body_bytes: reader.number("server.max_body_bytes", 1024..=67_108_864),
+            admission: AdmissionOptions::read(reader),
             metrics_open_on_loopback: reader.flag("server.metrics_open_on_loopback"),
             dev,
+        }
+    }
+}
+
+impl AdmissionOptions {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let mut count = |key| reader.number(key, 1..=1_000_000);
+        let burst = count("server.request_burst");
+        let (connections, connections_per_peer) =
+            (count("server.max_connections"), count("server.max_connections_per_peer"));
+        let sockets = count("server.max_sockets");
+        let sockets_per_tenant = count("server.max_sockets_per_tenant");
+        let sockets_per_key = count("server.max_sockets_per_key");
+        let per_second = reader.number("server.requests_per_second", 0..=1_000_000);
+        Self {
+            rate: (per_second > 0).then_some((burst, per_second)),
+            connections,
+            connections_per_peer,
+            sockets,
+            sockets_per_tenant,
+            sockets_per_key,
         }
     }
 }
@@ -282,11 +311,9 @@ impl SupervisorOptions {
         Self {
             pause_grace: reader.seconds("supervisor.pause_grace_seconds", 0..=3600),
             checkpoint_interval: reader.seconds("supervisor.checkpoint_interval_seconds", 10..=DAY),
-            checkpoint_timeout: reader.seconds("supervisor.checkpoint_timeout_seconds", 1..=600),
+            checkpoint_timeout: reader.seconds("supervisor.checkpoint_timeout_seconds", 1..=4),
             permission_timeout: reader.seconds("supervisor.permission_timeout_seconds", 1..=DAY),
             question_timeout: reader.seconds("supervisor.question_timeout_seconds", 1..=7 * DAY),
-            review_timeout: reader.seconds("supervisor.review_timeout_seconds", 1..=30 * DAY),
-            max_fallbacks: reader.number("supervisor.max_fallbacks", 0..=10),
         }
     }
 }
@@ -385,19 +412,6 @@ impl SimulatedOptions {
             enabled: reader.flag("agents.simulated.enabled"),
             seed: reader.number("agents.simulated.seed", 0..=u32::MAX),
             latency: Duration::from_millis(u64::from(latency)),
-        }
-    }
-}
-
-impl RetentionOptions {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let mut days =
-            |key| Duration::from_secs(u64::from(reader.number(key, 1..=36_500)) * u64::from(DAY));
-        Self {
-            events: days("retention.events_days"),
-            sessions: days("retention.sessions_days"),
-            purge: days("retention.purge_days"),
-            journal: days("retention.journal_days"),
         }
     }
 }

@@ -101,13 +101,12 @@ async fn authenticate(
     let Some(secret) = secret else {
         return if app.options.dev { Ok(None) } else { Err(unauthenticated()) };
     };
-    match app.identity.authenticate(&secret).await? {
-        Some(known) => Ok(Some(known)),
-        None => {
-            app.failures.count(peer, app.clock.now());
-            Err(unauthenticated())
-        }
+    let known = app.identity.authenticate(&secret).await?;
+    if known.is_none() {
+        app.failures.count(peer, app.clock.now());
+        return Err(unauthenticated());
     }
+    Ok(known)
 }
 
 /// The refusal of every credential.

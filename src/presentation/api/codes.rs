@@ -71,6 +71,7 @@ impl ErrorCode {
 
     /// Status, title and remedy.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "it is only a table, one row a code")]
     pub const fn row(self) -> Row {
         use StatusCode as S;
         match self {

@@ -55,7 +55,10 @@ pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem>
     }
     to_bytes(request.into_body(), limit).await.map_err(|error| {
         let source = std::error::Error::source(&error);
-        if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
+        if source
+            .and_then(|source| source.downcast_ref::<http_body_util::LengthLimitError>())
+            .is_some()
+        {
             too_large(limit)
         } else {
             Problem::new(ErrorCode::ProtocolError, "the body ended before it was complete")

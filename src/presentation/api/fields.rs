@@ -86,7 +86,7 @@ impl Fields {
     }
 
     fn pointers(&self) -> Vec<String> {
-        self.errors.iter().map(|error| error.pointer.clone()).collect()
+        self.errors.noted().iter().map(|error| error.pointer.clone()).collect()
     }
 
     /// The names that a reader of bodies knows.
@@ -136,10 +136,10 @@ impl Fields {
 
     /// A text.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
-        match self.take(name)? {
-            Value::String(text) => Some(text),
-            _ => self.mismatch(name, "a text"),
-        }
+        let Value::String(text) = self.take(name)? else {
+            return self.mismatch(name, "a text");
+        };
+        Some(text)
     }
 
     /// A text that must be there.
@@ -188,11 +188,11 @@ impl Fields {
 
     /// A truth value.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
-        let value = self.take(name)?;
-        match value {
-            Value::Bool(flag) => Some(flag),
-            _ => self.mismatch(name, "true or false"),
+        let flag = self.take(name)?.as_bool();
+        if flag.is_none() {
+            self.wrong(name, "wrong_type", "must be true or false");
         }
+        flag
     }
 
     /// One of a closed list of words.
@@ -210,9 +210,10 @@ impl Fields {
         let Some(values) = self.list(name) else { return Vec::new() };
         let mut texts = Vec::with_capacity(values.len());
         for (index, value) in values.into_iter().enumerate() {
-            match value {
-                Value::String(text) => texts.push(text),
-                _ => self.wrong_at(name, index, "must be a text"),
+            if let Value::String(text) = value {
+                texts.push(text);
+            } else {
+                self.wrong_at(name, index, "must be a text");
             }
         }
         texts
@@ -220,18 +221,18 @@ impl Fields {
 
     /// Values in order.
     pub fn list(&mut self, name: &'static str) -> Option<Vec<Value>> {
-        match self.take(name)? {
-            Value::Array(values) => Some(values),
-            _ => self.mismatch(name, "a list"),
-        }
+        let Value::Array(values) = self.take(name)? else {
+            return self.mismatch(name, "a list");
+        };
+        Some(values)
     }
 
     /// A free JSON object.
     pub fn map(&mut self, name: &'static str) -> Option<Map<String, Value>> {
-        match self.take(name)? {
-            Value::Object(map) => Some(map),
-            _ => self.mismatch(name, "an object"),
-        }
+        let Value::Object(map) = self.take(name)? else {
+            return self.mismatch(name, "an object");
+        };
+        Some(map)
     }
 
     /// An object with known fields.

@@ -95,9 +95,8 @@ fn parse_authority(text: &str) -> Option<(String, Option<u16>)> {
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             Some(digits.parse().ok()?)
         }
-        Some(_) => return None,
         None if rest.is_empty() => None,
-        None => return None,
+        Some(_) | None => return None,
     };
     Some((authority.host().to_ascii_lowercase(), port))
 }

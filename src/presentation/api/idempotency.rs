@@ -25,7 +25,7 @@ use crate::application::principal::{Rendered, Repeat, RequestContext, Subject};
 use crate::domain::ids::TenantId;
 
 /// How long an answer is kept.
-const KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// Keys that are being worked on, per tenant.
 #[derive(Default, Clone)]

@@ -66,13 +66,11 @@ pub async fn limit_body(State(app): State<AppState>, request: Request, next: Nex
 /// Ends a request that takes too long; the body of a stream is not part of that time.
 pub async fn limit_time(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let limit = app.options.request_timeout;
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let detail = format!("the request took longer than {} seconds", limit.as_secs());
-            Problem::new(ErrorCode::Busy, detail).retry_after(1).into_response()
-        }
+    if let Ok(response) = tokio::time::timeout(limit, next.run(request)).await {
+        return response;
     }
+    let detail = format!("the request took longer than {} seconds", limit.as_secs());
+    Problem::new(ErrorCode::Busy, detail).retry_after(1).into_response()
 }
 
 /// Tells a caller what is left of its rate.
@@ -95,6 +93,7 @@ pub async fn tell_rate(mut request: Request, next: Next) -> Response {
 
 /// A panic of a handler is a 500, and the server goes on.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over by value")]
 pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<&str>()

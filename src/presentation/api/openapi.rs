@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::codes::ErrorCode;
+use super::problem::Problem;
 
 /// Schemas of bodies: what they do not name is refused, and only what they mark is required.
 const BODIES: &[&str] = &[
@@ -56,6 +57,10 @@ fn complete(document: &mut Value) {
         "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, `iok_…`" },
     });
     components["schemas"]["Problem"] = problem_schema();
+    components["examples"] = examples();
+    components["headers"] = json!({
+        "RequestId": { "description": "Name of the request", "schema": { "type": "string" } },
+    });
     if let Some(schemas) = components["schemas"].as_object_mut() {
         for (name, schema) in schemas {
             complete_schema(name, schema);
@@ -144,10 +149,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     } else {
         json!([])
     };
-    let mut parameters = match operation["parameters"].take() {
-        Value::Array(own) => own,
-        _ => Vec::new(),
-    };
+    let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     for parameter in &mut parameters {
         complete_parameter(parameter);
     }
@@ -176,10 +178,10 @@ fn complete_parameter(parameter: &mut Value) {
     let schema = &mut parameter["schema"];
     match name.as_str() {
         "limit" => {
-            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 })
+            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
         }
         "depth" => {
-            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 })
+            *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 });
         }
         "after" | "Last-Event-ID" => *schema = json!({ "type": "integer", "minimum": 0 }),
         "seq" | "checkpoint" => *schema = json!({ "type": "integer", "minimum": 1 }),
@@ -244,7 +246,8 @@ fn complete_response(path: &str, method: &str, status: &str, response: &mut Valu
     let text =
         |description: &str| json!({ "description": description, "schema": { "type": "string" } });
     let mut headers = Map::new();
-    headers.insert("X-Request-ID".to_owned(), text("Name of the request"));
+    let request_id = json!({ "$ref": "#/components/headers/RequestId" });
+    headers.insert("X-Request-ID".to_owned(), request_id);
     let command = matches!(method, "post" | "patch");
     if status == "201" {
         headers.insert("Location".to_owned(), text("Path of the new object"));
@@ -327,11 +330,20 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     for code in codes {
         let status = code.row().status.as_str().to_owned();
         match by_status.last_mut() {
-            Some((last, list)) if *last == status => list.push(code),
+            Some((known, codes)) if *known == status => codes.push(code),
             _ => by_status.push((status, vec![code])),
         }
     }
     by_status
+}
+
+/// One problem of each kind.
+fn examples() -> Value {
+    let example = |code: &ErrorCode| {
+        let problem = Problem::new(*code, code.row().title).body(Some("0198f3a0"));
+        (code.as_str().to_owned(), json!({ "value": problem }))
+    };
+    Value::Object(ErrorCode::ALL.iter().map(example).collect())
 }
 
 fn problem_response(codes: &[ErrorCode]) -> Value {
@@ -340,15 +352,13 @@ fn problem_response(codes: &[ErrorCode]) -> Value {
     let examples: Map<String, Value> = codes
         .iter()
         .map(|code| {
-            let problem = super::problem::Problem::new(*code, code.row().title);
-            (code.as_str().to_owned(), json!({ "value": problem.body(Some("0198f3a0")) }))
+            let example = json!({ "$ref": format!("#/components/examples/{code}") });
+            (code.as_str().to_owned(), example)
         })
         .collect();
     json!({
         "description": described.join(" · "),
-        "headers": {
-            "X-Request-ID": { "description": "Name of the request", "schema": { "type": "string" } },
-        },
+        "headers": { "X-Request-ID": { "$ref": "#/components/headers/RequestId" } },
         "content": {
             "application/problem+json": { "schema": reference("Problem"), "examples": examples },
         },

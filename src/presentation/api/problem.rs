@@ -186,7 +186,7 @@ pub async fn render(request: Request, next: Next) -> Response {
     rendered
 }
 
-fn transition(refused: &InvalidTransition, detail: String) -> Problem {
+fn transition(refused: InvalidTransition, detail: String) -> Problem {
     Problem::new(ErrorCode::InvalidTransition, detail)
         .with("current", json!(refused.current))
         .with("requested", json!(refused.requested))
@@ -197,7 +197,7 @@ impl From<RetryRefused> for Problem {
     fn from(refused: RetryRefused) -> Self {
         let detail = refused.to_string();
         match refused {
-            RetryRefused::Transition(refused) => transition(&refused, detail),
+            RetryRefused::Transition(refused) => transition(refused, detail),
             RetryRefused::NotRetryable { checkpoints, retry_count, max_retries } => {
                 Self::new(ErrorCode::NotRetryable, detail)
                     .with("checkpoints", json!(checkpoints))
@@ -233,7 +233,7 @@ impl From<AppError> for Problem {
             AppError::CheckpointNotFound => plain(C::CheckpointNotFound),
             AppError::AttentionNotFound => plain(C::AttentionNotFound),
             AppError::AgentNotFound => plain(C::AgentNotFound),
-            AppError::Transition { code: _, refused } => transition(refused, detail),
+            AppError::Transition { code: _, refused } => transition(*refused, detail),
             AppError::NotNow { code: _, status, what: _ } => plain(C::InvalidTransition)
                 .with("current", json!(status))
                 .with("requested", Value::Null)

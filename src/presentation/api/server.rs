@@ -14,6 +14,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -155,6 +157,11 @@ pub async fn serve(
     Ok(())
 }
 
+fn head_too_long() -> Response {
+    let close = [(header::CONNECTION, "close")];
+    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, close).into_response()
+}
+
 async fn refuse(mut stream: TcpStream) {
     let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let told = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer)).await;
@@ -176,13 +183,16 @@ async fn connection(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (router, seen) = (router.clone(), seen.clone());
         async move {
+            if seen.is_too_long() {
+                return Ok::<_, Infallible>(head_too_long());
+            }
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer.ip()));
             if seen.begin_request() {
                 request.extensions_mut().insert(AmbiguousFraming);
             }
             let answered = router.oneshot(request).await;
-            Ok::<_, Infallible>(match answered {
+            Ok(match answered {
                 Ok(response) => response.map(|body| Body::new(seen.tracked(body))),
                 Err(never) => match never {},
             })

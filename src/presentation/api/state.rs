@@ -1,7 +1,5 @@
 //! What every handler may ask for, and the limits that the API keeps.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +13,6 @@ use crate::application::attention::AttentionService;
 use crate::application::events::EventService;
 use crate::application::identity::IdentityService;
 use crate::application::ports::clock::{Clock, Ids};
-use crate::application::ports::journal::Journal;
 use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
 use crate::application::system::SystemService;
@@ -110,7 +107,6 @@ pub struct Parts {
     pub system: SystemService,
     pub identity: IdentityService,
     pub store: Arc<dyn Store>,
-    pub journal: Arc<dyn Journal>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub shutdown: CancellationToken,
@@ -135,8 +131,6 @@ pub struct Shared {
     pub identity: IdentityService,
     /// For remembered answers and the figures of `/metrics`.
     pub store: Arc<dyn Store>,
-    /// For live log lines.
-    pub journal: Arc<dyn Journal>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Identities.
@@ -182,7 +176,6 @@ impl AppState {
             system,
             identity,
             store,
-            journal,
             clock,
             ids,
             shutdown,
@@ -204,7 +197,6 @@ impl AppState {
             system,
             identity,
             store,
-            journal,
             clock,
             ids,
             shutdown,
@@ -213,6 +205,3 @@ impl AppState {
         }))
     }
 }
-
-/// Counts per address, for limits.
-pub type PerPeer<T> = HashMap<IpAddr, T>;

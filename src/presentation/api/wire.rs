@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 /// What a connection does at the moment.
 #[derive(Clone)]
-pub struct Activity(Arc<Inner>);
+pub(super) struct Activity(Arc<Inner>);
 
 struct Inner {
     state: Mutex<State>,
@@ -28,38 +28,53 @@ struct Inner {
 struct State {
     /// Bytes of a head that is not complete; `None` while a request is answered.
     head: Option<Vec<u8>>,
+    /// The head is complete; what follows is its body.
+    complete: bool,
     /// The head that was completed last states its length twice.
     ambiguous: bool,
+    /// The head is longer than it may be.
+    too_long: bool,
 }
 
 impl Activity {
     /// A connection that waits for its first request; heads up to this size are looked at.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
-        let state = State { head: Some(Vec::new()), ambiguous: false };
+    pub(super) fn new(limit: usize) -> Self {
+        let state = State { head: Some(Vec::new()), ..State::default() };
         Self(Arc::new(Inner { state: Mutex::new(state), changed: Notify::new(), limit }))
     }
 
     fn received(&self, bytes: &[u8]) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = self.0.limit;
-        let Some(head) = &mut state.head else { return };
+        let mut guard = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *guard;
+        let Some(head) = state.head.as_mut().filter(|_| !state.complete) else { return };
         let first = head.is_empty();
-        let room = limit.saturating_sub(head.len());
+        // The end may lie across two reads: three bytes of the earlier one are looked at again.
+        let scanned = head.len().saturating_sub(3);
+        let room = self.0.limit.saturating_sub(head.len());
         head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
-            let twice = states_length_twice(&head[..end]);
-            state.ambiguous = twice;
+        let end = head[scanned..].windows(4).position(|window| window == b"\r\n\r\n");
+        if let Some(end) = end {
+            state.complete = true;
+            state.ambiguous = states_length_twice(&head[..scanned + end]);
+        } else if head.len() >= self.0.limit {
+            state.too_long = true;
         }
-        drop(state);
+        drop(guard);
         if first {
             self.0.changed.notify_one();
         }
     }
 
+    /// Whether the head that is being read is longer than it may be.
+    #[must_use]
+    pub(super) fn is_too_long(&self) -> bool {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).too_long
+    }
+
     /// A head is complete; tells whether it states its length twice.
     #[must_use]
-    pub fn begin_request(&self) -> bool {
+    pub(super) fn begin_request(&self) -> bool {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.head = None;
         self.0.changed.notify_one();
@@ -68,17 +83,17 @@ impl Activity {
 
     fn end_request(&self) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.head = Some(Vec::new());
+        *state = State { head: Some(Vec::new()), ..State::default() };
     }
 
     /// A body whose end lets the connection wait for the next head.
     #[must_use]
-    pub fn tracked<B>(&self, body: B) -> Tracked<B> {
+    pub(super) fn tracked<B>(&self, body: B) -> Tracked<B> {
         Tracked { body, _end: EndOfRequest(self.clone()) }
     }
 
     /// Ends when a head was begun and not completed within the limit.
-    pub async fn overdue(&self, limit: Duration) {
+    pub(super) async fn overdue(&self, limit: Duration) {
         loop {
             if !self.is_reading_head() {
                 self.0.changed.notified().await;
@@ -121,7 +136,7 @@ impl Drop for EndOfRequest {
 }
 
 /// A body that tells when it is over.
-pub struct Tracked<B> {
+pub(super) struct Tracked<B> {
     body: B,
     _end: EndOfRequest,
 }
@@ -147,14 +162,14 @@ impl<B: Body + Unpin> Body for Tracked<B> {
 }
 
 /// A stream whose incoming bytes are looked at on their way.
-pub struct Wire<S> {
+pub(super) struct Wire<S> {
     stream: S,
     activity: Activity,
 }
 
 impl<S> Wire<S> {
     /// Looks at this stream.
-    pub const fn new(stream: S, activity: Activity) -> Self {
+    pub(super) const fn new(stream: S, activity: Activity) -> Self {
         Self { stream, activity }
     }
 }

@@ -46,6 +46,12 @@ impl Connection {
         is_loopback(&Url::parse(url).ok()?).then(|| url.to_owned())
     }
 
+    /// Whether the data directory holds a store that a server could open.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.data_dir.as_ref().is_some_and(|dir| dir.join("store.redb").is_file())
+    }
+
     fn stored_key(&self) -> Option<SecretString> {
         let text = read_small(&self.data_dir.as_ref()?.join("admin.key"))?;
         Some(text.trim()).filter(|key| !key.is_empty()).map(SecretString::from)

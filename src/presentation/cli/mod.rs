@@ -44,8 +44,9 @@ pub struct ServerHandle {
 /// What composition does for the command line.
 pub trait Host: Send + Sync {
     /// Starts a server on the data directory, on a free loopback port, without signal handlers.
+    /// One that does not work answers requests, and leaves sessions as they are.
     /// The error carries the exit code: 75 when another server holds the directory.
-    fn start_in_process(&self) -> BoxFuture<'_, Result<ServerHandle, CliError>>;
+    fn start_in_process(&self, works: bool) -> BoxFuture<'_, Result<ServerHandle, CliError>>;
     /// What `doctor` checks; without a network when `airgap`.
     fn checks(&self, airgap: bool) -> BoxFuture<'_, Vec<Check>>;
     /// The OpenAPI document as JSON.
@@ -64,8 +65,30 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn client(&self) -> Result<Client, CliError> {
-        Client::new(&self.connection, self.host.clock())
+    /// The server that was named, or the one that runs on the data directory.
+    async fn running(&self) -> Result<Option<Client>, CliError> {
+        let client = Client::new(&self.connection, self.host.clock())?;
+        let named = self.connection.url.is_some();
+        let runs = named || (self.connection.noted_url().is_some() && client.is_alive().await);
+        Ok(runs.then_some(client))
+    }
+
+    /// The running server; else one in this process, when there is a store to open.
+    async fn reach(&self, works: bool) -> Result<(Client, Option<ServerHandle>), CliError> {
+        if let Some(client) = self.running().await? {
+            return Ok((client, None));
+        }
+        if !works && !self.connection.has_store() {
+            return Ok((Client::new(&self.connection, self.host.clock())?, None));
+        }
+        let server = self.host.start_in_process(works).await?;
+        let connection = Connection {
+            url: Some(server.url.clone()),
+            key: Some(server.key.clone()),
+            tenant: self.connection.tenant.clone(),
+            data_dir: None,
+        };
+        Ok((Client::new(&connection, self.host.clock())?, Some(server)))
     }
 }
 
@@ -91,14 +114,9 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
     let printer = context.printer;
     match command {
         Command::Run(args) => Box::pin(run::run(*args, context)).await,
-        Command::Session(command) => {
-            Box::pin(session::run(*command, &context.client()?, printer)).await
+        Command::Session(_) | Command::Attention(_) | Command::Why { .. } | Command::Event(_) => {
+            Box::pin(ask_server(command, context)).await
         }
-        Command::Attention(command) => {
-            Box::pin(attention::run(command, &context.client()?, printer)).await
-        }
-        Command::Why { session } => why::run(&session, &context.client()?, printer).await,
-        Command::Event(command) => events::run(command, &context.client()?, printer).await,
         Command::Doctor { airgap } => {
             Ok(doctor::report(&context.host.checks(airgap).await, printer))
         }
@@ -121,6 +139,34 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
             Err(CliError::usage("this command is a server of its own"))
         }
     }
+}
+
+/// Commands that a server answers. Without one the data directory is read in this process.
+async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliError> {
+    let (client, server) = context.reach(false).await?;
+    let printer = context.printer;
+    if server.is_some() && !printer.is_json() {
+        printer.note("no server runs here: sessions are shown and changed, and none works");
+    }
+    let outcome = match command {
+        Command::Session(command) => Box::pin(session::run(*command, &client, printer)).await,
+        Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
+        Command::Why { session } => why::run(&session, &client, printer).await,
+        Command::Event(command) => events::run(command, &client, printer).await,
+        Command::Serve(_)
+        | Command::Demo(_)
+        | Command::Bench(_)
+        | Command::Run(_)
+        | Command::Doctor { .. }
+        | Command::Config(_)
+        | Command::Openapi
+        | Command::Completions { .. }
+        | Command::Version => Err(CliError::usage("no server is needed for this")),
+    };
+    if let Some(server) = server {
+        (server.stop)().await;
+    }
+    outcome
 }
 
 fn config(command: args::ConfigCommand, context: &Context<'_>) -> Result<u8, CliError> {

@@ -282,11 +282,10 @@ impl Connection {
             Some(Ok(Message::Binary(_))) => {
                 return self.malformed("frames must be text").await;
             }
-            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
             Some(Err(error)) if error.to_string().contains("too long") => {
                 return Err(End::Close(code::TOO_LARGE, "a frame may have 64 KiB".to_owned()));
             }
-            Some(Err(_)) => return Err(End::Gone),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
         };
         match Asked::parse(&text) {
             Ok(asked) => {

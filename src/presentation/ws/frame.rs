@@ -51,9 +51,10 @@ impl Frame {
     /// A line of a session's log.
     #[must_use]
     pub fn log(tenant: TenantId, session: SessionId, entry: &Entry) -> Self {
-        let mut payload = match &entry.body {
-            Value::Object(fields) => fields.clone(),
-            other => Map::from_iter([("message".to_owned(), other.clone())]),
+        let mut payload = if let Value::Object(fields) = &entry.body {
+            fields.clone()
+        } else {
+            Map::from_iter([("message".to_owned(), entry.body.clone())])
         };
         payload.insert("session_id".to_owned(), json!(session));
         payload.insert("level".to_owned(), json!(entry.kind));

@@ -85,18 +85,13 @@ impl Room {
     /// The session that it is about.
     #[must_use]
     pub const fn session(self) -> Option<Uuid> {
-        match self {
-            Self::Session(id) => Some(id.uuid()),
-            _ => None,
-        }
+        if let Self::Session(id) = self { Some(id.uuid()) } else { None }
     }
 }
 
 impl std::fmt::Display for Room {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Session(id) => write!(formatter, "session:{id}"),
-            _ => formatter.write_str(self.resource()),
-        }
+        formatter.write_str(self.resource())?;
+        self.session().map_or(Ok(()), |id| write!(formatter, ":{id}"))
     }
 }

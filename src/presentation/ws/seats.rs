@@ -69,16 +69,16 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         taken.total = taken.total.saturating_sub(1);
-        less(&mut taken.tenants, self.tenant);
-        less(&mut taken.principals, (self.tenant, self.key));
+        less(&mut taken.tenants, &self.tenant);
+        less(&mut taken.principals, &(self.tenant, self.key));
     }
 }
 
-fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
-    if let Some(count) = counts.get_mut(&key) {
+fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
         *count -= 1;
         if *count == 0 {
-            counts.remove(&key);
+            counts.remove(key);
         }
     }
 }

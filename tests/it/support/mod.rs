@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub(crate) mod app;
 pub(crate) mod opencode;
 pub(crate) mod repo;
 pub(crate) mod scripted_llm;

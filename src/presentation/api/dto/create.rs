@@ -254,15 +254,17 @@ fn permission_policy(fields: &mut Fields) -> PermissionPolicy {
     let rule = |fields: &mut Fields| PermissionRule {
         tool: fields.required_text("tool"),
         pattern: fields.text("pattern"),
-        decision: match fields.word("decision") {
-            Some(decision) => decision,
-            None => {
-                fields.wrong("decision", "required", "must be allow, ask or deny");
-                PermissionDecision::Ask
-            }
-        },
+        decision: decision(fields),
     };
     PermissionPolicy { default, rules: fields.objects("rules", rule).unwrap_or_default() }
+}
+
+fn decision(fields: &mut Fields) -> PermissionDecision {
+    let decision = fields.word("decision");
+    if decision.is_none() {
+        fields.require_one("decision", "must be allow, ask or deny");
+    }
+    decision.unwrap_or(PermissionDecision::Ask)
 }
 
 fn gate(fields: &mut Fields) -> Gate {

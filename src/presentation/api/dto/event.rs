@@ -84,9 +84,10 @@ pub struct LogLineDto {
 impl From<Entry> for LogLineDto {
     fn from(entry: Entry) -> Self {
         let Entry { seq, at, kind, body } = entry;
-        let (message, fields) = match body {
-            Value::Object(mut fields) => (fields.remove("message").unwrap_or(Value::Null), fields),
-            other => (other, Map::new()),
+        let (message, fields) = if let Value::Object(mut fields) = body {
+            (fields.remove("message").unwrap_or(Value::Null), fields)
+        } else {
+            (body, Map::new())
         };
         Self { seq, timestamp: at, level: kind, message, fields }
     }

@@ -24,6 +24,7 @@ use crate::presentation::api::answer::Viewer;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 #[expect(missing_docs, reason = "the fields are those of domain 1.1")]
+#[expect(clippy::struct_excessive_bools, reason = "the wire names each fact by itself")]
 pub struct SessionDto {
     pub id: SessionId,
     pub tenant_id: TenantId,
@@ -110,7 +111,7 @@ pub struct SessionDto {
     pub completed_at: Option<Timestamp>,
     pub failed_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
-    /// Counts the accepted changes; the number inside the ETag.
+    /// Counts the accepted changes; the number inside the `ETag`.
     pub revision: u64,
 }
 
@@ -142,6 +143,7 @@ pub struct SessionDetailDto {
 impl SessionDto {
     /// The session as this viewer sees it.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one line a field, so that none is forgotten")]
     pub fn new(
         found: &Versioned<Session>,
         child_ids: Option<Vec<SessionId>>,

@@ -11,7 +11,8 @@ Examples:
   git diff | orchestrator run --yes -              the prompt comes from standard input
 
 The work happens in a git worktree of its own, on its own branch, from the last commit; your
-folder stays as it is until you merge.
+folder stays as it is until you merge. Reading and changing files there needs no asking; before
+anything else, such as a command, the agent asks you.
 
 Exit codes: 0 completed, 2 partially completed, 1 failed, 3 timeout, 130 stopped.";
 

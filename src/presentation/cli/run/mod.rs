@@ -6,12 +6,11 @@ pub(super) mod view;
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use self::follow::{End, Follower};
 use super::args::RunArgs;
-use super::client::{Client, Connection};
+use super::client::Client;
 use super::exit::{CliError, code};
 use super::format::{clean, count, money, plain, seconds};
 use super::output::{BOLD, Printer, painted, status_word};
@@ -31,7 +30,7 @@ pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliE
         "agent": args.agent,
         "model_identifier": args.model,
         "max_duration_seconds": args.timeout,
-        "permission_policy": args.yes.then(allow_all),
+        "permission_policy": if args.yes { allow_all() } else { careful(args.no_git) },
         "workspace": workspace,
         "start": true,
     }));
@@ -47,29 +46,31 @@ pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliE
     outcome
 }
 
+/// Reading needs no asking, nor does changing files in a worktree that is the session's own;
+/// everything else does.
+fn careful(in_your_folder: bool) -> Value {
+    let mut tools = vec!["read", "glob", "grep", "list", "todowrite"];
+    if !in_your_folder {
+        tools.push("edit");
+    }
+    let rules: Vec<Value> =
+        tools.iter().map(|tool| json!({ "tool": tool, "decision": "allow" })).collect();
+    json!({ "default": "ask", "rules": rules })
+}
+
 /// The server that runs on the data directory, or the one that was named; else one of our own.
 async fn connect(
     args: &RunArgs,
     context: &Context<'_>,
 ) -> Result<(Client, Option<ServerHandle>), CliError> {
-    let client = context.client()?;
-    let named = context.connection.url.is_some();
-    if named || (context.connection.noted_url().is_some() && client.is_alive().await) {
-        return Ok((client, None));
+    if !args.no_follow {
+        return context.reach(true).await;
     }
-    if args.no_follow {
-        return Err(CliError::new(code::UNAVAILABLE, "no server runs that could go on with it")
-            .remedy("start `orchestrator serve` first, or leave out --no-follow"));
-    }
-    let server = context.host.start_in_process().await?;
-    let key: SecretString = server.key.clone();
-    let connection = Connection {
-        url: Some(server.url.clone()),
-        key: Some(key),
-        tenant: context.connection.tenant.clone(),
-        data_dir: None,
-    };
-    Ok((Client::new(&connection, context.host.clock())?, Some(server)))
+    let running = context.running().await?.ok_or_else(|| {
+        CliError::new(code::UNAVAILABLE, "no server runs that could go on with it")
+            .remedy("start `orchestrator serve` first, or leave out --no-follow")
+    })?;
+    Ok((running, None))
 }
 
 async fn work(

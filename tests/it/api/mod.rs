@@ -1,0 +1,9 @@
+//! The HTTP API through its real router.
+
+mod commands;
+mod coverage;
+mod door;
+mod lists;
+mod statuses;
+mod streams;
+mod wire;

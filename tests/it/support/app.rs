@@ -1,0 +1,260 @@
+//! The real router over the memory store: what tests of the API stand on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use orchestrator::application::agent::AgentService;
+use orchestrator::application::attention::AttentionService;
+use orchestrator::application::events::{Deltas, EventService};
+use orchestrator::application::identity::IdentityService;
+use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
+use orchestrator::application::ports::clock::{Clock, Ids};
+use orchestrator::application::ports::driver::AgentDriver;
+use orchestrator::application::ports::journal::Journal;
+use orchestrator::application::ports::store::Store;
+use orchestrator::application::scheduler::Queue;
+use orchestrator::application::scheduler::wake::Wake;
+use orchestrator::application::session::{SessionOptions, SessionService};
+use orchestrator::application::system::SystemService;
+use orchestrator::domain::ids::{KeyId, TenantId};
+use orchestrator::domain::tenant::Tenant;
+use orchestrator::domain::tenant::key::{ApiKey, Role};
+use orchestrator::infrastructure::clock::SystemClock;
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::storage::memory::MemoryStore;
+use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
+use orchestrator::presentation::api::router;
+use orchestrator::presentation::api::server::{ServerOptions, serve};
+use orchestrator::presentation::api::state::{ApiOptions, AppState, Parts};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// Secret of the administrator of the instance.
+pub(crate) const ADMIN: &str = "iok_administrator-of-the-instance-for-tests";
+/// Slug of the second tenant.
+pub(crate) const OTHER: &str = "other";
+
+/// The API as it is served, without a listener until `listen`.
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) state: AppState,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) other: TenantId,
+    _folders: tempfile::TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or("")
+    }
+}
+
+impl TestApp {
+    /// With the limits as shipped, but no rate.
+    pub(crate) async fn new() -> Self {
+        Self::with(ApiOptions { rate: None, ..ApiOptions::default() }, Vec::new()).await
+    }
+
+    /// With these limits and drivers.
+    pub(crate) async fn with(options: ApiOptions, drivers: Vec<Arc<dyn AgentDriver>>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let memory = MemoryStore::new(Arc::clone(&clock), Arc::clone(&ids));
+        let store: Arc<dyn Store> = Arc::clone(&memory) as _;
+        let folders = tempfile::tempdir().expect("a folder");
+        let workspaces = WorkspaceOptions {
+            root: folders.path().join("workspaces"),
+            allowed_roots: Vec::new(),
+            git: "git".into(),
+        };
+        let workspaces = Arc::new(Folders::new(workspaces, Arc::clone(&clock), Arc::clone(&ids)));
+        let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let sessions = SessionService::new(
+            Arc::clone(&store),
+            workspaces,
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            Wake::default(),
+            SessionOptions {
+                checkpoint_timeout: Duration::from_millis(200),
+                settle_timeout: Duration::from_millis(20),
+            },
+        );
+        let agents =
+            AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
+        let identity =
+            IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+        let other = TenantId::new(ids.uuid());
+        let tenant = Tenant {
+            id: other,
+            slug: OTHER.to_owned(),
+            name: "Other".to_owned(),
+            is_active: true,
+            created_at: clock.now(),
+        };
+        identity.load().await.expect("loaded");
+        let put = Put { expect: Expect::Absent, value: tenant };
+        store.commit(ChangeSet::new(other).write(Write::Tenant(put))).await.expect("made");
+        identity.load().await.expect("loaded");
+        identity.admit_administrator(ADMIN).await.expect("admitted");
+        let system =
+            SystemService::new(Arc::clone(&store), Arc::clone(&clock), agents, Queue::new(50));
+        system.set_recovered();
+        let parts = Parts {
+            attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
+            sessions,
+            events: EventService::new(
+                Arc::clone(&store),
+                Arc::clone(&memory) as _,
+                Deltas::default(),
+            ),
+            system,
+            identity,
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            shutdown: shutdown.clone(),
+            tracker: tracker.clone(),
+        };
+        let state = AppState::new(parts, options);
+        let router = router(&state, Router::new());
+        Self {
+            router,
+            state,
+            store,
+            journal: memory,
+            clock,
+            ids,
+            shutdown,
+            tracker,
+            other,
+            _folders: folders,
+        }
+    }
+
+    /// A key of a tenant with a role; returns its secret.
+    pub(crate) async fn key(&self, tenant: TenantId, role: Role) -> String {
+        let secret = format!("iok_{}", self.ids.uuid().simple());
+        let key = ApiKey {
+            id: KeyId::new(self.ids.uuid()),
+            tenant_id: tenant,
+            name: format!("{role} of tests"),
+            prefix: secret.chars().take(12).collect(),
+            hash: Sha256::digest(secret.as_bytes()).into(),
+            role,
+            is_system: false,
+            created_at: self.clock.now(),
+            expires_at: None,
+            revoked_at: None,
+        };
+        let put = Put { expect: Expect::Absent, value: key };
+        self.store.commit(ChangeSet::new(tenant).write(Write::ApiKey(put))).await.expect("made");
+        secret
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 16 << 20).await.expect("a body");
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// As administrator of the tenant `default`.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path, None)).await
+    }
+
+    /// As administrator of the tenant `default`.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path, Some(body))).await
+    }
+
+    /// A request of the administrator to the tenant `default`.
+    pub(crate) fn request(&self, method: Method, path: &str, body: Option<Value>) -> Request<Body> {
+        let host = format!("localhost:{}", self.state.options.port);
+        let (key, tenant) = (bearer(ADMIN), "default");
+        let headers = [("host", &*host), ("authorization", &*key), ("x-tenant-id", tenant)];
+        request(method, path, body, &headers)
+    }
+
+    /// Serves on a port of its own; returns the address.
+    pub(crate) async fn listen(options: impl FnOnce(u16) -> ApiOptions) -> (Self, String) {
+        Self::listen_with(options, ServerOptions::default()).await
+    }
+
+    /// Serves on a port of its own with these limits of connections.
+    pub(crate) async fn listen_with(
+        options: impl FnOnce(u16) -> ApiOptions,
+        limits: ServerOptions,
+    ) -> (Self, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let app = Self::with(ApiOptions { port, ..options(port) }, Vec::new()).await;
+        let (router, shutdown) = (app.router.clone(), app.shutdown.clone());
+        let served = serve(listener, router, limits, shutdown, app.tracker.clone());
+        app.tracker.spawn(async move { served.await.expect("served") });
+        (app, format!("127.0.0.1:{port}"))
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// `Bearer …`.
+pub(crate) fn bearer(secret: &str) -> String {
+    format!("Bearer {secret}")
+}
+
+/// A request with the server's own Host and these headers.
+pub(crate) fn request(
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+    headers: &[(&str, &str)],
+) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", "localhost:8000");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body = match body {
+        Some(value) => {
+            request = request.header("content-type", "application/json");
+            Body::from(value.to_string())
+        }
+        None => Body::empty(),
+    };
+    request.body(body).expect("a valid request")
+}

@@ -1,0 +1,105 @@
+//! Who may open a socket, and into which rooms.
+
+use orchestrator::domain::ids::TenantId;
+use orchestrator::domain::tenant::key::Role;
+use orchestrator::presentation::api::state::WsOptions;
+use serde_json::json;
+
+use super::client::{Socket, quick};
+use crate::support::app::{ADMIN, OTHER, TestApp, bearer};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_and_origin_are_checked_before_the_upgrade() {
+    let (app, address) = TestApp::listen(quick(WsOptions::default())).await;
+    let bound = app.key(TenantId::BOOTSTRAP, Role::Viewer).await;
+    let by_protocol = [("sec-websocket-protocol", format!("orchestrator.v1, bearer.{bound}"))];
+    let path = "/ws/sessions";
+    let cases: [(&str, Vec<(&str, String)>, u16); 6] = [
+        (path, vec![], 401),
+        (path, vec![("authorization", bearer("iok_wrong"))], 401),
+        (path, vec![("authorization", bearer(ADMIN))], 400),
+        (
+            path,
+            vec![("authorization", bearer(&bound)), ("origin", "http://evil.example".to_owned())],
+            403,
+        ),
+        (path, vec![("authorization", bearer(&bound)), ("x-tenant-id", OTHER.to_owned())], 403),
+        ("/ws/sessions?token=iok_abc", vec![("authorization", bearer(&bound))], 400),
+    ];
+    for (path, headers, status) in cases {
+        let headers: Vec<(&'static str, String)> = headers
+            .into_iter()
+            .map(|(name, value)| match name {
+                "authorization" => ("authorization", value),
+                "origin" => ("origin", value),
+                _ => ("x-tenant-id", value),
+            })
+            .collect();
+        let refused = Socket::with(&address, path, &headers).await.err();
+        assert_eq!(refused, Some(status), "{path} {headers:?}");
+    }
+    let mut socket = Socket::with(&address, path, &by_protocol).await.ok().expect("an upgrade");
+    assert_eq!(socket.frame().await["type"], "connection.established");
+    let admin = [("authorization", bearer(ADMIN))];
+    let named = Socket::with(&address, "/ws/events?tenant=other", &admin).await;
+    assert!(named.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_brings_its_own_events_and_no_others() {
+    let (app, address) = TestApp::listen(quick(WsOptions::default())).await;
+    let one = app.post("/api/v1/sessions", json!({ "initial_prompt": "one" })).await;
+    let two = app.post("/api/v1/sessions", json!({ "initial_prompt": "two" })).await;
+    let id = |answer: &crate::support::app::Answer| {
+        answer.body["id"].as_str().expect("an id").to_owned()
+    };
+    let (one, two) = (id(&one), id(&two));
+    let mut socket = Socket::open(&address, "/ws/sessions/IND-000001").await;
+    let hello = socket.frame().await;
+    assert_eq!(hello["payload"]["rooms"], json!([format!("session:{one}")]));
+    assert_eq!(socket.frame().await["type"], "subscription.confirmed");
+    app.post(&format!("/api/v1/sessions/{two}/cancel"), json!({})).await;
+    app.post(&format!("/api/v1/sessions/{one}/cancel"), json!({})).await;
+    for expected in ["session.status_changed", "session.cancelled"] {
+        let event = socket.event().await;
+        assert_eq!((&event["type"], &event["subject"]["id"]), (&json!(expected), &json!(one)));
+    }
+    // In two rooms that both hold it, an event comes once.
+    socket.say(&json!({ "type": "subscribe", "rooms": ["sessions", "events"] }).to_string()).await;
+    socket.frame_of("subscription.confirmed").await;
+    socket.frame_of("subscription.confirmed").await;
+    let three = app.post("/api/v1/sessions", json!({ "initial_prompt": "three" })).await;
+    app.post(&format!("/api/v1/sessions/{}/start", id(&three)), json!({})).await;
+    let mut types = Vec::new();
+    for _ in 0..3 {
+        types.push(socket.event().await["type"].clone());
+    }
+    assert_eq!(types, ["session.created", "session.status_changed", "session.queued"]);
+    socket.say(r#"{"type":"get_stats"}"#).await;
+    let stats = socket.frame_of("system.stats").await;
+    assert_eq!(stats["payload"]["total_connections"], 1);
+    assert_eq!(stats["payload"]["rooms"]["sessions"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_looks_into_another_tenant() {
+    let (app, address) = TestApp::listen(quick(WsOptions::default())).await;
+    let made = app.post("/api/v1/sessions", json!({ "initial_prompt": "mine" })).await;
+    let id = made.body["id"].as_str().expect("an id");
+    let stranger = app.key(app.other, Role::Member).await;
+    let headers = [("authorization", bearer(&stranger))];
+    let direct = Socket::with(&address, &format!("/ws/sessions/{id}"), &headers).await;
+    assert_eq!(direct.err(), Some(404));
+    let mut socket =
+        Socket::with(&address, "/ws/events?after=0", &headers).await.ok().expect("an upgrade");
+    let rooms =
+        json!({ "type": "subscribe", "rooms": [format!("session:{id}"), "events", "tenant"] });
+    socket.say(&rooms.to_string()).await;
+    let refused = socket.frame_of("error").await;
+    assert_eq!(refused["payload"]["code"], "SESSION_NOT_FOUND");
+    socket.frame_of("subscription.confirmed").await;
+    assert_eq!(socket.frame_of("error").await["payload"]["code"], "FORBIDDEN");
+    app.post(&format!("/api/v1/sessions/{id}/cancel"), json!({})).await;
+    socket.say(r#"{"type":"ping"}"#).await;
+    assert_eq!(socket.frame().await["type"], "pong");
+}

@@ -1,0 +1,6 @@
+//! Sockets over real connections.
+
+mod admission;
+mod client;
+mod limits;
+mod resume;
