@@ -91,8 +91,9 @@ async fn failed_work_is_retried_forked_and_restored() {
     let (site, repo) = (Site::simulated(), calculator());
     let server = site.serve().await;
     let workspace = json!({ "kind": "git", "repo": repo.text() });
-    let fields = json!({ "workspace": workspace, "max_retries": 0 });
-    let failure = json!({ "fail": { "type": "agent_error", "message": "out of luck" } });
+    let fields = json!({ "workspace": workspace, "max_retries": 1 });
+    let failure = json!({ "fail": {
+        "type": "agent_error", "message": "out of luck", "retryable": false } });
     let steps = json!([writes("one.txt", "1\n"), failure, writes("two.txt", "2\n")]);
     let id = begin_with(&server, &steps, fields).await;
     let failed = server.until_status(&id, "failed").await;

@@ -23,7 +23,10 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
     let deep = std::env::var_os("ORCHESTRATOR_DEEP").is_some();
     let rounds = if deep { 500 } else { 25 };
     let mut chance = StdRng::seed_from_u64(SEED);
-    let site = Site::simulated().with("AGENTS__SIMULATED__LATENCY_MS", "2");
+    let site = Site::simulated()
+        .with("AGENTS__SIMULATED__LATENCY_MS", "2")
+        .with("SERVER__REQUESTS_PER_SECOND", "100000")
+        .with("SERVER__REQUEST_BURST", "100000");
     let mut all = Told::default();
     let mut known = Vec::new();
     for round in 0..rounds {
