@@ -35,9 +35,10 @@ async fn a_permission_is_given_on_the_command_line_or_denied_at_its_deadline() {
     // Nobody answered: it was denied at its deadline, and the session went on to its end.
     let items = server.get("attention?limit=200").await;
     let about = |item: &&serde_json::Value| item["session_id"] == denied["id"];
-    let shell = array(&items["items"]).iter().filter(about).find(|item| {
-        item["payload"].to_string().contains("denied.txt")
-    });
+    let shell = array(&items["items"])
+        .iter()
+        .filter(about)
+        .find(|item| item["payload"].to_string().contains("denied.txt"));
     let shell = shell.unwrap_or_else(|| panic!("no item in {items:#}"));
     assert_eq!((&shell["decision"], &shell["resolved_by"]), (&json!("deny"), &json!("deadline")));
     let diff = server.get(&format!("sessions/{}/diff", text(&denied["id"]))).await;
@@ -49,10 +50,7 @@ async fn a_permission_is_given_on_the_command_line_or_denied_at_its_deadline() {
 }
 
 /// A session whose ask nobody answers; how it ends.
-async fn unanswered(
-    server: &Server,
-    repo: &crate::support::repo::TestRepo,
-) -> serde_json::Value {
+async fn unanswered(server: &Server, repo: &crate::support::repo::TestRepo) -> serde_json::Value {
     let body = json!({
         "initial_prompt": scripted("Ask nobody.", &touches("denied.txt")), "start": true,
         "workspace": { "kind": "git", "repo": repo.text() },

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{array, calculator, eventually, events_without_gap, settled, text};
+use super::{array, calculator, events_without_gap, eventually, settled, text};
 use crate::support::opencode::server_among;
 use crate::support::repo::TestRepo;
 use crate::support::scripted_llm::{ScriptedLlm, scripted};

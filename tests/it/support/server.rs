@@ -276,7 +276,8 @@ impl Api {
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await?;
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") };
+        let body =
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") };
         Ok(Answer { status, replayed: headers.contains_key("idempotency-replayed"), body })
     }
 
@@ -307,7 +308,12 @@ impl Api {
     }
 
     /// Waits until a session is as wanted.
-    pub(crate) async fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(
+        &self,
+        id: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let session = self.session(id).await;
