@@ -182,7 +182,7 @@ struct Machine {
 }
 
 impl Host for Machine {
-    fn start_in_process(&self) -> BoxFuture<'_, Result<ServerHandle, CliError>> {
+    fn start_in_process(&self, _works: bool) -> BoxFuture<'_, Result<ServerHandle, CliError>> {
         self.started.fetch_add(1, Ordering::SeqCst);
         let (url, stopped) = (self.server.url.clone(), self.stopped.clone());
         let stop = move || -> BoxFuture<'static, ()> {
