@@ -92,14 +92,16 @@ async fn failed_work_is_retried_forked_and_restored() {
     let server = site.serve().await;
     let workspace = json!({ "kind": "git", "repo": repo.text() });
     let fields = json!({ "workspace": workspace, "max_retries": 1 });
-    let failure = json!({ "fail": {
-        "type": "agent_error", "message": "out of luck", "retryable": false } });
-    let steps = json!([writes("one.txt", "1\n"), failure, writes("two.txt", "2\n")]);
+    let steps = json!([writes("one.txt", "1\n"), asks(), writes("two.txt", "2\n")]);
     let id = begin_with(&server, &steps, fields).await;
-    let failed = server.until_status(&id, "failed").await;
-    assert_eq!(failed["metrics"]["error"]["type"], "agent_error", "{failed:#}");
+    server.until_asked(&id).await;
+    let failure = json!({ "error_message": "out of luck", "retryable": false });
+    let failed = server.post(&format!("sessions/{id}/fail"), failure).await;
+    assert_eq!(failed["status"], "failed", "{failed:#}");
     let retried = server.post(&format!("sessions/{id}/retry"), json!({})).await;
     assert_eq!(retried["attempt"], 1, "{retried:#}");
+    server.until(&id, "a second attempt", |session| session["attempt"] == 2).await;
+    resolve(&server, &id, "allow_once").await;
     let ended = server.until_status(&id, "completed").await;
     assert_eq!(ended["attempt"], 2);
     assert_eq!(saved(&repo, &id, "two.txt"), "2");

@@ -134,7 +134,7 @@ async fn servers_that_are_not_there_and_keys_that_do_not_fit() {
     let told = site.cli(&["session", "list", "--key", "iok_wrong"]).await;
     refused(&told, 77, &["--key", "help: "]);
     let told = site.cli(&["session", "list", "--tenant", "nobody"]).await;
-    refused(&told, 1, &["nobody"]);
+    refused(&told, 1, &["--tenant"]);
     let made = server.post("sessions", json!({ "initial_prompt": "Wait." })).await;
     let told = site.cli(&["session", "merge", text(&made["code"])]).await;
     refused(&told, 1, &["help: "]);
