@@ -2,6 +2,7 @@
 //! lost, nothing is half there, nothing is done twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -17,31 +18,32 @@ use crate::support::server::{Api, Site};
 /// Who writes at the same time.
 const WRITERS: u64 = 6;
 const SEED: u64 = 20_260_131;
+/// How often a server is killed on one data directory.
+const ROUNDS: u64 = 25;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
     let deep = std::env::var_os("ORCHESTRATOR_DEEP").is_some();
-    let rounds = if deep { 500 } else { 25 };
-    let mut chance = StdRng::seed_from_u64(SEED);
+    let sites = if deep { 20 } else { 1 };
+    for number in 0..sites {
+        killed_again_and_again(SEED + 1000 * number).await;
+    }
+}
+
+/// One data directory, on which servers are killed many times.
+async fn killed_again_and_again(seed: u64) {
+    let mut chance = StdRng::seed_from_u64(seed);
     let site = Site::simulated()
         .with("AGENTS__SIMULATED__LATENCY_MS", "2")
         .with("SERVER__REQUESTS_PER_SECOND", "100000")
         .with("SERVER__REQUEST_BURST", "100000");
     let mut all = Told::default();
     let mut known = Vec::new();
-    for round in 0..rounds {
-        let server = site.serve().await;
-        let api = server.api.clone();
-        let moment = Duration::from_millis(chance.random_range(5..400));
-        let killed = async {
-            // The moment is what is tested: nothing is waited for.
-            tokio::time::sleep(moment).await;
-            server.kill().await;
-        };
-        let writers = (0..WRITERS).map(|writer| write_until_gone(&api, SEED + round, writer));
-        let (heard, ()) = tokio::join!(futures_util::future::join_all(writers), killed);
-        let mut told = Told::default();
-        heard.into_iter().for_each(|more| told.add(more));
+    for round in 0..ROUNDS {
+        let mut told = written_until_killed(&site, &mut chance, seed + round).await;
+        if round % 5 == 0 {
+            killed_while_starting(&site, &mut chance).await;
+        }
         let server = site.serve().await;
         repeated(&server.api, &mut told).await;
         stored(&server.api, &told).await;
@@ -50,17 +52,45 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
         all.add(told);
         server.kill().await;
     }
-    let created = all.creates.len();
-    assert!(created > usize::try_from(rounds).expect("small"), "only {created} were created");
+    let created = all.creates.len() as u64;
+    assert!(created > ROUNDS, "seed {seed}: only {created} were created");
     assert!(!all.checkpoints.is_empty() && !all.cancelled.is_empty() && !all.decided.is_empty());
     let server = site.serve().await;
     stored(&server.api, &all).await;
     let titles = titles(&server.api).await;
     for (key, _) in all.creates {
-        assert_eq!(titles.get(&key), Some(&1), "the session of {key}");
+        assert_eq!(titles.get(&key), Some(&1), "seed {seed}: the session of {key}");
     }
     tokens_never_repeat(&server.api).await;
     server.stop().await;
+}
+
+/// Writers use a server until it is killed at some moment; what it acknowledged.
+async fn written_until_killed(site: &Site, chance: &mut StdRng, round: u64) -> Told {
+    let server = site.serve().await;
+    let api = server.api.clone();
+    let moment = Duration::from_millis(chance.random_range(5..400));
+    let killed = async {
+        // The moment is what is tested: nothing is waited for.
+        tokio::time::sleep(moment).await;
+        server.kill().await;
+    };
+    let writers = (0..WRITERS).map(|writer| write_until_gone(&api, round, writer));
+    let (heard, ()) = tokio::join!(futures_util::future::join_all(writers), killed);
+    let mut told = Told::default();
+    for more in heard {
+        told.add(more);
+    }
+    told
+}
+
+/// The next server is killed while it takes up what was open.
+async fn killed_while_starting(site: &Site, chance: &mut StdRng) {
+    let mut command = site.command(&["serve"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the executable starts");
+    tokio::time::sleep(Duration::from_millis(chance.random_range(5..250))).await;
+    child.kill().await.expect("it is killed");
 }
 
 /// How often each title occurs; a title is the key of the request that created it.

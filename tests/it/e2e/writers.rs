@@ -137,7 +137,8 @@ async fn create(api: &Api, told: &mut Told, key: String) -> Option<()> {
 async fn decide(api: &Api, told: &mut Told, writer: u64) -> Option<()> {
     let open = api.send(Method::GET, "attention?state=open&limit=5", None, None).await.ok()?;
     let Some(item) = first(&open.body) else { return Some(()) };
-    let (id, decision) = (text(&item["id"]), if writer % 2 == 0 { "allow_once" } else { "deny" });
+    let (id, decision) =
+        (text(&item["id"]), if writer.is_multiple_of(2) { "allow_once" } else { "deny" });
     let path = format!("attention/{id}/resolve");
     let answer = post(api, &path, json!({ "decision": decision })).await?;
     if answer.status.is_success() {
