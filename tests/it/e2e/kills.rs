@@ -30,6 +30,20 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_check_sees_what_a_store_without_a_disk_loses() {
+    let site = Site::simulated().with("STORE", "memory:");
+    let mut told = Told::default();
+    let mut chance = StdRng::seed_from_u64(SEED);
+    while told.creates.is_empty() {
+        told.add(written_until_killed(&site, &mut chance, SEED).await);
+    }
+    let server = site.serve().await;
+    let missing = lost(&server.api, &told).await;
+    assert_eq!(missing.len(), told.creates.len(), "the control is blind");
+    server.stop().await;
+}
+
 /// One data directory, on which servers are killed many times.
 async fn killed_again_and_again(seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
@@ -123,14 +137,20 @@ async fn repeated(api: &Api, told: &mut Told) {
     }
 }
 
+/// Keys of acknowledged creations whose session is not there.
+async fn lost<'a>(api: &Api, told: &'a Told) -> Vec<&'a str> {
+    let sessions = api.all("sessions").await;
+    let there: BTreeSet<&str> = sessions.iter().map(|session| text(&session["id"])).collect();
+    let missing = told.creates.iter().filter(|(_, id)| !there.contains(id.as_str()));
+    missing.map(|(key, _)| key.as_str()).collect()
+}
+
 /// Everything that was acknowledged is there.
 async fn stored(api: &Api, told: &Told) {
     let sessions = api.all("sessions").await;
     let sessions: BTreeMap<&str, &Value> =
         sessions.iter().map(|session| (text(&session["id"]), session)).collect();
-    for (key, id) in &told.creates {
-        assert!(sessions.contains_key(id.as_str()), "{key} is lost");
-    }
+    assert_eq!(lost(api, told).await, [""; 0], "acknowledged and lost");
     for (id, revision) in &told.revisions {
         let now = sessions[id.as_str()];
         assert!(now["revision"].as_u64() >= Some(*revision), "{revision} of {now:#} is lost");
