@@ -91,7 +91,6 @@ impl Opened {
 /// All services of one server.
 pub(super) struct Graph {
     pub store: Arc<dyn Store>,
-    pub journal: Arc<dyn Journal>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub sessions: SessionService,
@@ -165,7 +164,6 @@ impl Graph {
         );
         Self {
             store,
-            journal,
             clock,
             ids,
             sessions,
