@@ -13,10 +13,12 @@ use super::host::{Host, Server};
 use super::permission;
 use super::run::{Begin, Run};
 use super::stream::Events;
-use super::wire::Session;
+use super::wire::{Provider, Providers, Session};
 use crate::application::ports::driver::{Assignment, Continuation, DriverError, Running};
 use crate::domain::session::attempt::ErrorType;
 
+/// The provider that OpenCode offers to everybody.
+const OWN_PROVIDER: &str = "opencode";
 /// Messages per page when one is looked for.
 const PAGE: usize = 100;
 /// Pages that are looked through.
@@ -105,33 +107,24 @@ async fn choose(
     assignment: &Assignment,
 ) -> Result<Value, DriverError> {
     let mut choice = json!({});
-    let known = client.providers(place).await?.providers;
-    let configured = match &assignment.model {
-        Some(model) => Some(model.clone()),
-        None => client.config(place).await?.model,
-    };
+    let known = client.providers(place).await?;
+    let configured = client.config(place).await?.model;
     let remedy = "sign in with `opencode auth login`, or set a model that OpenCode knows";
     let wrong = |message: String| DriverError {
         retryable: false,
         ..DriverError::new(ErrorType::ProviderError, message)
     };
-    match &configured {
-        None if known.iter().all(|provider| provider.models.is_empty()) => {
-            return Err(wrong(format!("an agent without a model configured: {remedy}")));
-        }
-        None => {}
-        Some(name) => {
-            let found = name.split_once('/').filter(|(provider, model)| {
-                known.iter().any(|one| one.id == *provider && one.models.contains_key(*model))
-            });
-            let (provider, model) = found.ok_or_else(|| {
-                wrong(format!("OpenCode does not know the model {name}: {remedy}"))
-            })?;
-            if assignment.model.is_some() {
-                choice["model"] = json!({ "providerID": provider, "modelID": model });
-            }
-        }
-    }
+    let named = assignment.model.clone().or(configured);
+    let name = named
+        .or_else(|| fallback(&known))
+        .ok_or_else(|| wrong(format!("an agent without a model configured: {remedy}")))?;
+    let found = name.split_once('/').filter(|(provider, model)| {
+        let of = |one: &&Provider| one.id == *provider;
+        known.providers.iter().find(of).is_some_and(|one| one.models.contains_key(*model))
+    });
+    let (provider, model) =
+        found.ok_or_else(|| wrong(format!("OpenCode does not know the model {name}: {remedy}")))?;
+    choice["model"] = json!({ "providerID": provider, "modelID": model });
     if let Some(profile) = &assignment.profile {
         let profiles = client.profiles(place).await?;
         if profiles.iter().any(|one| one.name == *profile) {
@@ -139,6 +132,17 @@ async fn choose(
         }
     }
     Ok(choice)
+}
+
+/// The default model of a provider that was set up. OpenCode's own provider needs no setting up:
+/// it is used only when it is named, so that no work leaves for a place that nobody chose.
+fn fallback(known: &Providers) -> Option<String> {
+    let set_up = known.providers.iter().filter(|provider| provider.id != OWN_PROVIDER);
+    let mut names = set_up.filter_map(|provider| {
+        let model = known.default.get(&provider.id)?;
+        Some(format!("{}/{model}", provider.id))
+    });
+    names.next()
 }
 
 async fn converse(
