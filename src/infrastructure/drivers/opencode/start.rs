@@ -19,6 +19,8 @@ use crate::domain::session::attempt::ErrorType;
 
 /// The provider that OpenCode offers to everybody.
 const OWN_PROVIDER: &str = "opencode";
+/// Times that a run is prepared when the server is lost on the way.
+const TRIES: u32 = 3;
 /// Messages per page when one is looked for.
 const PAGE: usize = 100;
 /// Pages that are looked through.
@@ -47,12 +49,7 @@ pub(super) async fn start(
             format!("OpenCode works on {limit} runs already"),
         )
     })?;
-    let server = host.server().await?;
-    let prepared = prepare(&server, &place, &assignment).await;
-    if prepared.is_err() {
-        host.suspect();
-    }
-    let (stream, choice, conversation) = prepared?;
+    let (server, (stream, choice, conversation)) = reach(host, &place, &assignment).await?;
     let (events, told) = mpsc::channel(EVENTS);
     let (prompts, orders) = mpsc::channel(PROMPTS);
     let shared = Arc::new(Shared::new(Arc::clone(host), conversation.session.id, place));
@@ -72,11 +69,56 @@ pub(super) async fn start(
     Ok(Running { control: Box::new(Control { shared, prompts }), events: told })
 }
 
+type Prepared = (Events, Value, Conversation);
+
+/// Prepares the run, again when the server is lost on the way.
+async fn reach(
+    host: &Arc<Host>,
+    place: &str,
+    assignment: &Assignment,
+) -> Result<(Arc<Server>, Prepared), DriverError> {
+    let mut tried = 0;
+    loop {
+        let server = host.server().await?;
+        let turn = host.boot.lock().await;
+        let prepared = prepare(&server, place, assignment).await;
+        drop(turn);
+        match prepared {
+            Ok(prepared) => return Ok((server, prepared)),
+            Err(error) => {
+                host.suspect();
+                tried += 1;
+                if !error.lost || tried >= TRIES {
+                    return Err(error.error);
+                }
+            }
+        }
+    }
+}
+
+/// Why a run could not be prepared, and whether the server was lost.
+struct Unprepared {
+    error: DriverError,
+    lost: bool,
+}
+
+impl From<CallError> for Unprepared {
+    fn from(error: CallError) -> Self {
+        Self { lost: matches!(error, CallError::Unreachable(_)), error: error.into() }
+    }
+}
+
+impl From<DriverError> for Unprepared {
+    fn from(error: DriverError) -> Self {
+        Self { error, lost: false }
+    }
+}
+
 async fn prepare(
     server: &Server,
     place: &str,
     assignment: &Assignment,
-) -> Result<(Events, Value, Conversation), DriverError> {
+) -> Result<Prepared, Unprepared> {
     let client = &server.client;
     let stream = Events::open(client, place).await?;
     let choice = choose(client, place, assignment).await?;
@@ -105,7 +147,7 @@ async fn choose(
     client: &Client,
     place: &str,
     assignment: &Assignment,
-) -> Result<Value, DriverError> {
+) -> Result<Value, Unprepared> {
     let mut choice = json!({});
     let known = client.providers(place).await?;
     let configured = client.config(place).await?.model;
@@ -150,7 +192,7 @@ async fn converse(
     place: &str,
     assignment: &Assignment,
     rules: &Value,
-) -> Result<Conversation, DriverError> {
+) -> Result<Conversation, Unprepared> {
     let session = match &assignment.continuation {
         Continuation::Fresh | Continuation::CutAfter { handle: _, message_ref: None } => {
             create(client, place, assignment, rules).await?
@@ -198,7 +240,7 @@ async fn following(
     client: &Client,
     session: &str,
     message_ref: &str,
-) -> Result<Option<String>, DriverError> {
+) -> Result<Option<String>, Unprepared> {
     let (mut next, mut cursor) = (None, None);
     for _ in 0..MAX_PAGES {
         let (page, older) =
@@ -215,7 +257,7 @@ async fn following(
         cursor = older;
     }
     let message = "the message to go on from is not in the conversation any more";
-    Err(DriverError::new(ErrorType::AgentLost, message))
+    Err(DriverError::new(ErrorType::AgentLost, message).into())
 }
 
 fn id_of(handle: &Value) -> Result<&str, DriverError> {
@@ -228,12 +270,10 @@ fn id_of(handle: &Value) -> Result<&str, DriverError> {
     })
 }
 
-fn gone(error: CallError) -> DriverError {
+fn gone(error: CallError) -> Unprepared {
     if error.is_missing() {
-        return DriverError::new(
-            ErrorType::AgentLost,
-            "OpenCode does not have the conversation any more",
-        );
+        let message = "OpenCode does not have the conversation any more";
+        return DriverError::new(ErrorType::AgentLost, message).into();
     }
     error.into()
 }
