@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
-use self::tick::{AgentSlot, Grant, Needs, State};
+use self::tick::{AgentSlot, Grant, LOOKING, Needs, State};
 use super::agent::AgentService;
 use super::error::AppError;
 use super::ports::clock::Clock;
@@ -99,7 +99,12 @@ fn remedy(code: BlockerCode) -> (&'static str, &'static str) {
         let remedy = "create the session with capabilities that an agent has";
         return (remedy, "orchestrator doctor");
     }
-    ("see what `orchestrator doctor` says of the agents", "orchestrator doctor")
+    if code == BlockerCode::AgentUnavailable {
+        return ("wait a moment, or see which agents there are", "orchestrator doctor");
+    }
+    let remedy = "install the agent (npm install -g opencode-ai), or set agents.opencode.command; \
+                  `orchestrator doctor` tells more";
+    (remedy, "orchestrator doctor")
 }
 
 /// The loop that gives waiting sessions to agents.
@@ -240,7 +245,7 @@ impl Scheduler {
                     None if self.agents.driver(agent.kind).is_none() => {
                         Some(format!("this server does not speak to {} agents", agent.kind))
                     }
-                    None => Some("it is still being looked at".to_owned()),
+                    None => Some(LOOKING.to_owned()),
                 };
                 slots.push(AgentSlot { agent, down });
             }

@@ -44,6 +44,9 @@ pub struct AgentSlot {
     pub down: Option<String>,
 }
 
+/// Why an agent cannot work before it was looked at for the first time.
+pub const LOOKING: &str = "it is still being looked at";
+
 /// Sessions with the same needs, by priority and age.
 type Line = BTreeMap<Priority, BTreeSet<(Timestamp, SessionId)>>;
 
@@ -168,8 +171,11 @@ impl State {
         if let Some(down) = able.iter().find_map(|slot| slot.down.as_ref())
             && able.iter().all(|slot| slot.down.is_some())
         {
-            let text = format!("{} cannot work: {down}", able[0].agent.name);
-            return Err((BlockerCode::NoAgentAlive, text));
+            let name = &able[0].agent.name;
+            if able.iter().any(|slot| slot.down.as_deref() == Some(LOOKING)) {
+                return Err((BlockerCode::AgentUnavailable, format!("{name}: {LOOKING}")));
+            }
+            return Err((BlockerCode::NoAgentAlive, format!("{name} cannot work: {down}")));
         }
         let busy = |slot: &AgentSlot| {
             self.executing.values().filter(|agent| **agent == slot.agent.id).count()

@@ -95,8 +95,9 @@ impl CliError {
         if api_code == "INTERNAL_ERROR" {
             message.extend([" (request ", text("request_id"), ")"]);
         }
-        let remedy = Some(text("remedy")).filter(|text| !text.is_empty());
-        let remedy = remedy.or_else(|| usual_remedy(api_code)).map(str::to_owned);
+        // The server speaks of requests; whoever types is helped by a command.
+        let sent = Some(text("remedy")).filter(|text| !text.is_empty());
+        let remedy = usual_remedy(api_code).or(sent).map(str::to_owned);
         Self { exit: exit_of(api_code, status), message, remedy, problem: Some(problem) }
     }
 }

@@ -11,10 +11,11 @@ mod opencode_kills;
 mod opencode_run;
 mod restart;
 mod shutdown;
+mod writers;
 
 use serde_json::{Value, json};
 
-use crate::support::opencode::{PATIENCE, eventually};
+use crate::support::opencode::eventually;
 use crate::support::repo::TestRepo;
 use crate::support::server::{Api, Server, Site, array, text};
 
@@ -68,6 +69,11 @@ async fn settled(site: &Site, server: &Server, repo: Option<&TestRepo>) {
         eventually("the worktrees are put away", async || worktrees(repo) == 1).await;
     }
     assert!(!site.log().contains("INTERNAL_ERROR"), "{}", site.log());
+}
+
+/// A file of the work that a session saved last.
+fn saved(repo: &TestRepo, id: &str, path: &str) -> String {
+    repo.git(&["show", &format!("refs/orchestrator/{id}/latest:{path}")])
 }
 
 /// How many worktrees a repository has, its own included.

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{array, calculator, events_without_gap, eventually, settled, text};
+use super::{array, calculator, events_without_gap, eventually, saved, settled, text};
 use crate::support::opencode::server_among;
 use crate::support::repo::TestRepo;
 use crate::support::scripted_llm::{ScriptedLlm, scripted};
@@ -34,8 +34,7 @@ async fn in_the_middle(server: &Server, llm: &ScriptedLlm, repo: &TestRepo) -> (
 async fn ended_well(site: &Site, server: &Server, repo: &TestRepo, id: &str, conversation: &str) {
     let session = server.until_status(id, "completed").await;
     assert_eq!(session["metrics"]["error"], Value::Null, "{session:#}");
-    let branch = text(&session["workspace"]["branch"]).to_owned();
-    assert_eq!(repo.git(&["show", &format!("{branch}:count.txt")]), "once");
+    assert_eq!(saved(repo, id, "count.txt"), "once");
     let checkpoints = server.get(&format!("sessions/{id}/checkpoints")).await;
     let last = array(&checkpoints["items"]).last().cloned().unwrap_or_default();
     assert_eq!(last["agent_session_ref"], json!(conversation), "{checkpoints:#}");

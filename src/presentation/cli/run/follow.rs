@@ -12,11 +12,12 @@ use tokio::sync::mpsc;
 
 use super::super::attention::{decision_of, open_items, resolve};
 use super::super::client::Client;
-use super::super::exit::CliError;
+use super::super::exit::{CliError, code};
 use super::super::feed::{self, Feed};
 use super::super::format::{count, money, plain};
 use super::super::output::{ALERT, Printer, Spinner, painted};
 use super::view::View;
+use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::session::status::SessionStatus;
 
 /// Time between two looks at the session itself.
@@ -48,6 +49,8 @@ pub(in super::super) struct Follower<'a> {
     seen: BTreeSet<String>,
     /// Looks that found it waiting, one after the other.
     waited: u32,
+    /// Whether waiting for an agent that cannot work is given up.
+    gives_up: bool,
     /// The item that the person at the terminal is asked about.
     asking: Option<Value>,
     answers: Option<mpsc::Receiver<String>>,
@@ -72,9 +75,15 @@ impl<'a> Follower<'a> {
             events,
             seen,
             waited: 0,
+            gives_up: false,
             asking: None,
             answers: None,
         }
+    }
+
+    /// The same, but an error as soon as no agent can work on it.
+    pub(in super::super) fn giving_up(self, gives_up: bool) -> Self {
+        Self { gives_up, ..self }
     }
 
     /// Follows until the session ends or a person interrupts.
@@ -163,7 +172,7 @@ impl<'a> Follower<'a> {
         if matches!(status.as_str(), "queued" | "pending") {
             self.waited += 1;
             if self.waited > 1 {
-                self.blockers().await;
+                self.blockers().await?;
             }
         } else {
             self.waited = 0;
@@ -173,10 +182,14 @@ impl<'a> Follower<'a> {
     }
 
     /// Says why it waits, each reason once; that this cannot be learned now is no failure.
-    async fn blockers(&mut self) {
+    async fn blockers(&mut self) -> Result<(), CliError> {
         let request = self.client.request(Method::GET, &["sessions", &self.id, "explain"]);
-        let Ok(explanation) = self.client.json(request).await else { return };
+        let Ok(explanation) = self.client.json(request).await else { return Ok(()) };
         for blocker in explanation["blockers"].as_array().into_iter().flatten() {
+            if self.gives_up && blocker["code"] == BlockerCode::NoAgentAlive.as_str() {
+                let error = CliError::new(code::UNAVAILABLE, plain(&blocker["text"]));
+                return Err(error.remedy(plain(&blocker["remedy"])));
+            }
             if !self.seen.insert(plain(&blocker["code"])) {
                 continue;
             }
@@ -187,6 +200,7 @@ impl<'a> Follower<'a> {
                 self.show(lines);
             }
         }
+        Ok(())
     }
 
     /// Shows items that were not shown yet, and asks about the first on a terminal.

@@ -95,8 +95,17 @@ async fn work(
         let title = super::format::line(&plain(&session["title"]), 100);
         printer.note(format!("{}  {title}", painted(&name, BOLD)));
     }
-    let mut follower = Follower::new(client, printer, &session);
-    let end = Box::pin(follower.run()).await?;
+    // A server of our own lives no longer than this command: nobody else will bring an agent.
+    let mut follower = Follower::new(client, printer, &session).giving_up(in_process);
+    let end = match Box::pin(follower.run()).await {
+        Ok(end) => end,
+        Err(error) => {
+            if in_process {
+                stop(client, &name).await;
+            }
+            return Err(error);
+        }
+    };
     let ended = match end {
         End::Ended(session) => session,
         End::Interrupted if in_process => {

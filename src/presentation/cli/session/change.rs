@@ -31,9 +31,10 @@ pub(in super::super) fn prompt_text(prompt: &str) -> Result<String, CliError> {
 
 /// A folder as the server must name it.
 pub(in super::super) fn absolute(path: &std::path::Path) -> Result<String, CliError> {
-    let found = path
-        .canonicalize()
-        .map_err(|error| CliError::usage(format!("{} cannot be used: {error}", path.display())))?;
+    let found = path.canonicalize().map_err(|error| {
+        CliError::usage(format!("{} cannot be used: {error}", path.display()))
+            .remedy("name a folder that exists and that you may read")
+    })?;
     let text = found.to_str().map(str::to_owned);
     text.ok_or_else(|| CliError::usage(format!("{} is not UTF-8", path.display())))
 }
