@@ -150,14 +150,32 @@ impl Scheduler {
             for grant in grants {
                 self.carry_out(grant).await;
             }
+            match self.wait(&mut feed, &stop).await {
+                Some(missed) => rebuild |= missed,
+                None => return,
+            }
+        }
+    }
+
+    /// Waits until there may be something to give out, and tells whether events were missed;
+    /// `None` when it is time to end. Events that move no session and no agent wake nobody: a
+    /// burst of new sessions that wait for their start costs no look at the agents.
+    async fn wait(
+        &self,
+        feed: &mut tokio::sync::broadcast::Receiver<Arc<Vec<StoredEvent>>>,
+        stop: &CancellationToken,
+    ) -> Option<bool> {
+        let mut longest = self.clock.sleep(self.at_least_every);
+        loop {
             tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.sessions.wake.scheduler_rang() => {}
-                () = self.clock.sleep(self.at_least_every) => {}
+                () = stop.cancelled() => return None,
+                () = self.sessions.wake.scheduler_rang() => return Some(false),
+                () = &mut longest => return Some(false),
                 news = feed.recv() => match news {
-                    Ok(batch) => rebuild |= self.note(&batch).await.is_err(),
-                    Err(RecvError::Lagged(_)) => rebuild = true,
-                    Err(RecvError::Closed) => return,
+                    Ok(batch) if !batch.iter().any(matters) => {}
+                    Ok(batch) => return Some(self.note(&batch).await.is_err()),
+                    Err(RecvError::Lagged(_)) => return Some(true),
+                    Err(RecvError::Closed) => return None,
                 },
             }
         }
@@ -201,18 +219,9 @@ impl Scheduler {
     }
 
     async fn note(&self, batch: &[StoredEvent]) -> Result<(), AppError> {
-        let moved = |event: &&StoredEvent| {
-            event.event.subject.kind == SubjectKind::Session
-                && matches!(
-                    event.event.event_type,
-                    EventType::SessionStatusChanged
-                        | EventType::SessionUpdated
-                        | EventType::SessionDeleted
-                )
-        };
         let mut seen: Vec<(TenantId, SessionId)> = batch
             .iter()
-            .filter(moved)
+            .filter(|event| event.event.subject.kind == SubjectKind::Session && matters(event))
             .map(|event| (event.tenant_id, SessionId::new(event.event.subject.id)))
             .collect();
         seen.sort_unstable();
@@ -270,4 +279,14 @@ impl Scheduler {
             tracing::warn!(session.id = %id, %error, "Session {id} could not be read again");
         }
     }
+}
+
+/// Whether an event can change what is given to whom: everything but the news of a session that
+/// stays where it is.
+fn matters(event: &StoredEvent) -> bool {
+    event.event.subject.kind != SubjectKind::Session
+        || matches!(
+            event.event.event_type,
+            EventType::SessionStatusChanged | EventType::SessionUpdated | EventType::SessionDeleted
+        )
 }

@@ -104,7 +104,10 @@ impl SessionService {
         }
         match self.store.commit(set).await {
             Ok(_) => {
-                self.wake.scheduler();
+                // A session that nobody started waits for nothing that the scheduler has.
+                if start {
+                    self.wake.scheduler();
+                }
                 Ok(saved)
             }
             Err(CommitError::Refused) => Err(parent_error("has ended and takes no children")),

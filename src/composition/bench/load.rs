@@ -145,7 +145,7 @@ pub(super) struct Measured {
 /// Puts load on a process for a window of time.
 pub(super) async fn drive(process: &Process, requests: Vec<Vec<u8>>, window: Window) -> Measured {
     let shared = Shared::new(process.address, requests, u64::MAX);
-    let mut clients = start(&shared, window.clients);
+    let mut clients = start(&shared, window.clients).await;
     tokio::time::sleep(window.warm_up).await;
     let (cpu, done, began) = (process.cpu_us(), shared.done.load(Ordering::Relaxed), now());
     shared.recording.store(true, Ordering::Relaxed);
@@ -173,7 +173,7 @@ pub(super) async fn send(
     count: u64,
 ) -> anyhow::Result<()> {
     let shared = Shared::new(process.address, requests, count);
-    let (_, first_failure) = collect(&mut start(&shared, clients)).await;
+    let (_, first_failure) = collect(&mut start(&shared, clients).await).await;
     let done = shared.done.load(Ordering::Relaxed);
     anyhow::ensure!(
         done == count,
@@ -214,10 +214,17 @@ impl Shared {
 
 type Clients = JoinSet<(Vec<u32>, Option<String>)>;
 
-fn start(shared: &Arc<Shared>, clients: usize) -> Clients {
+/// Connects all clients before the first of them asks: a handshake that is lost in the rush is
+/// sent again after a second, which would be measured as an answer of a second.
+async fn start(shared: &Arc<Shared>, clients: usize) -> Clients {
+    let mut connections = Vec::with_capacity(clients);
+    for _ in 0..clients {
+        // One that fails here is tried again by its client, which tells of the failure.
+        connections.push(Connection::open(shared.address).await.ok());
+    }
     let mut set = JoinSet::new();
-    for number in 0..clients {
-        set.spawn(client(shared.clone(), number));
+    for (number, connection) in connections.into_iter().enumerate() {
+        set.spawn(client(shared.clone(), number, connection));
     }
     set
 }
@@ -236,9 +243,13 @@ async fn collect(clients: &mut Clients) -> (Vec<u32>, Option<String>) {
 static SENT: AtomicU64 = AtomicU64::new(1);
 
 /// One client: latencies in microseconds, and what went wrong first.
-async fn client(shared: Arc<Shared>, number: usize) -> (Vec<u32>, Option<String>) {
+async fn client(
+    shared: Arc<Shared>,
+    number: usize,
+    mut connection: Option<Connection>,
+) -> (Vec<u32>, Option<String>) {
     let (mut latencies, mut first_failure) = (Vec::new(), None);
-    let (mut connection, mut in_a_row, mut next) = (None, 0, number * 37);
+    let (mut in_a_row, mut next) = (0, number * 37);
     let mut sent = Vec::new();
     while in_a_row < FAILURES_IN_A_ROW && shared.may_send() {
         let (request, unique) = &shared.requests[next % shared.requests.len()];

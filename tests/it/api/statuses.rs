@@ -170,13 +170,13 @@ async fn standing(app: &TestApp, status: SessionStatus) -> (SessionId, String) {
     for verb in way {
         own(app, id, *verb).await.expect("a legal way");
     }
-    let last = match status {
-        S::Completed => Some(("complete", json!({ "result": {}, "reason": "x" }))),
-        S::Stopped => Some(("stop", json!({}))),
-        S::Cancelled => Some(("cancel", json!({}))),
-        _ => None,
-    };
-    if let Some((verb, body)) = last {
+    let ends = [
+        (S::Completed, "complete", json!({ "result": {}, "reason": "x" })),
+        (S::Stopped, "stop", json!({})),
+        (S::Cancelled, "cancel", json!({})),
+    ];
+    let last = ends.into_iter().find(|(end, _, _)| *end == status);
+    if let Some((_, verb, body)) = last {
         assert_eq!(app.post(&format!("{path}/{verb}"), body).await.status, StatusCode::OK);
     }
     let stands = state(app, id).await.session.expect("a session").value.status();

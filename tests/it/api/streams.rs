@@ -56,7 +56,7 @@ async fn a_stream_of_events_resumes_without_gap_or_double_while_events_are_writt
     let writers: Vec<_> = (0..4)
         .map(|_| {
             let app = Arc::clone(&app);
-            tokio::task::spawn(async move {
+            app.tracker.clone().spawn(async move {
                 for _ in 0..20 {
                     let made = app.post("/api/v1/sessions", json!({ "initial_prompt": "x" })).await;
                     let id = made.body["id"].as_str().expect("an id").to_owned();
@@ -131,8 +131,9 @@ async fn logs_come_as_pages_lines_and_live() {
         .collect();
     assert_eq!(numbers, (1..=700).map(|number| json!(number)).collect::<Vec<_>>());
     let url = format!("http://{address}{path}?follow=true&after=690");
-    let live =
-        tokio::spawn(async move { listen(&url, None, |event| id_of(event) == Some(705)).await });
+    let live = app
+        .tracker
+        .spawn(async move { listen(&url, None, |event| id_of(event) == Some(705)).await });
     for number in 701..=705 {
         append(vec![say(number)]).await.expect("appended");
     }

@@ -89,7 +89,7 @@ async fn connections_beyond_the_limit_are_told_to_come_back() {
 #[tokio::test]
 async fn heads_are_bounded() {
     let (_app, address) = TestApp::listen(plain).await;
-    let many: String = (0..120).map(|number| format!("X-{number}: 1\r\n")).collect();
+    let many = "X-More: 1\r\n".repeat(120);
     let long = format!("X-Long: {}\r\n", "a".repeat(80_000));
     for headers in [many, long] {
         let request = format!(

@@ -296,9 +296,7 @@ async fn waits_for_the_provider(stage: &Stage<'_>) {
 #[tokio::test]
 async fn a_server_without_a_model_says_what_helps() {
     let root = tempfile::tempdir().expect("a folder");
-    let mut options = bare_options(&root.path().join("state"));
-    options.user_config = Some(json!({ "enabled_providers": [] }));
-    let bench = Bench::new(options);
+    let bench = Bench::new(bare_options(&root.path().join("state")));
     let repo = repository(root.path(), "repo");
     let refused =
         bench.driver.start(assignment(&repo, "x".to_owned())).await.err().expect("refused");

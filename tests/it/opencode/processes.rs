@@ -24,7 +24,9 @@ fn work(gate: &str) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_or_deaf_server_is_replaced_and_the_conversation_goes_on() {
     let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());
-    let bench = Bench::new(opencode_options(&root.path().join("state"), &llm));
+    let mut options = opencode_options(&root.path().join("state"), &llm);
+    options.health_timeout = Duration::from_secs(2);
+    let bench = Bench::new(options);
     let repo = repository(root.path(), "repo");
     let mut run = bench.run(assignment(&repo, scripted("work", &work("later")))).await;
     llm.asked(run.session(), 2).await;

@@ -72,10 +72,9 @@ impl Socket {
 
     /// The next frame.
     pub(crate) async fn frame(&mut self) -> Value {
-        match self.news().await {
-            News::Frame(frame) => frame,
-            other => panic!("a frame, not {other:?}"),
-        }
+        let news = self.news().await;
+        let News::Frame(frame) = news else { panic!("a frame, not {news:?}") };
+        frame
     }
 
     /// The next frame of this type; others are passed over.

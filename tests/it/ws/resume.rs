@@ -17,7 +17,7 @@ async fn a_socket_resumes_without_gap_or_double_while_events_are_written() {
     let writers: Vec<_> = (0..4)
         .map(|_| {
             let app = Arc::clone(&app);
-            tokio::task::spawn(async move {
+            app.tracker.clone().spawn(async move {
                 for _ in 0..25 {
                     let made = app.post("/api/v1/sessions", json!({ "initial_prompt": "x" })).await;
                     let id = made.body["id"].as_str().expect("an id").to_owned();

@@ -159,14 +159,17 @@ async fn greet(
     };
     let password = SecretString::from(spawned.password.clone());
     let client = Client::new(&address, USER, password, Arc::clone(clock))?;
-    let version = checked_version(&client).await?;
+    let version = checked_version(&client, options).await?;
     require_password(&client).await?;
     Ok((client, version))
 }
 
 /// The version of a healthy server, when it is one that we know.
-pub(super) async fn checked_version(client: &Client) -> Result<String, DriverError> {
-    let health = client.health().await?;
+pub(super) async fn checked_version(
+    client: &Client,
+    options: &Options,
+) -> Result<String, DriverError> {
+    let health = client.health(options.health_timeout).await?;
     if !health.healthy {
         return Err(failed("OpenCode says that it is not healthy".to_owned()));
     }

@@ -93,6 +93,8 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .pool_max_idle_per_host(8)
+            // Shorter than the server's, so that no call meets a connection that is being closed.
+            .pool_idle_timeout(Duration::from_secs(3))
             .build()
             .map_err(|error| {
                 DriverError::new(ErrorType::Internal, format!("no HTTP client: {error}"))
@@ -101,17 +103,17 @@ impl Client {
         Ok(Self { http, base, user: user.to_owned(), password, clock })
     }
 
-    /// `GET /global/health`.
-    pub(super) async fn health(&self) -> Result<wire::Health, CallError> {
+    /// `GET /global/health`, answered within this time.
+    pub(super) async fn health(&self, time: Duration) -> Result<wire::Health, CallError> {
         let request = self.request(Method::GET, "/global/health");
-        self.within(Duration::from_secs(5), read(request)).await
+        self.within(time, read(request)).await
     }
 
     /// The status of a call without a password.
     pub(super) async fn anonymous_status(&self) -> Result<StatusCode, CallError> {
         let request = self.http.get(format!("{}/session", self.base));
         let answer = async { request.send().await.map_err(unreachable) };
-        Ok(self.within(Duration::from_secs(5), answer).await?.status())
+        Ok(self.within(CALL_TIME, answer).await?.status())
     }
 
     pub(super) async fn profiles(&self, place: &str) -> Result<Vec<wire::Profile>, CallError> {

@@ -76,10 +76,17 @@ impl Run {
     async fn try_catch_up(&mut self, first: bool) -> Result<(), Stop> {
         let client = self.server.client.clone();
         let root = self.shared.session.clone();
-        self.find_children(&root).await;
         if let Ok((messages, _)) = client.messages(&root, RECENT, None).await {
             self.tell_messages(&messages, first).await?;
         }
+        self.hear_children().await?;
+        if first { Ok(()) } else { self.look_for_asks().await }
+    }
+
+    /// What subagents used counts, whether their events came or not.
+    pub(super) async fn hear_children(&mut self) -> Result<(), Stop> {
+        let (client, root) = (self.server.client.clone(), self.shared.session.clone());
+        self.find_children(&root).await;
         let children: Vec<String> = self.tree.iter().filter(|id| **id != root).cloned().collect();
         for child in children {
             let Ok((messages, _)) = client.messages(&child, RECENT, None).await else { continue };
@@ -87,7 +94,7 @@ impl Run {
                 self.message(&message.info, false).await?;
             }
         }
-        if first { Ok(()) } else { self.look_for_asks().await }
+        Ok(())
     }
 
     /// Tells what is new in these messages.

@@ -68,6 +68,8 @@ pub(super) struct Host {
     suspected: Notify,
     over: CancellationToken,
     places: Arc<Semaphore>,
+    /// Held while the server boots the instance of a directory: many at once make it deaf.
+    pub(super) boot: tokio::sync::Mutex<()>,
 }
 
 impl Host {
@@ -89,6 +91,7 @@ impl Host {
             suspected: Notify::new(),
             over: CancellationToken::new(),
             places,
+            boot: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -166,7 +169,7 @@ impl Host {
             let password = attach.password.clone();
             let clock = Arc::clone(&self.clock);
             let client = Client::new(&attach.url, &attach.username, password, clock)?;
-            let version = child::checked_version(&client).await?;
+            let version = child::checked_version(&client, &self.options).await?;
             Ok(Arc::new(Server { client, version, generation: *generation, readable: None }))
         };
         match checked.await {
@@ -242,7 +245,7 @@ impl Host {
                 () = self.clock.sleep(self.options.probe_every) => {}
                 () = self.suspected.notified() => {}
             }
-            match client.health().await {
+            match client.health(self.options.health_timeout).await {
                 Ok(_) => misses = 0,
                 Err(_) => misses += 1,
             }

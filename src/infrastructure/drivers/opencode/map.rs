@@ -25,6 +25,8 @@ const MAX_TEXT_BYTES: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Teller {
     parts: HashMap<String, u64>,
+    /// Calls that were told as finished: what an event says of them later is older.
+    finished: HashSet<String>,
     prompts: HashSet<String>,
     used: HashSet<String>,
     stepped: HashSet<String>,
@@ -47,6 +49,7 @@ impl Teller {
             "text" | "reasoning" if part.time.end.is_none() || part.text.is_empty() => return None,
             "text" => ("text", words(&part.text), part.text.clone()),
             "reasoning" => ("reasoning", words(&part.text), part.text.clone()),
+            "tool" if self.is_late(part) => return None,
             "tool" => ("tool", call(part), part.state.status.clone()),
             _ => return None,
         };
@@ -87,6 +90,15 @@ impl Teller {
     /// Whether this step's end is news.
     pub(super) fn step(&mut self, info: &Info) -> bool {
         info.is_complete_step() && info.error.is_none() && self.stepped.insert(info.id.clone())
+    }
+
+    /// Whether a call was told as finished and this says that it is not.
+    fn is_late(&mut self, part: &Part) -> bool {
+        if matches!(part.state.status.as_str(), "completed" | "error") {
+            self.finished.insert(part.id.clone());
+            return false;
+        }
+        self.finished.contains(&part.id)
     }
 
     fn changed(&mut self, id: &str, content: &str) -> bool {
@@ -179,6 +191,7 @@ mod tests {
         let item = told(teller.part(&call("completed", &"y".repeat(100_000)))).expect("told");
         let output = item.body["output"].as_str().expect("text");
         assert!(output.len() < 66_000 && output.ends_with("bytes left out]"));
+        assert!(teller.part(&call("running", "")).is_none(), "what is older came later");
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub struct Options {
     pub max_runs: usize,
     /// How long a start of the server may take.
     pub ready_timeout: Duration,
+    /// How long an answer about the server's health may take; three late ones in a row and the
+    /// server counts as deaf. A server under load is late by seconds.
+    pub health_timeout: Duration,
     /// Time between two looks at the server's health.
     pub probe_every: Duration,
     /// An idle server that uses more memory is ended.
@@ -113,6 +116,7 @@ impl Options {
             trust_repositories: false,
             max_runs: 8,
             ready_timeout: Duration::from_secs(30),
+            health_timeout: Duration::from_secs(10),
             probe_every: Duration::from_secs(3),
             recycle_rss_bytes: 1536 * 1024 * 1024,
             recycle_age: Duration::from_hours(6),
@@ -153,6 +157,7 @@ impl std::fmt::Debug for Options {
             .field("trust_repositories", &self.trust_repositories)
             .field("max_runs", &self.max_runs)
             .field("ready_timeout", &self.ready_timeout)
+            .field("health_timeout", &self.health_timeout)
             .field("probe_every", &self.probe_every)
             .field("recycle_rss_bytes", &self.recycle_rss_bytes)
             .field("recycle_age", &self.recycle_age)
@@ -204,7 +209,7 @@ impl AgentDriver for OpencodeDriver {
 
     async fn probe(&self) -> Result<ProbeReport, DriverError> {
         let server = self.host.server().await?;
-        let health = server.client.health().await;
+        let health = server.client.health(self.host.options.health_timeout).await;
         if let Err(error) = health {
             self.host.suspect();
             return Err(error.into());

@@ -201,6 +201,9 @@ impl Run {
         let shared = Arc::clone(&self.shared);
         let until_tick = self.tick_at.since(shared.host.clock.now());
         tokio::select! {
+            // What was told before an answer is heard before it.
+            biased;
+            () = shared.host.clock.sleep(until_tick) => self.tick().await?,
             Some(prompt) = orders.recv(), if !shared.aborting() => {
                 if self.pending.is_empty() {
                     self.watch.prompted(shared.host.clock.now());
@@ -208,14 +211,13 @@ impl Run {
                 shared.working.send_replace(true);
                 self.take(prompt);
             }
-            Some((id, result)) = self.replies.next() => self.replied(id, result).await?,
             Some((ask, taken)) = self.chores.next() => {
                 if !taken {
                     self.seen.remove(&ask);
                 }
             }
             signal = self.link.next() => self.signalled(signal).await?,
-            () = shared.host.clock.sleep(until_tick) => self.tick().await?,
+            Some((id, result)) = self.replies.next() => self.replied(id, result).await?,
         }
         Ok(())
     }
@@ -331,7 +333,10 @@ impl Run {
         }
         match judge(&messages, &newest, whole, busy, self.shared.aborting()) {
             Verdict::Working => Ok(()),
-            Verdict::Over(over) => self.turn_ended(over.end, over.message_ref, over.text).await,
+            Verdict::Over(over) => {
+                self.hear_children().await?;
+                self.turn_ended(over.end, over.message_ref, over.text).await
+            }
             Verdict::Failed(error) => Err(error.into()),
             Verdict::Interrupted => {
                 let now = self.shared.host.clock.now();

@@ -13,10 +13,14 @@ use super::host::{Host, Server};
 use super::permission;
 use super::run::{Begin, Run};
 use super::stream::Events;
-use super::wire::Session;
+use super::wire::{Provider, Providers, Session};
 use crate::application::ports::driver::{Assignment, Continuation, DriverError, Running};
 use crate::domain::session::attempt::ErrorType;
 
+/// The provider that OpenCode offers to everybody.
+const OWN_PROVIDER: &str = "opencode";
+/// Times that a run is prepared when the server is lost on the way.
+const TRIES: u32 = 3;
 /// Messages per page when one is looked for.
 const PAGE: usize = 100;
 /// Pages that are looked through.
@@ -45,12 +49,7 @@ pub(super) async fn start(
             format!("OpenCode works on {limit} runs already"),
         )
     })?;
-    let server = host.server().await?;
-    let prepared = prepare(&server, &place, &assignment).await;
-    if prepared.is_err() {
-        host.suspect();
-    }
-    let (stream, choice, conversation) = prepared?;
+    let (server, (stream, choice, conversation)) = reach(host, &place, &assignment).await?;
     let (events, told) = mpsc::channel(EVENTS);
     let (prompts, orders) = mpsc::channel(PROMPTS);
     let shared = Arc::new(Shared::new(Arc::clone(host), conversation.session.id, place));
@@ -70,11 +69,56 @@ pub(super) async fn start(
     Ok(Running { control: Box::new(Control { shared, prompts }), events: told })
 }
 
+type Prepared = (Events, Value, Conversation);
+
+/// Prepares the run, again when the server is lost on the way.
+async fn reach(
+    host: &Arc<Host>,
+    place: &str,
+    assignment: &Assignment,
+) -> Result<(Arc<Server>, Prepared), DriverError> {
+    let mut tried = 0;
+    loop {
+        let server = host.server().await?;
+        let turn = host.boot.lock().await;
+        let prepared = prepare(&server, place, assignment).await;
+        drop(turn);
+        match prepared {
+            Ok(prepared) => return Ok((server, prepared)),
+            Err(error) => {
+                host.suspect();
+                tried += 1;
+                if !error.lost || tried >= TRIES {
+                    return Err(error.error);
+                }
+            }
+        }
+    }
+}
+
+/// Why a run could not be prepared, and whether the server was lost.
+struct Unprepared {
+    error: DriverError,
+    lost: bool,
+}
+
+impl From<CallError> for Unprepared {
+    fn from(error: CallError) -> Self {
+        Self { lost: matches!(error, CallError::Unreachable(_)), error: error.into() }
+    }
+}
+
+impl From<DriverError> for Unprepared {
+    fn from(error: DriverError) -> Self {
+        Self { error, lost: false }
+    }
+}
+
 async fn prepare(
     server: &Server,
     place: &str,
     assignment: &Assignment,
-) -> Result<(Events, Value, Conversation), DriverError> {
+) -> Result<Prepared, Unprepared> {
     let client = &server.client;
     let stream = Events::open(client, place).await?;
     let choice = choose(client, place, assignment).await?;
@@ -103,35 +147,26 @@ async fn choose(
     client: &Client,
     place: &str,
     assignment: &Assignment,
-) -> Result<Value, DriverError> {
+) -> Result<Value, Unprepared> {
     let mut choice = json!({});
-    let known = client.providers(place).await?.providers;
-    let configured = match &assignment.model {
-        Some(model) => Some(model.clone()),
-        None => client.config(place).await?.model,
-    };
+    let known = client.providers(place).await?;
+    let configured = client.config(place).await?.model;
     let remedy = "sign in with `opencode auth login`, or set a model that OpenCode knows";
     let wrong = |message: String| DriverError {
         retryable: false,
         ..DriverError::new(ErrorType::ProviderError, message)
     };
-    match &configured {
-        None if known.iter().all(|provider| provider.models.is_empty()) => {
-            return Err(wrong(format!("an agent without a model configured: {remedy}")));
-        }
-        None => {}
-        Some(name) => {
-            let found = name.split_once('/').filter(|(provider, model)| {
-                known.iter().any(|one| one.id == *provider && one.models.contains_key(*model))
-            });
-            let (provider, model) = found.ok_or_else(|| {
-                wrong(format!("OpenCode does not know the model {name}: {remedy}"))
-            })?;
-            if assignment.model.is_some() {
-                choice["model"] = json!({ "providerID": provider, "modelID": model });
-            }
-        }
-    }
+    let named = assignment.model.clone().or(configured);
+    let name = named
+        .or_else(|| fallback(&known))
+        .ok_or_else(|| wrong(format!("an agent without a model configured: {remedy}")))?;
+    let found = name.split_once('/').filter(|(provider, model)| {
+        let of = |one: &&Provider| one.id == *provider;
+        known.providers.iter().find(of).is_some_and(|one| one.models.contains_key(*model))
+    });
+    let (provider, model) =
+        found.ok_or_else(|| wrong(format!("OpenCode does not know the model {name}: {remedy}")))?;
+    choice["model"] = json!({ "providerID": provider, "modelID": model });
     if let Some(profile) = &assignment.profile {
         let profiles = client.profiles(place).await?;
         if profiles.iter().any(|one| one.name == *profile) {
@@ -141,12 +176,23 @@ async fn choose(
     Ok(choice)
 }
 
+/// The default model of a provider that was set up. OpenCode's own provider needs no setting up:
+/// it is used only when it is named, so that no work leaves for a place that nobody chose.
+fn fallback(known: &Providers) -> Option<String> {
+    let set_up = known.providers.iter().filter(|provider| provider.id != OWN_PROVIDER);
+    let mut names = set_up.filter_map(|provider| {
+        let model = known.default.get(&provider.id)?;
+        Some(format!("{}/{model}", provider.id))
+    });
+    names.next()
+}
+
 async fn converse(
     client: &Client,
     place: &str,
     assignment: &Assignment,
     rules: &Value,
-) -> Result<Conversation, DriverError> {
+) -> Result<Conversation, Unprepared> {
     let session = match &assignment.continuation {
         Continuation::Fresh | Continuation::CutAfter { handle: _, message_ref: None } => {
             create(client, place, assignment, rules).await?
@@ -194,7 +240,7 @@ async fn following(
     client: &Client,
     session: &str,
     message_ref: &str,
-) -> Result<Option<String>, DriverError> {
+) -> Result<Option<String>, Unprepared> {
     let (mut next, mut cursor) = (None, None);
     for _ in 0..MAX_PAGES {
         let (page, older) =
@@ -211,7 +257,7 @@ async fn following(
         cursor = older;
     }
     let message = "the message to go on from is not in the conversation any more";
-    Err(DriverError::new(ErrorType::AgentLost, message))
+    Err(DriverError::new(ErrorType::AgentLost, message).into())
 }
 
 fn id_of(handle: &Value) -> Result<&str, DriverError> {
@@ -224,12 +270,10 @@ fn id_of(handle: &Value) -> Result<&str, DriverError> {
     })
 }
 
-fn gone(error: CallError) -> DriverError {
+fn gone(error: CallError) -> Unprepared {
     if error.is_missing() {
-        return DriverError::new(
-            ErrorType::AgentLost,
-            "OpenCode does not have the conversation any more",
-        );
+        let message = "OpenCode does not have the conversation any more";
+        return DriverError::new(ErrorType::AgentLost, message).into();
     }
     error.into()
 }

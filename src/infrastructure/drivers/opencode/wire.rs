@@ -38,6 +38,9 @@ pub(super) struct Profile {
 pub(super) struct Providers {
     #[serde(default)]
     pub(super) providers: Vec<Provider>,
+    /// Provider to the model that is taken when none is named.
+    #[serde(default)]
+    pub(super) default: std::collections::HashMap<String, String>,
 }
 
 /// A provider of models.

@@ -4,6 +4,7 @@
 //! the plan. In debug builds every written session is read back and its index entries compared.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -19,17 +20,40 @@ use crate::infrastructure::storage::shared::failed;
 
 type OpenTable<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
 
+/// Tables whose rows nearly every change set of a tenant writes again.
+const HOT: [Table; 2] = [Table::Heads, Table::Counters];
+
 /// One write transaction with its tables, opened as they are needed.
+///
+/// Rows of the hot tables are kept beside it and written once, by `settle`: a group of a thousand
+/// change sets moves each of them a thousand times.
 pub(super) struct Group<'a> {
     transaction: &'a WriteTransaction,
     shared: &'a Shared,
     tables: RefCell<Vec<Option<OpenTable<'a>>>>,
+    hot: [RefCell<HashMap<Key, Vec<u8>>>; HOT.len()],
 }
 
 impl<'a> Group<'a> {
     pub(super) fn new(transaction: &'a WriteTransaction, shared: &'a Shared) -> Self {
         let tables = RefCell::new(Table::ALL.iter().map(|_| None).collect());
-        Self { transaction, shared, tables }
+        Self { transaction, shared, tables, hot: Default::default() }
+    }
+
+    fn hot(&self, table: Table) -> Option<&RefCell<HashMap<Key, Vec<u8>>>> {
+        HOT.iter().position(|hot| *hot == table).map(|place| &self.hot[place])
+    }
+
+    /// Writes what was kept back; to be called before the commit.
+    pub(super) fn settle(&self) -> Result<(), StoreError> {
+        for (table, rows) in HOT.iter().zip(&self.hot) {
+            for (key, value) in rows.borrow_mut().drain() {
+                self.with(*table, |open| {
+                    open.insert(key.as_slice(), value.as_slice()).map(drop).map_err(failed)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     fn with<T>(
@@ -51,6 +75,13 @@ impl<'a> Group<'a> {
         let mut written = 0;
         for Operation { table, key, value } in &plan.operations {
             written += key.len() + value.as_ref().map_or(0, Vec::len);
+            if let Some(hot) = self.hot(*table) {
+                if let Some(value) = value {
+                    hot.borrow_mut().insert(key.clone(), value.clone());
+                    continue;
+                }
+                hot.borrow_mut().remove(key);
+            }
             self.with(*table, |open| {
                 match value {
                     Some(value) => {
@@ -103,6 +134,9 @@ impl<'a> Group<'a> {
 
 impl Rows for Group<'_> {
     fn bytes(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(kept) = self.hot(table).and_then(|hot| hot.borrow().get(key).cloned()) {
+            return Ok(Some(kept));
+        }
         self.with(table, |open| {
             let found = open.get(key).map_err(failed)?;
             Ok(found.map(|value| value.value().to_vec()))
@@ -116,6 +150,9 @@ impl Rows for Group<'_> {
         direction: Direction,
         each: &mut Each<'_>,
     ) -> Result<(), StoreError> {
+        if self.hot(table).is_some() {
+            self.settle()?;
+        }
         self.with(table, |open| walk(open, span, direction, each))
     }
 

@@ -106,7 +106,7 @@ pub(super) fn plan<R: Rows>(
     for guard in &changes.guards {
         planner.guard(guard, &changes.counters)?;
     }
-    for write in &changes.writes {
+    for write in changes.writes {
         planner.write(write)?;
     }
     planner.count(&changes.counters)?;
@@ -157,13 +157,13 @@ impl<R: Rows> Planner<'_, R> {
         Ok(found.map_or(0, |Number(value)| value))
     }
 
-    fn write(&mut self, write: &Write) -> Result<(), CommitError> {
+    fn write(&mut self, write: Write) -> Result<(), CommitError> {
         match write {
             Write::Session(put) => self.put_session(put),
             Write::Attempt(put) => self.put_attempt(put),
-            Write::Checkpoint(checkpoint) => self.put_checkpoint(checkpoint),
+            Write::Checkpoint(checkpoint) => self.put_checkpoint(&checkpoint),
             Write::DropCheckpoint { session, sequence } => {
-                let key = keys::checkpoint(self.tenant, *session, *sequence);
+                let key = keys::checkpoint(self.tenant, session, sequence);
                 self.plan.remove(Table::Checkpoints, key);
                 Ok(())
             }
@@ -171,32 +171,27 @@ impl<R: Rows> Planner<'_, R> {
             Write::Agent(put) => self.put_agent(put),
             Write::Tenant(put) => self.put_tenant(put),
             Write::ApiKey(put) => self.put_api_key(put),
-            Write::PurgeSession(version, session) => self.purge(*version, *session),
+            Write::PurgeSession(version, session) => self.purge(version, session),
         }
     }
 
-    /// Checks the version, plans the row, and returns what stood there before.
-    fn put<T: Clone>(
-        &mut self,
-        table: Table,
-        key: Key,
-        put: &Put<T>,
-    ) -> Result<Option<T>, CommitError>
+    /// Checks the version, plans the row, and returns what stood there before and what does now.
+    fn put<T>(&mut self, table: Table, key: Key, put: Put<T>) -> Result<(Option<T>, T), CommitError>
     where
         Versioned<T>: Record,
     {
         let old: Option<Versioned<T>> = self.rows.record(table, &key)?;
         let version = shared::next_version(old.as_ref().map(|old| old.version), put.expect)?;
-        let value = put.value.clone();
-        self.plan.insert(table, key, &Versioned { version, value })?;
-        Ok(old.map(|old| old.value))
+        let now = Versioned { version, value: put.value };
+        self.plan.insert(table, key, &now)?;
+        Ok((old.map(|old| old.value), now.value))
     }
 
-    fn put_session(&mut self, put: &Put<Session>) -> Result<(), CommitError> {
+    fn put_session(&mut self, put: Put<Session>) -> Result<(), CommitError> {
         let Session { id, code, .. } = put.value;
-        let old = self.put(Table::Sessions, keys::session(self.tenant, id), put)?;
+        let (old, now) = self.put(Table::Sessions, keys::session(self.tenant, id), put)?;
         let before = old.as_ref().map(indexes).unwrap_or_default();
-        let after = indexes(&put.value);
+        let after = indexes(&now);
         for (table, key) in before.iter().filter(|entry| !after.contains(entry)) {
             self.plan.remove(*table, key.clone());
         }
@@ -218,7 +213,7 @@ impl<R: Rows> Planner<'_, R> {
         Ok(())
     }
 
-    fn put_attempt(&mut self, put: &Put<Attempt>) -> Result<(), CommitError> {
+    fn put_attempt(&mut self, put: Put<Attempt>) -> Result<(), CommitError> {
         let key = keys::attempt(self.tenant, put.value.session_id, put.value.number);
         self.put(Table::Attempts, key, put).map(|_| ())
     }
@@ -231,9 +226,9 @@ impl<R: Rows> Planner<'_, R> {
         Ok(self.plan.insert(Table::Checkpoints, key, checkpoint)?)
     }
 
-    fn put_attention(&mut self, put: &Put<AttentionItem>) -> Result<(), CommitError> {
-        let item = &put.value;
-        let old = self.put(Table::Attention, keys::attention(self.tenant, item.id), put)?;
+    fn put_attention(&mut self, put: Put<AttentionItem>) -> Result<(), CommitError> {
+        let key = keys::attention(self.tenant, put.value.id);
+        let (old, item) = self.put(Table::Attention, key, put)?;
         let entries = |item: &AttentionItem| {
             let by_session = keys::attention_by_session(self.tenant, item.session_id, item.id);
             let due = keys::due(self.tenant, item.deadline, *item.id.as_bytes());
@@ -243,7 +238,7 @@ impl<R: Rows> Planner<'_, R> {
             entries
         };
         let before = old.as_ref().map(entries).unwrap_or_default();
-        let after = entries(item);
+        let after = entries(&item);
         for (table, key) in before.iter().filter(|entry| !after.contains(entry)) {
             self.plan.remove(*table, key.clone());
         }
@@ -253,10 +248,10 @@ impl<R: Rows> Planner<'_, R> {
         Ok(())
     }
 
-    fn put_agent(&mut self, put: &Put<Agent>) -> Result<(), CommitError> {
-        let Agent { id, name, .. } = &put.value;
-        let old = self.put(Table::Agents, keys::agent(self.tenant, *id), put)?;
-        let key = keys::agent_name(self.tenant, name);
+    fn put_agent(&mut self, put: Put<Agent>) -> Result<(), CommitError> {
+        let key = keys::agent(self.tenant, put.value.id);
+        let (old, Agent { id, name, .. }) = self.put(Table::Agents, key, put)?;
+        let key = keys::agent_name(self.tenant, &name);
         let own = Reference(*id.as_bytes());
         match self.rows.record::<Reference>(Table::AgentsByName, &key)? {
             Some(holder) if holder != own => return Err(CommitError::Refused),
@@ -264,19 +259,19 @@ impl<R: Rows> Planner<'_, R> {
             None => self.plan.insert(Table::AgentsByName, key, &own)?,
         }
         if let Some(old) = old
-            && old.name != *name
+            && old.name != name
         {
             self.plan.remove(Table::AgentsByName, keys::agent_name(self.tenant, &old.name));
         }
         Ok(())
     }
 
-    fn put_tenant(&mut self, put: &Put<Tenant>) -> Result<(), CommitError> {
+    fn put_tenant(&mut self, put: Put<Tenant>) -> Result<(), CommitError> {
         self.put(Table::Tenants, keys::tenant(self.tenant), put).map(|_| ())
     }
 
-    fn put_api_key(&mut self, put: &Put<ApiKey>) -> Result<(), CommitError> {
-        let old = self.put(Table::ApiKeys, keys::api_key(&put.value.hash), put)?;
+    fn put_api_key(&mut self, put: Put<ApiKey>) -> Result<(), CommitError> {
+        let (old, _) = self.put(Table::ApiKeys, keys::api_key(&put.value.hash), put)?;
         if old.is_some_and(|old| old.tenant_id != self.tenant) {
             return Err(CommitError::Refused);
         }

@@ -178,6 +178,7 @@ impl Writer {
                         }
                     }
                 }
+                group.settle()?;
             }
             if outcome.bytes == 0 {
                 return transaction.abort().map_err(failed);
