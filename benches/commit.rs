@@ -33,7 +33,8 @@ fn unit(number: u64, now: Timestamp) -> ChangeSet {
         tags: vec!["parser".to_owned()],
         ..SessionDraft::default()
     };
-    let spec = draft.accept().expect("a valid draft");
+    let mut spec = draft.accept().expect("a valid draft");
+    spec.name_by_code(code);
     let id = SessionId::new(SystemIds.uuid());
     let (session, event) =
         Session::create(id, TENANT, code, spec, Lineage::default(), "bench", now);

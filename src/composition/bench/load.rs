@@ -285,13 +285,11 @@ async fn ask(
     shared: &Shared,
     request: &[u8],
 ) -> Result<(), String> {
-    let open = match connection {
-        Some(open) => open,
-        None => {
-            let fresh =
-                Connection::open(shared.address).await.map_err(|error| error.to_string())?;
-            connection.insert(fresh)
-        }
+    let open = if let Some(open) = connection {
+        open
+    } else {
+        let fresh = Connection::open(shared.address).await.map_err(|error| error.to_string())?;
+        connection.insert(fresh)
     };
     let answer = open.call(request).await.map_err(|error| error.to_string())?;
     if (200..300).contains(&answer.status) {
@@ -321,11 +319,14 @@ mod tests {
     #[test]
     fn heads_are_read_when_complete() {
         let answer = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\nhello";
-        assert_eq!(parse_head(answer).unwrap(), Some((201, 43, 48)));
-        assert_eq!(parse_head(&answer[..20]).unwrap(), None);
+        assert_eq!(parse_head(answer).expect("as the test says"), Some((201, 43, 48)));
+        assert_eq!(parse_head(&answer[..20]).expect("as the test says"), None);
         assert!(parse_head(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
         assert!(parse_head(b"SSH-2.0-x\r\n\r\n").is_err());
-        assert_eq!(parse_head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap(), Some((204, 27, 27)));
+        assert_eq!(
+            parse_head(b"HTTP/1.1 204 No Content\r\n\r\n").expect("as the test says"),
+            Some((204, 27, 27))
+        );
     }
 
     #[test]

@@ -145,7 +145,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "these values are exact")]
     fn a_figure_is_the_median_of_the_rounds_that_gave_something() {
         let round = |per_second| Measured { per_second, failed: 1, ..Measured::default() };
         let mut rounds = Rounds::default();
@@ -154,7 +153,7 @@ mod tests {
         }
         rounds.add(Side::Probe, Err(anyhow::anyhow!("gone")));
         let (server, probe) = rounds.figures();
-        let server = server.unwrap();
+        let server = server.expect("as the test says");
         assert_eq!((server.value, server.range, server.rounds), (3.0, (1.0, 5.0), 3));
         assert_eq!(server.failed, 4);
         assert_eq!(probe, None);

@@ -29,8 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What `orchestrator bench` is told.
 #[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
-pub struct BenchArgs {
+pub(super) struct BenchArgs {
     /// Fewer rounds, shorter windows and smaller stores
     #[arg(long)]
     pub quick: bool,
@@ -59,7 +58,7 @@ pub struct BenchArgs {
 
 /// A group of measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum RowName {
+pub(super) enum RowName {
     /// Durable creates
     Create,
     /// A page of 100 sessions
@@ -118,14 +117,14 @@ fn answer(told: &clap::Error) -> ExitCode {
 
 /// What the hidden `orchestrator bench-probe` is told.
 #[derive(Debug, Clone, Args)]
-pub struct ProbeArgs {
+pub(super) struct ProbeArgs {
     /// Where its store is
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,
 }
 
 /// Measures, prints, and writes what was asked for.
-pub async fn bench(args: BenchArgs) -> ExitCode {
+pub(super) async fn bench(args: BenchArgs) -> ExitCode {
     let report = match rows::run(&args).await {
         Ok(report) => report,
         Err(error) => return fail(&error),
@@ -142,7 +141,7 @@ pub async fn bench(args: BenchArgs) -> ExitCode {
 }
 
 /// Serves the limit probe until standard input ends: it dies with whoever started it.
-pub async fn bench_probe(args: ProbeArgs) -> ExitCode {
+pub(super) async fn bench_probe(args: ProbeArgs) -> ExitCode {
     match probe(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 /// The administrator's key of the measured server; it lives as long as its temporary folder.
 pub(super) const KEY: &str = "iok_bench_0123456789abcdef0123456789abcdef";
 /// How long a process may take until it is ready.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// The kernel counts CPU time of processes in hundredths of a second, on every architecture.
 const TICK_US: f64 = 10_000.0;
 
@@ -208,13 +208,13 @@ mod tests {
 
     #[test]
     fn a_ready_line_is_read_in_both_forms() {
-        let address: SocketAddr = "127.0.0.1:8123".parse().unwrap();
+        let address: SocketAddr = "127.0.0.1:8123".parse().expect("as the test says");
         let json = r#"{"event":"ready","url":"http://127.0.0.1:8123","store":"redb"}"#;
         assert_eq!(parse_ready(json), Some((address, address)));
         let words = "Ready: http://127.0.0.1:8123/?login=abc";
         assert_eq!(parse_ready(words), Some((address, address)));
         let probe = r#"{"url":"http://127.0.0.1:8123","sockets":"127.0.0.1:9"}"#;
-        assert_eq!(parse_ready(probe).unwrap().1.port(), 9);
+        assert_eq!(parse_ready(probe).expect("as the test says").1.port(), 9);
         assert_eq!(parse_ready("starting"), None);
     }
 
@@ -227,9 +227,9 @@ mod tests {
 
     #[test]
     fn a_folder_goes_with_its_owner() {
-        let folder = Folder::new(None).unwrap();
+        let folder = Folder::new(None).expect("as the test says");
         let path = folder.path().to_path_buf();
-        std::fs::write(path.join("x"), "y").unwrap();
+        std::fs::write(path.join("x"), "y").expect("as the test says");
         drop(folder);
         assert!(!path.exists());
     }

@@ -184,10 +184,10 @@ impl Report {
         let mut text = format!("{}\n\n| {} |\n", self.head(), HEADS.join(" | "));
         text.push_str("|---|---|---:|---:|---:|---:|---|---:|---:|\n");
         for row in &self.rows {
-            text.push_str(&format!("| {} |\n", row.cells().join(" | ")));
+            text.extend(["| ", &row.cells().join(" | "), " |\n"]);
         }
         for line in self.notes() {
-            text.push_str(&format!("\n{line}\n"));
+            text.extend(["\n", line.as_str(), "\n"]);
         }
         text
     }
@@ -203,7 +203,7 @@ impl Report {
                 };
                 let optional =
                     |value: &Option<f64>| value.map_or_else(String::new, |v| v.to_string());
-                text.push_str(&format!(
+                text.extend([format!(
                     "{},\"{}\",{},{side},{value},{},{},{},{},{rounds},{failed}\n",
                     row.name,
                     row.case,
@@ -212,7 +212,7 @@ impl Report {
                     range.1,
                     optional(p99_ms),
                     optional(cpu_us),
-                ));
+                )]);
             }
         }
         text
@@ -307,7 +307,8 @@ mod tests {
         assert!(report.markdown().contains(line), "{}", report.markdown());
         assert!(report.table().contains("REQUESTS_PER_SECOND=0"));
         assert!(report.table().contains("Not begun for want of time: fanout"));
-        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&report.json()).expect("as the test says");
         assert_eq!(
             (&json["rows"][0]["ratio"], &json["rows"][0]["reached"]),
             (&0.6.into(), &false.into())

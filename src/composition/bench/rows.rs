@@ -83,9 +83,10 @@ impl Bench<'_> {
 
     async fn pair(&self) -> anyhow::Result<Pair> {
         let folder = Folder::new(self.args.dir.as_deref())?;
-        let server = match self.args.limits_only {
-            true => None,
-            false => Some(Process::start(Side::Server, folder.path()).await?),
+        let server = if self.args.limits_only {
+            None
+        } else {
+            Some(Process::start(Side::Server, folder.path()).await?)
         };
         let probe = Process::start(Side::Probe, folder.path()).await?;
         Ok(Pair { folder, server, probe })
@@ -288,5 +289,5 @@ fn raise_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Without the right to raise it, rows with many sockets say what they could not open.
-    drop(setrlimit(Resource::Nofile, limit));
+    setrlimit(Resource::Nofile, limit).ok();
 }

@@ -45,11 +45,11 @@ pub struct AdmissionOptions {
     pub connections: u32,
     /// Connections of one address.
     pub connections_per_peer: u32,
-    /// WebSockets at once.
+    /// `WebSockets` at once.
     pub sockets: u32,
-    /// WebSockets of one tenant.
+    /// `WebSockets` of one tenant.
     pub sockets_per_tenant: u32,
-    /// WebSockets of one key.
+    /// `WebSockets` of one key.
     pub sockets_per_key: u32,
 }
 

@@ -4,6 +4,8 @@ use std::fs;
 
 use super::layers::DEFAULTS;
 use super::*;
+use crate::presentation::api::server::ServerOptions as ListenerOptions;
+use crate::presentation::api::state::{ApiOptions, WsOptions};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -99,6 +101,23 @@ fn flags_win_over_variables_over_file_over_defaults() {
     assert_eq!(settings.store.cache_mb, 2);
     assert_eq!(settings.log.filter, "warn");
     assert_eq!(settings.store.queue_capacity, 4096);
+}
+
+#[test]
+fn limits_of_admission_are_as_the_api_has_them_and_can_be_lifted() {
+    let admission = Place::new().load().expect("valid").server.admission;
+    let (api, ws) = (ApiOptions::default(), WsOptions::default());
+    let connections = ListenerOptions::default();
+    assert_eq!(admission.rate, api.rate);
+    assert_eq!(admission.connections as usize, connections.connections);
+    assert_eq!(admission.connections_per_peer as usize, connections.per_peer);
+    assert_eq!(admission.sockets as usize, ws.total);
+    assert_eq!(admission.sockets_per_tenant as usize, ws.per_tenant);
+    assert_eq!(admission.sockets_per_key as usize, ws.per_principal);
+    let lifted = Place::new().var("ORCHESTRATOR_SERVER__REQUESTS_PER_SECOND", "0");
+    assert_eq!(lifted.load().expect("valid").server.admission.rate, None);
+    let refused = Place::new().var("ORCHESTRATOR_SERVER__MAX_SOCKETS", "0").problems();
+    assert!(refused[0].contains("`server.max_sockets` must be between 1"), "{refused:?}");
 }
 
 #[test]

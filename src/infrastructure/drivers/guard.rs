@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -77,7 +77,7 @@ fn run(marker: &str, program: &OsString, arguments: &[OsString]) -> u8 {
     let mut child = match started {
         Ok(child) => child,
         Err(error) => {
-            eprintln!("cannot start {}: {error}", Path::new(program).display());
+            complain(&format!("cannot start {}: {error}", Path::new(program).display()));
             return UNUSABLE;
         }
     };
@@ -100,9 +100,14 @@ fn run(marker: &str, program: &OsString, arguments: &[OsString]) -> u8 {
     kill_process_group(group, Signal::KILL).ok();
     let swept = sweep(marker);
     if swept > 0 {
-        eprintln!("{swept} processes were left behind and are ended");
+        complain(&format!("{swept} processes were left behind and are ended"));
     }
     code
+}
+
+/// Tells whoever reads our standard error; nobody may be left to read it.
+fn complain(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
 }
 
 fn exit_code(status: ExitStatus) -> u8 {

@@ -129,7 +129,7 @@ async fn an_endless_event_is_cut_off() {
         ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(body)).into_response()
     }
     let refused = start_against(Router::new().fallback(any(endless))).await;
-    assert_eq!(refused.error_type, ErrorType::AgentLost, "{refused}");
+    assert_eq!(refused.error_type, ErrorType::AgentProtocolError, "{refused}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,6 +56,9 @@ impl Events {
         match events.next().await {
             Some(event) if event.kind == "server.connected" => Ok(events),
             Some(_) => Err(CallError::Foreign("its event stream begins unlike OpenCode's".into())),
+            None if events.since_last.load(Ordering::Relaxed) > MAX_EVENT_BYTES => {
+                Err(CallError::Foreign("an event of its stream is larger than 16 MiB".into()))
+            }
             None => Err(CallError::Unreachable("the event stream ended at once".to_owned())),
         }
     }
