@@ -42,6 +42,8 @@ pub(super) struct Child {
     guarded: bool,
     marker: Marker,
     tail: Tail,
+    /// Those who read what it says.
+    ears: TaskTracker,
     secrets: Vec<String>,
 }
 
@@ -111,16 +113,18 @@ async fn spawn(
     let (listening, lines) = tokio::sync::mpsc::channel(16);
     let tail = Tail::default();
     let streams = (process.stdout.take(), process.stderr.take());
+    let ears = TaskTracker::new();
     if let (Some(output), Some(errors)) = streams {
-        tasks.spawn(drain(output, Arc::clone(&tail), Some(listening)));
-        tasks.spawn(drain(errors, Arc::clone(&tail), None));
+        tasks.spawn(ears.track_future(drain(output, Arc::clone(&tail), Some(listening))));
+        tasks.spawn(ears.track_future(drain(errors, Arc::clone(&tail), None)));
     }
+    ears.close();
     let mut secrets = vec![password.clone()];
     secrets.extend(options.env.iter().map(|(_, value)| value.clone()));
     secrets.retain(|secret| secret.len() >= 6);
     debug!(started_at = %clock.now(), "OpenCode server is starting");
     let guarded = options.guard_command.is_some();
-    let process = Child { process, lifeline, guarded, marker, tail, secrets };
+    let process = Child { process, lifeline, guarded, marker, tail, ears, secrets };
     Ok(Spawned { process, lines, password })
 }
 
@@ -155,6 +159,11 @@ async fn greet(
         }
     };
     let Some(address) = address else {
+        // Its last words may still be on their way; a grandchild that keeps the pipe is not waited for.
+        tokio::select! {
+            () = child.ears.wait() => {}
+            () = clock.sleep(Duration::from_secs(1)) => {}
+        }
         return Err(failed(format!("OpenCode ended while starting: {}", child.said())));
     };
     let password = SecretString::from(spawned.password.clone());
