@@ -275,6 +275,7 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     options.ready_timeout = wanted.ready_timeout;
     options.recycle_rss_bytes = u64::from(wanted.recycle_rss_mb) * 1024 * 1024;
     options.recycle_age = wanted.recycle_age;
+    options.idle_time = wanted.idle_time;
     options
 }
 

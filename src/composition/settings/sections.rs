@@ -148,6 +148,7 @@ pub struct OpencodeOptions {
     pub max_runs: u32,
     pub recycle_rss_mb: u32,
     pub recycle_age: Duration,
+    pub idle_time: Duration,
     pub ready_timeout: Duration,
 }
 
@@ -383,6 +384,7 @@ impl OpencodeOptions {
             max_runs: reader.number("agents.opencode.max_runs", 1..=1000),
             recycle_rss_mb: reader.number("agents.opencode.recycle_rss_mb", 100..=1_000_000),
             recycle_age: reader.seconds("agents.opencode.recycle_age_seconds", 60..=30 * DAY),
+            idle_time: reader.seconds("agents.opencode.idle_seconds", 10..=DAY),
             ready_timeout: reader.seconds("agents.opencode.ready_timeout_seconds", 1..=600),
         }
     }

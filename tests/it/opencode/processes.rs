@@ -53,6 +53,26 @@ async fn a_dead_or_deaf_server_is_replaced_and_the_conversation_goes_on() {
     assert_eq!(bench.processes(), [0; 0]);
 }
 
+#[tokio::test]
+async fn a_server_that_nobody_uses_goes_and_a_probe_does_not_wake_it() {
+    let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());
+    let mut options = opencode_options(&root.path().join("state"), &llm);
+    options.idle_time = Duration::from_secs(1);
+    options.probe_every = Duration::from_millis(200);
+    let bench = Bench::new(options);
+    let version = bench.driver.probe().await.expect("it works").version;
+    eventually("the idle server is gone", async || bench.processes().is_empty()).await;
+    assert_eq!(bench.driver.probe().await.expect("it would work").version, version);
+    assert_eq!(bench.processes(), [0; 0]);
+    let repo = repository(root.path(), "repo");
+    let text = scripted("work", &json!([{ "say": "Awake." }]));
+    let mut run = bench.run(assignment(&repo, text)).await;
+    let (end, text, _) = run.turn().await;
+    assert_eq!((end, text.as_str()), (TurnEnd::Done, "Awake."));
+    run.control.close().await;
+    bench.driver.shutdown().await;
+}
+
 #[test]
 fn death_takes_everything_along_and_the_next_life_goes_on() {
     let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());

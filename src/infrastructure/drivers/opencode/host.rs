@@ -43,7 +43,8 @@ pub(super) struct Server {
 
 #[derive(Clone)]
 enum State {
-    Stopped,
+    /// No server runs; the version of the last one, when there was one and it behaved.
+    Stopped(Option<String>),
     Starting,
     Up(Arc<Server>),
     Failed(DriverError),
@@ -85,7 +86,7 @@ impl Host {
             clock,
             tasks,
             cancel,
-            state: watch::Sender::new(State::Stopped),
+            state: watch::Sender::new(State::Stopped(None)),
             keeper_runs: AtomicBool::new(false),
             wanted: Notify::new(),
             suspected: Notify::new(),
@@ -112,24 +113,35 @@ impl Host {
                 keeper.over.cancel();
             });
         }
-        self.state.send_if_modified(|state| {
-            let asleep = matches!(state, State::Stopped | State::Failed(_));
-            if asleep {
-                *state = State::Starting;
-            }
-            asleep
-        });
-        self.wanted.notify_one();
         let mut states = self.state.subscribe();
-        let settled = states.wait_for(|state| matches!(state, State::Up(_) | State::Failed(_)));
-        let state = tokio::select! {
-            state = settled => state.map_err(|_| ended())?.clone(),
-            () = self.cancel.cancelled() => return Err(ended()),
-        };
-        match state {
-            State::Up(server) => Ok(server),
-            State::Failed(error) => Err(error),
-            State::Stopped | State::Starting => Err(ended()),
+        loop {
+            self.state.send_if_modified(|state| {
+                let asleep = matches!(state, State::Stopped(_) | State::Failed(_));
+                if asleep {
+                    *state = State::Starting;
+                }
+                asleep
+            });
+            self.wanted.notify_one();
+            let settled = states.wait_for(|state| !matches!(state, State::Starting));
+            let state = tokio::select! {
+                state = settled => state.map_err(|_| ended())?.clone(),
+                () = self.cancel.cancelled() => return Err(ended()),
+            };
+            match state {
+                State::Up(server) => return Ok(server),
+                State::Failed(error) => return Err(error),
+                // It fell asleep, or was given up, between our call and its answer.
+                State::Stopped(_) | State::Starting => {}
+            }
+        }
+    }
+
+    /// The version of a server that behaved and fell asleep; a run would wake it.
+    pub(super) fn asleep(&self) -> Option<String> {
+        match &*self.state.borrow() {
+            State::Stopped(version) => version.clone(),
+            State::Starting | State::Up(_) | State::Failed(_) => None,
         }
     }
 
@@ -179,7 +191,7 @@ impl Host {
                     () = self.suspected.notified() => {}
                     () = self.cancel.cancelled() => {}
                 }
-                self.state.send_replace(State::Stopped);
+                self.state.send_replace(State::Stopped(None));
             }
             Err(error) => {
                 self.state.send_replace(State::Failed(error));
@@ -235,9 +247,10 @@ impl Host {
         let Started { mut child, client, version } = started;
         info!(version, generation, "OpenCode server is ready");
         let readable = Some(Layout::of(&self.options).tool_output());
-        let server = Server { client: client.clone(), version, generation, readable };
+        let server =
+            Server { client: client.clone(), version: version.clone(), generation, readable };
         self.state.send_replace(State::Up(Arc::new(server)));
-        let (mut misses, mut looks) = (0_u32, 0_u32);
+        let (mut misses, mut looks, mut idle_since) = (0_u32, 0_u32, None);
         let end = loop {
             tokio::select! {
                 reason = child.ended() => break End::Died(reason),
@@ -253,8 +266,15 @@ impl Host {
                 break End::Died("it does not answer".to_owned());
             }
             looks = looks.wrapping_add(1);
-            let due = looks.is_multiple_of(WEIGHED_EVERY) && self.is_idle();
-            if due && self.is_spent(&child, since).await && self.fall_asleep() {
+            if !self.is_idle() {
+                idle_since = None;
+                continue;
+            }
+            let now = self.clock.now();
+            let idle = now.since(*idle_since.get_or_insert(now)) >= self.options.idle_time;
+            let due = looks.is_multiple_of(WEIGHED_EVERY);
+            let spent = idle || (due && self.is_spent(&child, since).await);
+            if spent && self.fall_asleep(&version) {
                 break End::Idle;
             }
         };
@@ -279,11 +299,11 @@ impl Host {
     }
 
     /// Takes the server out of use, unless a run took a place in the meantime.
-    fn fall_asleep(&self) -> bool {
+    fn fall_asleep(&self, version: &str) -> bool {
         self.state.send_if_modified(|state| {
             let idle = self.is_idle();
             if idle {
-                *state = State::Stopped;
+                *state = State::Stopped(Some(version.to_owned()));
             }
             idle
         })

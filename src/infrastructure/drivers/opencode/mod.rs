@@ -92,6 +92,8 @@ pub struct Options {
     pub health_timeout: Duration,
     /// Time between two looks at the server's health.
     pub probe_every: Duration,
+    /// A server that nobody used for so long is ended; the next run starts it again.
+    pub idle_time: Duration,
     /// An idle server that uses more memory is ended.
     pub recycle_rss_bytes: u64,
     /// An idle server that is older is ended.
@@ -118,6 +120,7 @@ impl Options {
             ready_timeout: Duration::from_secs(30),
             health_timeout: Duration::from_secs(10),
             probe_every: Duration::from_secs(3),
+            idle_time: Duration::from_mins(10),
             recycle_rss_bytes: 1536 * 1024 * 1024,
             recycle_age: Duration::from_hours(6),
             limits: Limits::default(),
@@ -159,6 +162,7 @@ impl std::fmt::Debug for Options {
             .field("ready_timeout", &self.ready_timeout)
             .field("health_timeout", &self.health_timeout)
             .field("probe_every", &self.probe_every)
+            .field("idle_time", &self.idle_time)
             .field("recycle_rss_bytes", &self.recycle_rss_bytes)
             .field("recycle_age", &self.recycle_age)
             .field("limits", &self.limits)
@@ -208,6 +212,9 @@ impl AgentDriver for OpencodeDriver {
     }
 
     async fn probe(&self) -> Result<ProbeReport, DriverError> {
+        if let Some(version) = self.host.asleep() {
+            return Ok(ProbeReport { version, details: json!({ "mode": "asleep" }) });
+        }
         let server = self.host.server().await?;
         let health = server.client.health(self.host.options.health_timeout).await;
         if let Err(error) = health {
