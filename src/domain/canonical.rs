@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 /// The canonical spelling: keys in UTF-16 order, no white space, shortest numbers.
 #[must_use]
 pub fn canonical(value: &Value) -> String {
-    let mut text = String::new();
+    let mut text = Vec::with_capacity(512);
     write_value(value, &mut text);
-    text
+    String::from_utf8(text).expect("only JSON was written, which is UTF-8")
 }
 
 /// SHA-256 of the canonical spelling, lower-case hex.
@@ -46,47 +46,56 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-fn write_value(value: &Value, text: &mut String) {
+fn write_value(value: &Value, text: &mut Vec<u8>) {
     match value {
-        Value::Null => text.push_str("null"),
-        Value::Bool(truth) => text.push_str(if *truth { "true" } else { "false" }),
+        Value::Null | Value::Bool(_) | Value::String(_) => write_plain(value, text),
         Value::Number(number) => write_number(number, text),
-        Value::String(string) => text.push_str(&Value::String(string.clone()).to_string()),
         Value::Array(items) => {
-            text.push('[');
+            text.push(b'[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
                 write_value(item, text);
             }
-            text.push(']');
+            text.push(b']');
         }
         Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort_by(|left, right| left.encode_utf16().cmp(right.encode_utf16()));
-            text.push('{');
-            for (index, key) in keys.into_iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                text.push_str(&Value::String(key.clone()).to_string());
-                text.push(':');
-                write_value(&map[key], text);
+            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+            // The order of bytes is that of UTF-16 as long as nobody leaves ASCII.
+            if entries.iter().all(|(key, _)| key.is_ascii()) {
+                entries.sort_unstable_by_key(|(key, _)| *key);
+            } else {
+                entries
+                    .sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
             }
-            text.push('}');
+            text.push(b'{');
+            for (index, (key, value)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(b',');
+                }
+                write_plain(key, text);
+                text.push(b':');
+                write_value(value, text);
+            }
+            text.push(b'}');
         }
     }
 }
 
+/// A value that has one spelling only.
+fn write_plain(value: &impl serde::Serialize, text: &mut Vec<u8>) {
+    serde_json::to_writer(text, value).expect("memory takes every text and plain value");
+}
+
 /// Integers as they are; a float without fraction as an integer, as ECMAScript writes it.
-fn write_number(number: &serde_json::Number, text: &mut String) {
+fn write_number(number: &serde_json::Number, text: &mut Vec<u8>) {
     match number.as_f64() {
         #[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]
         Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 => {
-            text.push_str(&(float as i64).to_string());
+            write_plain(&(float as i64), text);
         }
-        _ => text.push_str(&number.to_string()),
+        _ => write_plain(number, text),
     }
 }
 
@@ -101,6 +110,12 @@ mod tests {
                 .expect("valid");
         assert_eq!(canonical(&value), "{\"a\":[true,null,\"é\\n\"],\"b\":1,\"ä\":{}}");
         assert_eq!(depth(&value), 2);
+    }
+
+    #[test]
+    fn keys_beyond_the_basic_plane_come_before_those_at_its_end() {
+        let value = serde_json::json!({ "\u{ff21}": 1, "\u{1f600}": 2, "z": 3 });
+        assert_eq!(canonical(&value), "{\"z\":3,\"\u{1f600}\":2,\"\u{ff21}\":1}");
     }
 
     #[test]

@@ -70,5 +70,8 @@ pub fn etag(version: Version) -> String {
 }
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("our DTOs have text keys and no fallible serializers")
+    let mut body = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut body, value)
+        .expect("our DTOs have text keys and no fallible serializers");
+    body
 }

@@ -119,7 +119,10 @@ pub(super) fn open<T: Record>(key: &[u8], bytes: &[u8]) -> Result<T, Unreadable>
 }
 
 fn json(value: &Value) -> Result<String, Unstorable> {
-    if depth(value) > MAX_DEPTH { Err(Unstorable::TooDeep) } else { Ok(value.to_string()) }
+    if depth(value) > MAX_DEPTH {
+        return Err(Unstorable::TooDeep);
+    }
+    Ok(serde_json::to_string(value).unwrap_or_default())
 }
 
 fn optional_json(value: Option<&Value>) -> Result<Option<String>, Unstorable> {
