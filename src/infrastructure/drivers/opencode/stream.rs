@@ -73,9 +73,9 @@ impl Events {
                 item = self.body.next() => item?,
                 () = clock.sleep(left) => return None,
             };
+            let data = item.ok()?.data.unwrap_or_default();
             self.heard_at = clock.now();
             self.since_last.store(0, Ordering::Relaxed);
-            let data = item.ok()?.data.unwrap_or_default();
             if let Ok(event) = serde_json::from_str(&data) {
                 return Some(event);
             }
