@@ -16,8 +16,10 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 use super::process::{KEY, Process, Side};
 
-/// Beginning of the frames that count.
-const COUNTED: &[u8] = b"{\"type\":\"session.created\"";
+/// Stands near the beginning of the frames that count.
+const COUNTED: &[u8] = b"\"type\":\"session.created\"";
+/// How near.
+const BEGINNING: usize = 128;
 /// Stands in the frame that tells that a socket is in its room.
 const CONFIRMED: &[u8] = b"subscription.confirmed";
 /// How long all frames may take.
@@ -164,7 +166,8 @@ impl Walker {
     fn walk(&mut self) -> u64 {
         let (mut at, mut found) = (0, 0);
         while let Some((start, end)) = frame(&self.buffer[at..]) {
-            found += u64::from(self.buffer[at + start..at + end].starts_with(COUNTED));
+            let beginning = &self.buffer[at + start..at + end.min(start + BEGINNING)];
+            found += u64::from(beginning.windows(COUNTED.len()).any(|part| part == COUNTED));
             at += end;
         }
         self.buffer.drain(..at);
@@ -205,7 +208,8 @@ mod tests {
 
     #[test]
     fn frames_count_once_however_they_are_cut() {
-        let long = format!("{{\"type\":\"session.created\",\"x\":\"{}\"}}", "y".repeat(300));
+        let long =
+            format!("{{\"seq\":1,\"type\":\"session.created\",\"x\":\"{}\"}}", "y".repeat(300));
         let mut all = framed("{\"type\":\"heartbeat\"}");
         all.extend(framed("{\"type\":\"session.created\"}"));
         all.extend(framed(&long));
