@@ -73,7 +73,7 @@ impl Record {
     /// As sockets get it: the size of an event of the product.
     pub(super) fn event(&self) -> Vec<u8> {
         let event = serde_json::json!({
-            "id": self.id, "seq": 1, "type": "session.created", "tenant_id": self.id,
+            "id": self.id, "seq": 1, "tenant_id": self.id,
             "subject": { "kind": "session", "id": self.id },
             "occurred_at": self.created_at, "timestamp": self.created_at,
             "payload": {
@@ -83,7 +83,9 @@ impl Record {
             },
             "trace_id": null,
         });
-        serde_json::to_vec(&event).expect("strings and numbers always become JSON")
+        // The type stands near the beginning, as the product sends it.
+        let rest = serde_json::to_string(&event).expect("strings and numbers always become JSON");
+        format!("{{\"type\":\"session.created\",{}", &rest[1..]).into_bytes()
     }
 }
 
