@@ -73,14 +73,17 @@ impl Record {
     /// As sockets get it: the size of an event of the product.
     pub(super) fn event(&self) -> Vec<u8> {
         let event = serde_json::json!({
-            "type": "session.created",
-            "seq": 1,
-            "tenant_id": self.id,
+            "id": self.id, "seq": 1, "tenant_id": self.id,
             "subject": { "kind": "session", "id": self.id },
-            "payload": { "title": self.title, "status": self.status, "priority": self.priority },
-            "timestamp": self.created_at,
+            "occurred_at": self.created_at, "timestamp": self.created_at,
+            "payload": {
+                "code": "IND-000001", "created_by": "administrator", "forked_from": null,
+                "parent_id": null, "priority": self.priority, "session_id": self.id,
+                "session_type": "execution", "title": self.title,
+            },
+            "trace_id": null,
         });
-        // `type` first, as the product sends it.
+        // The type stands near the beginning, as the product sends it.
         let rest = serde_json::to_string(&event).expect("strings and numbers always become JSON");
         format!("{{\"type\":\"session.created\",{}", &rest[1..]).into_bytes()
     }

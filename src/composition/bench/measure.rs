@@ -91,6 +91,11 @@ impl Rounds {
         self.trouble.get_or_insert_with(|| format!("{}: {text}", side.name()));
     }
 
+    /// Whether something went wrong; what fails once mostly fails again, slowly.
+    pub(super) const fn are_in_trouble(&self) -> bool {
+        self.trouble.is_some()
+    }
+
     /// The figures of the server and of the probe.
     pub(super) fn figures(&self) -> (Option<Figure>, Option<Figure>) {
         (figure(&self.server), figure(&self.probe))

@@ -193,6 +193,9 @@ impl Bench<'_> {
             for process in pair.sides() {
                 rounds.add(process.side, deliver(process).await);
             }
+            if rounds.are_in_trouble() {
+                break;
+            }
         }
         let case = format!("{SOCKETS} sockets, deliveries");
         self.add("fanout", case, Unit::PerSecond, Goal::Share(0.5), &rounds);

@@ -16,8 +16,12 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 use super::process::{KEY, Process, Side};
 
-/// Beginning of the frames that count.
-const COUNTED: &[u8] = b"{\"type\":\"session.created\"";
+/// Stands near the beginning of the frames that count.
+const COUNTED: &[u8] = b"\"type\":\"session.created\"";
+/// How near.
+const BEGINNING: usize = 128;
+/// Stands in the frame that tells that a socket is in its room.
+const CONFIRMED: &[u8] = b"subscription.confirmed";
 /// How long all frames may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// What one read takes at most; small, because there are many sockets.
@@ -54,7 +58,8 @@ impl Sockets {
         let counted = Arc::new(Counted::default());
         let mut readers = JoinSet::new();
         for _ in 0..count {
-            let (stream, rest) = shake_hands(process).await?;
+            let opening = tokio::time::timeout(PATIENCE, shake_hands(process));
+            let (stream, rest) = opening.await.context("a socket was not opened in time")??;
             let counted = counted.clone();
             readers.spawn(async move {
                 // However it ends: a socket that is closed early is missed by whoever waits.
@@ -95,7 +100,8 @@ impl Sockets {
     }
 }
 
-/// A socket behind its handshake, with what was read after it.
+/// A socket that misses nothing from now on, with what was read after its handshake. The server
+/// says when that is so; the probe listens before it answers the handshake.
 async fn shake_hands(process: &Process) -> anyhow::Result<(TcpStream, Vec<u8>)> {
     let path = match process.side {
         Side::Server => "/ws/sessions",
@@ -111,14 +117,28 @@ async fn shake_hands(process: &Process) -> anyhow::Result<(TcpStream, Vec<u8>)> 
     );
     stream.write_all(asked.as_bytes()).await?;
     let mut head = Vec::with_capacity(1024);
+    let end = read_until(&mut stream, &mut head, b"\r\n\r\n").await?;
+    let status = head.get(9..12).unwrap_or_default();
+    anyhow::ensure!(status == b"101", "{}", String::from_utf8_lossy(&head));
+    let mut rest = head.split_off(end);
+    if process.side == Side::Server {
+        read_until(&mut stream, &mut rest, CONFIRMED).await?;
+    }
+    Ok((stream, rest))
+}
+
+/// Reads until these bytes have come, and tells where they end.
+async fn read_until(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    wanted: &[u8],
+) -> anyhow::Result<usize> {
     loop {
-        anyhow::ensure!(stream.read_buf(&mut head).await? > 0, "a socket was closed at once");
-        if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
-            let status = head.get(9..12).unwrap_or_default();
-            anyhow::ensure!(status == b"101", "{}", String::from_utf8_lossy(&head));
-            return Ok((stream, head.split_off(end + 4)));
+        if let Some(start) = buffer.windows(wanted.len()).position(|window| window == wanted) {
+            return Ok(start + wanted.len());
         }
-        anyhow::ensure!(head.len() < 64 * 1024, "a handshake without end");
+        anyhow::ensure!(buffer.len() < 64 * 1024, "a handshake without end");
+        anyhow::ensure!(stream.read_buf(buffer).await? > 0, "a socket was closed at once");
     }
 }
 
@@ -146,7 +166,8 @@ impl Walker {
     fn walk(&mut self) -> u64 {
         let (mut at, mut found) = (0, 0);
         while let Some((start, end)) = frame(&self.buffer[at..]) {
-            found += u64::from(self.buffer[at + start..at + end].starts_with(COUNTED));
+            let beginning = &self.buffer[at + start..at + end.min(start + BEGINNING)];
+            found += u64::from(beginning.windows(COUNTED.len()).any(|part| part == COUNTED));
             at += end;
         }
         self.buffer.drain(..at);
@@ -187,7 +208,8 @@ mod tests {
 
     #[test]
     fn frames_count_once_however_they_are_cut() {
-        let long = format!("{{\"type\":\"session.created\",\"x\":\"{}\"}}", "y".repeat(300));
+        let long =
+            format!("{{\"seq\":1,\"type\":\"session.created\",\"x\":\"{}\"}}", "y".repeat(300));
         let mut all = framed("{\"type\":\"heartbeat\"}");
         all.extend(framed("{\"type\":\"session.created\"}"));
         all.extend(framed(&long));

@@ -25,6 +25,9 @@ use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::{Session, SessionCode};
 use crate::domain::version::Versioned;
 
+/// Keys that are read where they are asked for: going to another thread costs more.
+const FEW: usize = 16;
+
 /// A snapshot of the embedded store.
 pub(super) struct RedbSnapshot {
     tenant: TenantId,
@@ -86,8 +89,13 @@ impl SessionReads for RedbSnapshot {
         limit: usize,
     ) -> Result<Vec<SessionId>, StoreError> {
         let span = keys::of_parent(self.tenant, parent);
-        let found =
-            self.range(move |view| view.keys(Table::SessionsByParent, &span, limit)).await?;
+        let few = limit.min(FEW);
+        let first = self.reader.read(|view| view.keys(Table::SessionsByParent, &span, few))?;
+        let found = if first.len() < few || few == limit {
+            first
+        } else {
+            self.range(move |view| view.keys(Table::SessionsByParent, &span, limit)).await?
+        };
         Ok(found.iter().filter_map(|key| keys::tail_id(key)).map(SessionId::from_bytes).collect())
     }
 
