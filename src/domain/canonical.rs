@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 
 /// The canonical spelling: keys in UTF-16 order, no white space, shortest numbers.
 #[must_use]
+#[expect(clippy::missing_panics_doc, reason = "what serde_json writes is always UTF-8")]
 pub fn canonical(value: &Value) -> String {
     let mut text = Vec::with_capacity(512);
     write_value(value, &mut text);
-    String::from_utf8(text).unwrap_or_default()
+    String::from_utf8(text).expect("only JSON was written, which is UTF-8")
 }
 
 /// SHA-256 of the canonical spelling, lower-case hex.
