@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -77,7 +77,11 @@ fn run(marker: &str, program: &OsString, arguments: &[OsString]) -> u8 {
     let mut child = match started {
         Ok(child) => child,
         Err(error) => {
-            complain(&format!("cannot start {}: {error}", Path::new(program).display()));
+            let program = Path::new(program).display();
+            complain(&match error.kind() {
+                ErrorKind::NotFound => format!("{program} is not installed"),
+                _ => format!("cannot start {program}: {error}"),
+            });
             return UNUSABLE;
         }
     };

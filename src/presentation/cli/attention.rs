@@ -1,6 +1,6 @@
 //! `attention …`: what waits for a person, and deciding it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
@@ -63,10 +63,13 @@ async fn list(all: bool, client: &Client, printer: &Printer) -> Result<u8, CliEr
         return Ok(code::OK);
     }
     let now = client.clock.now();
+    let codes = session_codes(all, client).await?;
     let rows: Vec<Vec<String>> = items
         .iter()
         .map(|item| {
+            let session = plain(&item["session_id"]);
             vec![
+                codes.get(&session).cloned().unwrap_or(session),
                 plain(&item["id"]),
                 plain(&item["kind"]),
                 plain(&item["risk"]),
@@ -76,8 +79,20 @@ async fn list(all: bool, client: &Client, printer: &Printer) -> Result<u8, CliEr
             ]
         })
         .collect();
-    printer.table(&["ID", "KIND", "RISK", "STATE", "DEADLINE", "TITLE"], &rows);
+    printer.table(&["SESSION", "ID", "KIND", "RISK", "STATE", "DEADLINE", "TITLE"], &rows);
     Ok(code::OK)
+}
+
+/// Codes of the newest sessions by id: of those that have an agent, or of all.
+async fn session_codes(all: bool, client: &Client) -> Result<BTreeMap<String, String>, CliError> {
+    let mut query = vec![("limit", "200".to_owned())];
+    if !all {
+        let alive = ["running", "degraded", "paused"];
+        query.extend(alive.map(|status| ("status", status.to_owned())));
+    }
+    let page = client.get(&["sessions"], &query).await?;
+    let sessions = page["items"].as_array().into_iter().flatten();
+    Ok(sessions.map(|session| (plain(&session["id"]), plain(&session["code"]))).collect())
 }
 
 fn show(item: &Value, client: &Client, printer: &Printer) {

@@ -164,7 +164,7 @@ async fn greet(
             () = child.ears.wait() => {}
             () = clock.sleep(Duration::from_secs(1)) => {}
         }
-        return Err(failed(format!("OpenCode ended while starting: {}", child.said())));
+        return Err(failed(format!("OpenCode did not start: {}", child.said())));
     };
     let password = SecretString::from(spawned.password.clone());
     let client = Client::new(&address, USER, password, Arc::clone(clock))?;
