@@ -55,9 +55,9 @@ impl Queue {
         self.state().executing()
     }
 
-    /// Why a waiting session was not given to an agent yet.
+    /// Why a waiting session was not given to an agent yet; `None` when it is about to be.
     #[must_use]
-    pub fn why(&self, session: &Session) -> Blocker {
+    pub fn why(&self, session: &Session) -> Option<Blocker> {
         let state = self.state();
         let since = Some(session.status_updated_at());
         let blocker = |code, text: String, remedy: &str, command: Option<&str>| Blocker {
@@ -71,18 +71,15 @@ impl Queue {
         match state.place(&Needs::of(session)) {
             Err((code, text)) => {
                 let (remedy, command) = remedy(code);
-                blocker(code, text, remedy, Some(command))
+                Some(blocker(code, text, remedy, Some(command)))
             }
             Ok(_) if state.executing() >= state.max_running => {
                 let text = format!("all {} slots of this server are taken", state.max_running);
                 let remedy = "wait for a session to end, or raise scheduler.max_running_sessions";
                 let command = Some("orchestrator session list --status running");
-                blocker(BlockerCode::SlotsFull, text, remedy, command)
+                Some(blocker(BlockerCode::SlotsFull, text, remedy, command))
             }
-            Ok(agent) => {
-                let text = format!("it is about to be given to {}", agent.name);
-                blocker(BlockerCode::SlotsFull, text, "wait a moment", None)
-            }
+            Ok(_) => None,
         }
     }
 }
