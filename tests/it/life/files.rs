@@ -33,10 +33,8 @@ async fn a_session_that_is_stopped_while_its_worktree_is_made_leaves_none() {
     eventually("the worktree begins", async || lab.files.calls("prepare", id) > 0).await;
     lab.sessions.stop(&caller(), id, None).await.expect("stopped");
     lab.files.release();
-    eventually("the worktree was there", async || {
-        repo.git(&["for-each-ref", "refs/orchestrator"]).contains("about")
-    })
-    .await;
+    eventually("it is put away", async || lab.files.calls("remove", id) > 0).await;
+    assert!(repo.git(&["for-each-ref", "refs/orchestrator"]).contains("about"), "it was made");
     put_away(&lab, id).await;
     assert_eq!(repo.git(&["worktree", "list", "--porcelain"]).matches("worktree ").count(), 1);
 }

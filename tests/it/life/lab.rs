@@ -131,7 +131,6 @@ pub(crate) struct Lab {
     pub(crate) attention: AttentionService,
     pub(crate) agents: AgentService,
     pub(crate) supervisors: Supervisors,
-    pub(crate) driver: Arc<SimulatedDriver>,
     pub(crate) queue: Queue,
     pub(crate) root: TempDir,
     stop: CancellationToken,
@@ -186,7 +185,7 @@ impl Lab {
             clock: time,
             deltas: Deltas::default(),
             options: SupervisorOptions {
-                pause_grace: Duration::from_millis(200),
+                pause_grace: Duration::from_millis(1500),
                 ..SupervisorOptions::default()
             },
         };
@@ -200,7 +199,6 @@ impl Lab {
             attention,
             agents,
             supervisors,
-            driver,
             queue,
             root,
             stop,
