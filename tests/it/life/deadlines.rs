@@ -42,6 +42,7 @@ async fn more_damaged_sessions_than_one_look_takes_starve_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn git_that_hangs_holds_up_no_deadline() {
     let (lab, repo) = (Lab::new().await, TestRepo::with(&[("a.txt", "a\n")]));
+    lab.agent(3).await;
     lab.schedule();
     let mut all = Vec::new();
     for _ in 0..3 {
@@ -55,13 +56,7 @@ async fn git_that_hangs_holds_up_no_deadline() {
         lab.wait(*id, "a conversation", |session| session.run.handle.is_some()).await;
     }
     lab.files.hold("checkpoint", None);
-    let waits = lab.begin(SessionDraft {
-        not_before: None,
-        agent: None,
-        required_capabilities: vec!["nobody_has_this".to_owned()],
-        ..impatient()
-    });
-    let waits = waits.await;
+    let waits = lab.begin(impatient()).await;
     lab.clock.jump(Duration::from_secs(61));
     lab.reconcile();
     let over = tokio::time::timeout(Duration::from_secs(5), async {

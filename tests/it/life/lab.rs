@@ -57,6 +57,10 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
+    fn new() -> Self {
+        Self { machine: SystemClock::new(), by: Mutex::default() }
+    }
+
     pub(crate) fn jump(&self, by: Duration) {
         *self.by.lock().expect("whole") += by;
     }
@@ -138,9 +142,21 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Nothing runs yet.
+    /// With the simulated agent; nothing runs yet.
     pub(crate) async fn new() -> Self {
-        let clock = Arc::new(Ahead { machine: SystemClock::new(), by: Mutex::default() });
+        let (clock, tracker) = (Arc::new(Ahead::new()), TaskTracker::new());
+        let options = SimulatedOptions { latency_ms: 1, ..SimulatedOptions::default() };
+        let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let driver = SimulatedDriver::new(options, time, Arc::new(SystemIds), tracker.clone());
+        Self::on(clock, tracker, Arc::new(driver)).await
+    }
+
+    /// With this agent.
+    pub(crate) async fn with(driver: Arc<dyn AgentDriver>) -> Self {
+        Self::on(Arc::new(Ahead::new()), TaskTracker::new(), driver).await
+    }
+
+    async fn on(clock: Arc<Ahead>, tracker: TaskTracker, driver: Arc<dyn AgentDriver>) -> Self {
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let memory = MemoryStore::new(Arc::clone(&time), Arc::clone(&ids));
@@ -164,14 +180,9 @@ impl Lab {
             SessionOptions::default(),
         );
         let attention = AttentionService::new(Arc::clone(&stored), sessions.clone());
-        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let options = SimulatedOptions { latency_ms: 1, ..SimulatedOptions::default() };
-        let driver =
-            SimulatedDriver::new(options, Arc::clone(&time), Arc::clone(&ids), tracker.clone());
-        let driver = Arc::new(driver);
-        let drivers = [Arc::clone(&driver) as Arc<dyn AgentDriver>];
+        let stop = CancellationToken::new();
         let agents =
-            AgentService::new(Arc::clone(&stored), Arc::clone(&time), Arc::clone(&ids), drivers);
+            AgentService::new(Arc::clone(&stored), Arc::clone(&time), Arc::clone(&ids), [driver]);
         IdentityService::new(Arc::clone(&stored), Arc::clone(&time), ids)
             .load()
             .await
@@ -186,6 +197,7 @@ impl Lab {
             deltas: Deltas::default(),
             options: SupervisorOptions {
                 pause_grace: Duration::from_millis(1500),
+                start_timeout: Duration::from_secs(5),
                 ..SupervisorOptions::default()
             },
         };
