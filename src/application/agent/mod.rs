@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
 /// Longest time of one probe: a driver may have to start its agent first, which itself has a limit.
-const PROBE_TIME: Duration = Duration::from_secs(60);
+const PROBE_TIME: Duration = Duration::from_mins(1);
 
 /// What the newest probe of a driver gave.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 pub mod tick;
 pub mod wake;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +105,9 @@ fn remedy(code: BlockerCode) -> (&'static str, &'static str) {
     (remedy, "orchestrator doctor")
 }
 
+/// A session that could not be given out is tried again after this.
+const REST: Duration = Duration::from_secs(5);
+
 /// The loop that gives waiting sessions to agents.
 pub struct Scheduler {
     store: Arc<dyn Store>,
@@ -134,6 +138,7 @@ impl Scheduler {
     pub async fn run(self, stop: CancellationToken) {
         let mut feed = self.store.feed();
         let mut rebuild = true;
+        let mut resting = BTreeMap::new();
         loop {
             if rebuild {
                 match self.load().await {
@@ -143,15 +148,33 @@ impl Scheduler {
             }
             rebuild |= self.catch_up(&mut feed).await;
             self.look_at_agents().await;
+            self.pass_over(&mut resting).await;
             let grants = self.queue.state().tick(self.clock.now());
             for grant in grants {
-                self.carry_out(grant).await;
+                let who = (grant.tenant, grant.session);
+                if !self.carry_out(grant).await {
+                    resting.insert(who, self.clock.now().after(REST));
+                }
             }
             match self.wait(&mut feed, &stop).await {
                 Some(missed) => rebuild |= missed,
                 None => return,
             }
         }
+    }
+
+    /// Sessions that could not be given out take no slot from others until they are tried again.
+    async fn pass_over(&self, resting: &mut BTreeMap<(TenantId, SessionId), Timestamp>) {
+        let now = self.clock.now();
+        for ((tenant, id), until) in &*resting {
+            self.queue.state().forget(*id);
+            if *until <= now
+                && let Err(error) = self.look_at(*tenant, *id).await
+            {
+                tracing::warn!(session.id = %id, %error, "Session {id} could not be read again");
+            }
+        }
+        resting.retain(|_, until| *until > now);
     }
 
     /// Waits until there may be something to give out, and tells whether events were missed;
@@ -259,7 +282,8 @@ impl Scheduler {
         self.queue.state().agents = slots;
     }
 
-    async fn carry_out(&self, grant: Grant) {
+    /// `false` when the session could not be given out.
+    async fn carry_out(&self, grant: Grant) -> bool {
         let (tenant, id) = (grant.tenant, grant.session);
         match self.sessions.grant(tenant, id, &grant.agent).await {
             Ok(Some(fencing_token)) => {
@@ -270,11 +294,13 @@ impl Scheduler {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(session.id = %id, %error, "Session {id} could not be dispatched");
+                return false;
             }
         }
         if let Err(error) = self.look_at(tenant, id).await {
             tracing::warn!(session.id = %id, %error, "Session {id} could not be read again");
         }
+        true
     }
 }
 

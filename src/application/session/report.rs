@@ -424,9 +424,31 @@ const PAUSED: &str = "You were paused. Go on with what you were doing.\n\n";
 fn go_on(interrupted: Option<QueuedPrompt>, id: Uuid, at: Timestamp) -> QueuedPrompt {
     let task = interrupted.map_or_else(String::new, |prompt| prompt.text);
     // Paused once more, it is told once.
-    let text = match task.strip_prefix(PAUSED).unwrap_or(&task) {
+    let text = match task.strip_prefix(PAUSED.trim_end()).unwrap_or(&task).trim_start() {
         "" => PAUSED.trim_end().to_owned(),
-        task => format!("{PAUSED}{}", task.trim_start()),
+        task => format!("{PAUSED}{task}"),
     };
     QueuedPrompt { id, text, mode: PromptMode::Queue, at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_paused_again_and_again_is_told_once() {
+        let told = |text: &str| QueuedPrompt {
+            id: Uuid::nil(),
+            text: text.to_owned(),
+            mode: PromptMode::Queue,
+            at: Timestamp::EPOCH,
+        };
+        let again = |prompt| go_on(prompt, Uuid::nil(), Timestamp::EPOCH);
+        let once = again(Some(told("Fix it.")));
+        assert!(once.text.starts_with(PAUSED) && once.text.ends_with("Fix it."));
+        assert_eq!(again(Some(once.clone())).text, once.text);
+        let nothing = again(None);
+        assert_eq!(nothing.text, PAUSED.trim_end());
+        assert_eq!(again(Some(nothing.clone())).text, nothing.text);
+    }
 }

@@ -62,7 +62,7 @@ impl Trash {
             match done {
                 Ok(()) => purged += 1,
                 Err(error) => {
-                    stays = Some(format!("{} cannot be removed: {error}", path.display()))
+                    stays = Some(format!("{} cannot be removed: {error}", path.display()));
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orchestrator::application::supervise::recover::recover;
 use orchestrator::domain::session::draft::SessionDraft;
 use orchestrator::domain::session::status::SessionStatus;
 use serde_json::json;
@@ -84,8 +85,19 @@ async fn a_damaged_session_stops_no_recovery() {
         lab.wait(id, "a conversation", |session| session.run.handle.is_some()).await;
     }
     lab.store.damage(first);
-    use orchestrator::application::supervise::recover::recover;
     let found = recover(&lab.supervisors, lab.store.as_ref()).await.expect("goes on");
     assert_eq!(found.resumed, 1);
     lab.sessions.stop(&caller(), second, None).await.expect("stopped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_damaged_sessions_than_slots_hold_up_no_dispatch() {
+    let lab = Lab::new().await;
+    for _ in 0..60 {
+        let id = lab.begin(impatient()).await;
+        lab.store.damage(id);
+    }
+    let last = lab.begin(impatient()).await;
+    lab.schedule();
+    lab.until(last, SessionStatus::Completed).await;
 }

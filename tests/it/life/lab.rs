@@ -99,9 +99,9 @@ impl Store for Damaged {
     }
 
     async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
-        let damaged = |write: &Write| match write {
-            Write::Session(put) => self.sessions.lock().expect("whole").contains(&put.value.id),
-            _ => false,
+        let damaged = |write: &Write| {
+            let Write::Session(put) = write else { return false };
+            self.sessions.lock().expect("whole").contains(&put.value.id)
         };
         if changes.writes.iter().any(damaged) {
             return Err(StoreError::Quarantined.into());
