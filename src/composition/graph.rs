@@ -193,13 +193,13 @@ impl Graph {
 
     /// The scans for what is due.
     pub(super) fn reconciler(&self) -> Reconciler {
-        Reconciler {
-            store: Arc::clone(&self.store),
-            clock: Arc::clone(&self.clock),
-            sessions: self.sessions.clone(),
-            attention: self.attention.clone(),
-            supervisors: self.supervisors.clone(),
-        }
+        Reconciler::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            self.sessions.clone(),
+            self.attention.clone(),
+            self.supervisors.clone(),
+        )
     }
 }
 

@@ -4,6 +4,7 @@ mod api;
 mod cli;
 mod contract;
 mod e2e;
+mod life;
 mod opencode;
 mod recovery;
 mod support;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::error::AppError;
@@ -14,6 +16,10 @@ use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
+
+/// Longest time of one probe: a driver may have to start its agent first, which itself has a limit.
+const PROBE_TIME: Duration = Duration::from_mins(1);
 
 /// What the newest probe of a driver gave.
 #[derive(Debug, Clone)]
@@ -60,14 +66,17 @@ impl AgentService {
         Self { store, clock, ids, drivers: Arc::new(drivers), liveness: Arc::default() }
     }
 
-    /// Registers the built-in agents that the tenant does not have yet.
+    /// Registers the built-in agents that the tenant does not have yet, and brings those that it has
+    /// in line with the settings.
     ///
     /// # Errors
     /// The store's.
     pub async fn ensure(&self, tenant: TenantId, agents: &[BuiltIn]) -> Result<(), AppError> {
         for wanted in agents {
-            let known = self.list(tenant).await?;
-            if known.iter().any(|agent| agent.name == wanted.name) {
+            let known = self.store.snapshot(tenant).await?.agents().await?;
+            let known = known.into_iter().find(|agent| agent.value.name == wanted.name);
+            if let Some(known) = known {
+                self.align(tenant, known, wanted).await?;
                 continue;
             }
             let agent = Agent {
@@ -96,6 +105,27 @@ impl AgentService {
         Ok(())
     }
 
+    /// What the settings say of an agent may have changed since it was registered.
+    async fn align(
+        &self,
+        tenant: TenantId,
+        known: Versioned<Agent>,
+        wanted: &BuiltIn,
+    ) -> Result<(), AppError> {
+        let mut agent = known.value;
+        if agent.kind == wanted.kind && agent.max_concurrent_capacity == wanted.capacity {
+            return Ok(());
+        }
+        agent.kind = wanted.kind;
+        agent.max_concurrent_capacity = wanted.capacity;
+        let put = Put { expect: Expect::At(known.version), value: agent };
+        match self.store.commit(ChangeSet::new(tenant).write(Write::Agent(put))).await {
+            // Whoever was first read settings of his own; the next start sees to it.
+            Ok(_) | Err(CommitError::Stale) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// All agents of a tenant, by name.
     ///
     /// # Errors
@@ -111,16 +141,23 @@ impl AgentService {
         self.drivers.get(&kind).cloned()
     }
 
-    /// Asks every driver whether it could work now.
+    /// Asks every driver whether it could work now, all at once and each for a limited time.
     pub async fn probe_all(&self) {
-        for (kind, driver) in self.drivers.iter() {
-            let began = self.clock.now();
-            let result = driver.probe().await.map_err(|error| error.message);
-            let at = self.clock.now();
-            let took_ms = u64::try_from(at.since(began).as_millis()).unwrap_or(u64::MAX);
-            let liveness = Liveness { at, result, took_ms };
-            self.liveness.lock().unwrap_or_else(PoisonError::into_inner).insert(*kind, liveness);
-        }
+        join_all(self.drivers.iter().map(|(kind, driver)| self.probe(*kind, driver))).await;
+    }
+
+    async fn probe(&self, kind: AgentKind, driver: &Arc<dyn AgentDriver>) {
+        let began = self.clock.now();
+        let result = tokio::select! {
+            result = driver.probe() => result.map_err(|error| error.message),
+            () = self.clock.sleep(PROBE_TIME) => {
+                Err(format!("it did not answer within {} s", PROBE_TIME.as_secs()))
+            }
+        };
+        let at = self.clock.now();
+        let took_ms = u64::try_from(at.since(began).as_millis()).unwrap_or(u64::MAX);
+        let liveness = Liveness { at, result, took_ms };
+        self.liveness.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, liveness);
     }
 
     /// What the newest probes gave.

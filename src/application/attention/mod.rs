@@ -10,6 +10,7 @@ use super::ports::changes::{ChangeSet, Expect, Put, Write};
 use super::ports::store::{CommitError, Store};
 use super::principal::{RequestContext, Subject};
 use super::session::SessionService;
+use super::session::ask::owed;
 use super::session::change::{By, Change};
 use crate::domain::attention::{
     AttentionItem, AttentionKind, AttentionState, Decision, ResolveError,
@@ -18,6 +19,9 @@ use crate::domain::ids::{AttentionId, SessionId, TenantId};
 use crate::domain::session::spec::{PermissionDecision, PermissionRule};
 use crate::domain::tenant::key::Role;
 use crate::domain::version::Versioned;
+
+/// Items that are read at once.
+const PAGE: usize = 1000;
 
 /// The use cases of attention items.
 #[derive(Clone)]
@@ -103,12 +107,17 @@ impl AttentionService {
         answer: Option<&str>,
     ) -> Result<Vec<Versioned<AttentionItem>>, AppError> {
         ctx.require(Role::Member)?;
-        let open = self.list(ctx, None, Some(AttentionState::Open), None, 1000).await?;
-        let mut settled = Vec::new();
-        for item in open.iter().filter(|item| item.value.fingerprint == fingerprint) {
-            settled.push(self.resolve(ctx, item.value.id, decision, answer).await?);
+        let (mut settled, mut after) = (Vec::new(), None);
+        loop {
+            let open = self.list(ctx, None, Some(AttentionState::Open), after, PAGE).await?;
+            after = open.last().map(|item| item.value.id);
+            for item in open.iter().filter(|item| item.value.fingerprint == fingerprint) {
+                settled.push(self.resolve(ctx, item.value.id, decision, answer).await?);
+            }
+            if open.len() < PAGE {
+                return Ok(settled);
+            }
         }
-        Ok(settled)
     }
 
     /// Takes the default of an item whose deadline is over.
@@ -159,11 +168,8 @@ impl AttentionService {
         session: SessionId,
     ) -> Result<Vec<AttentionItem>, AppError> {
         let snapshot = self.store.snapshot(tenant).await?;
-        let items = snapshot.attention_items(Some(session), None, None, 1000).await?;
-        let owed = |item: &AttentionItem| {
-            item.state != AttentionState::Open && !item.agent_ref.is_empty() && item.kind.blocks()
-        };
-        Ok(items.into_iter().map(|found| found.value).filter(owed).collect())
+        let owed = owed(&*snapshot, session).await?;
+        Ok(owed.into_iter().map(|found| found.value).collect())
     }
 
     async fn settle(

@@ -50,13 +50,25 @@ pub struct DriverError {
     pub message: String,
     /// Whether trying again may help.
     pub retryable: bool,
+    /// Whether the agent only works on as many runs as it takes: nothing failed, and the session
+    /// waits for a slot again.
+    pub full: bool,
 }
 
 impl DriverError {
     /// An error with the default retryability of its type.
     #[must_use]
     pub fn new(error_type: ErrorType, message: impl Into<String>) -> Self {
-        Self { error_type, message: message.into(), retryable: error_type.retryable() }
+        let retryable = error_type.retryable();
+        Self { error_type, message: message.into(), retryable, full: false }
+    }
+}
+
+impl DriverError {
+    /// The agent works on as many runs as it takes.
+    #[must_use]
+    pub fn full(message: impl Into<String>) -> Self {
+        Self { full: true, ..Self::new(ErrorType::DispatchFailed, message) }
     }
 }
 

@@ -179,4 +179,7 @@ pub trait Workspaces: Send + Sync {
 
     /// Sessions that have a folder here, whatever became of them.
     async fn list(&self) -> Result<Vec<SessionId>, WorkspaceError>;
+
+    /// Forgets removed folders that could be had back for long enough; returns how many.
+    async fn purge_trash(&self) -> Result<usize, WorkspaceError>;
 }

@@ -1,5 +1,11 @@
 //! Idempotent scans of stored state: whatever is due, owed or left over is found here, whoever
 //! forgot it.
+//!
+//! Invariant: a session that cannot be helped, and git that hangs, hold up nobody else.
+
+mod due;
+mod leftovers;
+mod resting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,53 +23,47 @@ use super::session::report::Holder;
 use super::supervise::Supervisors;
 use crate::domain::session::status::SessionStatus;
 
-/// Rows that one scan takes on.
+/// Rows that one look takes on.
 const BATCH: usize = 500;
+/// How often deadlines are looked at.
+const DEADLINES: Duration = Duration::from_secs(1);
+/// How often supervisors that are missing and folders that are left over are looked for.
+const LEFT_OVER: Duration = Duration::from_secs(5);
+/// How often things are forgotten whose time is over.
+const FORGOTTEN: Duration = Duration::from_mins(1);
+/// Of those times, every so often the trash is looked at too.
+const TRASH_EVERY: u64 = 60;
 
 /// The scans and what they work with.
 pub struct Reconciler {
-    /// Where to look.
-    pub store: Arc<dyn Store>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Deadlines of sessions.
-    pub sessions: SessionService,
-    /// Deadlines of items.
-    pub attention: AttentionService,
-    /// Supervisors that are missing.
-    pub supervisors: Supervisors,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    sessions: SessionService,
+    attention: AttentionService,
+    supervisors: Supervisors,
 }
 
 impl Reconciler {
-    /// Scans until cancelled: deadlines every second, the rest more rarely.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut round: u64 = 0;
-        loop {
-            if let Err(error) = self.scan(round).await {
-                tracing::warn!(%error, "A scan of what is due failed; it is repeated in a second");
-            }
-            round += 1;
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.clock.sleep(Duration::from_secs(1)) => {}
-            }
-        }
+    /// Scans over these services.
+    #[must_use]
+    pub const fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        sessions: SessionService,
+        attention: AttentionService,
+        supervisors: Supervisors,
+    ) -> Self {
+        Self { store, clock, sessions, attention, supervisors }
     }
 
-    /// One round of scans.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn scan(&self, round: u64) -> Result<(), AppError> {
-        self.sessions_due().await?;
-        self.attention_due().await?;
-        if round.is_multiple_of(5) {
-            self.unsupervised().await?;
-        }
-        if round.is_multiple_of(60) {
-            self.store.forget_expired(self.clock.now(), BATCH).await?;
-        }
-        Ok(())
+    /// Scans until cancelled; no scan waits for another.
+    pub async fn run(self, stop: CancellationToken) {
+        tokio::join!(
+            Box::pin(self.deadlines(&stop)),
+            Box::pin(self.leftovers(&stop)),
+            Box::pin(self.supervision(&stop)),
+            Box::pin(self.forgetting(&stop)),
+        );
     }
 
     /// Probes the agents now and then, beside the scans, since an agent may take its time.
@@ -85,23 +85,23 @@ impl Reconciler {
         }
     }
 
-    async fn sessions_due(&self) -> Result<(), AppError> {
-        let due = self.store.fleet().await?.due_sessions(self.clock.now(), BATCH).await?;
-        for (tenant, id) in due {
-            self.sessions.do_what_is_due(tenant, id).await?;
+    /// Waits before the next look; `false` when there is to be none.
+    async fn again(&self, after: Duration, stop: &CancellationToken) -> bool {
+        tokio::select! {
+            () = stop.cancelled() => false,
+            () = self.clock.sleep(after) => true,
         }
-        Ok(())
     }
 
-    async fn attention_due(&self) -> Result<(), AppError> {
-        let due = self.store.fleet().await?.due_attention(self.clock.now(), BATCH).await?;
-        for (tenant, id) in due {
-            self.attention.expire(tenant, id).await?;
+    /// Sessions that execute without a supervisor get one again.
+    async fn supervision(&self, stop: &CancellationToken) {
+        while self.again(LEFT_OVER, stop).await {
+            if let Err(error) = self.unsupervised().await {
+                tracing::warn!(%error, "Sessions without a supervisor could not be looked for");
+            }
         }
-        Ok(())
     }
 
-    /// A session that executes without a supervisor gets one again.
     async fn unsupervised(&self) -> Result<(), AppError> {
         let statuses = [SessionStatus::Running, SessionStatus::Degraded];
         for session in self.store.fleet().await?.sessions_in(&statuses).await? {
@@ -109,10 +109,34 @@ impl Reconciler {
             if self.sessions.wake.is_supervised(id) {
                 continue;
             }
-            if let Some(fencing_token) = self.sessions.disconnected(tenant, id).await? {
-                self.supervisors.launch(Holder { tenant, session: id, fencing_token });
+            match self.sessions.disconnected(tenant, id).await {
+                Ok(Some(fencing_token)) => {
+                    self.supervisors.launch(Holder { tenant, session: id, fencing_token });
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(session.id = %id, %error, "Session {id} could not be given a supervisor");
+                }
             }
         }
         Ok(())
+    }
+
+    /// Remembered answers and removed folders go when their time is over.
+    async fn forgetting(&self, stop: &CancellationToken) {
+        let mut looks: u64 = 0;
+        while self.again(FORGOTTEN, stop).await {
+            if let Err(error) = self.store.forget_expired(self.clock.now(), BATCH).await {
+                tracing::warn!(%error, "Remembered answers could not be forgotten");
+            }
+            if looks.is_multiple_of(TRASH_EVERY) {
+                match self.sessions.workspaces.purge_trash().await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(count, "{count} removed folders were forgotten"),
+                    Err(error) => tracing::warn!(%error, "The trash could not be emptied"),
+                }
+            }
+            looks += 1;
+        }
     }
 }

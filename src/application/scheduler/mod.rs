@@ -6,6 +6,7 @@
 pub mod tick;
 pub mod wake;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,9 +56,9 @@ impl Queue {
         self.state().executing()
     }
 
-    /// Why a waiting session was not given to an agent yet.
+    /// Why a waiting session was not given to an agent yet; `None` when it is about to be.
     #[must_use]
-    pub fn why(&self, session: &Session) -> Blocker {
+    pub fn why(&self, session: &Session) -> Option<Blocker> {
         let state = self.state();
         let since = Some(session.status_updated_at());
         let blocker = |code, text: String, remedy: &str, command: Option<&str>| Blocker {
@@ -71,18 +72,15 @@ impl Queue {
         match state.place(&Needs::of(session)) {
             Err((code, text)) => {
                 let (remedy, command) = remedy(code);
-                blocker(code, text, remedy, Some(command))
+                Some(blocker(code, text, remedy, Some(command)))
             }
             Ok(_) if state.executing() >= state.max_running => {
                 let text = format!("all {} slots of this server are taken", state.max_running);
                 let remedy = "wait for a session to end, or raise scheduler.max_running_sessions";
                 let command = Some("orchestrator session list --status running");
-                blocker(BlockerCode::SlotsFull, text, remedy, command)
+                Some(blocker(BlockerCode::SlotsFull, text, remedy, command))
             }
-            Ok(agent) => {
-                let text = format!("it is about to be given to {}", agent.name);
-                blocker(BlockerCode::SlotsFull, text, "wait a moment", None)
-            }
+            Ok(_) => None,
         }
     }
 }
@@ -106,6 +104,9 @@ fn remedy(code: BlockerCode) -> (&'static str, &'static str) {
                   `orchestrator doctor` tells more";
     (remedy, "orchestrator doctor")
 }
+
+/// A session that could not be given out is tried again after this.
+const REST: Duration = Duration::from_secs(5);
 
 /// The loop that gives waiting sessions to agents.
 pub struct Scheduler {
@@ -137,6 +138,7 @@ impl Scheduler {
     pub async fn run(self, stop: CancellationToken) {
         let mut feed = self.store.feed();
         let mut rebuild = true;
+        let mut resting = BTreeMap::new();
         loop {
             if rebuild {
                 match self.load().await {
@@ -146,15 +148,33 @@ impl Scheduler {
             }
             rebuild |= self.catch_up(&mut feed).await;
             self.look_at_agents().await;
+            self.pass_over(&mut resting).await;
             let grants = self.queue.state().tick(self.clock.now());
             for grant in grants {
-                self.carry_out(grant).await;
+                let who = (grant.tenant, grant.session);
+                if !self.carry_out(grant).await {
+                    resting.insert(who, self.clock.now().after(REST));
+                }
             }
             match self.wait(&mut feed, &stop).await {
                 Some(missed) => rebuild |= missed,
                 None => return,
             }
         }
+    }
+
+    /// Sessions that could not be given out take no slot from others until they are tried again.
+    async fn pass_over(&self, resting: &mut BTreeMap<(TenantId, SessionId), Timestamp>) {
+        let now = self.clock.now();
+        for ((tenant, id), until) in &*resting {
+            self.queue.state().forget(*id);
+            if *until <= now
+                && let Err(error) = self.look_at(*tenant, *id).await
+            {
+                tracing::warn!(session.id = %id, %error, "Session {id} could not be read again");
+            }
+        }
+        resting.retain(|_, until| *until > now);
     }
 
     /// Waits until there may be something to give out, and tells whether events were missed;
@@ -262,7 +282,8 @@ impl Scheduler {
         self.queue.state().agents = slots;
     }
 
-    async fn carry_out(&self, grant: Grant) {
+    /// `false` when the session could not be given out.
+    async fn carry_out(&self, grant: Grant) -> bool {
         let (tenant, id) = (grant.tenant, grant.session);
         match self.sessions.grant(tenant, id, &grant.agent).await {
             Ok(Some(fencing_token)) => {
@@ -273,11 +294,13 @@ impl Scheduler {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(session.id = %id, %error, "Session {id} could not be dispatched");
+                return false;
             }
         }
         if let Err(error) = self.look_at(tenant, id).await {
             tracing::warn!(session.id = %id, %error, "Session {id} could not be read again");
         }
+        true
     }
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::super::Queue;
 use super::*;
 use crate::domain::agent::AgentKind;
 use crate::domain::session::attempt::{Lease, LeaseReason};
@@ -79,6 +80,19 @@ fn no_slot_and_no_capacity_is_passed() {
     assert_eq!(small.tick(at(1)).len(), 2);
     let (code, _) = small.place(&Needs::of(&queued(99, 2, 0, &[]))).expect_err("full");
     assert_eq!(code, BlockerCode::NoAgentCapacity);
+}
+
+#[test]
+fn a_session_that_is_about_to_be_given_out_is_not_said_to_be_blocked() {
+    let queue = Queue::new(1);
+    queue.state().agents = vec![agent(1, 5, &[])];
+    let session = queued(1, 2, 0, &[]);
+    queue.state().observe(&session);
+    assert!(queue.why(&session).is_none());
+    assert_eq!(queue.state().tick(at(1)).len(), 1);
+    let other = queued(2, 2, 0, &[]);
+    let blocker = queue.why(&other).expect("no slot");
+    assert_eq!(blocker.code, BlockerCode::SlotsFull);
 }
 
 #[test]

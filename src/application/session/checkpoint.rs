@@ -1,17 +1,21 @@
 //! Checkpoints: taking them, showing them, going back to them.
 
-use serde_json::{Map, Value, json};
+use std::time::Duration;
 
-use super::SessionService;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
 use super::change::{By, Change};
+use super::{SessionService, expect_version};
 use crate::application::error::AppError;
 use crate::application::principal::{RequestContext, Subject};
 use crate::domain::event::EventType;
 use crate::domain::ids::SessionId;
-use crate::domain::session::Session;
 use crate::domain::session::checkpoint::{Checkpoint, CheckpointState, CheckpointTrigger};
 use crate::domain::session::status::{SessionStatus, Trigger};
+use crate::domain::session::{PromptMode, QueuedPrompt, Session};
 use crate::domain::tenant::key::Role;
+use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
 impl SessionService {
@@ -64,7 +68,7 @@ impl SessionService {
             return Err(AppError::CheckpointTooLarge);
         }
         let by = By::Caller(ctx);
-        let saved = self.save_work(by, id, Trigger::Pause).await?;
+        let saved = self.save_before(by, id, Trigger::Pause).await?;
         for _ in 0..super::MAX_COMMIT_ATTEMPTS {
             let mut change = Change::read(&*self.snapshot(ctx.tenant).await?, id).await?;
             if change.session.status().is_final() {
@@ -102,8 +106,11 @@ impl SessionService {
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
         let checkpoint = self.checkpoint(ctx, id, sequence).await?;
-        let found = self.snapshot(ctx.tenant).await?.session(id).await?;
-        let session = found.ok_or(AppError::SessionNotFound)?.value;
+        // From here to the commit no agent begins to work on it.
+        let _alone = self.turns.alone(id).await;
+        let change = Change::read(&*self.snapshot(ctx.tenant).await?, id).await?;
+        expect_version(ctx.if_match, &change)?;
+        let session = change.session;
         may_restore(&session)?;
         let mut rescue = None;
         if let (Some(_), Some(commit)) = (&session.run.workspace, &checkpoint.workspace_ref) {
@@ -111,13 +118,22 @@ impl SessionService {
             let workspace = self.workspaces.prepare(id, session.code, spec, None).await?;
             rescue = self.workspaces.restore(id, &workspace, commit).await?;
         }
+        let uuid = self.ids.uuid();
         let decide = |change: &mut Change| {
-            may_restore(&change.session)?;
+            // Queued meanwhile, it goes on from there just the same.
+            if change.session.status() != SessionStatus::Queued {
+                may_restore(&change.session)?;
+            }
             let now = self.clock.now();
+            let prompt = go_on_from(&change.session.spec.initial_prompt, uuid, now);
             let run = &mut change.session.run;
             run.resume_from = Some(sequence);
             run.workspace_ref.clone_from(&checkpoint.workspace_ref);
+            run.message_ref.clone_from(&checkpoint.agent_message_ref);
             run.prompts.clear();
+            // What it was told, and what came of it, is no longer so.
+            run.prompt = Some(prompt);
+            change.session.metrics.result = None;
             change.session.stamps.updated_at = now;
             let payload = json!({
                 "sequence": sequence, "trigger": checkpoint.trigger,
@@ -128,16 +144,29 @@ impl SessionService {
             change.tell([event]);
             Ok(())
         };
+        // The version was checked before any file changed.
+        let ctx = &RequestContext { if_match: None, ..ctx.clone() };
         Ok(self.change(By::Caller(ctx), id, "restore", None, decide).await?.0)
     }
 
+    /// `save_work` within the time that a command has.
+    pub(super) async fn save_before(
+        &self,
+        by: By<'_>,
+        id: SessionId,
+        verb: Trigger,
+    ) -> Result<Option<String>, AppError> {
+        self.save_work(by, id, verb, self.options.checkpoint_timeout).await
+    }
+
     /// Saves the working tree of a session that works or may be ended by `verb`, within the time
-    /// that a command has for it; `None` keeps the last known state.
+    /// that there is for it; `None` keeps the last known state.
     pub(super) async fn save_work(
         &self,
         by: By<'_>,
         id: SessionId,
         verb: Trigger,
+        limit: Duration,
     ) -> Result<Option<String>, AppError> {
         let found = self.snapshot(by.tenant()).await?.session(id).await?;
         let session = found.ok_or(AppError::SessionNotFound)?.value;
@@ -152,7 +181,7 @@ impl SessionService {
                 tracing::warn!(session.id = %id, %error, "The work of session {id} could not be saved");
                 None
             })),
-            () = self.clock.sleep(self.options.checkpoint_timeout) => Ok(None),
+            () = self.clock.sleep(limit) => Ok(None),
         }
     }
 }
@@ -173,6 +202,15 @@ pub(super) fn state_of(change: &Change, saved: Option<String>) -> CheckpointStat
         context_versions: std::collections::BTreeMap::new(),
     }
     .truncated()
+}
+
+/// What an agent is told whose work was taken back.
+fn go_on_from(task: &str, id: Uuid, at: Timestamp) -> QueuedPrompt {
+    let text = format!(
+        "Your work was taken back to an earlier state. Look at what is there and go on with the \
+         task:\n\n{task}"
+    );
+    QueuedPrompt { id, text, mode: PromptMode::Queue, at }
 }
 
 fn may_restore(session: &Session) -> Result<(), AppError> {

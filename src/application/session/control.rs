@@ -58,8 +58,11 @@ impl SessionService {
             if change.session.spec.not_before.is_some_and(|time| time > now)
                 && change.session.status() == SessionStatus::Pending
             {
-                change.session.run.start_wanted = true;
-                change.updated(&["start_requested"], now);
+                // Asked again, it waits just the same.
+                if !change.session.run.start_wanted {
+                    change.session.run.start_wanted = true;
+                    change.updated(&["start_requested"], now);
+                }
                 return Ok(());
             }
             apply(change, |session| session.start(by.cause(now)))
@@ -141,7 +144,7 @@ impl SessionService {
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
         let by = By::Caller(ctx);
-        let saved = self.save_work(by, id, Trigger::Stop).await?;
+        let saved = self.save_before(by, id, Trigger::Stop).await?;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             let mut cause = by.cause(now);
@@ -189,7 +192,7 @@ impl SessionService {
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Lead)?;
         let by = By::Caller(ctx);
-        let saved = self.save_work(by, id, Trigger::Complete).await?;
+        let saved = self.save_before(by, id, Trigger::Complete).await?;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             let outcome = Outcome { source: Some(RateSource::Operator), ..outcome.clone() };
@@ -213,7 +216,7 @@ impl SessionService {
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Lead)?;
         let by = By::Caller(ctx);
-        let saved = self.save_work(by, id, Trigger::Fail).await?;
+        let saved = self.save_before(by, id, Trigger::Fail).await?;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             let error = SessionError {

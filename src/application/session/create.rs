@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::change::{By, audit, counter_changes};
+use super::put_away::PutAway;
 use super::{SessionService, refused};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{
@@ -240,8 +241,10 @@ impl SessionService {
         deleted: &Versioned<Session>,
     ) -> Result<(), AppError> {
         let now = self.clock.now();
-        if let Some(workspace) = &deleted.value.run.workspace {
-            self.workspaces.remove(deleted.value.id, workspace).await?;
+        let _alone = self.turns.alone(deleted.value.id).await;
+        if let PutAway::Kept(reason) = self.remove_files(&deleted.value).await? {
+            let id = deleted.value.id;
+            tracing::warn!(session.id = %id, %reason, "The workspace of session {id} stays: {reason}");
         }
         let set = ChangeSet::new(ctx.tenant)
             .write(Write::PurgeSession(deleted.version, deleted.value.id))

@@ -85,6 +85,12 @@ impl SessionService {
                 blockers.extend(waits_for_person(item));
             }
         }
+        let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
+        if (session.status() == SessionStatus::Queued || resumes)
+            && (self.turns.is_taken(id) || self.wake.is_supervised(id))
+        {
+            blockers.push(files_in_use(&session));
+        }
         blockers.extend(waiting(&session, queue, now));
         let agent = session.run.lease.as_ref().map(|lease| lease.agent_name.clone());
         Ok(Explanation {
@@ -96,6 +102,17 @@ impl SessionService {
             next_deadline: session.due_at(),
             blockers,
         })
+    }
+}
+
+fn files_in_use(session: &Session) -> Blocker {
+    Blocker {
+        code: BlockerCode::WorkspaceLocked,
+        text: "its files are being merged, restored or put away".to_owned(),
+        object: None,
+        since: Some(session.status_updated_at()),
+        remedy: "wait a moment".to_owned(),
+        command: None,
     }
 }
 
@@ -149,8 +166,8 @@ fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> 
             let command = Some(format!("orchestrator session start {code}"));
             Some(blocker(BlockerCode::NotStarted, text, since, "start it", command))
         }
-        SessionStatus::Queued => Some(queue.why(session)),
-        SessionStatus::Paused if session.run.resume_wanted => Some(queue.why(session)),
+        SessionStatus::Queued => queue.why(session),
+        SessionStatus::Paused if session.run.resume_wanted => queue.why(session),
         SessionStatus::Paused => {
             let reason = session.status_reason().map(|reason| format!(" ({reason})"));
             let text = format!("it is paused{}", reason.unwrap_or_default());

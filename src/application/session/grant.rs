@@ -1,5 +1,7 @@
 //! What the scheduler, the deadlines and the start-up do to sessions.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::SessionService;
@@ -19,9 +21,12 @@ use crate::domain::session::status::{SessionStatus, Trigger};
 use crate::domain::session::{DegradedReason, PromptMode, QueuedPrompt, Session};
 use crate::domain::time::Timestamp;
 
+/// Longest wait for the work to be saved before a deadline takes effect, which it does within 5 s.
+const DEADLINE_SAVE: Duration = Duration::from_secs(3);
+
 impl SessionService {
     /// Gives a queued session, or a paused one that is to go on, to an agent; `None` when it no
-    /// longer waits. The grant is durable before anybody hears of it.
+    /// longer waits, or cannot begin just now. The grant is durable before anybody hears of it.
     ///
     /// # Errors
     /// The store's.
@@ -31,6 +36,11 @@ impl SessionService {
         id: SessionId,
         agent: &Agent,
     ) -> Result<Option<u64>, AppError> {
+        // Its files are being worked on, or its last run is still being ended: later.
+        let Some(_alone) = self.turns.alone_now(id) else { return Ok(None) };
+        if self.wake.is_supervised(id) {
+            return Ok(None);
+        }
         let token = self.store.allocate(tenant, Sequence::FencingTokens).await?;
         let by = By::Part(tenant, "scheduler");
         let uuids = [self.ids.uuid(), self.ids.uuid()];
@@ -102,7 +112,8 @@ impl SessionService {
     pub async fn do_what_is_due(&self, tenant: TenantId, id: SessionId) -> Result<(), AppError> {
         let by = By::Part(tenant, SUPERVISOR);
         let trigger = Trigger::Expire;
-        let saved = self.save_work(by, id, trigger).await?;
+        let limit = self.options.checkpoint_timeout.min(DEADLINE_SAVE);
+        let saved = self.save_work(by, id, trigger, limit).await?;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             let Some(due) = change.session.due(now) else { return Ok(()) };

@@ -1,5 +1,7 @@
 //! Use cases of sessions. One file per family of verbs; all of them go through `SessionService::change`.
 
+pub mod alone;
+pub mod ask;
 pub mod change;
 pub mod checkpoint;
 pub mod control;
@@ -7,6 +9,7 @@ pub mod create;
 pub mod explain;
 pub mod fork;
 pub mod grant;
+pub mod put_away;
 pub mod query;
 pub mod report;
 pub mod work;
@@ -14,6 +17,7 @@ pub mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::alone::Turns;
 use self::change::{By, Change};
 use super::error::AppError;
 use super::ports::clock::{Clock, Ids};
@@ -55,6 +59,7 @@ pub struct SessionService {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn Ids>,
     pub(super) wake: Wake,
+    pub(super) turns: Turns,
     pub(super) options: SessionOptions,
 }
 
@@ -69,7 +74,7 @@ impl SessionService {
         wake: Wake,
         options: SessionOptions,
     ) -> Self {
-        Self { store, workspaces, clock, ids, wake, options }
+        Self { store, workspaces, clock, ids, wake, turns: Turns::default(), options }
     }
 
     /// The bells that these use cases ring.
@@ -131,7 +136,7 @@ impl SessionService {
     }
 }
 
-fn expect_version(if_match: Option<u64>, change: &Change) -> Result<(), AppError> {
+pub(super) fn expect_version(if_match: Option<u64>, change: &Change) -> Result<(), AppError> {
     match if_match {
         Some(expected) if expected != change.version().get() => {
             Err(AppError::VersionMismatch { expected, actual: change.version().get() })

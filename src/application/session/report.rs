@@ -3,26 +3,24 @@
 //! Invariant: a report counts only with the current fencing token. Anything else is refused and
 //! changes nothing.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::SessionService;
-use super::change::{By, Change, item_id};
+use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::control::apply;
 use crate::application::error::AppError;
-use crate::application::ports::driver::{Ask, DriverError, Prompt, TurnEnd};
-use crate::domain::attention::{AttentionItem, AttentionState};
+use crate::application::ports::driver::{DriverError, Prompt, TurnEnd};
 use crate::domain::event::EventType;
-use crate::domain::ids::{AttentionId, SessionId, TenantId};
+use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::attempt::{ErrorType, SessionError};
 use crate::domain::session::checkpoint::CheckpointTrigger;
 use crate::domain::session::life::Outcome;
 use crate::domain::session::metrics::Warning;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{DegradedReason, Phase, PromptMode, QueuedPrompt, Session};
+use crate::domain::time::Timestamp;
 use crate::domain::usage::Usage;
 use crate::domain::version::Versioned;
 use crate::domain::workspace::Workspace;
@@ -75,7 +73,7 @@ pub(super) const SUPERVISOR: &str = "supervisor";
 
 impl SessionService {
     /// A change by the holder of the lease.
-    async fn report<T>(
+    pub(super) async fn report<T>(
         &self,
         holder: Holder,
         action: &str,
@@ -173,73 +171,6 @@ impl SessionService {
         self.report(holder, "checkpoint", decide).await.map(drop)
     }
 
-    /// The agent asks a person; the item that stands for the ask, new or known.
-    ///
-    /// # Errors
-    /// `StaleResult`.
-    pub async fn raise(
-        &self,
-        holder: Holder,
-        ask: &Ask,
-        timeout: Duration,
-    ) -> Result<AttentionItem, AppError> {
-        let uuid = self.ids.uuid();
-        let decide = |change: &mut Change| {
-            let now = self.clock.now();
-            let same = |item: &&mut AttentionItem| {
-                item.state == AttentionState::Open && item.fingerprint == ask.fingerprint
-            };
-            if let Some(known) = change.items.iter_mut().find(same) {
-                known.agent_ref.clone_from(&ask.agent_ref);
-                return Ok(known.clone());
-            }
-            let item = AttentionItem {
-                id: item_id(uuid),
-                tenant_id: holder.tenant,
-                session_id: holder.session,
-                attempt: change.session.run.attempt,
-                kind: ask.kind,
-                title: ask.title.chars().take(200).collect(),
-                payload: json!({
-                    "tool": ask.tool, "patterns": ask.patterns, "request": ask.payload,
-                }),
-                fingerprint: ask.fingerprint.clone(),
-                risk: ask.risk,
-                state: AttentionState::Open,
-                decision: None,
-                answer: None,
-                resolved_by: None,
-                created_at: now,
-                deadline: now.after(timeout),
-                resolved_at: None,
-                agent_ref: ask.agent_ref.clone(),
-            };
-            change.raise(item.clone(), now);
-            Ok(item)
-        };
-        Ok(self.report(holder, "raise", decide).await?.1)
-    }
-
-    /// The agent no longer waits for an ask that nobody settled.
-    ///
-    /// # Errors
-    /// `StaleResult`.
-    pub async fn withdraw(&self, holder: Holder, id: AttentionId) -> Result<(), AppError> {
-        let decide = |change: &mut Change| {
-            let now = self.clock.now();
-            let Some(item) = change.items.iter_mut().find(|item| item.id == id) else {
-                return Ok(());
-            };
-            item.expire("agent", now);
-            item.agent_ref.clear();
-            if item.kind.blocks() {
-                change.session.unblock(now);
-            }
-            Ok(())
-        };
-        self.report(holder, "withdraw", decide).await.map(drop)
-    }
-
     /// What the agent says it is doing.
     ///
     /// # Errors
@@ -294,7 +225,9 @@ impl SessionService {
             if turn.message_ref.is_some() {
                 change.session.run.message_ref.clone_from(&turn.message_ref);
             }
-            if change.session.run.pause_wanted.is_some() {
+            // With nothing else to be told, an agent that gave up has failed, pause or no pause.
+            let gave_up = turn.end == TurnEnd::Rejected && change.session.run.prompts.is_empty();
+            if change.session.run.pause_wanted.is_some() && !gave_up {
                 let told = change.session.run.prompt.take();
                 change.session.run.prompt = match turn.end {
                     TurnEnd::Aborted => Some(go_on(told, uuid, now)),
@@ -302,6 +235,7 @@ impl SessionService {
                         take_prompt(&mut change.session)
                     }
                 };
+                note_cut(change, turn, now);
                 change.session.metrics.result = Some(json!({ "text": turn.text }));
                 self.mark(change, CheckpointTrigger::Pause, turn);
                 apply(change, |session| session.pause(by.cause(now)))?;
@@ -339,14 +273,7 @@ impl SessionService {
         let saved = turn.saved.clone();
         match turn.end {
             TurnEnd::Done | TurnEnd::Cut => {
-                if turn.end == TurnEnd::Cut {
-                    change.session.metrics.warn(Warning {
-                        warning_type: "answer_cut".to_owned(),
-                        message: "the model's last answer was cut at its length limit".to_owned(),
-                        timestamp: now,
-                        context: Value::Null,
-                    });
-                }
+                note_cut(change, turn, now);
                 self.mark(change, CheckpointTrigger::Turn, turn);
                 let result = json!({ "text": turn.text });
                 let outcome = Outcome { result, ..Outcome::default() };
@@ -366,6 +293,22 @@ impl SessionService {
     fn mark(&self, change: &mut Change, trigger: CheckpointTrigger, turn: &TurnOver) {
         let state = state_of(change, turn.saved.clone());
         change.checkpoint(self.ids.uuid(), trigger, state, self.clock.now());
+    }
+
+    /// The agent takes no further run just now: the session waits for a slot again, as one that is
+    /// to go on. No retry is spent on it.
+    ///
+    /// # Errors
+    /// `StaleResult`.
+    pub async fn put_back(&self, holder: Holder, why: &str) -> Result<(), AppError> {
+        let by = By::Part(holder.tenant, SUPERVISOR);
+        let decide = |change: &mut Change| {
+            let cause = by.cause(self.clock.now());
+            apply(change, |session| session.pause(cause.because(why)))?;
+            change.session.run.resume_wanted = true;
+            Ok(())
+        };
+        self.report(holder, "put_back", decide).await.map(drop)
     }
 
     /// The run cannot go on.
@@ -432,7 +375,18 @@ impl SessionService {
     }
 }
 
-fn count_call(change: &mut Change, call: &CallUsage, now: crate::domain::time::Timestamp) {
+fn note_cut(change: &mut Change, turn: &TurnOver, now: Timestamp) {
+    if turn.end == TurnEnd::Cut {
+        change.session.metrics.warn(Warning {
+            warning_type: "answer_cut".to_owned(),
+            message: "the model's last answer was cut at its length limit".to_owned(),
+            timestamp: now,
+            context: Value::Null,
+        });
+    }
+}
+
+fn count_call(change: &mut Change, call: &CallUsage, now: Timestamp) {
     let Some(attempt) = &mut change.attempt else { return };
     if attempt.counted_calls.contains(&call.key) {
         return;
@@ -463,17 +417,38 @@ pub(super) fn take_prompt(session: &mut Session) -> Option<QueuedPrompt> {
     (!prompts.is_empty()).then(|| prompts.remove(first.unwrap_or(0)))
 }
 
+/// How an agent is told that its turn was ended by a pause.
+const PAUSED: &str = "You were paused. Go on with what you were doing.\n\n";
+
 /// What an agent is told whose turn was ended by a pause.
-fn go_on(
-    interrupted: Option<QueuedPrompt>,
-    id: Uuid,
-    at: crate::domain::time::Timestamp,
-) -> QueuedPrompt {
-    let text = match interrupted {
-        Some(prompt) => {
-            format!("You were paused. Go on with what you were doing:\n\n{}", prompt.text)
-        }
-        None => "You were paused. Go on with what you were doing.".to_owned(),
+fn go_on(interrupted: Option<QueuedPrompt>, id: Uuid, at: Timestamp) -> QueuedPrompt {
+    let task = interrupted.map_or_else(String::new, |prompt| prompt.text);
+    // Paused once more, it is told once.
+    let text = match task.strip_prefix(PAUSED.trim_end()).unwrap_or(&task).trim_start() {
+        "" => PAUSED.trim_end().to_owned(),
+        task => format!("{PAUSED}{task}"),
     };
     QueuedPrompt { id, text, mode: PromptMode::Queue, at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_paused_again_and_again_is_told_once() {
+        let told = |text: &str| QueuedPrompt {
+            id: Uuid::nil(),
+            text: text.to_owned(),
+            mode: PromptMode::Queue,
+            at: Timestamp::EPOCH,
+        };
+        let again = |prompt| go_on(prompt, Uuid::nil(), Timestamp::EPOCH);
+        let once = again(Some(told("Fix it.")));
+        assert!(once.text.starts_with(PAUSED) && once.text.ends_with("Fix it."));
+        assert_eq!(again(Some(once.clone())).text, once.text);
+        let nothing = again(None);
+        assert_eq!(nothing.text, PAUSED.trim_end());
+        assert_eq!(again(Some(nothing.clone())).text, nothing.text);
+    }
 }

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::SessionService;
 use super::change::{By, Change};
 use super::checkpoint::not_now;
 use super::create::invalid;
+use super::put_away::PutAway;
+use super::{SessionService, expect_version};
 use crate::application::error::AppError;
 use crate::application::ports::workspaces::{Diff, DiffEnd, MergeMode, MergeReport};
 use crate::application::principal::RequestContext;
@@ -67,8 +68,10 @@ impl SessionService {
         message: Option<&str>,
     ) -> Result<MergeReport, AppError> {
         ctx.require(Role::Lead)?;
-        let found = self.snapshot(ctx.tenant).await?.session(id).await?;
-        let session = found.ok_or(AppError::SessionNotFound)?.value;
+        let _alone = self.turns.alone(id).await;
+        let change = Change::read(&*self.snapshot(ctx.tenant).await?, id).await?;
+        expect_version(ctx.if_match, &change)?;
+        let session = change.session;
         if session.status() != SessionStatus::Paused && !session.status().is_terminal() {
             return Err(not_now(
                 &session,
@@ -84,8 +87,9 @@ impl SessionService {
         let spec = &session.spec.workspace;
         let workspace = self.workspaces.prepare(id, session.code, spec, None).await?;
         let merged = self.workspaces.merge(id, &workspace, mode, &message).await;
-        if session.status().is_terminal() {
-            self.workspaces.remove(id, &workspace).await?;
+        // It may have been taken back to run again meanwhile; then the folder is its own.
+        if let Some(ended) = self.over(ctx.tenant, id).await? {
+            self.tidy(&ended).await;
         }
         let report = merged?;
         let payload = json!({
@@ -99,8 +103,26 @@ impl SessionService {
             change.tell([event]);
             Ok(())
         };
-        self.change(By::Caller(ctx), id, "merge", None, decide).await?;
-        Ok(report)
+        // The version was checked before anything moved; what is done is told in any case.
+        let ctx = &RequestContext { if_match: None, ..ctx.clone() };
+        match self.change(By::Caller(ctx), id, "merge", None, decide).await {
+            Ok(_) | Err(AppError::SessionNotFound) => Ok(report),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a folder that came back for a moment; what cannot be removed now is found again.
+    async fn tidy(&self, session: &Session) {
+        let id = session.id;
+        match self.remove_files(session).await {
+            Ok(PutAway::Gone | PutAway::Needed) => {}
+            Ok(PutAway::Kept(reason)) => {
+                tracing::warn!(session.id = %id, %reason, "The workspace of session {id} stays: {reason}");
+            }
+            Err(error) => {
+                tracing::warn!(session.id = %id, %error, "The workspace of session {id} could not be put away");
+            }
+        }
     }
 }
 

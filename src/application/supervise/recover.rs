@@ -7,7 +7,7 @@
 use super::{Supervisors, Tools};
 use crate::application::error::AppError;
 use crate::application::ports::store::Store;
-use crate::application::ports::workspaces::Removal;
+use crate::application::session::put_away::PutAway;
 use crate::application::session::report::Holder;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::status::SessionStatus;
@@ -23,8 +23,6 @@ pub struct Recovered {
     pub paused: usize,
     /// Agent processes of an earlier server that were ended.
     pub reaped: usize,
-    /// Workspaces of ended sessions that were put away.
-    pub workspaces: usize,
 }
 
 /// Takes up what an earlier process left open.
@@ -46,58 +44,32 @@ pub async fn recover(supervisors: &Supervisors, store: &dyn Store) -> Result<Rec
         recovered.paused += usize::from(session.status() == SessionStatus::Paused);
         if session.status().is_executing() {
             let (tenant, id) = (session.tenant_id, session.id);
-            if let Some(fencing_token) = tools.sessions.disconnected(tenant, id).await? {
-                supervisors.launch(Holder { tenant, session: id, fencing_token });
-                recovered.resumed += 1;
+            match tools.sessions.disconnected(tenant, id).await {
+                Ok(Some(fencing_token)) => {
+                    supervisors.launch(Holder { tenant, session: id, fencing_token });
+                    recovered.resumed += 1;
+                }
+                Ok(None) => {}
+                // The scan for sessions without a supervisor tries again.
+                Err(error) => {
+                    tracing::warn!(session.id = %id, %error, "Session {id} could not be taken up");
+                }
             }
         }
     }
-    recovered.workspaces = put_away(tools, store).await?;
     Ok(recovered)
 }
 
-/// Puts away the workspaces of sessions that have ended or are gone.
-async fn put_away(tools: &Tools, store: &dyn Store) -> Result<usize, AppError> {
-    let mut count = 0;
-    let tenants = store.fleet().await?.tenants().await?;
-    for id in tools.workspaces.list().await? {
-        for tenant in &tenants {
-            let tenant = tenant.value.id;
-            let found = store.snapshot(tenant).await?.session(id).await?;
-            if found.is_some_and(|found| found.value.status().is_terminal())
-                && clean_up(tools, tenant, id).await
-            {
-                count += 1;
-            }
-        }
-    }
-    Ok(count)
-}
-
-/// Puts the workspace of an ended session away; the work stays on its refs. `true` when it is gone.
-pub async fn clean_up(tools: &Tools, tenant: TenantId, id: SessionId) -> bool {
-    let found = match tools.sessions.store.snapshot(tenant).await {
-        Ok(snapshot) => snapshot.session(id).await.ok().flatten(),
-        Err(_) => None,
-    };
-    let Some(session) = found.map(|found| found.value) else { return false };
-    if !session.status().is_terminal() {
-        return false;
-    }
-    let Some(workspace) = &session.run.workspace else { return false };
-    match tools.workspaces.remove(id, workspace).await {
-        Ok(Removal::Nothing | Removal::Removed) => true,
-        Ok(Removal::Rescued { reference }) => {
-            tracing::info!(session.id = %id, %reference, "Work of session {id} was kept under {reference}");
-            true
-        }
-        Ok(Removal::Kept { reason }) => {
+/// Puts the workspace of an ended session away; the work stays on its refs. What cannot be put away
+/// now is found again by the scan for folders that are left over.
+pub async fn clean_up(tools: &Tools, tenant: TenantId, id: SessionId) {
+    match tools.sessions.put_away(tenant, id).await {
+        Ok(PutAway::Gone | PutAway::Needed) | Err(AppError::SessionNotFound) => {}
+        Ok(PutAway::Kept(reason)) => {
             tracing::warn!(session.id = %id, %reason, "The workspace of session {id} stays: {reason}");
-            false
         }
         Err(error) => {
             tracing::warn!(session.id = %id, %error, "The workspace of session {id} could not be put away");
-            false
         }
     }
 }

@@ -70,7 +70,16 @@ impl Folders {
     ) -> Result<Removal, WorkspaceError> {
         let folder = self.places.ready().await?.join(session.to_string());
         let is_there = is_real_folder(&folder).await?;
-        let Some(repository) = self.repository(workspace).await? else {
+        let repository = match self.repository(workspace).await? {
+            // The definition alone may name a folder inside the repository.
+            None if workspace.base_commit.is_none() => {
+                let repo = workspace.repo.as_deref().unwrap_or_default();
+                let found = Repository::find(&self.git, &self.places, repo).await;
+                found.ok().map(|(repository, _)| repository)
+            }
+            known => known,
+        };
+        let Some(repository) = repository else {
             let reason = "its repository is gone, so nobody can say whether its work is saved";
             return Ok(if is_there {
                 Removal::Kept { reason: reason.to_owned() }

@@ -82,14 +82,6 @@ impl Folders {
         Self { places, git, trash, ids, locks }
     }
 
-    /// Forgets removed folders that have been in the trash for a week; returns how many.
-    ///
-    /// # Errors
-    /// When one of them cannot be removed.
-    pub async fn purge_trash(&self) -> Result<usize, WorkspaceError> {
-        self.trash.purge().await
-    }
-
     async fn lock(&self, session: SessionId) -> MutexGuard<'_, ()> {
         let last = usize::from(session.as_bytes()[15]);
         self.locks[last % LOCKS].lock().await
@@ -256,6 +248,10 @@ impl Workspaces for Folders {
             found.extend(entry.file_name().to_str().and_then(SessionId::parse));
         }
         Ok(found)
+    }
+
+    async fn purge_trash(&self) -> Result<usize, WorkspaceError> {
+        self.trash.purge().await
     }
 
     async fn remove(

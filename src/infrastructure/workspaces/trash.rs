@@ -40,10 +40,11 @@ impl Trash {
         }
     }
 
-    /// Forgets what has been here for longer than a week and says how much that was.
+    /// Forgets what has been here for longer than a week and says how much that was. What cannot
+    /// be removed keeps nothing else here.
     pub(super) async fn purge(&self) -> Result<usize, WorkspaceError> {
         let Ok(mut entries) = tokio::fs::read_dir(&self.folder).await else { return Ok(0) };
-        let mut purged = 0;
+        let (mut purged, mut stays) = (0, None);
         while let Ok(Some(entry)) = entries.next_entry().await {
             let name = entry.file_name().to_string_lossy().into_owned();
             let millis = name.rsplit_once('-').and_then(|(_, millis)| millis.parse().ok());
@@ -58,9 +59,13 @@ impl Trash {
             } else {
                 tokio::fs::remove_file(&path).await
             };
-            done.map_err(|error| failed(format!("{} cannot be removed: {error}", path.display())))?;
-            purged += 1;
+            match done {
+                Ok(()) => purged += 1,
+                Err(error) => {
+                    stays = Some(format!("{} cannot be removed: {error}", path.display()));
+                }
+            }
         }
-        Ok(purged)
+        stays.map_or(Ok(purged), |message| Err(failed(message)))
     }
 }

@@ -62,6 +62,7 @@ impl From<CallError> for DriverError {
                           attached server"
                     .to_owned(),
                 retryable: false,
+                full: false,
             },
             CallError::Refused { status: _, name: _, message: _ } => {
                 Self::new(ErrorType::AgentError, text)

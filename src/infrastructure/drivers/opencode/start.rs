@@ -44,10 +44,7 @@ pub(super) async fn start(
     let place = directory(&assignment.workdir).await?;
     let permit = host.place().ok_or_else(|| {
         let limit = host.options.max_runs;
-        DriverError::new(
-            ErrorType::DispatchFailed,
-            format!("OpenCode works on {limit} runs already"),
-        )
+        DriverError::full(format!("OpenCode works on {limit} runs already"))
     })?;
     let (server, (stream, choice, conversation)) = reach(host, &place, &assignment).await?;
     let (events, told) = mpsc::channel(EVENTS);

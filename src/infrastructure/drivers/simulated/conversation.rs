@@ -15,7 +15,9 @@ use crate::application::ports::driver::TurnEnd;
 
 /// Most conversations in memory; the one that was touched longest ago is forgotten first, which
 /// only means that its prompts start over.
-const KEPT: usize = 10_000;
+const KEPT: usize = 1_000;
+/// Most turns of a conversation in memory, with the same consequence.
+const TURNS: usize = 200;
 
 /// How a turn ended.
 #[derive(Debug, Clone)]
@@ -26,11 +28,13 @@ pub(super) struct Ended {
 }
 
 /// The turn of one prompt.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Turn {
     pub steps: Vec<Step>,
     /// The step that comes next.
     pub at: usize,
+    /// When it began, among the turns of its conversation.
+    pub number: u64,
     /// Its newest message, or the newest one before it.
     pub newest: u64,
     pub said: String,
@@ -43,6 +47,8 @@ pub(super) struct Conversation {
     /// Messages so far; the newest is `msg_<n>`.
     pub messages: u64,
     pub turns: HashMap<Uuid, Turn>,
+    /// Turns so far.
+    pub begun: u64,
     /// Tools that need no asking any more.
     pub allowed: HashSet<String>,
     /// Ends the run that works on it now.
@@ -56,11 +62,36 @@ impl Conversation {
         (self.messages > 0).then(|| format!("msg_{}", self.messages))
     }
 
+    /// Begins the turn of a prompt. A script that an earlier turn left off, since it failed or was
+    /// aborted, goes on where it was left: behind the step that failed, with the step that was
+    /// aborted. So a session that is retried or resumed goes on instead of doing all of it again.
+    pub(super) fn begin(&mut self, prompt: Uuid, steps: Vec<Step>) {
+        let newest = self.turns.iter().max_by_key(|(_, turn)| turn.number);
+        let left = newest.filter(|(_, turn)| turn.is_left_off() && turn.steps == steps);
+        let (at, said) = left.map_or((0, String::new()), |(_, turn)| (turn.at, turn.said.clone()));
+        if self.turns.len() >= TURNS {
+            let oldest = self.turns.iter().min_by_key(|(_, turn)| turn.number);
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                self.turns.remove(&oldest);
+            }
+        }
+        self.begun += 1;
+        let (newest, number) = (self.messages, self.begun);
+        self.turns.insert(prompt, Turn { steps, at, number, newest, said, ended: None });
+    }
+
     /// Forgets what came after a message.
     pub(super) fn cut_after(&mut self, message_ref: Option<&str>) {
         let last = message_ref.and_then(number).unwrap_or(0);
         self.messages = self.messages.min(last);
         self.turns.retain(|_, turn| turn.newest <= last);
+    }
+}
+
+impl Turn {
+    /// Whether there is something to go on with.
+    fn is_left_off(&self) -> bool {
+        self.at > 0 && self.ended.as_ref().is_none_or(|ended| ended.end == TurnEnd::Aborted)
     }
 }
 

@@ -126,6 +126,10 @@ impl Run {
         let ended = self.with_turn(prompt.id, |turn| {
             let ended = Ended { message_ref, text: turn.said.clone(), end };
             turn.ended = Some(ended.clone());
+            if end != TurnEnd::Aborted {
+                // Nothing is left to go on with.
+                turn.steps = Vec::new();
+            }
             ended
         });
         self.finish(prompt.id, ended).await
@@ -144,11 +148,7 @@ impl Run {
             error.retryable = false;
             Stop::Failed(error)
         })?;
-        self.conversations.with(self.conversation, |all| {
-            let newest = all.messages;
-            let turn = Turn { steps, at: 0, newest, said: String::new(), ended: None };
-            all.turns.insert(prompt.id, turn);
-        });
+        self.conversations.with(self.conversation, |all| all.begin(prompt.id, steps));
         Ok(())
     }
 
@@ -160,9 +160,10 @@ impl Run {
     /// Works on the turn of a prompt; one that was forgotten meanwhile counts as ended.
     pub(super) fn with_turn<T>(&self, prompt: Uuid, work: impl FnOnce(&mut Turn) -> T) -> T {
         self.conversations.with(self.conversation, |all| {
-            let empty =
-                || Turn { steps: Vec::new(), at: 0, newest: 0, said: String::new(), ended: None };
-            work(all.turns.entry(prompt).or_insert_with(empty))
+            if !all.turns.contains_key(&prompt) {
+                all.begin(prompt, Vec::new());
+            }
+            work(all.turns.entry(prompt).or_default())
         })
     }
 

@@ -39,7 +39,8 @@ pub(super) enum Step {
     ProviderRetryMs(u64),
     /// The event stream is down for so many milliseconds.
     StreamLostMs(u64),
-    /// The run fails here; taken up again, it goes on behind this step.
+    /// The run fails here. Taken up again, or told the same script by a retry, the conversation goes
+    /// on behind this step.
     Fail(Failure),
     /// Nothing happens any more, until it is told to end.
     Hang(bool),

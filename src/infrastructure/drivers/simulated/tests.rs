@@ -363,3 +363,22 @@ async fn a_broken_script_is_a_failure_with_a_reason() {
     let words = show.until("failed").await;
     assert!(words.last().expect("one").contains("step 1 of the script"), "{words:?}");
 }
+
+#[tokio::test]
+async fn a_retry_with_the_same_script_goes_on_behind_the_failure() {
+    let stage = Stage::new();
+    let fail = json!({"fail": {"type": "provider_error"}});
+    let steps = json!([{"say": "a"}, fail, {"say": "b"}]);
+    let mut show = stage.script(steps.clone()).await;
+    show.until("failed").await;
+    let same = Continuation::Same { handle: show.handle.clone() };
+    let mut retry = stage.assignment(&format!("Again.\n{}", fenced(&steps)), same.clone());
+    retry.prompt.id = Uuid::from_u128(2);
+    let mut again = stage.play(retry).await;
+    assert_eq!(told(&again.until("ended").await), ["text b", "step msg_2", "ended done b"]);
+    // Done to its end, the same script is a new piece of work.
+    let mut anew = stage.assignment(&fenced(&steps), same);
+    anew.prompt.id = Uuid::from_u128(3);
+    let mut anew = stage.play(anew).await;
+    assert_eq!(told(&anew.until("failed").await)[0], "text a");
+}

@@ -5,27 +5,28 @@
 //! there is to do is read from the store, so that nothing is lost with this task.
 //! Invariant: whatever ends the lease, the run is closed, the work is saved, the worktree is gone.
 
+mod begin;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use self::begin::Begun;
 use super::Tools;
 use super::outbox::Outbox;
 use crate::application::error::AppError;
 use crate::application::ports::driver::{
-    AgentEvent, Answer, Assignment, Continuation, DriverError, Prompt, Running, TurnEnd,
+    AgentEvent, Answer, DriverError, Prompt, Running, TurnEnd,
 };
 use crate::application::scheduler::wake::Bell;
 use crate::application::session::report::{CallUsage, Holder, Next, TurnOver};
-use crate::domain::attention::{AttentionItem, AttentionKind, Decision};
+use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Decision};
 use crate::domain::ids::AttentionId;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::session::{DegradedReason, PromptMode, Session};
 use crate::domain::time::Timestamp;
-use crate::domain::workspace::Workspace;
 
 /// How long lines wait for company on their way to the journal.
 const GATHER: Duration = Duration::from_millis(40);
@@ -93,6 +94,10 @@ impl Supervisor {
             }
         }
         super::recover::clean_up(&self.tools, self.holder.tenant, id).await;
+        let Self { tools, bell, .. } = self;
+        drop(bell);
+        // It may have been asked to go on meanwhile, which had to wait for this end.
+        tools.sessions.wake.scheduler();
     }
 
     async fn supervise(&mut self) -> Result<Ended, AppError> {
@@ -107,8 +112,13 @@ impl Supervisor {
         };
         let prompt = Prompt { id: prompt.id, text: prompt.text };
         match self.start(&session, &workspace, prompt).await? {
-            Ok(running) => self.watch(running).await,
-            Err(error) => self.fail(error).await,
+            Begun::Running(running) => self.watch(running).await,
+            Begun::Full(why) => {
+                self.outbox.log("info", &why, self.tools.clock.now());
+                Self::released(self.tools.sessions.put_back(self.holder, &why).await)
+            }
+            Begun::Released => Ok(Ended::Released),
+            Begun::Failed(error) => self.fail(error).await,
         }
     }
 
@@ -119,110 +129,17 @@ impl Supervisor {
         Ok(found.filter(|session| session.is_held_by(self.holder.fencing_token)))
     }
 
-    /// The workspace as this run must find it.
-    async fn workspace(&self, session: &Session) -> Result<Workspace, DriverError> {
-        let failed = |error: &dyn std::fmt::Display| {
-            DriverError::new(
-                ErrorType::WorkspaceError,
-                format!("the workspace is not usable: {error}"),
-            )
-        };
-        let (id, spec) = (session.id, &session.spec.workspace);
-        let from = session.run.workspace_ref.as_deref().filter(|_| session.run.workspace.is_none());
-        let workspaces = &self.tools.workspaces;
-        let made =
-            workspaces.prepare(id, session.code, spec, from).await.map_err(|e| failed(&e))?;
-        if let (Some(_), Some(commit)) = (session.run.resume_from, &session.run.workspace_ref) {
-            workspaces.restore(id, &made, commit).await.map_err(|e| failed(&e))?;
-        }
-        if session.run.workspace.as_ref() != Some(&made) {
-            let stored = self.tools.sessions.workspace_ready(self.holder, &made).await;
-            stored.map_err(|e| failed(&e))?;
-        }
-        Ok(made)
-    }
-
-    async fn start(
-        &mut self,
-        session: &Session,
-        workspace: &Workspace,
-        prompt: Prompt,
-    ) -> Result<Result<Running, DriverError>, AppError> {
-        let Some(driver) = self.driver(session).await? else {
-            let message = "this server has no driver for the agent any more";
-            return Ok(Err(DriverError::new(ErrorType::AgentRemoved, message)));
-        };
-        let assignment = Assignment {
-            tenant: self.holder.tenant,
-            session: session.id,
-            code: session.code.to_string(),
-            title: session.spec.title.clone(),
-            attempt: session.run.attempt,
-            fencing_token: self.holder.fencing_token,
-            profile: session.spec.profile().map(str::to_owned),
-            profile_options: profile_options(session),
-            model: session.spec.model_identifier.clone(),
-            workdir: workspace.path.clone().into(),
-            policy: session.spec.permission_policy.clone(),
-            prompt,
-            continuation: self.continuation(session).await?,
-        };
-        let limit = self.tools.options.start_timeout;
-        let started = tokio::select! {
-            started = driver.start(assignment) => started,
-            () = self.tools.clock.sleep(limit) => {
-                let message = format!("the agent did not start within {} s", limit.as_secs());
-                Err(DriverError::new(ErrorType::DispatchFailed, message))
-            }
-        };
-        Ok(started)
-    }
-
-    async fn driver(
-        &self,
-        session: &Session,
-    ) -> Result<Option<Arc<dyn crate::application::ports::driver::AgentDriver>>, AppError> {
-        let Some(lease) = &session.run.lease else { return Ok(None) };
-        let agents = self.tools.agents.list(self.holder.tenant).await?;
-        let agent = agents.iter().find(|agent| agent.id == lease.agent_id);
-        Ok(agent.and_then(|agent| self.tools.agents.driver(agent.kind)))
-    }
-
-    /// How this run connects to what was before.
-    async fn continuation(&self, session: &Session) -> Result<Continuation, AppError> {
-        let run = &session.run;
-        if let Some(sequence) = run.resume_from {
-            let snapshot = self.tools.sessions.store.snapshot(self.holder.tenant).await?;
-            let taken = snapshot.checkpoint(session.id, sequence).await?;
-            let handle = taken.as_ref().and_then(|taken| taken.data.get("handle")).cloned();
-            let handle = handle.filter(|handle| !handle.is_null()).or_else(|| run.handle.clone());
-            let message_ref = taken.and_then(|taken| taken.agent_message_ref);
-            return Ok(match handle {
-                Some(handle) => Continuation::CutAfter { handle, message_ref },
-                None => Continuation::Fresh,
-            });
-        }
-        let copied =
-            session.lineage.forked_from.is_some() && run.attempt == 1 && run.workspace.is_none();
-        Ok(match run.handle.clone() {
-            Some(handle) if copied => {
-                Continuation::CutAfter { handle, message_ref: run.message_ref.clone() }
-            }
-            Some(handle) => Continuation::Same { handle },
-            None => Continuation::Fresh,
-        })
-    }
-
     /// Watches a run until it is over.
     async fn watch(&mut self, mut running: Running) -> Result<Ended, AppError> {
-        let recovered = DegradedReason::StreamDisconnected;
-        self.tools.sessions.capacity(self.holder, recovered, false).await?;
+        // Whatever goes wrong in between, a run that was started is closed.
         let ended = self.watch_events(&mut running).await;
         running.control.close().await;
         ended
     }
 
     async fn watch_events(&mut self, running: &mut Running) -> Result<Ended, AppError> {
+        let recovered = DegradedReason::StreamDisconnected;
+        self.tools.sessions.capacity(self.holder, recovered, false).await?;
         if !self.look_again(running).await? {
             return Ok(Ended::Released);
         }
@@ -356,6 +273,9 @@ impl Supervisor {
                 };
                 let item = sessions.raise(holder, &ask, timeout).await?;
                 self.asks.insert(ask.agent_ref, item.id);
+                if item.state != AttentionState::Open {
+                    self.deliver(running, &item).await?;
+                }
             }
             AgentEvent::AskGone { agent_ref } => {
                 if let Some(item) = self.asks.remove(&agent_ref) {
@@ -465,12 +385,6 @@ impl Supervisor {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Options of the profile in use, when it has any.
-fn profile_options(session: &Session) -> Value {
-    let name = session.spec.profile();
-    name.and_then(|name| session.spec.agent_config.get(name)).cloned().unwrap_or(Value::Null)
 }
 
 /// What the agent is told of a settled item.

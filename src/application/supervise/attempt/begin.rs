@@ -1,0 +1,157 @@
+//! How a run begins: its workspace, what was before, and the start at the agent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Supervisor;
+use crate::application::error::AppError;
+use crate::application::ports::driver::{
+    AgentDriver, Assignment, Continuation, DriverError, Prompt, Running,
+};
+use crate::domain::session::Session;
+use crate::domain::session::attempt::ErrorType;
+use crate::domain::workspace::Workspace;
+
+/// After this an agent that took no further run is asked again.
+const FULL_AGAIN: Duration = Duration::from_secs(1);
+
+/// What became of a start.
+pub(super) enum Begun {
+    /// The agent works.
+    Running(Running),
+    /// The agent works on as many runs as it takes.
+    Full(String),
+    /// The lease ended first.
+    Released,
+    /// The agent cannot work.
+    Failed(DriverError),
+}
+
+impl Supervisor {
+    /// The workspace as this run must find it.
+    pub(super) async fn workspace(&self, session: &Session) -> Result<Workspace, DriverError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            DriverError::new(
+                ErrorType::WorkspaceError,
+                format!("the workspace is not usable: {error}"),
+            )
+        };
+        let (id, spec) = (session.id, &session.spec.workspace);
+        let from = session.run.workspace_ref.as_deref().filter(|_| session.run.workspace.is_none());
+        let workspaces = &self.tools.workspaces;
+        let made =
+            workspaces.prepare(id, session.code, spec, from).await.map_err(|e| failed(&e))?;
+        if let (Some(_), Some(commit)) = (session.run.resume_from, &session.run.workspace_ref) {
+            workspaces.restore(id, &made, commit).await.map_err(|e| failed(&e))?;
+        }
+        if session.run.workspace.as_ref() != Some(&made) {
+            let stored = self.tools.sessions.workspace_ready(self.holder, &made).await;
+            stored.map_err(|e| failed(&e))?;
+        }
+        Ok(made)
+    }
+
+    /// Starts the run, unless the lease ends before it did.
+    pub(super) async fn start(
+        &mut self,
+        session: &Session,
+        workspace: &Workspace,
+        prompt: Prompt,
+    ) -> Result<Begun, AppError> {
+        let Some(driver) = self.driver(session).await? else {
+            let message = "this server has no driver for the agent any more";
+            return Ok(Begun::Failed(DriverError::new(ErrorType::AgentRemoved, message)));
+        };
+        let assignment = Assignment {
+            tenant: self.holder.tenant,
+            session: session.id,
+            code: session.code.to_string(),
+            title: session.spec.title.clone(),
+            attempt: session.run.attempt,
+            fencing_token: self.holder.fencing_token,
+            profile: session.spec.profile().map(str::to_owned),
+            profile_options: profile_options(session),
+            model: session.spec.model_identifier.clone(),
+            workdir: workspace.path.clone().into(),
+            policy: session.spec.permission_policy.clone(),
+            prompt,
+            continuation: self.continuation(session).await?,
+        };
+        let clock = Arc::clone(&self.tools.clock);
+        let limit = self.tools.options.start_timeout;
+        let mut time_is_up = clock.sleep(limit);
+        loop {
+            let mut starting = driver.start(assignment.clone());
+            let started = loop {
+                tokio::select! {
+                    started = &mut starting => break started,
+                    () = self.bell.rang() => {
+                        if self.held_session().await?.is_none() {
+                            return Ok(Begun::Released);
+                        }
+                    }
+                    () = &mut time_is_up => {
+                        let message =
+                            format!("the agent did not start within {} s", limit.as_secs());
+                        let error = DriverError::new(ErrorType::DispatchFailed, message);
+                        return Ok(Begun::Failed(error));
+                    }
+                }
+            };
+            let full = match started {
+                Ok(running) => return Ok(Begun::Running(running)),
+                Err(error) if error.full => error.message,
+                Err(error) => return Ok(Begun::Failed(error)),
+            };
+            // A run that is just ending makes room in a moment.
+            tokio::select! {
+                () = clock.sleep(FULL_AGAIN) => {}
+                () = self.bell.rang() => {}
+                () = &mut time_is_up => return Ok(Begun::Full(full)),
+            }
+            if self.held_session().await?.is_none() {
+                return Ok(Begun::Released);
+            }
+        }
+    }
+
+    async fn driver(&self, session: &Session) -> Result<Option<Arc<dyn AgentDriver>>, AppError> {
+        let Some(lease) = &session.run.lease else { return Ok(None) };
+        let agents = self.tools.agents.list(self.holder.tenant).await?;
+        let agent = agents.iter().find(|agent| agent.id == lease.agent_id);
+        Ok(agent.and_then(|agent| self.tools.agents.driver(agent.kind)))
+    }
+
+    /// How this run connects to what was before.
+    async fn continuation(&self, session: &Session) -> Result<Continuation, AppError> {
+        let run = &session.run;
+        if let Some(sequence) = run.resume_from {
+            let snapshot = self.tools.sessions.store.snapshot(self.holder.tenant).await?;
+            let taken = snapshot.checkpoint(session.id, sequence).await?;
+            let handle = taken.as_ref().and_then(|taken| taken.data.get("handle")).cloned();
+            let handle = handle.filter(|handle| !handle.is_null()).or_else(|| run.handle.clone());
+            let message_ref = taken.and_then(|taken| taken.agent_message_ref);
+            return Ok(match handle {
+                Some(handle) => Continuation::CutAfter { handle, message_ref },
+                None => Continuation::Fresh,
+            });
+        }
+        let copied =
+            session.lineage.forked_from.is_some() && run.attempt == 1 && run.workspace.is_none();
+        Ok(match run.handle.clone() {
+            Some(handle) if copied => {
+                Continuation::CutAfter { handle, message_ref: run.message_ref.clone() }
+            }
+            Some(handle) => Continuation::Same { handle },
+            None => Continuation::Fresh,
+        })
+    }
+}
+
+/// Options of the profile in use, when it has any.
+fn profile_options(session: &Session) -> Value {
+    let name = session.spec.profile();
+    name.and_then(|name| session.spec.agent_config.get(name)).cloned().unwrap_or(Value::Null)
+}

@@ -1,0 +1,98 @@
+//! Agents that are full, hang or ask twice.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use orchestrator::application::ports::driver::{AgentEvent, Answer, Ask, TurnEnd};
+use orchestrator::domain::attention::{AttentionKind, Risk};
+use orchestrator::domain::ids::TenantId;
+use orchestrator::domain::session::Session;
+use orchestrator::domain::session::attempt::LeaseReason;
+use orchestrator::domain::session::status::SessionStatus;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::lab::{Lab, caller, plays};
+use super::puppet::{Puppet, Strings};
+use crate::support::opencode::eventually;
+
+async fn stage() -> (Lab, Arc<Strings>) {
+    let strings = Arc::new(Strings::default());
+    let lab = Lab::with(Arc::new(Puppet(Arc::clone(&strings)))).await;
+    lab.schedule();
+    (lab, strings)
+}
+
+fn done() -> AgentEvent {
+    let text = "done".to_owned();
+    AgentEvent::TurnEnded { prompt: Uuid::nil(), message_ref: None, text, end: TurnEnd::Done }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_agent_is_full_waits_again_and_spends_no_retry() {
+    let (lab, strings) = stage().await;
+    strings.full.store(true, SeqCst);
+    let id = lab.begin(plays(&json!([]))).await;
+    let granted_again = |session: &Session| {
+        session.run.lease.as_ref().is_some_and(|lease| lease.reason == LeaseReason::Resume)
+    };
+    lab.wait(id, "a second lease", granted_again).await;
+    strings.full.store(false, SeqCst);
+    eventually("a run", async || strings.is_playing()).await;
+    strings.tell(done()).await;
+    let ended = lab.until(id, SessionStatus::Completed).await;
+    assert_eq!((ended.run.attempt, ended.metrics.retry_count), (1, 0));
+    eventually("the run is closed", async || strings.closed.load(SeqCst) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_stopped_while_its_agent_starts_is_let_go_at_once() {
+    let (lab, strings) = stage().await;
+    strings.hangs.store(true, SeqCst);
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("it starts", async || strings.starts.load(SeqCst) == 1).await;
+    lab.sessions.stop(&caller(), id, None).await.expect("stopped");
+    let let_go = eventually("let go", async || !lab.sessions.wake().is_supervised(id));
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(3), let_go).await;
+    assert!(in_time.is_ok(), "long before the start gives up by itself");
+}
+
+fn ask(agent_ref: &str) -> AgentEvent {
+    AgentEvent::Ask(Ask {
+        agent_ref: agent_ref.to_owned(),
+        kind: AttentionKind::Permission,
+        tool: "bash".to_owned(),
+        patterns: Vec::new(),
+        title: "make".to_owned(),
+        payload: Value::Null,
+        fingerprint: "make".to_owned(),
+        risk: Risk::Low,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ask_that_comes_again_before_its_answer_arrived_is_answered_under_its_new_name() {
+    let (lab, strings) = stage().await;
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("a run", async || strings.is_playing()).await;
+    strings.tell(ask("first")).await;
+    strings.deaf.store(true, SeqCst);
+    lab.allow(id).await;
+    eventually("it was told in vain", async || strings.missed.load(SeqCst) > 0).await;
+    strings.deaf.store(false, SeqCst);
+    strings.tell(ask("again")).await;
+    let wanted = ("again".to_owned(), Answer::AllowOnce);
+    eventually("the answer", async || strings.answers().contains(&wanted)).await;
+    let items = lab.attention.list(&caller(), Some(id), None, None, 10).await.expect("listed");
+    assert_eq!(items.len(), 1, "{items:?}");
+    assert_eq!(lab.session(id).await.run.blocking_items, 0);
+}
+
+#[tokio::test]
+async fn a_known_agent_takes_what_the_settings_now_say() {
+    let lab = Lab::new().await;
+    lab.agent(3).await;
+    let agents = lab.agents.list(TenantId::BOOTSTRAP).await.expect("listed");
+    assert_eq!(agents.len(), 1);
+    assert_eq!(agents[0].max_concurrent_capacity, 3);
+}

@@ -1,0 +1,103 @@
+//! What is due is done for everybody, whoever else cannot be helped.
+
+use std::time::Duration;
+
+use orchestrator::application::supervise::recover::recover;
+use orchestrator::domain::session::draft::SessionDraft;
+use orchestrator::domain::session::status::SessionStatus;
+use serde_json::json;
+
+use super::lab::{Lab, caller, plays, plays_in};
+use crate::support::repo::TestRepo;
+
+/// Waits for a slot for a minute at most.
+fn impatient() -> SessionDraft {
+    SessionDraft { queue_timeout_seconds: Some(Some(60)), ..plays(&json!([])) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_session_stops_no_other_deadline() {
+    let lab = Lab::new().await;
+    let first = lab.begin(impatient()).await;
+    let second = lab.begin(impatient()).await;
+    lab.store.damage(first);
+    lab.clock.jump(Duration::from_secs(61));
+    lab.reconcile();
+    lab.until(second, SessionStatus::Timeout).await;
+    assert_eq!(lab.session(first).await.status(), SessionStatus::Queued);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_damaged_sessions_than_one_look_takes_starve_nobody() {
+    let lab = Lab::new().await;
+    for _ in 0..510 {
+        let id = lab.begin(impatient()).await;
+        lab.store.damage(id);
+    }
+    let last = lab.begin(impatient()).await;
+    lab.clock.jump(Duration::from_secs(61));
+    lab.reconcile();
+    lab.until(last, SessionStatus::Timeout).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn git_that_hangs_holds_up_no_deadline() {
+    let (lab, repo) = (Lab::new().await, TestRepo::with(&[("a.txt", "a\n")]));
+    lab.agent(3).await;
+    lab.schedule();
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let limits = SessionDraft {
+            max_duration_seconds: Some(60),
+            ..plays_in(&repo, &json!([{ "hang": true }]))
+        };
+        all.push(lab.begin(limits).await);
+    }
+    for id in &all {
+        lab.wait(*id, "a conversation", |session| session.run.handle.is_some()).await;
+    }
+    lab.files.hold("checkpoint", None);
+    let waits = lab.begin(impatient()).await;
+    lab.clock.jump(Duration::from_secs(61));
+    lab.reconcile();
+    let over = tokio::time::timeout(Duration::from_secs(5), async {
+        lab.until(waits, SessionStatus::Timeout).await;
+        for id in &all {
+            lab.until(*id, SessionStatus::Timeout).await;
+        }
+    });
+    let in_time = over.await.is_ok();
+    let mut statuses = vec![lab.session(waits).await.status()];
+    for id in &all {
+        statuses.push(lab.session(*id).await.status());
+    }
+    assert!(in_time, "all deadlines within 5 s, whatever git does: {statuses:?}");
+    lab.files.release();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_session_stops_no_recovery() {
+    let lab = Lab::new().await;
+    lab.schedule();
+    let steps = json!([{ "hang": true }]);
+    let (first, second) = (lab.begin(plays(&steps)).await, lab.begin(plays(&steps)).await);
+    for id in [first, second] {
+        lab.wait(id, "a conversation", |session| session.run.handle.is_some()).await;
+    }
+    lab.store.damage(first);
+    let found = recover(&lab.supervisors, lab.store.as_ref()).await.expect("goes on");
+    assert_eq!(found.resumed, 1);
+    lab.sessions.stop(&caller(), second, None).await.expect("stopped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_damaged_sessions_than_slots_hold_up_no_dispatch() {
+    let lab = Lab::new().await;
+    for _ in 0..60 {
+        let id = lab.begin(impatient()).await;
+        lab.store.damage(id);
+    }
+    let last = lab.begin(impatient()).await;
+    lab.schedule();
+    lab.until(last, SessionStatus::Completed).await;
+}

@@ -1,0 +1,368 @@
+//! One server's application over the memory store, real git and the simulated agent; its clock can
+//! be moved, records can be damaged and git can be held up.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use orchestrator::application::agent::{AgentService, BuiltIn};
+use orchestrator::application::attention::AttentionService;
+use orchestrator::application::events::Deltas;
+use orchestrator::application::identity::IdentityService;
+use orchestrator::application::ports::changes::{ChangeSet, Write};
+use orchestrator::application::ports::clock::{Clock, Ids};
+use orchestrator::application::ports::driver::AgentDriver;
+use orchestrator::application::ports::reads::{Fleet, Snapshot};
+use orchestrator::application::ports::store::{
+    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+};
+use orchestrator::application::ports::workspaces::Workspaces;
+use orchestrator::application::principal::{Principal, RequestContext};
+use orchestrator::application::reconcile::Reconciler;
+use orchestrator::application::scheduler::wake::Wake;
+use orchestrator::application::scheduler::{Queue, Scheduler};
+use orchestrator::application::session::create::NewSession;
+use orchestrator::application::session::{SessionOptions, SessionService};
+use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
+use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::attention::{AttentionState, Decision};
+use orchestrator::domain::event::StoredEvent;
+use orchestrator::domain::ids::{AttentionId, KeyId, SessionId, TenantId};
+use orchestrator::domain::session::Session;
+use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
+use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::tenant::key::Role;
+use orchestrator::domain::time::Timestamp;
+use orchestrator::domain::workspace::WorkspaceSpec;
+use orchestrator::infrastructure::clock::SystemClock;
+use orchestrator::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::storage::memory::MemoryStore;
+use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::held::Held;
+use crate::support::opencode::eventually;
+use crate::support::repo::TestRepo;
+
+/// The machine's clock, which can be moved ahead; who sleeps does so in real time.
+pub(crate) struct Ahead {
+    machine: SystemClock,
+    by: Mutex<Duration>,
+}
+
+impl Ahead {
+    fn new() -> Self {
+        Self { machine: SystemClock::new(), by: Mutex::default() }
+    }
+
+    pub(crate) fn jump(&self, by: Duration) {
+        *self.by.lock().expect("whole") += by;
+    }
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        self.machine.now().after(*self.by.lock().expect("whole"))
+    }
+
+    fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.machine.sleep(duration)
+    }
+}
+
+/// A store in which nothing that belongs to some sessions can be changed any more.
+pub(crate) struct Damaged {
+    store: Arc<MemoryStore>,
+    sessions: Mutex<BTreeSet<SessionId>>,
+}
+
+impl Damaged {
+    pub(crate) fn damage(&self, id: SessionId) {
+        self.sessions.lock().expect("whole").insert(id);
+    }
+}
+
+#[async_trait]
+impl Store for Damaged {
+    async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.store.snapshot(tenant).await
+    }
+
+    async fn fleet(&self) -> Result<Box<dyn Fleet>, StoreError> {
+        self.store.fleet().await
+    }
+
+    async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
+        let damaged = |write: &Write| {
+            let Write::Session(put) = write else { return false };
+            self.sessions.lock().expect("whole").contains(&put.value.id)
+        };
+        if changes.writes.iter().any(damaged) {
+            return Err(StoreError::Quarantined.into());
+        }
+        self.store.commit(changes).await
+    }
+
+    async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
+        self.store.allocate(tenant, sequence).await
+    }
+
+    fn feed(&self) -> broadcast::Receiver<Arc<Vec<StoredEvent>>> {
+        self.store.feed()
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.store.health()
+    }
+
+    async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
+        self.store.forget_expired(now, limit).await
+    }
+}
+
+/// The application of one server.
+pub(crate) struct Lab {
+    pub(crate) store: Arc<Damaged>,
+    pub(crate) files: Arc<Held>,
+    pub(crate) clock: Arc<Ahead>,
+    pub(crate) sessions: SessionService,
+    pub(crate) attention: AttentionService,
+    pub(crate) agents: AgentService,
+    pub(crate) supervisors: Supervisors,
+    pub(crate) queue: Queue,
+    pub(crate) root: TempDir,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Lab {
+    /// With the simulated agent; nothing runs yet.
+    pub(crate) async fn new() -> Self {
+        let (clock, tracker) = (Arc::new(Ahead::new()), TaskTracker::new());
+        let options = SimulatedOptions { latency_ms: 1, ..SimulatedOptions::default() };
+        let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let driver = SimulatedDriver::new(options, time, Arc::new(SystemIds), tracker.clone());
+        Self::on(clock, tracker, Arc::new(driver)).await
+    }
+
+    /// With this agent.
+    pub(crate) async fn with(driver: Arc<dyn AgentDriver>) -> Self {
+        Self::on(Arc::new(Ahead::new()), TaskTracker::new(), driver).await
+    }
+
+    async fn on(clock: Arc<Ahead>, tracker: TaskTracker, driver: Arc<dyn AgentDriver>) -> Self {
+        let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let memory = MemoryStore::new(Arc::clone(&time), Arc::clone(&ids));
+        let store = Arc::new(Damaged { store: Arc::clone(&memory), sessions: Mutex::default() });
+        let stored: Arc<dyn Store> = Arc::clone(&store) as _;
+        let root = tempfile::tempdir().expect("a folder");
+        let options = WorkspaceOptions {
+            root: root.path().join("data/workspaces"),
+            allowed_roots: Vec::new(),
+            git: "git".into(),
+        };
+        let folders = Folders::new(options, Arc::clone(&time), Arc::clone(&ids));
+        let files = Arc::new(Held::new(folders));
+        let workspaces: Arc<dyn Workspaces> = Arc::clone(&files) as _;
+        let sessions = SessionService::new(
+            Arc::clone(&stored),
+            Arc::clone(&workspaces),
+            Arc::clone(&time),
+            Arc::clone(&ids),
+            Wake::default(),
+            SessionOptions::default(),
+        );
+        let attention = AttentionService::new(Arc::clone(&stored), sessions.clone());
+        let stop = CancellationToken::new();
+        let agents =
+            AgentService::new(Arc::clone(&stored), Arc::clone(&time), Arc::clone(&ids), [driver]);
+        IdentityService::new(Arc::clone(&stored), Arc::clone(&time), ids)
+            .load()
+            .await
+            .expect("loaded");
+        let tools = Tools {
+            sessions: sessions.clone(),
+            attention: attention.clone(),
+            agents: agents.clone(),
+            journal: memory,
+            workspaces,
+            clock: time,
+            deltas: Deltas::default(),
+            options: SupervisorOptions {
+                pause_grace: Duration::from_millis(1500),
+                start_timeout: Duration::from_secs(5),
+                ..SupervisorOptions::default()
+            },
+        };
+        let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
+        let queue = Queue::new(50);
+        let lab = Self {
+            store,
+            files,
+            clock,
+            sessions,
+            attention,
+            agents,
+            supervisors,
+            queue,
+            root,
+            stop,
+            tracker,
+        };
+        lab.agent(50).await;
+        lab.agents.probe_all().await;
+        lab
+    }
+
+    /// The built-in agent, as the settings want it.
+    pub(crate) async fn agent(&self, capacity: u32) {
+        let wanted = BuiltIn { name: "AGENT-SIMULATED", kind: AgentKind::Simulated, capacity };
+        self.agents.ensure(TenantId::BOOTSTRAP, &[wanted]).await.expect("registered");
+    }
+
+    /// Lets waiting sessions be given to the agent.
+    pub(crate) fn schedule(&self) {
+        let scheduler = Scheduler::new(
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.clock) as _,
+            self.sessions.clone(),
+            self.agents.clone(),
+            self.supervisors.clone(),
+            self.queue.clone(),
+            Duration::from_millis(100),
+        );
+        self.tracker.spawn(scheduler.run(self.stop.clone()));
+    }
+
+    /// Lets everything be looked for that is due or left over.
+    pub(crate) fn reconcile(&self) {
+        let reconciler = Reconciler::new(
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.clock) as _,
+            self.sessions.clone(),
+            self.attention.clone(),
+            self.supervisors.clone(),
+        );
+        self.tracker.spawn(reconciler.run(self.stop.clone()));
+    }
+
+    /// Creates and starts a session.
+    pub(crate) async fn begin(&self, draft: SessionDraft) -> SessionId {
+        let new = NewSession { draft, start: true, ..NewSession::default() };
+        self.sessions.create(&caller(), new).await.expect("created").value.id
+    }
+
+    /// A session as it stands, deleted or not.
+    pub(crate) async fn session(&self, id: SessionId) -> Session {
+        let snapshot = self.store.snapshot(TenantId::BOOTSTRAP).await.expect("readable");
+        match snapshot.session(id).await.expect("readable") {
+            Some(found) => found.value,
+            None => snapshot.deleted_session(id).await.expect("readable").expect("deleted").value,
+        }
+    }
+
+    /// Waits until a session stands so.
+    pub(crate) async fn until(&self, id: SessionId, status: SessionStatus) -> Session {
+        self.wait(id, status.as_str(), |session| session.status() == status).await
+    }
+
+    /// Waits until this is true of a session.
+    pub(crate) async fn wait(
+        &self,
+        id: SessionId,
+        what: &str,
+        is_true: impl Fn(&Session) -> bool,
+    ) -> Session {
+        eventually(what, async || is_true(&self.session(id).await)).await;
+        self.session(id).await
+    }
+
+    /// The version that a session has.
+    pub(crate) async fn version(&self, id: SessionId) -> u64 {
+        let snapshot = self.store.snapshot(TenantId::BOOTSTRAP).await.expect("readable");
+        snapshot.session(id).await.expect("readable").expect("there").version.get()
+    }
+
+    /// Gives a session another title.
+    pub(crate) async fn rename(&self, id: SessionId, title: &str) {
+        let patch = SessionPatch { title: Some(title.to_owned()), ..SessionPatch::default() };
+        self.sessions.patch(&caller(), id, patch).await.expect("renamed");
+    }
+
+    /// Waits until the agent asks for something; the item.
+    pub(crate) async fn asked(&self, id: SessionId) -> AttentionId {
+        eventually("an ask", async || self.open(id).await.is_some()).await;
+        self.open(id).await.expect("open")
+    }
+
+    /// Allows what the agent asks for.
+    pub(crate) async fn allow(&self, id: SessionId) {
+        let item = self.asked(id).await;
+        let decision = Decision::AllowOnce;
+        self.attention.resolve(&caller(), item, decision, None).await.expect("resolved");
+    }
+
+    async fn open(&self, id: SessionId) -> Option<AttentionId> {
+        let open = Some(AttentionState::Open);
+        let items = self.attention.list(&caller(), Some(id), open, None, 1).await;
+        items.expect("listed").first().map(|item| item.value.id)
+    }
+
+    /// The folder of a session.
+    pub(crate) fn folder(&self, id: SessionId) -> std::path::PathBuf {
+        self.root.path().join("data/workspaces").join(id.to_string())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The administrator.
+pub(crate) fn caller() -> RequestContext {
+    RequestContext {
+        tenant: TenantId::BOOTSTRAP,
+        principal: Principal {
+            key: KeyId::new(SystemIds.uuid()),
+            name: "ann".to_owned(),
+            role: Role::Admin,
+            is_system: false,
+        },
+        request_id: "r".to_owned(),
+        if_match: None,
+        repeat: None,
+    }
+}
+
+/// A definition whose simulated agent plays these steps.
+pub(crate) fn plays(steps: &Value) -> SessionDraft {
+    let initial_prompt = format!("Do this.\n```simulated\n{steps}\n```");
+    SessionDraft { initial_prompt, ..SessionDraft::default() }
+}
+
+/// The same in a worktree of a repository.
+pub(crate) fn plays_in(repo: &TestRepo, steps: &Value) -> SessionDraft {
+    let workspace =
+        WorkspaceSpec::Git { repo: repo.text(), base_ref: "main".to_owned(), branch: None };
+    SessionDraft { workspace, ..plays(steps) }
+}
+
+/// A step that writes a file.
+pub(crate) fn writes(path: &str, content: &str) -> Value {
+    serde_json::json!({ "tool": { "tool": "write", "title": path, "write": {
+        "path": path, "content": content } } })
+}
+
+/// A step that waits for a permission.
+pub(crate) fn asks() -> Value {
+    serde_json::json!({ "ask": { "tool": "bash", "patterns": ["make"], "title": "make" } })
+}

@@ -1,0 +1,9 @@
+//! The life of sessions inside one process: deadlines, leftovers, races with git.
+
+mod agents;
+mod deadlines;
+mod files;
+mod held;
+mod lab;
+mod puppet;
+mod turns;

@@ -1,0 +1,113 @@
+//! An agent that does what the test says: it can be full, hang, and be deaf to answers.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use orchestrator::application::ports::driver::{
+    Abilities, AgentDriver, AgentEvent, Answer, Assignment, DriverError, ProbeReport, Prompt,
+    RunControl, Running,
+};
+use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::session::attempt::ErrorType;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+/// Events on their way; a full channel makes the test wait.
+const EVENTS: usize = 16;
+
+/// The strings.
+#[derive(Default)]
+pub(crate) struct Strings {
+    pub(crate) full: AtomicBool,
+    pub(crate) hangs: AtomicBool,
+    pub(crate) deaf: AtomicBool,
+    pub(crate) starts: AtomicUsize,
+    pub(crate) closed: AtomicUsize,
+    /// Answers that were not heard.
+    pub(crate) missed: AtomicUsize,
+    answers: Mutex<Vec<(String, Answer)>>,
+    stage: Mutex<Option<mpsc::Sender<AgentEvent>>>,
+}
+
+impl Strings {
+    /// The newest run tells something.
+    pub(crate) async fn tell(&self, event: AgentEvent) {
+        let stage = self.stage.lock().expect("whole").clone().expect("a run");
+        stage.send(event).await.expect("somebody listens");
+    }
+
+    /// Whether there is a run that somebody listens to.
+    pub(crate) fn is_playing(&self) -> bool {
+        let stage = self.stage.lock().expect("whole");
+        stage.as_ref().is_some_and(|stage| !stage.is_closed())
+    }
+
+    /// Answers that were heard.
+    pub(crate) fn answers(&self) -> Vec<(String, Answer)> {
+        self.answers.lock().expect("whole").clone()
+    }
+}
+
+/// The agent.
+pub(crate) struct Puppet(pub(crate) Arc<Strings>);
+
+#[async_trait]
+impl AgentDriver for Puppet {
+    fn kind(&self) -> AgentKind {
+        AgentKind::Simulated
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
+
+    async fn probe(&self) -> Result<ProbeReport, DriverError> {
+        Ok(ProbeReport { version: "1".to_owned(), details: Value::Null })
+    }
+
+    async fn start(&self, _: Assignment) -> Result<Running, DriverError> {
+        self.0.starts.fetch_add(1, Ordering::SeqCst);
+        if self.0.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.0.full.load(Ordering::SeqCst) {
+            return Err(DriverError::full("it works on one run already"));
+        }
+        let (stage, events) = mpsc::channel(EVENTS);
+        *self.0.stage.lock().expect("whole") = Some(stage);
+        Ok(Running { control: Box::new(Hand(Arc::clone(&self.0))), events })
+    }
+
+    async fn reap(&self) -> usize {
+        0
+    }
+
+    async fn shutdown(&self) {}
+}
+
+struct Hand(Arc<Strings>);
+
+#[async_trait]
+impl RunControl for Hand {
+    async fn prompt(&self, _: Prompt) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn abort(&self) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn answer(&self, agent_ref: &str, answer: Answer) -> Result<(), DriverError> {
+        if self.0.deaf.load(Ordering::SeqCst) {
+            self.0.missed.fetch_add(1, Ordering::SeqCst);
+            return Err(DriverError::new(ErrorType::AgentLost, "it does not listen"));
+        }
+        self.0.answers.lock().expect("whole").push((agent_ref.to_owned(), answer));
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.0.closed.fetch_add(1, Ordering::SeqCst);
+    }
+}
