@@ -9,7 +9,6 @@ use crate::application::ports::journal::{Appended, Entry, NewEntry, Stream};
 use crate::application::ports::store::{CommitError, StoreError};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::time::Timestamp;
-use crate::infrastructure::storage::shared::malformed;
 
 /// A chunk is closed beyond this many bytes of bodies, so that reading a page stays cheap.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -39,7 +38,7 @@ pub(super) fn append<R: Rows>(rows: &R, append: Append) -> Result<(Plan, Appende
     for entry in &entries {
         let size = entry.kind.len() + entry.body.to_string().len();
         if size > MAX_ENTRY_BYTES {
-            return Err(malformed("a journal entry is larger than 8 MiB"));
+            return Err(CommitError::TooLarge);
         }
         if !chunk.is_empty() && (bytes + size > CHUNK_BYTES || chunk.len() >= CHUNK_ENTRIES) {
             close(&mut plan, (tenant, session, stream), std::mem::take(&mut chunk))?;
@@ -61,7 +60,7 @@ fn close(
     plan: &mut Plan,
     (tenant, session, stream): (TenantId, SessionId, Stream),
     entries: Vec<Entry>,
-) -> Result<(), StoreError> {
+) -> Result<(), CommitError> {
     let Some(first) = entries.first().map(|entry| entry.seq) else { return Ok(()) };
     plan.insert(Table::Journal, keys::chunk(tenant, session, stream, first), &Chunk { entries })
 }
