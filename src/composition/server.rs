@@ -99,10 +99,19 @@ impl Running {
             self.work(settings).await?;
         }
         self.graph.system.set_recovered();
+        self.note();
+        Ok(self)
+    }
+
+    /// Tells client commands where the server is. Without the note they have to be told by `--url`;
+    /// that is no reason not to serve.
+    fn note(&self) {
         let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
         let file = self.data_dir.join("server.json");
-        write_private(&file, told.to_string().as_bytes()).map_err(|e| failed("server.json", &e))?;
-        Ok(self)
+        if let Err(error) = write_private(&file, told.to_string().as_bytes()) {
+            let url = &self.url;
+            tracing::warn!(%error, "server.json cannot be written; name the server with --url {url}");
+        }
     }
 
     /// Takes up what was open, and begins to schedule.
@@ -153,7 +162,7 @@ impl Running {
             allowed_hosts: settings.server.allowed_hosts.clone(),
             allowed_origins: settings.server.allowed_origins.clone(),
             dev: settings.server.dev,
-            open_metrics: settings.server.metrics_open_on_loopback,
+            open_metrics: settings.server.metrics_open_on_loopback && address.ip().is_loopback(),
             body_limit: settings.server.max_body_bytes as usize,
             ..ApiOptions::default()
         };

@@ -100,7 +100,10 @@ impl RedbStore {
         let named = |error: OpenError| {
             if matches!(error, OpenError::Held { .. }) { medium.held() } else { error }
         };
-        medium.sign().map_err(OpenError::failed)?;
+        if let Err(error) = medium.sign() {
+            // The lock is what counts; the note only tells people who holds it.
+            tracing::warn!(%error, "The number of this process could not be noted beside the store");
+        }
         medium.make(|unnamed| {
             migrate::open(unnamed, options.cache_bytes, clock.as_ref()).map(drop)
         })?;

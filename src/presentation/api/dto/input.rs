@@ -28,7 +28,7 @@ pub struct PatchSessionBody {
     pub priority: Option<Priority>,
     #[schema(minimum = 60, maximum = 86_400)]
     pub max_duration_seconds: Option<u32>,
-    /// Null lifts the budget.
+    /// Not part of this version: leave it out, or null.
     pub budget_usd: Option<Usd>,
     /// Only while pending.
     #[schema(value_type = Option<Object>)]
@@ -197,7 +197,7 @@ pub struct ForkBody {
     pub agent: Option<String>,
     /// `provider/model`.
     pub model_identifier: Option<String>,
-    /// Budget in US dollars.
+    /// Not part of this version: leave it out.
     pub budget_usd: Option<Usd>,
     /// A fork has a parent only when one is named, by id or code.
     pub parent_id: Option<String>,
