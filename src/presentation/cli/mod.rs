@@ -131,7 +131,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         }
         Command::Config(command) => config(command, context),
         Command::Openapi => {
-            printer.line(context.host.openapi());
+            printer.text(&context.host.openapi());
             Ok(code::OK)
         }
         Command::Completions { shell } => {
