@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::change::{By, audit, counter_changes};
-use super::not_yet::{no_budget, not_yet};
+use super::not_yet::{not_yet, not_yet_in};
 use super::{SessionService, refused};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{
@@ -179,7 +179,7 @@ impl SessionService {
         patch: SessionPatch,
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
-        no_budget(patch.budget_usd)?;
+        not_yet_in(&patch)?;
         let now = self.clock.now();
         let decide = |change: &mut super::change::Change| {
             let session = &mut change.session;

@@ -3,7 +3,7 @@
 //! Invariant: a field that changes nothing is never accepted with anything but its default.
 
 use crate::domain::field::{FieldError, FieldErrors};
-use crate::domain::money::Usd;
+use crate::domain::session::draft::SessionPatch;
 use crate::domain::session::spec::{ExecutionMode, OnParentEnd, SessionSpec};
 
 /// Everything that a definition wants and this version does not do.
@@ -47,13 +47,13 @@ pub(super) fn not_yet(spec: &SessionSpec, has_parent: bool) -> Result<(), Vec<Fi
     errors.into_result(())
 }
 
-/// A budget that a patch would set; lifting one is always possible.
+/// What a patch would set and this version does not do; lifting a budget is always possible.
 ///
 /// # Errors
-/// The field.
-pub(super) fn no_budget(budget: Option<Option<Usd>>) -> Result<(), Vec<FieldError>> {
+/// Every such field.
+pub(super) fn not_yet_in(patch: &SessionPatch) -> Result<(), Vec<FieldError>> {
     let mut errors = FieldErrors::default();
-    if budget.flatten().is_some() {
+    if patch.budget_usd.flatten().is_some() {
         errors.add("/budget_usd", "unsupported", message(INSTEAD_OF_A_BUDGET));
     }
     errors.into_result(())

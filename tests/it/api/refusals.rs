@@ -136,6 +136,19 @@ async fn a_fork_passes_the_checks_of_a_creation() {
 }
 
 #[tokio::test]
+async fn what_a_command_has_stored_is_bounded() {
+    let app = TestApp::new().await;
+    let path = made(&app).await;
+    let large = json!({ "text": "x".repeat(65 * 1024) });
+    let body = json!({ "result": large, "reason": "done" });
+    let answer = app.post(&format!("{path}/complete"), body).await;
+    assert_eq!(pointers(&answer), [("/result", "too_large")]);
+    let body = json!({ "error_message": "it broke", "error_context": large });
+    let answer = app.post(&format!("{path}/fail"), body).await;
+    assert_eq!(pointers(&answer), [("/error_context", "too_large")]);
+}
+
+#[tokio::test]
 async fn waiting_prompts_are_bounded() {
     let app = TestApp::new().await;
     let path = made(&app).await;

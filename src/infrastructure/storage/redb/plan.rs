@@ -126,6 +126,18 @@ pub(super) fn plan<R: Rows>(
     Ok(planner.plan)
 }
 
+/// The plan that adds one entry to the audit of a tenant.
+pub(super) fn audit<R: Rows>(
+    rows: &R,
+    ids: &dyn Ids,
+    tenant: TenantId,
+    entry: AuditEntry,
+) -> Result<Plan, CommitError> {
+    let mut planner = Planner { rows, tenant, plan: Plan::default() };
+    planner.tell(ids, Vec::new(), Some(entry))?;
+    Ok(planner.plan)
+}
+
 struct Planner<'a, R> {
     rows: &'a R,
     tenant: TenantId,

@@ -241,14 +241,18 @@ impl Writer {
                     outcome.bytes += group.apply(&plan)?;
                 }
             }
-            Job::SetAside(table, damage) => match chores::set_aside(group, table, &damage) {
-                Ok(Some(plan)) => {
-                    outcome.bytes += group.apply(&plan)?;
-                    outcome.set_aside += 1;
+            Job::SetAside(table, damage) => {
+                match chores::set_aside(group, self.ids.as_ref(), table, &damage) {
+                    Ok(Some(plan)) => {
+                        outcome.bytes += group.apply(&plan)?;
+                        outcome.set_aside += 1;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::error!(%error, "A damaged record could not be set aside");
+                    }
                 }
-                Ok(None) => {}
-                Err(error) => tracing::error!(%error, "A damaged record could not be set aside"),
-            },
+            }
         }
         Ok(())
     }
