@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::draft::SessionDraft;
 use super::retry::RetryPolicy;
 use crate::closed_enum;
 use crate::domain::ids::AgentId;
@@ -246,6 +247,81 @@ impl SessionSpec {
                 .filter(|key| *key != "default_agent")
                 .min()
                 .map(String::as_str),
+        }
+    }
+}
+
+impl From<SessionSpec> for SessionDraft {
+    /// The same definition as if it had been sent, for what passes the checks again.
+    fn from(spec: SessionSpec) -> Self {
+        let SessionSpec {
+            title,
+            description,
+            session_type,
+            priority,
+            on_parent_end,
+            execution_mode,
+            agent,
+            required_capabilities,
+            technologies,
+            preferred_agent_type,
+            preferred_agent_ids,
+            min_performance_tier,
+            estimated_complexity,
+            agent_config,
+            model_identifier,
+            initial_prompt,
+            max_duration_seconds,
+            queue_timeout_seconds,
+            pause_timeout_seconds,
+            degraded_grace_seconds,
+            cpu_limit,
+            memory_limit_mb,
+            budget_usd,
+            token_budget,
+            retry,
+            not_before,
+            workspace,
+            permission_policy,
+            gates,
+            exclude_from_training,
+            tags,
+            metadata,
+        } = spec;
+        Self {
+            title: Some(title),
+            description,
+            session_type: Some(session_type),
+            priority: Some(priority),
+            on_parent_end: Some(on_parent_end),
+            execution_mode: Some(execution_mode),
+            agent,
+            required_capabilities,
+            technologies,
+            preferred_agent_type,
+            preferred_agent_ids,
+            min_performance_tier,
+            estimated_complexity: Some(estimated_complexity),
+            agent_config,
+            model_identifier,
+            initial_prompt,
+            max_duration_seconds: Some(max_duration_seconds),
+            queue_timeout_seconds: Some(queue_timeout_seconds),
+            pause_timeout_seconds: Some(pause_timeout_seconds),
+            degraded_grace_seconds: Some(degraded_grace_seconds),
+            cpu_limit,
+            memory_limit_mb,
+            budget_usd,
+            token_budget,
+            retry: Some(retry),
+            max_retries: None,
+            not_before,
+            workspace,
+            permission_policy: Some(permission_policy),
+            gates,
+            exclude_from_training,
+            tags,
+            metadata,
         }
     }
 }
