@@ -22,9 +22,12 @@ use tokio_util::task::TaskTracker;
 
 use super::graph::{Graph, Opened, given_admin_key};
 use super::settings::{Environment, Settings};
+use crate::application::ports::changes::{ChangeSet, Remembered};
 use crate::application::ports::clock::{Clock, Ids};
+use crate::application::ports::store::CommitError;
 use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
+use crate::domain::ids::TenantId;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
 use crate::presentation::api::router;
@@ -96,6 +99,7 @@ impl Running {
         self.admit(given_admin_key(settings)).await?;
         self.answer_requests(settings, listener, address);
         if works {
+            self.until_writable().await?;
             self.work(settings).await?;
         }
         self.graph.system.set_recovered();
@@ -111,6 +115,40 @@ impl Running {
         if let Err(error) = write_private(&file, told.to_string().as_bytes()) {
             let url = &self.url;
             tracing::warn!(%error, "server.json cannot be written; name the server with --url {url}");
+        }
+    }
+
+    /// What was open can be taken up only by a store that takes writes. On a full disk the server
+    /// answers whoever reads, says that it is not ready, and goes on once there is room.
+    async fn until_writable(&self) -> Result<(), CliError> {
+        let mut is_told = false;
+        loop {
+            let now = self.graph.clock.now();
+            // An answer to nobody, whose time is over: the smallest thing that can be written.
+            let probe = Remembered {
+                key: [0; 32],
+                fingerprint: [0; 32],
+                status: 204,
+                headers: Vec::new(),
+                body: Vec::new(),
+                expires_at: now,
+            };
+            let set = ChangeSet::new(TenantId::BOOTSTRAP).remember(Some(probe));
+            match self.graph.store.commit(set).await {
+                Ok(_) | Err(CommitError::Stale) => return Ok(()),
+                Err(CommitError::ReadOnly(reason)) => {
+                    if !is_told {
+                        let url = &self.url;
+                        tracing::warn!(
+                            reason,
+                            "{url} answers reads only, and is ready once the store takes writes"
+                        );
+                    }
+                    is_told = true;
+                    self.graph.clock.sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => return Err(failed("the store", &error)),
+            }
         }
     }
 
@@ -311,7 +349,10 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let done = written.and_then(|()| fs::rename(&fresh, path));
+    if done.is_err() {
+        drop(fs::remove_file(&fresh));
+    }
+    done
 }
