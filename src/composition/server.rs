@@ -22,12 +22,10 @@ use tokio_util::task::TaskTracker;
 
 use super::graph::{Graph, Opened, given_admin_key};
 use super::settings::{Environment, Settings};
-use crate::application::ports::changes::{ChangeSet, Remembered};
+use crate::application::error::AppError;
 use crate::application::ports::clock::{Clock, Ids};
-use crate::application::ports::store::CommitError;
 use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
-use crate::domain::ids::TenantId;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
 use crate::presentation::api::router;
@@ -94,12 +92,11 @@ impl Running {
         address: SocketAddr,
         works: bool,
     ) -> Result<Self, CliError> {
-        let app = |error: crate::application::error::AppError| failed("the store", &error);
+        let app = |error: AppError| failed("the store", &error);
         self.graph.identity.load().await.map_err(app)?;
         self.admit(given_admin_key(settings)).await?;
         self.answer_requests(settings, listener, address);
         if works {
-            self.until_writable().await?;
             self.work(settings).await?;
         }
         self.graph.system.set_recovered();
@@ -118,50 +115,29 @@ impl Running {
         }
     }
 
-    /// What was open can be taken up only by a store that takes writes. On a full disk the server
-    /// answers whoever reads, says that it is not ready, and goes on once there is room.
-    async fn until_writable(&self) -> Result<(), CliError> {
+    /// Takes up what was open, and begins to schedule. On a full disk that has to wait: whoever reads
+    /// is answered, the server says that it is not ready, and goes on once there is room.
+    async fn work(&mut self, settings: &Settings) -> Result<(), CliError> {
         let mut is_told = false;
-        loop {
-            let now = self.graph.clock.now();
-            // An answer to nobody, whose time is over: the smallest thing that can be written.
-            let probe = Remembered {
-                key: [0; 32],
-                fingerprint: [0; 32],
-                status: 204,
-                headers: Vec::new(),
-                body: Vec::new(),
-                expires_at: now,
-            };
-            let set = ChangeSet::new(TenantId::BOOTSTRAP).remember(Some(probe));
-            match self.graph.store.commit(set).await {
-                Ok(_) | Err(CommitError::Stale) => return Ok(()),
-                Err(CommitError::ReadOnly(reason)) => {
-                    if !is_told {
-                        let url = &self.url;
-                        tracing::warn!(
-                            reason,
-                            "{url} answers reads only, and is ready once the store takes writes"
-                        );
-                    }
+        self.recovered = loop {
+            match self.take_up().await {
+                Ok(recovered) => break recovered,
+                Err(AppError::StoreReadOnly(reason)) if !is_told => {
+                    let url = &self.url;
+                    tracing::warn!(
+                        reason,
+                        "{url} answers reads only; it is ready once there is room"
+                    );
                     is_told = true;
-                    self.graph.clock.sleep(Duration::from_secs(1)).await;
                 }
+                Err(AppError::StoreReadOnly(_)) => {}
                 Err(error) => return Err(failed("the store", &error)),
             }
-        }
-    }
-
-    /// Takes up what was open, and begins to schedule.
-    async fn work(&mut self, settings: &Settings) -> Result<(), CliError> {
-        let app = |error: crate::application::error::AppError| failed("the store", &error);
-        let tenants = self.graph.identity.tenants();
-        for tenant in &tenants {
-            let agents = &self.graph.agents;
-            agents.ensure(tenant.id, &self.graph.built_in).await.map_err(app)?;
-        }
-        let (supervisors, store) = (&self.graph.supervisors, self.graph.store.as_ref());
-        self.recovered = recover(supervisors, store).await.map_err(app)?;
+            self.graph.clock.sleep(Duration::from_secs(1)).await;
+            while self.graph.store.health().read_only.is_some() {
+                self.graph.clock.sleep(Duration::from_secs(1)).await;
+            }
+        };
         self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
@@ -171,6 +147,14 @@ impl Running {
             self.stop_work.clone(),
         ));
         Ok(())
+    }
+
+    /// Registers the agents and takes up every run; may be done again after it failed.
+    async fn take_up(&self) -> Result<Recovered, AppError> {
+        for tenant in &self.graph.identity.tenants() {
+            self.graph.agents.ensure(tenant.id, &self.graph.built_in).await?;
+        }
+        recover(&self.graph.supervisors, self.graph.store.as_ref()).await
     }
 
     fn answer_requests(&self, settings: &Settings, listener: TcpListener, address: SocketAddr) {
@@ -221,7 +205,7 @@ impl Running {
     /// The administrator's key: the given one, or a new one on the first start.
     async fn admit(&self, given: Option<&str>) -> Result<(), CliError> {
         let identity = &self.graph.identity;
-        let app = |error: crate::application::error::AppError| failed("the store", &error);
+        let app = |error: AppError| failed("the store", &error);
         if let Some(secret) = given {
             return identity.admit_administrator(secret).await.map_err(app);
         }
