@@ -73,6 +73,9 @@ pub enum AppError {
     /// A manual checkpoint is too large.
     #[error("checkpoint data may have at most 256 KiB")]
     CheckpointTooLarge,
+    /// What would be stored is larger than a record may be.
+    #[error("the session would hold more than can be stored in one record")]
+    RecordTooLarge,
     /// A quota is used up.
     #[error("the limit of {limit} {quota} is reached")]
     QuotaExceeded {
@@ -134,6 +137,7 @@ impl From<CommitError> for AppError {
             CommitError::Exceeded { limit, used } => {
                 Self::QuotaExceeded { quota: "max_concurrent_sessions", limit, used }
             }
+            CommitError::TooLarge => Self::RecordTooLarge,
             CommitError::ReadOnly(reason) => Self::StoreReadOnly(reason),
             CommitError::Busy => Self::Busy,
             CommitError::Store(error) => error.into(),

@@ -13,7 +13,7 @@ use crate::infrastructure::telemetry::start_logging;
 use crate::presentation::api::openapi_json;
 use crate::presentation::cli::doctor::Check;
 use crate::presentation::cli::exit::{CliError, code};
-use crate::presentation::cli::{Host, ServerHandle};
+use crate::presentation::cli::{Host, ServerHandle, Shown};
 
 /// Flags, variables and the clock of this process.
 pub(super) struct ThisMachine {
@@ -26,8 +26,11 @@ impl ThisMachine {
     /// The settings in effect.
     pub(super) fn load(&self) -> Result<Settings, CliError> {
         Settings::load(&self.flags, &self.environment).map_err(|error| {
-            CliError::new(code::CONFIG, error.to_string())
-                .remedy("`orchestrator config show` lists every key")
+            CliError::new(code::CONFIG, error.to_string()).remedy(if error.is_unread() {
+                "name a file that exists and that you may read: --config FILE"
+            } else {
+                "`orchestrator config show` lists every key"
+            })
         })
     }
 
@@ -66,10 +69,10 @@ impl Host for ThisMachine {
         openapi_json()
     }
 
-    fn settings(&self) -> Result<String, String> {
-        Settings::load(&self.flags, &self.environment)
-            .map(|settings| settings.show().to_owned())
-            .map_err(|error| error.to_string())
+    fn settings(&self) -> Result<Shown, CliError> {
+        let settings = self.load()?;
+        let (toml, json) = (settings.show().to_owned(), settings.show_as_json().clone());
+        Ok(Shown { toml, json })
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

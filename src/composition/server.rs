@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::graph::{Graph, Opened, given_admin_key};
 use super::settings::{Environment, Settings};
+use crate::application::error::AppError;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
@@ -91,7 +92,7 @@ impl Running {
         address: SocketAddr,
         works: bool,
     ) -> Result<Self, CliError> {
-        let app = |error: crate::application::error::AppError| failed("the store", &error);
+        let app = |error: AppError| failed("the store", &error);
         self.graph.identity.load().await.map_err(app)?;
         self.admit(given_admin_key(settings)).await?;
         self.answer_requests(settings, listener, address);
@@ -99,22 +100,44 @@ impl Running {
             self.work(settings).await?;
         }
         self.graph.system.set_recovered();
-        let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
-        let file = self.data_dir.join("server.json");
-        write_private(&file, told.to_string().as_bytes()).map_err(|e| failed("server.json", &e))?;
+        self.note();
         Ok(self)
     }
 
-    /// Takes up what was open, and begins to schedule.
-    async fn work(&mut self, settings: &Settings) -> Result<(), CliError> {
-        let app = |error: crate::application::error::AppError| failed("the store", &error);
-        let tenants = self.graph.identity.tenants();
-        for tenant in &tenants {
-            let agents = &self.graph.agents;
-            agents.ensure(tenant.id, &self.graph.built_in).await.map_err(app)?;
+    /// Tells client commands where the server is. Without the note they have to be told by `--url`;
+    /// that is no reason not to serve.
+    fn note(&self) {
+        let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
+        let file = self.data_dir.join("server.json");
+        if let Err(error) = write_private(&file, told.to_string().as_bytes()) {
+            let url = &self.url;
+            tracing::warn!(%error, "server.json cannot be written; name the server with --url {url}");
         }
-        let (supervisors, store) = (&self.graph.supervisors, self.graph.store.as_ref());
-        self.recovered = recover(supervisors, store).await.map_err(app)?;
+    }
+
+    /// Takes up what was open, and begins to schedule. On a full disk that has to wait: whoever reads
+    /// is answered, the server says that it is not ready, and goes on once there is room.
+    async fn work(&mut self, settings: &Settings) -> Result<(), CliError> {
+        let mut is_told = false;
+        self.recovered = loop {
+            match self.take_up().await {
+                Ok(recovered) => break recovered,
+                Err(AppError::StoreReadOnly(reason)) if !is_told => {
+                    let url = &self.url;
+                    tracing::warn!(
+                        reason,
+                        "{url} answers reads only; it is ready once there is room"
+                    );
+                    is_told = true;
+                }
+                Err(AppError::StoreReadOnly(_)) => {}
+                Err(error) => return Err(failed("the store", &error)),
+            }
+            self.graph.clock.sleep(Duration::from_secs(1)).await;
+            while self.graph.store.health().read_only.is_some() {
+                self.graph.clock.sleep(Duration::from_secs(1)).await;
+            }
+        };
         self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
@@ -124,6 +147,14 @@ impl Running {
             self.stop_work.clone(),
         ));
         Ok(())
+    }
+
+    /// Registers the agents and takes up every run; may be done again after it failed.
+    async fn take_up(&self) -> Result<Recovered, AppError> {
+        for tenant in &self.graph.identity.tenants() {
+            self.graph.agents.ensure(tenant.id, &self.graph.built_in).await?;
+        }
+        recover(&self.graph.supervisors, self.graph.store.as_ref()).await
     }
 
     fn answer_requests(&self, settings: &Settings, listener: TcpListener, address: SocketAddr) {
@@ -153,7 +184,7 @@ impl Running {
             allowed_hosts: settings.server.allowed_hosts.clone(),
             allowed_origins: settings.server.allowed_origins.clone(),
             dev: settings.server.dev,
-            open_metrics: settings.server.metrics_open_on_loopback,
+            open_metrics: settings.server.metrics_open_on_loopback && address.ip().is_loopback(),
             body_limit: settings.server.max_body_bytes as usize,
             ..ApiOptions::default()
         };
@@ -174,7 +205,7 @@ impl Running {
     /// The administrator's key: the given one, or a new one on the first start.
     async fn admit(&self, given: Option<&str>) -> Result<(), CliError> {
         let identity = &self.graph.identity;
-        let app = |error: crate::application::error::AppError| failed("the store", &error);
+        let app = |error: AppError| failed("the store", &error);
         if let Some(secret) = given {
             return identity.admit_administrator(secret).await.map_err(app);
         }
@@ -302,7 +333,10 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let done = written.and_then(|()| fs::rename(&fresh, path));
+    if done.is_err() {
+        drop(fs::remove_file(&fresh));
+    }
+    done
 }

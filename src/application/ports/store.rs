@@ -46,6 +46,9 @@ pub enum CommitError {
         /// The counter without this change set.
         used: u64,
     },
+    /// A record of the change is larger, or nested deeper, than could be read back.
+    #[error("the change holds a record that is too large to be stored")]
+    TooLarge,
     /// A guarded condition does not hold.
     #[error("a condition of the change does not hold any more")]
     Refused,

@@ -12,6 +12,7 @@ use crate::domain::session::attempt::SessionError;
 use crate::domain::session::checkpoint::CheckpointTrigger;
 use crate::domain::session::life::{Outcome, RetryRefused};
 use crate::domain::session::metrics::RateSource;
+use crate::domain::session::prompts::{NoRoom, check_room};
 use crate::domain::session::status::{InvalidTransition, SessionStatus, Trigger};
 use crate::domain::session::{PromptMode, QueuedPrompt, Session};
 use crate::domain::tenant::key::Role;
@@ -234,7 +235,8 @@ impl SessionService {
     /// Adds a prompt: the next turn, or instead of the current one.
     ///
     /// # Errors
-    /// `Transition` when no agent works on it or will again, `SessionNotFound`.
+    /// `Transition` when no agent works on it or will again, `QuotaExceeded` when too much waits
+    /// already, `SessionNotFound`.
     pub async fn prompt(
         &self,
         ctx: &RequestContext,
@@ -254,6 +256,7 @@ impl SessionService {
             let prompt =
                 QueuedPrompt { id: uuid, text: text.to_owned(), mode, at: self.clock.now() };
             let session = &mut change.session;
+            check_room(&session.run.prompts, text)?;
             let event = session.inject(prompt, by.name()).map_err(|no| refused(session, no))?;
             change.tell([event]);
             Ok(())
@@ -292,6 +295,13 @@ impl SessionService {
                 }
             }
         }
+    }
+}
+
+impl From<NoRoom> for AppError {
+    fn from(NoRoom { bound, limit, used }: NoRoom) -> Self {
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        Self::QuotaExceeded { quota: bound, limit: count(limit), used: count(used) }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::change::{By, audit, counter_changes};
+use super::not_yet::{not_yet, not_yet_in};
 use super::put_away::PutAway;
 use super::{SessionService, refused};
 use crate::application::error::AppError;
@@ -15,7 +16,7 @@ use crate::domain::event::{DomainEvent, EventType, Subject};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SessionId;
 use crate::domain::session::draft::{SessionDraft, SessionPatch};
-use crate::domain::session::spec::{ExecutionMode, SessionSpec};
+use crate::domain::session::spec::SessionSpec;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{Lineage, RunState, Session, SessionCode};
 use crate::domain::tenant::key::Role;
@@ -49,15 +50,26 @@ impl SessionService {
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
         let created_by = maker(ctx, new.created_by)?;
-        let spec = new.draft.accept()?;
-        not_yet(&spec)?;
-        self.workspaces.check(&spec.workspace).await?;
-        self.check_agent(ctx, &spec).await?;
+        let spec = self.accept(ctx, new.draft, new.parent.is_some()).await?;
         let lineage = match new.parent {
             Some(parent) => self.child_of(ctx, &parent).await?,
             None => Lineage::default(),
         };
         self.insert(ctx, spec, lineage, RunState::default(), &created_by, new.start).await
+    }
+
+    /// The definition that a draft gives, after every check that a new session has to pass.
+    pub(super) async fn accept(
+        &self,
+        ctx: &RequestContext,
+        draft: SessionDraft,
+        has_parent: bool,
+    ) -> Result<SessionSpec, AppError> {
+        let spec = draft.accept()?;
+        not_yet(&spec, has_parent)?;
+        self.workspaces.check(&spec.workspace).await?;
+        self.check_agent(ctx, &spec).await?;
+        Ok(spec)
     }
 
     /// Commits a new session: the last step of create and fork.
@@ -139,11 +151,7 @@ impl SessionService {
     }
 
     /// A pinned agent must exist; whether it is free is the scheduler's matter.
-    pub(super) async fn check_agent(
-        &self,
-        ctx: &RequestContext,
-        spec: &SessionSpec,
-    ) -> Result<(), AppError> {
+    async fn check_agent(&self, ctx: &RequestContext, spec: &SessionSpec) -> Result<(), AppError> {
         let Some(wanted) = &spec.agent else { return Ok(()) };
         let agents = self.snapshot(ctx.tenant).await?.agents().await?;
         let names: Vec<&str> = agents.iter().map(|agent| agent.value.name.as_str()).collect();
@@ -172,6 +180,7 @@ impl SessionService {
         patch: SessionPatch,
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
+        not_yet_in(&patch)?;
         let now = self.clock.now();
         let decide = |change: &mut super::change::Change| {
             let session = &mut change.session;
@@ -265,19 +274,6 @@ fn maker(ctx: &RequestContext, wanted: Option<String>) -> Result<String, AppErro
         }
         _ => Ok(ctx.principal.name.clone()),
     }
-}
-
-/// What this version would accept and not do is refused.
-fn not_yet(spec: &SessionSpec) -> Result<(), AppError> {
-    if spec.execution_mode == ExecutionMode::TaskGraph {
-        let message = "task graphs are not part of this version; use single";
-        return Err(invalid("/execution_mode", "unsupported", message));
-    }
-    if !spec.gates.is_empty() {
-        let message = "gates are not part of this version; let the prompt name the check";
-        return Err(invalid("/gates", "unsupported", message));
-    }
-    Ok(())
 }
 
 fn parent_error(message: &str) -> AppError {

@@ -1,12 +1,12 @@
 //! Forks: a new session that goes on where another one was.
 
 use super::SessionService;
-use super::create::invalid;
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
 use crate::domain::ids::SessionId;
 use crate::domain::money::Usd;
 use crate::domain::session::checkpoint::Checkpoint;
+use crate::domain::session::draft::SessionDraft;
 use crate::domain::session::{Lineage, RunState, Session};
 use crate::domain::tenant::key::Role;
 use crate::domain::version::Versioned;
@@ -54,29 +54,17 @@ impl SessionService {
             None => None,
         };
         drop(snapshot);
-        let mut spec = source.spec.clone();
-        spec.title = match request.title {
-            Some(title) => title,
-            None => forked_title(&source.spec.title),
-        };
-        if spec.title.trim().is_empty() || spec.title.chars().count() > 200 {
-            return Err(invalid("/title", "out_of_range", "must have 1 to 200 characters"));
-        }
-        if let Some(prompt) = request.initial_prompt {
-            if prompt.trim().is_empty() || prompt.chars().count() > 100_000 {
-                let message = "must have 1 to 100,000 characters and not be blank";
-                return Err(invalid("/initial_prompt", "out_of_range", message));
-            }
-            spec.initial_prompt = prompt;
-        }
-        spec.agent = request.agent.or(spec.agent);
-        spec.model_identifier = request.model_identifier.or(spec.model_identifier);
-        spec.budget_usd = request.budget_usd.or(spec.budget_usd);
-        spec.not_before = None;
-        if let WorkspaceSpec::Git { branch, .. } = &mut spec.workspace {
+        let mut draft = SessionDraft::from(source.spec);
+        draft.title = request.title.or_else(|| draft.title.map(|title| forked_title(&title)));
+        draft.initial_prompt = request.initial_prompt.unwrap_or(draft.initial_prompt);
+        draft.agent = request.agent.or(draft.agent);
+        draft.model_identifier = request.model_identifier.or(draft.model_identifier);
+        draft.budget_usd = request.budget_usd.or(draft.budget_usd);
+        draft.not_before = None;
+        if let WorkspaceSpec::Git { branch, .. } = &mut draft.workspace {
             *branch = None;
         }
-        self.check_agent(ctx, &spec).await?;
+        let spec = self.accept(ctx, draft, request.parent.is_some()).await?;
         let parent = match request.parent {
             Some(parent) => self.child_of(ctx, &parent).await?,
             None => Lineage::default(),

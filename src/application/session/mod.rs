@@ -9,6 +9,7 @@ pub mod create;
 pub mod explain;
 pub mod fork;
 pub mod grant;
+mod not_yet;
 pub mod put_away;
 pub mod query;
 pub mod report;
@@ -20,10 +21,12 @@ use std::time::Duration;
 use self::alone::Turns;
 use self::change::{By, Change};
 use super::error::AppError;
+use super::ports::changes::ChangeSet;
 use super::ports::clock::{Clock, Ids};
 use super::ports::reads::Snapshot;
 use super::ports::store::{CommitError, Store};
 use super::ports::workspaces::Workspaces;
+use super::principal::Subject;
 use super::scheduler::wake::Wake;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::status::InvalidTransition;
@@ -119,7 +122,12 @@ impl SessionService {
             }
             let answer = decide(&mut change)?;
             if change.is_idle() {
-                return Ok((change.unchanged(), answer));
+                let unchanged = change.unchanged();
+                match self.remember(by, &unchanged).await {
+                    Ok(()) => return Ok((unchanged, answer)),
+                    Err(CommitError::Stale) => continue,
+                    Err(error) => return Err(error.into()),
+                }
             }
             let (set, saved) = change.finish(by, action, reason, self.clock.now());
             match self.store.commit(set).await {
@@ -133,6 +141,18 @@ impl SessionService {
             }
         }
         Err(AppError::Contended)
+    }
+}
+
+impl SessionService {
+    /// A command that changes nothing is answered once, too: whoever repeats it gets that answer.
+    async fn remember(&self, by: By<'_>, session: &Versioned<Session>) -> Result<(), CommitError> {
+        let By::Caller(ctx) = by else { return Ok(()) };
+        let answer = ctx.remembered(&Subject::Session(session), self.clock.now());
+        if answer.is_some() {
+            self.store.commit(ChangeSet::new(ctx.tenant).remember(answer)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -138,7 +138,7 @@ impl SystemService {
         let (status, detail) = match (read, self.store.health().read_only) {
             (Err(error), _) => ("unhealthy", Some(error.to_string())),
             (Ok(()), Some(reason)) => ("degraded", Some(format!("read-only: {reason}"))),
-            (Ok(()), None) => ("healthy", None),
+            (Ok(()), None) => ("healthy", set_aside(self.store.health().quarantined)),
         };
         Component { name, status, detail, latency_ms }
     }
@@ -148,4 +148,10 @@ impl SystemService {
         let detail = Some(format!("{running} sessions execute"));
         Component { name: "scheduler".to_owned(), status: "healthy", detail, latency_ms: None }
     }
+}
+
+/// Damage that the store lives with; everything else works.
+fn set_aside(records: u64) -> Option<String> {
+    let noun = if records == 1 { "record is" } else { "records are" };
+    (records > 0).then(|| format!("{records} damaged {noun} set aside"))
 }

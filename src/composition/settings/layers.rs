@@ -45,6 +45,8 @@ pub enum Origin {
         /// Line, from 1.
         line: usize,
     },
+    /// A configuration file that could not be read.
+    Unread(PathBuf),
     /// An environment variable.
     Variable(String),
     /// A flag of the command line.
@@ -56,6 +58,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => formatter.write_str("default"),
             Self::File { path, line } => write!(formatter, "{}:{line}", path.display()),
+            Self::Unread(path) => write!(formatter, "{}", path.display()),
             Self::Variable(name) => formatter.write_str(name),
             Self::Flag(name) => formatter.write_str(name),
         }

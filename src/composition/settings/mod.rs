@@ -58,6 +58,8 @@ pub struct Settings {
     pub simulated: SimulatedOptions,
     /// What `config show` prints.
     shown: String,
+    /// The same as JSON.
+    shown_as_json: serde_json::Value,
 }
 
 /// Settings that cannot be used; the process exits with 78.
@@ -65,6 +67,14 @@ pub struct Settings {
 pub struct SettingsError {
     /// Everything that is wrong.
     pub problems: Vec<Problem>,
+}
+
+impl SettingsError {
+    /// Whether all that is wrong is that the configuration file cannot be read.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.problems.iter().all(|problem| matches!(problem.origin, Origin::Unread(_)))
+    }
 }
 
 impl fmt::Display for SettingsError {
@@ -101,6 +111,7 @@ impl Settings {
             opencode: OpencodeOptions::read(&mut reader, home.as_deref()),
             simulated: SimulatedOptions::read(&mut reader),
             shown: show::as_toml(&layers),
+            shown_as_json: show::as_json(&layers),
         };
         if data_dir.as_os_str().is_empty() {
             reader.refuse(
@@ -116,6 +127,12 @@ impl Settings {
     #[must_use]
     pub fn show(&self) -> &str {
         &self.shown
+    }
+
+    /// The same as JSON.
+    #[must_use]
+    pub const fn show_as_json(&self) -> &serde_json::Value {
+        &self.shown_as_json
     }
 
     /// The data directory alone, however wrong the rest may be: client commands need no more.
@@ -163,7 +180,7 @@ fn lay_file(layers: &mut Layers, path: &Path) {
     match text {
         Ok(text) => layers.file(path, &text),
         Err(error) => layers.problems.push(Problem {
-            origin: Origin::File { path: path.to_owned(), line: 1 },
+            origin: Origin::Unread(path.to_owned()),
             message: format!("the configuration file cannot be read: {error}"),
         }),
     }

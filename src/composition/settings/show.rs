@@ -1,4 +1,6 @@
-//! Settings in effect as TOML, each value with its origin.
+//! Settings in effect, as TOML or JSON, each value with its origin.
+
+use serde_json::{Map, Value, json};
 
 use super::layers::{Given, Layers};
 
@@ -29,10 +31,35 @@ pub(super) fn as_toml(layers: &Layers) -> String {
     text
 }
 
-fn shown(key: &str, value: &Given) -> String {
+/// The same as JSON: by key, the value and where it is from.
+pub(super) fn as_json(layers: &Layers) -> Value {
+    let entry = |key: &String| {
+        let sourced = layers.values.get(key)?;
+        let value = match hidden(key, &sourced.value) {
+            Given::Text(text) => json!(text),
+            Given::Number(number) => json!(number),
+            Given::Flag(flag) => json!(flag),
+            Given::List(items) => json!(items),
+        };
+        let origin = sourced.origin.to_string();
+        Some((key.clone(), json!({ "value": value, "from": origin })))
+    };
+    Value::Object(layers.order.iter().filter_map(entry).collect::<Map<_, _>>())
+}
+
+/// The value as it may be seen.
+fn hidden(key: &str, value: &Given) -> Given {
     match value {
-        Given::Text(text) if SECRETS.contains(&key) && !text.is_empty() => "\"***\"".to_owned(),
-        Given::Text(text) if ADDRESSES.contains(&key) => quoted(&without_password(text)),
+        Given::Text(text) if SECRETS.contains(&key) && !text.is_empty() => {
+            Given::Text("***".to_owned())
+        }
+        Given::Text(text) if ADDRESSES.contains(&key) => Given::Text(without_password(text)),
+        Given::Text(_) | Given::Number(_) | Given::Flag(_) | Given::List(_) => value.clone(),
+    }
+}
+
+fn shown(key: &str, value: &Given) -> String {
+    match &hidden(key, value) {
         Given::Text(text) => quoted(text),
         Given::Number(number) => number.to_string(),
         Given::Flag(flag) => flag.to_string(),

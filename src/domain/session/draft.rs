@@ -359,7 +359,8 @@ fn checked_agent_config(
     config
 }
 
-fn check_map(pointer: &str, map: &Map<String, Value>, errors: &mut FieldErrors) {
+/// A free JSON object: at most 64 KiB canonical, at most 32 levels deep.
+pub fn check_map(pointer: &str, map: &Map<String, Value>, errors: &mut FieldErrors) {
     if map.is_empty() {
         return;
     }

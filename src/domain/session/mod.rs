@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod draft;
 pub mod life;
 pub mod metrics;
+pub mod prompts;
 pub mod retry;
 pub mod spec;
 pub mod status;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::draft::SessionDraft;
 use super::retry::RetryPolicy;
 use crate::closed_enum;
 use crate::domain::ids::AgentId;
@@ -104,14 +105,23 @@ impl Default for PermissionPolicy {
 }
 
 impl PermissionPolicy {
-    /// What the policy says of one call: the strictest matching rule, else the default.
+    /// What the policy says of one call. Each of its pieces is judged by the strictest rule that
+    /// matches it, else by the default; the call is judged by its strictest piece, so that one
+    /// denied piece denies it, and it is allowed only when every piece is.
     #[must_use]
-    pub fn decide(&self, tool: &str, patterns: &[String]) -> PermissionDecision {
+    pub fn decide(&self, tool: &str, pieces: &[String]) -> PermissionDecision {
+        let strictest = pieces.iter().map(|piece| self.judge(tool, Some(piece))).max();
+        strictest.unwrap_or_else(|| self.judge(tool, None))
+    }
+
+    /// A call without pieces is matched by rules without a pattern only.
+    fn judge(&self, tool: &str, piece: Option<&String>) -> PermissionDecision {
         let matching = self.rules.iter().filter(|rule| {
             (rule.tool == "*" || rule.tool == tool)
-                && rule.pattern.as_ref().is_none_or(|glob| {
-                    !patterns.is_empty() && patterns.iter().all(|text| glob_matches(glob, text))
-                })
+                && rule
+                    .pattern
+                    .as_ref()
+                    .is_none_or(|glob| piece.is_some_and(|text| glob_matches(glob, text)))
         });
         matching.map(|rule| rule.decision).max().unwrap_or(self.default)
     }
@@ -241,9 +251,128 @@ impl SessionSpec {
     }
 }
 
+impl From<SessionSpec> for SessionDraft {
+    /// The same definition as if it had been sent, for what passes the checks again.
+    fn from(spec: SessionSpec) -> Self {
+        let SessionSpec {
+            title,
+            description,
+            session_type,
+            priority,
+            on_parent_end,
+            execution_mode,
+            agent,
+            required_capabilities,
+            technologies,
+            preferred_agent_type,
+            preferred_agent_ids,
+            min_performance_tier,
+            estimated_complexity,
+            agent_config,
+            model_identifier,
+            initial_prompt,
+            max_duration_seconds,
+            queue_timeout_seconds,
+            pause_timeout_seconds,
+            degraded_grace_seconds,
+            cpu_limit,
+            memory_limit_mb,
+            budget_usd,
+            token_budget,
+            retry,
+            not_before,
+            workspace,
+            permission_policy,
+            gates,
+            exclude_from_training,
+            tags,
+            metadata,
+        } = spec;
+        Self {
+            title: Some(title),
+            description,
+            session_type: Some(session_type),
+            priority: Some(priority),
+            on_parent_end: Some(on_parent_end),
+            execution_mode: Some(execution_mode),
+            agent,
+            required_capabilities,
+            technologies,
+            preferred_agent_type,
+            preferred_agent_ids,
+            min_performance_tier,
+            estimated_complexity: Some(estimated_complexity),
+            agent_config,
+            model_identifier,
+            initial_prompt,
+            max_duration_seconds: Some(max_duration_seconds),
+            queue_timeout_seconds: Some(queue_timeout_seconds),
+            pause_timeout_seconds: Some(pause_timeout_seconds),
+            degraded_grace_seconds: Some(degraded_grace_seconds),
+            cpu_limit,
+            memory_limit_mb,
+            budget_usd,
+            token_budget,
+            retry: Some(retry),
+            max_retries: None,
+            not_before,
+            workspace,
+            permission_policy: Some(permission_policy),
+            gates,
+            exclude_from_training,
+            tags,
+            metadata,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn any_policy() -> impl Strategy<Value = PermissionPolicy> {
+        let decision = || proptest::sample::select(PermissionDecision::ALL);
+        let tool = proptest::sample::select(vec!["*", "bash", "edit"]);
+        let pattern =
+            proptest::option::of(proptest::sample::select(vec!["*", "a*", "*b", "ab", "?"]));
+        let rule = (tool, pattern, decision())
+            .prop_map(|(tool, pattern, decision)| rule(tool, pattern, decision));
+        (decision(), proptest::collection::vec(rule, 0..6))
+            .prop_map(|(default, rules)| PermissionPolicy { default, rules })
+    }
+
+    proptest! {
+        #[test]
+        fn one_denied_piece_denies_a_call_and_all_must_be_allowed_to_allow_it(
+            policy in any_policy(),
+            pieces in proptest::collection::vec("[abc]{1,3}", 1..5),
+        ) {
+            use PermissionDecision::{Allow, Deny};
+            let each: Vec<_> =
+                pieces.iter().map(|piece| policy.decide("bash", std::slice::from_ref(piece))).collect();
+            let whole = policy.decide("bash", &pieces);
+            prop_assert_eq!(whole == Deny, each.contains(&Deny));
+            prop_assert_eq!(whole == Allow, each.iter().all(|one| *one == Allow));
+            let denies = |rule: &PermissionRule| {
+                rule.decision == Deny
+                    && rule.tool != "edit"
+                    && rule.pattern.as_ref().is_none_or(|glob| pieces.iter().any(|piece| glob_matches(glob, piece)))
+            };
+            prop_assert!(!policy.rules.iter().any(denies) || whole == Deny);
+        }
+    }
+
+    #[test]
+    fn a_denied_piece_is_not_hidden_by_another() {
+        let policy = PermissionPolicy {
+            default: PermissionDecision::Allow,
+            rules: vec![rule("bash", Some("rm *"), PermissionDecision::Deny)],
+        };
+        let call = ["git status".to_owned(), "rm -rf x".to_owned()];
+        assert_eq!(policy.decide("bash", &call), PermissionDecision::Deny);
+    }
 
     fn rule(tool: &str, pattern: Option<&str>, decision: PermissionDecision) -> PermissionRule {
         PermissionRule { tool: tool.to_owned(), pattern: pattern.map(str::to_owned), decision }

@@ -182,7 +182,7 @@ impl ErrorCode {
             Self::PayloadTooLarge => row(
                 S::PAYLOAD_TOO_LARGE,
                 "Payload too large",
-                "send less; a body may have at most 1 MiB",
+                "send less; a body may have at most 1 MiB, a manual checkpoint 256 KiB",
             ),
             Self::UnsupportedMediaType => row(
                 S::UNSUPPORTED_MEDIA_TYPE,

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::codes::ErrorCode;
+use super::json::{self, Unreadable};
 use super::params::Params;
 use super::problem::Problem;
 use super::state::AppState;
@@ -92,23 +93,40 @@ pub fn too_large(limit: usize) -> Problem {
     Problem::new(ErrorCode::PayloadTooLarge, format!("a body may have at most {limit} bytes"))
 }
 
+/// Whether a media type is JSON. It has no charset of its own, so that UTF-8 alone may be named.
+fn is_json(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
+}
+
 /// The JSON object in a body; an empty body is an empty object.
 ///
 /// # Errors
-/// `UNSUPPORTED_MEDIA_TYPE`, `VALIDATION_ERROR`.
+/// `UNSUPPORTED_MEDIA_TYPE`, `PROTOCOL_ERROR` for a repeated key, `VALIDATION_ERROR`.
 pub fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Problem> {
     if body.is_empty() {
         return Ok(Map::new());
     }
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or("").trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        let detail = "the body must be sent as application/json";
+    if !is_json(media_type.unwrap_or("")) {
+        let detail = "the body must be sent as application/json, in UTF-8";
         return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
     }
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is not valid JSON: {error}");
-        Problem::field("", "malformed_json", message)
+    let value = json::read(body).map_err(|error| match error {
+        Unreadable::RepeatedKey(message) => {
+            Problem::new(ErrorCode::ProtocolError, format!("the body is ambiguous: {message}"))
+        }
+        Unreadable::Malformed(error) => {
+            let message = format!("the body is not valid JSON: {error}");
+            Problem::field("", "malformed_json", message)
+        }
     })?;
     if depth(&value) > MAX_DEPTH {
         return Err(Problem::field("", "too_deep", "the body is nested deeper than 64 levels"));

@@ -1,13 +1,17 @@
 //! Requests that may be repeated: the first answer is stored with its effect and given again.
 //!
+//! A refusal that follows from how things stand (404, 409, …) is such an answer too. What says nothing
+//! about them (who asks, how often, whether the request is well-formed) is decided anew each time.
+//!
 //! Invariant: a repetition is looked up only after it holds its place in `InFlight`, so that it
 //! either finds the first answer or is told to wait; the effect happens once.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -17,7 +21,8 @@ use super::caller::Caller;
 use super::codes::ErrorCode;
 use super::extract::{json_object, read_body};
 use super::fields::{Fields, FromFields};
-use super::problem::Problem;
+use super::problem::{PROBLEM_JSON, Problem};
+use super::request_id::RequestId;
 use super::state::AppState;
 use crate::application::error::AppError;
 use crate::application::ports::changes::{ChangeSet, Remembered};
@@ -28,7 +33,7 @@ use crate::domain::ids::TenantId;
 const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// Keys that are being worked on, per tenant.
-#[derive(Default, Clone)]
+#[derive(Debug, Default, Clone)]
 pub struct InFlight(Arc<Mutex<HashSet<Place>>>);
 
 type Place = (TenantId, [u8; 32]);
@@ -42,6 +47,7 @@ impl InFlight {
 }
 
 /// A place that is given back when the request ends, however it ends.
+#[derive(Debug)]
 struct Held {
     all: InFlight,
     place: Place,
@@ -62,7 +68,59 @@ pub struct Command<T> {
     viewer: Viewer,
     route: String,
     first: Arc<Mutex<Option<Rendered>>>,
-    held: Option<Held>,
+    held: Option<Arc<Held>>,
+}
+
+/// Under which key a refusal of this request is to be remembered; filled by `Command`.
+#[derive(Clone, Default)]
+struct Refusable(Arc<Mutex<Option<Remembering>>>);
+
+/// A key, and the place that is held for it.
+struct Remembering {
+    tenant: TenantId,
+    key: [u8; 32],
+    fingerprint: [u8; 32],
+    _held: Arc<Held>,
+}
+
+/// Stores the refusal of a request with an `Idempotency-Key`, so that a repetition gets it again
+/// however things stand by then. When it cannot be stored, the repetition is decided anew: the
+/// refused request has done nothing.
+pub async fn remember_refusal(
+    State(app): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if !request.headers().contains_key("idempotency-key") {
+        return next.run(request).await;
+    }
+    let (slot, request_id) = (Refusable::default(), RequestId::of(&request));
+    request.extensions_mut().insert(slot.clone());
+    let response = next.run(request).await;
+    let asked = slot.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let problem = response.extensions().get::<Problem>();
+    if let (Some(problem), Some(asked)) = (problem.filter(|problem| is_lasting(problem)), asked) {
+        let Remembering { tenant, key, fingerprint, _held } = asked;
+        let remembered = Remembered {
+            key,
+            fingerprint,
+            status: response.status().as_u16(),
+            headers: vec![("content-type".to_owned(), PROBLEM_JSON.to_owned())],
+            body: problem.body(Some(request_id.as_str())).to_string().into_bytes(),
+            expires_at: app.clock.now().after(KEPT),
+        };
+        let set = ChangeSet::new(tenant).remember(Some(remembered));
+        if let Err(error) = app.store.commit(set).await {
+            tracing::debug!(%error, "A refusal was not remembered");
+        }
+    }
+    response
+}
+
+/// Whether a refusal follows from how things stand.
+fn is_lasting(problem: &Problem) -> bool {
+    matches!(problem.code().row().status.as_u16(), 402 | 404 | 409 | 410 | 413 | 423)
+        && problem.code() != ErrorCode::IdempotencyInFlight
 }
 
 /// Why a handler is not called: a problem, or the answer is known already.
@@ -97,6 +155,7 @@ impl<T: FromFields> FromRequest<AppState> for Command<T> {
         let viewer = Viewer { role: ctx.principal.role, now: app.clock.now() };
         let route = parts.extensions.get::<MatchedPath>();
         let route = route.map_or("", MatchedPath::as_str).to_owned();
+        let refusable = parts.extensions.get::<Refusable>().cloned();
         let target = parts.uri.to_string();
         let (headers, method) = (parts.headers.clone(), parts.method.clone());
         let body = read_body(Request::from_parts(parts, raw), app.options.body_limit).await?;
@@ -112,7 +171,14 @@ impl<T: FromFields> FromRequest<AppState> for Command<T> {
                 ]),
                 fingerprint: digest(&[&body]),
             };
-            held = Some(begin(app, ctx.tenant, &asked).await?);
+            let place = Arc::new(begin(app, ctx.tenant, &asked).await?);
+            if let Some(Refusable(slot)) = refusable {
+                let (tenant, key, fingerprint) = (ctx.tenant, asked.key, asked.fingerprint);
+                let remembering =
+                    Remembering { tenant, key, fingerprint, _held: Arc::clone(&place) };
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembering);
+            }
+            held = Some(place);
             ctx.repeat = Some(asked.repeat(&route, viewer, Arc::clone(&first)));
         }
         let map = json_object(&headers, &body)?;
@@ -157,11 +223,11 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
-        (Ok(text), None) if (1..=255).contains(&text.len()) => Ok(Some(text.to_owned())),
+        (Ok(text), None) if (1..=200).contains(&text.len()) => Ok(Some(text.to_owned())),
         _ => Err(Problem::field(
             "Idempotency-Key",
             "invalid",
-            "must be given once, with 1 to 255 plain characters",
+            "must be given once, with 1 to 200 plain characters",
         )),
     }
 }

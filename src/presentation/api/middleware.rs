@@ -41,7 +41,7 @@ pub async fn observe(State(app): State<AppState>, request: Request, next: Next) 
     if let Some(problem) = response.extensions().get::<Problem>()
         && problem.code() == ErrorCode::QuotaExceeded
     {
-        app.metrics.refused("max_concurrent_sessions");
+        app.metrics.refused(problem.quota());
     }
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::debug!(request.id = id.as_str(), status, duration_ms, "{method} {endpoint} answered");

@@ -15,6 +15,7 @@ pub mod fields;
 pub mod files;
 pub mod guard;
 pub mod idempotency;
+pub mod json;
 pub mod limits;
 pub mod metrics;
 pub mod middleware;
@@ -109,7 +110,8 @@ pub fn router(app: &AppState, extra: Router<AppState>) -> Router {
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn_with_state(app.clone(), middleware::limit_body))
-        .layer(from_fn_with_state(app.clone(), middleware::limit_time));
+        .layer(from_fn_with_state(app.clone(), middleware::limit_time))
+        .layer(from_fn_with_state(app.clone(), idempotency::remember_refusal));
     routes
         .merge(extra)
         .fallback(middleware::no_route)

@@ -228,8 +228,8 @@ fn shared_parameters(path: &str, method: &str, scoped: bool) -> Vec<Value> {
     if method == "post" || method == "patch" {
         shared.push(header(
             "Idempotency-Key",
-            "The first answer under this key is kept for 24 h and given again",
-            json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+            "The first answer under this key is kept for 24 h and given again; so is a refusal with 404, 409, 410 or 413",
+            json!({ "type": "string", "minLength": 1, "maxLength": 200 }),
         ));
     }
     if path.starts_with("/api/v1/") && method != "get" {
@@ -314,6 +314,9 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
             C::UnsupportedMediaType,
             C::IdempotencyKeyReused,
         ]);
+    }
+    if path.contains("/diff") {
+        codes.push(C::InvalidTransition);
     }
     if path.ends_with("/retry") || path.ends_with("/start") {
         codes.push(C::NotRetryable);

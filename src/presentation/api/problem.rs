@@ -56,6 +56,12 @@ impl Problem {
         self.0.code
     }
 
+    /// The quota that is used up; empty when it is another kind of problem.
+    #[must_use]
+    pub fn quota(&self) -> &str {
+        self.0.members.get("quota").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// What happened, for people.
     #[must_use]
     pub fn detail(&self) -> &str {
@@ -247,7 +253,7 @@ impl From<AppError> for Problem {
             AppError::Forbidden { required } => {
                 plain(C::Forbidden).with("required_role", json!(required))
             }
-            AppError::CheckpointTooLarge => plain(C::PayloadTooLarge),
+            AppError::CheckpointTooLarge | AppError::RecordTooLarge => plain(C::PayloadTooLarge),
             AppError::QuotaExceeded { quota, limit, used } => plain(C::QuotaExceeded)
                 .with("quota", json!(quota))
                 .with("limit", json!(limit))

@@ -66,7 +66,8 @@ pub fn report(checks: &[Check], printer: &Printer) -> u8 {
             print(check, printer);
         }
         let warned = checks.iter().filter(|check| check.ok == Outcome::Warn).count();
-        printer.note(format!("{} checks, {failed} failed, {warned} warnings", checks.len()));
+        let warnings = if warned == 1 { "warning" } else { "warnings" };
+        printer.note(format!("{} checks, {failed} failed, {warned} {warnings}", checks.len()));
     }
     if failed == 0 { code::OK } else { code::UNAVAILABLE }
 }

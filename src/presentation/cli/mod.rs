@@ -51,10 +51,19 @@ pub trait Host: Send + Sync {
     fn checks(&self, airgap: bool) -> BoxFuture<'_, Vec<Check>>;
     /// The OpenAPI document as JSON.
     fn openapi(&self) -> String;
-    /// Settings in effect as TOML, or every problem with them.
-    fn settings(&self) -> Result<String, String>;
+    /// Settings in effect, or every problem with them.
+    fn settings(&self) -> Result<Shown, CliError>;
     /// Time.
     fn clock(&self) -> Arc<dyn Clock>;
+}
+
+/// The settings in effect, each with its origin; secrets are hidden.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// For people.
+    pub toml: String,
+    /// By key: `value` and `from`.
+    pub json: serde_json::Value,
 }
 
 /// What a command works with.
@@ -122,7 +131,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         }
         Command::Config(command) => config(command, context),
         Command::Openapi => {
-            printer.line(context.host.openapi());
+            printer.text(&context.host.openapi());
             Ok(code::OK)
         }
         Command::Completions { shell } => {
@@ -170,10 +179,13 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
 }
 
 fn config(command: args::ConfigCommand, context: &Context<'_>) -> Result<u8, CliError> {
-    let shown = context.host.settings().map_err(|text| CliError::new(code::CONFIG, text))?;
+    let shown = context.host.settings()?;
+    let printer = context.printer;
     match command {
-        args::ConfigCommand::Show => context.printer.text(&shown),
-        args::ConfigCommand::Check => context.printer.note("the configuration is valid"),
+        args::ConfigCommand::Show if printer.is_json() => printer.json(&shown.json),
+        args::ConfigCommand::Show => printer.text(&shown.toml),
+        args::ConfigCommand::Check if printer.is_json() => printer.json(&json!({ "valid": true })),
+        args::ConfigCommand::Check => printer.note("the configuration is valid"),
     }
     Ok(code::OK)
 }

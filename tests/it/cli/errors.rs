@@ -7,12 +7,14 @@ use super::{finish, orchestrator};
 fn problems_are_told_with_what_helps_and_their_exit_code() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let server = Fake::start(SHORT);
-    let cases: [(&[&str], i32, &str); 5] = [
+    let cases: [(&[&str], i32, &str); 7] = [
         (&["session", "show", "IND-000009"], 1, "session list"),
         (&["session", "pause", "IND-000001"], 1, "fork the session"),
         (&["session", "create", "fix it", "--start"], 77, "--key"),
         (&["session", "create", "other", "--key", KEY], 64, "/initial_prompt: not that"),
         (&["attention", "resolve", "item-1", "answer"], 64, "answer needs a text"),
+        (&["run", ""], 64, "the prompt is empty"),
+        (&["session", "create", "  "], 64, "the prompt is empty"),
     ];
     for (arguments, code, words) in cases {
         let mut command = orchestrator(home.path());

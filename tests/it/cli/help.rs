@@ -72,6 +72,19 @@ fn settings_are_shown_with_their_origins_and_checked_with_78() {
     assert!(out.contains("filter = \"debug\"  # from --log"), "{out}");
     assert!(out.contains("admin_key = \"***\"") && !out.contains(key), "{out}");
     let mut command = orchestrator(home.path());
+    command.args(["config", "show", "--json", "--log", "debug"]).env("ORCHESTRATOR_ADMIN_KEY", key);
+    let (out, _, exit) = finish(&mut command);
+    let shown: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let level = &shown["log.filter"];
+    assert_eq!((level["value"].as_str(), level["from"].as_str()), (Some("debug"), Some("--log")));
+    assert_eq!((shown["server.admin_key"]["value"].as_str(), exit), (Some("***"), 0));
+    assert_eq!(shown["server.listen"]["from"], "default");
+    let (_, err, exit) =
+        finish(orchestrator(home.path()).args(["config", "check", "--config", "/nonexistent"]));
+    assert_eq!(exit, 78);
+    assert!(err.contains("/nonexistent: the configuration file cannot be read"), "{err}");
+    assert!(err.contains("--config FILE"), "{err}");
+    let mut command = orchestrator(home.path());
     command.args(["config", "check"]).env("ORCHESTRATOR_LISTEN", "0.0.0.0:80");
     command.env("ORCHESTRATOR_STORE__CACHE_MEGA", "1");
     let (out, err, exit) = finish(&mut command);

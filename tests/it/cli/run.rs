@@ -14,7 +14,7 @@ use orchestrator::presentation::cli::args::Cli;
 use orchestrator::presentation::cli::client::Connection;
 use orchestrator::presentation::cli::doctor::Check;
 use orchestrator::presentation::cli::exit::CliError;
-use orchestrator::presentation::cli::{Host, ServerHandle, run_client};
+use orchestrator::presentation::cli::{Host, ServerHandle, Shown, run_client};
 use serde_json::Value;
 
 use super::fake::{Fake, ID, KEY, SHORT, Script};
@@ -202,8 +202,8 @@ impl Host for Machine {
         String::new()
     }
 
-    fn settings(&self) -> Result<String, String> {
-        Ok(String::new())
+    fn settings(&self) -> Result<Shown, CliError> {
+        Ok(Shown { toml: String::new(), json: Value::Null })
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

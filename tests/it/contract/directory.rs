@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use orchestrator::application::ports::changes::{ChangeSet, Guard};
+use orchestrator::application::ports::changes::{ChangeSet, Counter, CounterChange, Guard};
 use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::reads::SessionQuery;
 use orchestrator::application::ports::store::{CommitError, Store, StoreError};
@@ -13,7 +13,7 @@ use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
 use tempfile::TempDir;
 
-use super::fixtures::{SetClock, TENANT, note, open_redb, stored};
+use super::fixtures::{SetClock, TENANT, neighbour, note, open_redb, stored};
 
 fn try_open(dir: &std::path::Path) -> Result<Arc<RedbStore>, OpenError> {
     let clock = SetClock::new() as Arc<dyn Clock>;
@@ -142,6 +142,51 @@ async fn a_damaged_record_is_set_aside_and_all_else_works() {
         store.close().await; // the writer has set it aside by now
         assert_eq!(store.health().quarantined, 1, "once, however often it is read");
     }
+    let store = open_redb(dir.path(), &SetClock::new());
+    let audit = store.snapshot(TENANT).await.expect("a snapshot").audit(0, 9).await.expect("read");
+    let told: Vec<(&str, &str)> =
+        audit.iter().map(|entry| (&*entry.entry.action, &*entry.entry.actor.id)).collect();
+    assert_eq!(told, [("quarantine", "store")], "once, too");
+    let before = audit[0].entry.before.as_ref().expect("what it was");
+    let id = bad.id.uuid().simple().to_string();
+    assert!(before["key"].as_str().is_some_and(|key| key.ends_with(&id)), "{before}");
+}
+
+#[tokio::test]
+async fn counters_that_disagree_are_counted_anew_at_the_start() {
+    let dir = TempDir::new().expect("a directory");
+    let store = open_redb(dir.path(), &SetClock::new());
+    for code in 1..=3 {
+        stored(&*store, TENANT, code).await; // without any count
+    }
+    let wrong = ChangeSet::new(TENANT)
+        .count(Counter::OpenSessions, CounterChange::Add(7))
+        .count(Counter::SessionsIn(SessionStatus::Running), CounterChange::Add(2));
+    store.commit(wrong).await.expect("counted");
+    let elsewhere = ChangeSet::new(neighbour()).count(Counter::OpenSessions, CounterChange::Add(1));
+    store.commit(elsewhere).await.expect("counted");
+    store.close().await;
+    tamper(dir.path(), "counters.k1", |key, value| {
+        if key.ends_with(&[1, 0]) && key.starts_with(TENANT.as_bytes()) {
+            value[5] ^= 1; // damaged on top
+        }
+    });
+    let store = open_redb(dir.path(), &SetClock::new());
+    for (tenant, counter, expected) in [
+        (TENANT, Counter::OpenSessions, 3),
+        (TENANT, Counter::SessionsIn(SessionStatus::Pending), 3),
+        (TENANT, Counter::SessionsIn(SessionStatus::Running), 0),
+        (neighbour(), Counter::OpenSessions, 0),
+    ] {
+        let snapshot = store.snapshot(tenant).await.expect("a snapshot");
+        assert_eq!(snapshot.counter(counter).await.expect("read"), expected, "{counter:?}");
+    }
+    let bound = Guard::CounterAtMost { counter: Counter::OpenSessions, limit: 4 };
+    let one =
+        ChangeSet::new(TENANT).count(Counter::OpenSessions, CounterChange::Add(1)).guard(bound);
+    store.commit(one).await.expect("there is room for one more");
+    assert_eq!(store.health().quarantined, 0);
+    store.close().await;
 }
 
 #[tokio::test]

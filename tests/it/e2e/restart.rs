@@ -1,6 +1,7 @@
 //! A server that is started again finds every session as it was, whatever its state.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -108,4 +109,21 @@ pub(super) async fn tokens_never_repeat(api: &Api) {
             assert_eq!(other, None, "{lease:#} of {id} was given before");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_cannot_leave_its_note_serves_all_the_same() {
+    let site = Site::simulated();
+    let data = site.data();
+    // A folder stands where the note is to be written.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data.join("server.new"))
+        .expect("a folder");
+    let server = site.serve().await;
+    let id = begin(&server, &json!([{ "say": "Done." }])).await;
+    server.until_status(&id, "completed").await;
+    assert!(site.log().contains("server.json cannot be written"), "{}", site.log());
+    server.stop().await;
 }

@@ -1,15 +1,18 @@
 //! A full or failing disk: nothing is lost, reading goes on, writing resumes by itself.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use orchestrator::application::ports::changes::ChangeSet;
 use orchestrator::application::ports::store::{CommitError, Store, StoreError};
-use orchestrator::infrastructure::storage::redb::RedbStore;
+use orchestrator::infrastructure::storage::redb::{Medium, RedbStore};
+use redb::{Builder, Database, DatabaseError};
 
 use super::disk::{Disk, Fault};
 use super::history::History;
-use super::{is_deep, open_on};
+use super::{is_deep, open_on, open_on_medium};
 use crate::contract::fixtures::{TENANT, neighbour, note};
 
 async fn resumed(store: &RedbStore) {
@@ -88,4 +91,39 @@ async fn a_snapshot_that_is_held_does_not_keep_the_store_from_resuming() {
     resumed(&store).await;
     assert!(matches!(held.last_seq().await, Err(StoreError::Unavailable)), "it was ended");
     history.verify(&store).await.expect("all is well");
+}
+
+/// A disk whose probe panics the first few times.
+struct Panicking(Disk, AtomicU32);
+
+impl Medium for Panicking {
+    fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
+        self.0.open(builder)
+    }
+
+    fn probe(&self) -> io::Result<()> {
+        let left =
+            self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        assert!(left.is_err(), "the probe panics, as the test wants it to");
+        self.0.probe()
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        self.0.size_bytes()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_of_the_writer_refuses_for_a_while_and_ends_nothing() {
+    let disk = Disk::default();
+    let medium = Panicking(disk.clone(), AtomicU32::new(2));
+    let store = open_on_medium(Box::new(medium)).expect("a new store");
+    let mut history = History::default();
+    history.write(&store, 1).await;
+    disk.fail_after(Fault::Sync, 0);
+    history.write(&store, 1).await;
+    disk.heal();
+    resumed(&store).await;
+    assert_eq!(store.health().read_only, None);
+    history.verify(&store).await.expect("nothing acknowledged is lost");
 }

@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::documented;
+
 /// Secret of the administrator of the instance.
 pub(crate) const ADMIN: &str = "iok_administrator-of-the-instance-for-tests";
 /// Slug of the second tenant.
@@ -178,7 +180,9 @@ impl TestApp {
 
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.expect("infallible");
+        documented::check(&method, &path, response.status());
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 16 << 20).await.expect("a body");
         let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());

@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub(crate) mod app;
+mod documented;
 pub(crate) mod opencode;
 pub(crate) mod repo;
 pub(crate) mod scripted_llm;

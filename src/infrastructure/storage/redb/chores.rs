@@ -1,15 +1,19 @@
 //! Plans that are no change sets: appending to the journal, forgetting answers, setting aside.
 
+use serde_json::json;
+
 use super::keys;
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::records::{Chunk, MAX_ENTRY_BYTES, Number, Quarantined};
 use super::rows::{Direction, Rows, flow};
 use super::tables::Table;
+use crate::application::ports::clock::Ids;
 use crate::application::ports::journal::{Appended, Entry, NewEntry, Stream};
 use crate::application::ports::store::{CommitError, StoreError};
+use crate::domain::audit::{Actor, AuditEntry};
+use crate::domain::event::{Subject, SubjectKind};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::time::Timestamp;
-use crate::infrastructure::storage::shared::malformed;
 
 /// A chunk is closed beyond this many bytes of bodies, so that reading a page stays cheap.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -39,7 +43,7 @@ pub(super) fn append<R: Rows>(rows: &R, append: Append) -> Result<(Plan, Appende
     for entry in &entries {
         let size = entry.kind.len() + entry.body.to_string().len();
         if size > MAX_ENTRY_BYTES {
-            return Err(malformed("a journal entry is larger than 8 MiB"));
+            return Err(CommitError::TooLarge);
         }
         if !chunk.is_empty() && (bytes + size > CHUNK_BYTES || chunk.len() >= CHUNK_ENTRIES) {
             close(&mut plan, (tenant, session, stream), std::mem::take(&mut chunk))?;
@@ -61,7 +65,7 @@ fn close(
     plan: &mut Plan,
     (tenant, session, stream): (TenantId, SessionId, Stream),
     entries: Vec<Entry>,
-) -> Result<(), StoreError> {
+) -> Result<(), CommitError> {
     let Some(first) = entries.first().map(|entry| entry.seq) else { return Ok(()) };
     plan.insert(Table::Journal, keys::chunk(tenant, session, stream, first), &Chunk { entries })
 }
@@ -99,9 +103,10 @@ fn first_tenant<R: Rows>(rows: &R, span: &keys::Span) -> Result<Option<TenantId>
     Ok(found)
 }
 
-/// Keeps a copy of a damaged record; `None` when it was kept before.
+/// Keeps a copy of a damaged record and puts it on record; `None` when it was kept before.
 pub(super) fn set_aside<R: Rows>(
     rows: &R,
+    ids: &dyn Ids,
     table: Table,
     damage: &Quarantined,
 ) -> Result<Option<Plan>, CommitError> {
@@ -110,7 +115,34 @@ pub(super) fn set_aside<R: Rows>(
     if rows.bytes(Table::Quarantine, &key)?.is_some() {
         return Ok(None);
     }
-    let mut plan = Plan::default();
+    // Keys of these do not begin with a tenant.
+    let shared = matches!(table, Table::ApiKeys | Table::Quarantine | Table::Meta);
+    let owner = keys::tenant_of(&damage.key).filter(|_| !shared);
+    let entry = AuditEntry {
+        at: Timestamp::from_millis(damage.found_at_ms),
+        actor: Actor { kind: "system".to_owned(), id: "store".to_owned(), role: None },
+        action: "quarantine".to_owned(),
+        subject: Subject { kind: SubjectKind::System, id: uuid::Uuid::nil() },
+        ok: true,
+        reason: Some(damage.reason.clone()),
+        before: Some(json!({ "table": damage.table, "key": hex(&damage.key) })),
+        after: None,
+        request_id: None,
+    };
+    // When the audit's own head is what is damaged, the copy is kept all the same.
+    let audited = plan::audit(rows, ids, owner.unwrap_or(TenantId::BOOTSTRAP), entry);
+    let mut plan = audited.unwrap_or_else(|error| {
+        tracing::error!(%error, "A damaged record is set aside without an entry in the audit");
+        Plan::default()
+    });
     plan.insert(Table::Quarantine, key, damage)?;
     Ok(Some(plan))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let digit = |number: u8| char::from_digit(u32::from(number), 16).unwrap_or('0');
+        text.extend([digit(byte >> 4), digit(byte & 15)]);
+        text
+    })
 }

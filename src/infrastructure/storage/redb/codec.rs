@@ -1,18 +1,21 @@
 //! How record structs become bytes. The only file that names the crate behind it.
 //!
-//! Invariant: decoding is bounded and total: a length from a damaged record allocates nothing
-//! large, and bytes left over are an error.
+//! Invariant: whatever was encoded can be decoded. Decoding is bounded and total: a length from a
+//! damaged record allocates nothing without bound, and bytes left over are an error.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Codec 1: bincode 2, standard configuration.
 pub(super) const BINCODE: u8 = 1;
-/// Largest record.
+/// Largest record, in encoded bytes.
 pub(super) const LIMIT: usize = 16 * 1024 * 1024;
+/// What the decoder may count. It counts the width of an integer in memory, up to 8, where the
+/// encoded one may have a single byte: with this limit no record within `LIMIT` is refused.
+const COUNTED: usize = 8 * LIMIT;
 
 const fn configuration() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<LIMIT>()
+    bincode::config::standard().with_limit::<COUNTED>()
 }
 
 /// Why bytes are no record, or a record has no bytes.
@@ -47,6 +50,9 @@ pub(super) fn decode<T: DeserializeOwned>(codec: u8, bytes: &[u8]) -> Result<T, 
     if codec != BINCODE {
         return Err(CodecError::UnknownCodec(codec));
     }
+    if bytes.len() > LIMIT {
+        return Err(CodecError::TooLarge);
+    }
     let (record, used) = bincode::serde::decode_from_slice(bytes, configuration())
         .map_err(|error| CodecError::Decode(Box::new(error)))?;
     match bytes.len() - used {
@@ -57,7 +63,53 @@ pub(super) fn decode<T: DeserializeOwned>(codec: u8, bytes: &[u8]) -> Result<T, 
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+    use serde::de::{Deserializer, SeqAccess, Visitor};
+    use serde::ser::Serializer;
+
     use super::*;
+
+    /// Small numbers: one byte each when encoded, eight to the decoder.
+    #[derive(Debug, PartialEq)]
+    struct Small(usize);
+
+    impl Serialize for Small {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_seq(std::iter::repeat_n(7_u64, self.0))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Small {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            struct Count;
+            impl<'de> Visitor<'de> for Count {
+                type Value = Small;
+
+                fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    to.write_str("sevens")
+                }
+
+                fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Small, A::Error> {
+                    let mut count = 0;
+                    while items.next_element::<u64>()? == Some(7) {
+                        count += 1;
+                    }
+                    Ok(Small(count))
+                }
+            }
+            from.deserialize_seq(Count)
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_can_be_decoded_up_to_the_last_byte() {
+        // The length takes five bytes before the numbers.
+        let largest = Small(LIMIT - 5);
+        let bytes = encode(&largest).expect("it just fits");
+        assert_eq!(bytes.len(), LIMIT);
+        assert_eq!(decode::<Small>(BINCODE, &bytes).expect("it is read back"), largest);
+        assert!(matches!(encode(&Small(LIMIT - 4)), Err(CodecError::TooLarge)));
+    }
 
     #[test]
     fn a_huge_length_is_refused_and_so_are_bytes_left_over() {

@@ -16,6 +16,7 @@ mod medium;
 mod migrate;
 mod plan;
 mod records;
+mod recount;
 mod recover;
 mod rows;
 mod snapshot;
@@ -100,7 +101,10 @@ impl RedbStore {
         let named = |error: OpenError| {
             if matches!(error, OpenError::Held { .. }) { medium.held() } else { error }
         };
-        medium.sign().map_err(OpenError::failed)?;
+        if let Err(error) = medium.sign() {
+            // The lock is what counts; the note only tells people who holds it.
+            tracing::warn!(%error, "The number of this process could not be noted beside the store");
+        }
         medium.make(|unnamed| {
             migrate::open(unnamed, options.cache_bytes, clock.as_ref()).map(drop)
         })?;
@@ -135,6 +139,11 @@ impl RedbStore {
         let RedbOptions { dir: _, cache_bytes, queue_capacity, feed_capacity, probe_every } =
             *options;
         let quarantined = migrate::count_quarantined(&database)?;
+        match recount::recount(&database) {
+            Ok(0) => {}
+            Ok(wrong) => tracing::warn!(wrong, "{wrong} counters were wrong and are counted anew"),
+            Err(error) => tracing::error!(%error, "The counters could not be checked"),
+        }
         // Full: commits are refused as `Busy`, and clients come again.
         let (queue, jobs) = sync_channel(queue_capacity.max(1));
         let shared = Arc::new(Shared::new(medium, database, clock, queue, feed_capacity.max(1)));

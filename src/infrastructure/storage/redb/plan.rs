@@ -3,8 +3,9 @@
 //! Invariant: a plan only reads and may refuse; secondary indexes are computed here and nowhere
 //! else.
 
+use super::codec::CodecError;
 use super::keys::{self, Key, Span};
-use super::records::{self, Head, Number, Record, Reference};
+use super::records::{self, Head, Number, Record, Reference, Unstorable};
 use super::rows::Rows;
 use super::tables::Table;
 use crate::application::ports::changes::{
@@ -56,8 +57,8 @@ impl Plan {
         table: Table,
         key: Key,
         record: &T,
-    ) -> Result<(), StoreError> {
-        let value = Some(records::seal(&key, record).map_err(failed)?);
+    ) -> Result<(), CommitError> {
+        let value = Some(records::seal(&key, record).map_err(unstorable)?);
         self.operations.push(Operation { table, key, value });
         Ok(())
     }
@@ -68,6 +69,14 @@ impl Plan {
 
     pub(super) fn remove(&mut self, table: Table, key: Key) {
         self.operations.push(Operation { table, key, value: None });
+    }
+}
+
+/// What could not be read back is not written, and whoever sent it is told so.
+fn unstorable(error: Unstorable) -> CommitError {
+    match error {
+        Unstorable::TooDeep | Unstorable::Codec(CodecError::TooLarge) => CommitError::TooLarge,
+        Unstorable::Codec(_) | Unstorable::Compression(_) => CommitError::Store(failed(error)),
     }
 }
 
@@ -114,6 +123,18 @@ pub(super) fn plan<R: Rows>(
     if let Some(answer) = &changes.remembered {
         planner.remember(answer, now)?;
     }
+    Ok(planner.plan)
+}
+
+/// The plan that adds one entry to the audit of a tenant.
+pub(super) fn audit<R: Rows>(
+    rows: &R,
+    ids: &dyn Ids,
+    tenant: TenantId,
+    entry: AuditEntry,
+) -> Result<Plan, CommitError> {
+    let mut planner = Planner { rows, tenant, plan: Plan::default() };
+    planner.tell(ids, Vec::new(), Some(entry))?;
     Ok(planner.plan)
 }
 
@@ -223,7 +244,7 @@ impl<R: Rows> Planner<'_, R> {
         if self.rows.bytes(Table::Checkpoints, &key)?.is_some() {
             return Err(CommitError::Stale);
         }
-        Ok(self.plan.insert(Table::Checkpoints, key, checkpoint)?)
+        self.plan.insert(Table::Checkpoints, key, checkpoint)
     }
 
     fn put_attention(&mut self, put: Put<AttentionItem>) -> Result<(), CommitError> {
@@ -391,6 +412,6 @@ impl<R: Rows> Planner<'_, R> {
         }
         let expiry = keys::expiry(self.tenant, answer.expires_at, &answer.key);
         self.plan.mark(Table::IdempotencyByExpiry, expiry);
-        Ok(self.plan.insert(Table::Idempotency, key, answer)?)
+        self.plan.insert(Table::Idempotency, key, answer)
     }
 }

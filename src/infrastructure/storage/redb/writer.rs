@@ -2,7 +2,8 @@
 //! once, acknowledges, publishes.
 //!
 //! Invariant: nothing is acknowledged before its commit is durable; a refused job has written
-//! nothing; when a commit fails, nobody of its group is told that it succeeded.
+//! nothing; when a commit fails, nobody of its group is told that it succeeded. A panic ends a
+//! group, never the thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -119,24 +120,45 @@ impl Writer {
     /// Works until the queue is closed and empty, then closes the database.
     pub(super) fn run(mut self) {
         loop {
-            if let Some(reason) = self.shared.read_only() {
-                match self.jobs.recv_timeout(self.probe_every) {
-                    Ok(job) => {
-                        self.taken();
-                        job.refuse(CommitError::ReadOnly(reason));
-                    }
-                    Err(RecvTimeoutError::Timeout) => self.recovery.resume(&self.shared),
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            } else {
-                match self.jobs.recv() {
-                    Ok(job) => self.group(job),
-                    Err(_) => break,
+            match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(panic) => {
+                    let reason = Panicked::of(&*panic).to_string();
+                    tracing::error!(reason, "The writer of the store failed and begins anew");
+                    self.recovery.begin(Vec::new());
+                    self.shared.set_read_only(Some(reason));
                 }
             }
         }
         self.shared.close_database();
         self.shared.medium.release();
+    }
+
+    /// Takes the next job with what has queued up, or tries whether the disk takes writes again;
+    /// `false` when the queue is closed and empty.
+    fn turn(&mut self) -> bool {
+        let Some(reason) = self.shared.read_only() else {
+            return match self.jobs.recv() {
+                Ok(job) => {
+                    self.group(job);
+                    true
+                }
+                Err(_) => false,
+            };
+        };
+        match self.jobs.recv_timeout(self.probe_every) {
+            Ok(job) => {
+                self.taken();
+                job.refuse(CommitError::ReadOnly(reason));
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.recovery.resume(&self.shared);
+                true
+            }
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
     }
 
     fn taken(&self) -> usize {
@@ -219,14 +241,18 @@ impl Writer {
                     outcome.bytes += group.apply(&plan)?;
                 }
             }
-            Job::SetAside(table, damage) => match chores::set_aside(group, table, &damage) {
-                Ok(Some(plan)) => {
-                    outcome.bytes += group.apply(&plan)?;
-                    outcome.set_aside += 1;
+            Job::SetAside(table, damage) => {
+                match chores::set_aside(group, self.ids.as_ref(), table, &damage) {
+                    Ok(Some(plan)) => {
+                        outcome.bytes += group.apply(&plan)?;
+                        outcome.set_aside += 1;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::error!(%error, "A damaged record could not be set aside");
+                    }
                 }
-                Ok(None) => {}
-                Err(error) => tracing::error!(%error, "A damaged record could not be set aside"),
-            },
+            }
         }
         Ok(())
     }
@@ -265,6 +291,16 @@ impl Writer {
         }
         self.recovery.begin(outcome.events);
         self.recovery.resume(&self.shared);
+    }
+}
+
+impl Drop for Writer {
+    /// Should the thread ever end before it was told to, nobody waits for it in vain: the store
+    /// says that it takes no writes, and the server that it is not ready.
+    fn drop(&mut self) {
+        if !self.shared.is_closed() {
+            self.shared.set_read_only(Some("the writer of the store has ended".to_owned()));
+        }
     }
 }
 

@@ -40,18 +40,25 @@ pub struct CreateSessionBody {
     pub parent_id: Option<String>,
     /// The same as `parent_id`.
     pub parent_session_id: Option<String>,
+    /// `continue` is needed with a parent: this version does not end children with their parents.
     pub on_parent_end: Option<OnParentEnd>,
+    /// Only `single` in this version.
     pub execution_mode: Option<ExecutionMode>,
     /// Pinned agent, by id or name.
     pub agent: Option<String>,
     #[schema(max_items = 20)]
     pub required_capabilities: Option<Vec<String>>,
+    /// Not part of this version: leave it out.
     #[schema(max_items = 20)]
     pub technologies: Option<Vec<String>>,
+    /// Not part of this version: leave it out.
     pub preferred_agent_type: Option<String>,
+    /// Not part of this version: leave it out.
     #[schema(max_items = 10)]
     pub preferred_agent_ids: Option<Vec<AgentId>>,
+    /// Not part of this version: leave it out.
     pub min_performance_tier: Option<String>,
+    /// Only 1 in this version.
     #[schema(minimum = 0.1, maximum = 10, default = 1.0)]
     pub estimated_complexity: Option<f64>,
     #[schema(value_type = Option<Object>)]
@@ -71,11 +78,15 @@ pub struct CreateSessionBody {
     pub pause_timeout_seconds: Option<u32>,
     #[schema(minimum = 10, maximum = 3600, default = 300)]
     pub degraded_grace_seconds: Option<u32>,
+    /// Not part of this version: leave it out.
     #[schema(minimum = 0.1, maximum = 8.0)]
     pub cpu_limit: Option<f64>,
+    /// Not part of this version: leave it out.
     #[schema(minimum = 100, maximum = 8192)]
     pub memory_limit_mb: Option<u32>,
+    /// Not part of this version: leave it out.
     pub budget_usd: Option<Usd>,
+    /// Not part of this version: leave it out.
     #[schema(minimum = 0)]
     pub token_budget: Option<u64>,
     pub retry_policy: Option<RetryPolicyDto>,
@@ -88,6 +99,7 @@ pub struct CreateSessionBody {
     pub start: Option<bool>,
     pub workspace: Option<WorkspaceBody>,
     pub permission_policy: Option<PermissionPolicyDto>,
+    /// Not part of this version: leave it out.
     #[schema(max_items = 20)]
     pub gates: Option<Vec<GateDto>>,
     #[schema(default = false)]

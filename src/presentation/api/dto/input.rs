@@ -8,9 +8,10 @@ use crate::application::ports::workspaces::MergeMode;
 use crate::application::session::control::DeclaredFailure;
 use crate::application::session::fork::ForkRequest;
 use crate::domain::attention::Decision;
+use crate::domain::field::FieldErrors;
 use crate::domain::money::Usd;
 use crate::domain::session::PromptMode;
-use crate::domain::session::draft::SessionPatch;
+use crate::domain::session::draft::{SessionPatch, check_map};
 use crate::domain::session::life::Outcome;
 use crate::domain::session::spec::Priority;
 use crate::presentation::api::fields::{Fields, FromFields};
@@ -28,7 +29,7 @@ pub struct PatchSessionBody {
     pub priority: Option<Priority>,
     #[schema(minimum = 60, maximum = 86_400)]
     pub max_duration_seconds: Option<u32>,
-    /// Null lifts the budget.
+    /// Not part of this version: leave it out, or null.
     pub budget_usd: Option<Usd>,
     /// Only while pending.
     #[schema(value_type = Option<Object>)]
@@ -121,7 +122,7 @@ impl FromFields for Complete {
         if !fields.has("result") {
             fields.wrong("result", "required", "is required");
         }
-        let result = Value::Object(fields.map("result").unwrap_or_default());
+        let result = Value::Object(bounded(fields, "result").unwrap_or_default());
         let success_rate = share(fields, "success_rate").unwrap_or(1.0);
         let confidence_score = share(fields, "confidence_score");
         let reason = required(fields, "reason", 1000);
@@ -157,7 +158,7 @@ impl FromFields for Fail {
         Self(DeclaredFailure {
             message: required(fields, "error_message", 1000),
             code: fields.bounded_text("error_code", 1, 50),
-            context: fields.map("error_context").map_or(Value::Null, Value::Object),
+            context: bounded(fields, "error_context").map_or(Value::Null, Value::Object),
             retryable: fields.flag("retryable").unwrap_or(true),
         })
     }
@@ -197,7 +198,7 @@ pub struct ForkBody {
     pub agent: Option<String>,
     /// `provider/model`.
     pub model_identifier: Option<String>,
-    /// Budget in US dollars.
+    /// Not part of this version: leave it out.
     pub budget_usd: Option<Usd>,
     /// A fork has a parent only when one is named, by id or code.
     pub parent_id: Option<String>,
@@ -309,6 +310,15 @@ fn required(fields: &mut Fields, name: &'static str, most: usize) -> String {
         fields.wrong(name, "required", "must not be blank");
     }
     text
+}
+
+/// A free object within the limits of every stored map.
+fn bounded(fields: &mut Fields, name: &'static str) -> Option<Map<String, Value>> {
+    let map = fields.map(name)?;
+    let mut errors = FieldErrors::default();
+    check_map(&format!("/{name}"), &map, &mut errors);
+    fields.complete(errors.into_result(()).err().unwrap_or_default());
+    Some(map)
 }
 
 fn share(fields: &mut Fields, name: &'static str) -> Option<f64> {

@@ -218,7 +218,7 @@ pub struct CreateArgs {
     /// Model as provider/model.
     #[arg(long, value_name = "P/M")]
     pub model: Option<String>,
-    /// Parent session.
+    /// Parent session; the new one does not end with it.
     #[arg(long, value_name = "SESSION")]
     pub parent: Option<String>,
     /// Work in a git worktree of this repository.
@@ -230,9 +230,6 @@ pub struct CreateArgs {
     /// Work in this folder itself.
     #[arg(long, value_name = "PATH")]
     pub dir: Option<PathBuf>,
-    /// Largest cost in US dollars.
-    #[arg(long, value_name = "USD")]
-    pub budget: Option<f64>,
     /// Longest time of work, such as `45m` or `2h`.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,
@@ -264,9 +261,6 @@ pub struct ForkArgs {
     /// Another model.
     #[arg(long, value_name = "P/M")]
     pub model: Option<String>,
-    /// Another budget in US dollars.
-    #[arg(long, value_name = "USD")]
-    pub budget: Option<f64>,
 }
 
 /// What an edit changes.
@@ -286,9 +280,6 @@ pub struct EditArgs {
     /// All its tags from now on; repeatable.
     #[arg(long)]
     pub tag: Option<Vec<String>>,
-    /// New budget in US dollars.
-    #[arg(long, value_name = "USD")]
-    pub budget: Option<f64>,
     /// New longest time of work.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,

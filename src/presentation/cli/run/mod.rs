@@ -23,9 +23,10 @@ const STOP_GRACE: Duration = Duration::from_secs(12);
 
 /// Runs `run …`.
 pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliError> {
+    let prompt = prompt_text(&args.prompt)?;
     let workspace = directory::workspace(&args).await?;
     let body = given(json!({
-        "initial_prompt": prompt_text(&args.prompt)?,
+        "initial_prompt": prompt,
         "title": args.title,
         "agent": args.agent,
         "model_identifier": args.model,

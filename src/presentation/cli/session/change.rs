@@ -17,6 +17,9 @@ const MAX_PROMPT_BYTES: u64 = 400_000;
 
 /// The prompt as given, or from standard input for `-`.
 pub(in super::super) fn prompt_text(prompt: &str) -> Result<String, CliError> {
+    if prompt.trim().is_empty() {
+        return Err(CliError::usage("the prompt is empty").remedy("say what is to be done"));
+    }
     if prompt != "-" {
         return Ok(prompt.to_owned());
     }
@@ -49,6 +52,7 @@ pub(super) async fn create(
     client: &Client,
     printer: &Printer,
 ) -> Result<u8, CliError> {
+    let prompt = prompt_text(&args.prompt)?;
     let workspace = match (&args.repo, &args.dir) {
         (Some(repo), _) => {
             let base = args.base.as_deref().unwrap_or("HEAD");
@@ -58,7 +62,7 @@ pub(super) async fn create(
         (None, None) => None,
     };
     let body = given(json!({
-        "initial_prompt": prompt_text(&args.prompt)?,
+        "initial_prompt": prompt,
         "title": args.title,
         "session_type": args.session_type,
         "priority": args.priority,
@@ -66,7 +70,7 @@ pub(super) async fn create(
         "agent": args.agent,
         "model_identifier": args.model,
         "parent_id": args.parent,
-        "budget_usd": args.budget,
+        "on_parent_end": args.parent.as_ref().map(|_| "continue"),
         "max_duration_seconds": args.timeout,
         "permission_policy": args.yes.then(allow_all),
         "workspace": workspace,
@@ -87,7 +91,6 @@ pub(super) async fn fork(
         "initial_prompt": args.prompt,
         "agent": args.agent,
         "model_identifier": args.model,
-        "budget_usd": args.budget,
     }));
     let session = client.post(&["sessions", &args.session, "fork"], &body).await?;
     Ok(created(&session, printer))
@@ -113,7 +116,6 @@ pub(super) async fn edit(
         "description": args.description,
         "priority": args.priority,
         "tags": args.tag,
-        "budget_usd": args.budget,
         "max_duration_seconds": args.timeout,
     }));
     if body.as_object().is_some_and(serde_json::Map::is_empty) {

@@ -1,0 +1,69 @@
+//! What this version would accept and not do is refused, each field by its name.
+//!
+//! Invariant: a field that changes nothing is never accepted with anything but its default.
+
+use crate::domain::field::{FieldError, FieldErrors};
+use crate::domain::session::draft::SessionPatch;
+use crate::domain::session::spec::{ExecutionMode, OnParentEnd, SessionSpec};
+
+/// Everything that a definition wants and this version does not do.
+///
+/// # Errors
+/// Every such field.
+pub(super) fn not_yet(spec: &SessionSpec, has_parent: bool) -> Result<(), Vec<FieldError>> {
+    let mut errors = FieldErrors::default();
+    let mut refuse = |wanted: bool, pointer: &str, instead: &str| {
+        if wanted {
+            errors.add(pointer, "unsupported", message(instead));
+        }
+    };
+    let graph = spec.execution_mode == ExecutionMode::TaskGraph;
+    refuse(graph, "/execution_mode", "use single");
+    refuse(!spec.gates.is_empty(), "/gates", "let the prompt name the check");
+    let ends_with_parent = match spec.on_parent_end {
+        OnParentEnd::Cascade => has_parent,
+        OnParentEnd::Orphan => true,
+        OnParentEnd::Continue => false,
+    };
+    refuse(
+        ends_with_parent,
+        "/on_parent_end",
+        "children do not end with their parents: say continue",
+    );
+    refuse(spec.budget_usd.is_some(), "/budget_usd", INSTEAD_OF_A_BUDGET);
+    refuse(spec.token_budget.is_some(), "/token_budget", INSTEAD_OF_A_BUDGET);
+    refuse(spec.cpu_limit.is_some(), "/cpu_limit", INSTEAD_OF_A_LIMIT);
+    refuse(spec.memory_limit_mb.is_some(), "/memory_limit_mb", INSTEAD_OF_A_LIMIT);
+    let is_weighed = (spec.estimated_complexity - 1.0).abs() > f64::EPSILON;
+    refuse(is_weighed, "/estimated_complexity", "every session counts as one");
+    let technologies = !spec.technologies.is_empty();
+    refuse(technologies, "/technologies", "name them in tags, or name the agent");
+    let kind = spec.preferred_agent_type.is_some();
+    refuse(kind, "/preferred_agent_type", INSTEAD_OF_A_WISH);
+    let agents = !spec.preferred_agent_ids.is_empty();
+    refuse(agents, "/preferred_agent_ids", INSTEAD_OF_A_WISH);
+    let tier = spec.min_performance_tier.is_some();
+    refuse(tier, "/min_performance_tier", INSTEAD_OF_A_WISH);
+    errors.into_result(())
+}
+
+/// What a patch would set and this version does not do; lifting a budget is always possible.
+///
+/// # Errors
+/// Every such field.
+pub(super) fn not_yet_in(patch: &SessionPatch) -> Result<(), Vec<FieldError>> {
+    let mut errors = FieldErrors::default();
+    if patch.budget_usd.flatten().is_some() {
+        errors.add("/budget_usd", "unsupported", message(INSTEAD_OF_A_BUDGET));
+    }
+    errors.into_result(())
+}
+
+const INSTEAD_OF_A_BUDGET: &str = "bound the work by max_duration_seconds";
+const INSTEAD_OF_A_LIMIT: &str = "bound the server's own process";
+const INSTEAD_OF_A_WISH: &str =
+    "name one with agent, or what it must have in required_capabilities";
+
+fn message(instead: &str) -> String {
+    format!("is not part of this version; {instead}")
+}
