@@ -2,13 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
-use orchestrator::application::ports::driver::{AgentEvent, Answer, Ask, TurnEnd};
+use orchestrator::application::agent::AgentService;
+use orchestrator::application::ports::clock::{Clock, Ids};
+use orchestrator::application::ports::driver::{AgentDriver, AgentEvent, Answer, Ask, TurnEnd};
+use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::attention::{AttentionKind, Risk};
 use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::session::Session;
 use orchestrator::domain::session::attempt::LeaseReason;
 use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::time::Timestamp;
+use orchestrator::infrastructure::clock::ManualClock;
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::storage::memory::MemoryStore;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -53,7 +61,7 @@ async fn a_session_that_is_stopped_while_its_agent_starts_is_let_go_at_once() {
     eventually("it starts", async || strings.starts.load(SeqCst) == 1).await;
     lab.sessions.stop(&caller(), id, None).await.expect("stopped");
     let let_go = eventually("let go", async || !lab.sessions.wake().is_supervised(id));
-    let in_time = tokio::time::timeout(std::time::Duration::from_secs(3), let_go).await;
+    let in_time = tokio::time::timeout(Duration::from_secs(3), let_go).await;
     assert!(in_time.is_ok(), "long before the start gives up by itself");
 }
 
@@ -95,4 +103,23 @@ async fn a_known_agent_takes_what_the_settings_now_say() {
     let agents = lab.agents.list(TenantId::BOOTSTRAP).await.expect("listed");
     assert_eq!(agents.len(), 1);
     assert_eq!(agents[0].max_concurrent_capacity, 3);
+}
+
+#[tokio::test]
+async fn a_driver_that_does_not_answer_a_probe_holds_up_no_other() {
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let (time, ids): (Arc<dyn Clock>, Arc<dyn Ids>) =
+        (Arc::clone(&clock) as _, Arc::new(SystemIds));
+    let puppet = |mute| Arc::new(Puppet(Arc::new(Strings::mute(mute))));
+    let drivers: [Arc<dyn AgentDriver>; 2] = [puppet(true), puppet(false)];
+    let store = MemoryStore::new(Arc::clone(&time), Arc::clone(&ids));
+    let agents = AgentService::new(store, time, ids, drivers);
+    let probing = agents.probe_all();
+    tokio::pin!(probing);
+    assert!(futures_util::poll!(&mut probing).is_pending());
+    let seen = agents.liveness();
+    assert!(seen[&AgentKind::Simulated].result.is_ok() && !seen.contains_key(&AgentKind::Opencode));
+    clock.advance(Duration::from_mins(1));
+    probing.await;
+    assert!(agents.liveness()[&AgentKind::Opencode].result.is_err());
 }

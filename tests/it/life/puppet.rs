@@ -19,6 +19,8 @@ const EVENTS: usize = 16;
 /// The strings.
 #[derive(Default)]
 pub(crate) struct Strings {
+    /// Does not even say whether it could work.
+    mute: bool,
     pub(crate) full: AtomicBool,
     pub(crate) hangs: AtomicBool,
     pub(crate) deaf: AtomicBool,
@@ -31,6 +33,11 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
+    /// Of an agent that may not even answer a probe.
+    pub(crate) fn mute(mute: bool) -> Self {
+        Self { mute, ..Self::default() }
+    }
+
     /// The newest run tells something.
     pub(crate) async fn tell(&self, event: AgentEvent) {
         let stage = self.stage.lock().expect("whole").clone().expect("a run");
@@ -55,7 +62,7 @@ pub(crate) struct Puppet(pub(crate) Arc<Strings>);
 #[async_trait]
 impl AgentDriver for Puppet {
     fn kind(&self) -> AgentKind {
-        AgentKind::Simulated
+        if self.0.mute { AgentKind::Opencode } else { AgentKind::Simulated }
     }
 
     fn abilities(&self) -> Abilities {
@@ -63,6 +70,9 @@ impl AgentDriver for Puppet {
     }
 
     async fn probe(&self) -> Result<ProbeReport, DriverError> {
+        if self.0.mute {
+            std::future::pending::<()>().await;
+        }
         Ok(ProbeReport { version: "1".to_owned(), details: Value::Null })
     }
 
