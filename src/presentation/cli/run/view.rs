@@ -60,6 +60,7 @@ impl View {
     /// Lines that an event adds.
     pub(in super::super) fn event(&mut self, event: &Value) -> Vec<String> {
         let payload = &event["payload"];
+        let dim = |told: &str| vec![painted(&format!("· {told}"), DIM)];
         let told = match event["type"].as_str().unwrap_or_default() {
             "session.output_delta" => {
                 let part = plain(&payload["part"]);
@@ -67,9 +68,12 @@ impl View {
                 text.push_str(&clean(payload["text"].as_str().unwrap_or_default()));
                 return self.words(&part, &text);
             }
-            "session.queued" => "waiting for a slot and an agent".to_owned(),
-            "session.started" => format!("attempt {} begins", plain(&payload["attempt"])),
-            "session.phase_changed" => plain(&payload["new_phase"]),
+            // These may arrive while the agent speaks; its line stays whole.
+            "session.queued" => return dim("waiting for a slot and an agent"),
+            "session.started" => {
+                return dim(&format!("attempt {} begins", plain(&payload["attempt"])));
+            }
+            "session.phase_changed" => return dim(&plain(&payload["new_phase"])),
             "session.paused" => format!("paused{}", because(payload)),
             "session.resumed" => "goes on".to_owned(),
             "session.degraded" => format!("degraded: {}", plain(&payload["reasons"])),
@@ -85,7 +89,7 @@ impl View {
             }
             _ => return Vec::new(),
         };
-        self.between(vec![painted(&format!("· {told}"), DIM)])
+        self.between(dim(&told))
     }
 
     /// Lines about an item that waits for a person.
@@ -233,6 +237,17 @@ mod tests {
         assert_eq!(view.event(&delta("lo\nyou")), ["Hello"]);
         assert_eq!(view.entry(&text("a", "Hello\nyou")), Vec::<String>::new());
         assert_eq!(view.flush(), ["you"]);
+    }
+
+    #[test]
+    fn an_event_does_not_break_the_line_that_is_being_said() {
+        let mut view = View::default();
+        let event = |kind: &str| json!({ "type": kind, "payload": { "attempt": 1 } });
+        assert_eq!(view.entry(&text("a", "Looking at")), Vec::<String>::new());
+        assert!(view.event(&event("session.started"))[0].contains("attempt 1 begins"));
+        assert_eq!(view.entry(&text("a", "Looking at it.\n")), ["Looking at it."]);
+        assert_eq!(view.entry(&text("b", "And")), Vec::<String>::new());
+        assert_eq!(view.event(&event("session.paused"))[0], "And");
     }
 
     #[test]
