@@ -78,9 +78,10 @@ fn run(marker: &str, program: &OsString, arguments: &[OsString]) -> u8 {
         Ok(child) => child,
         Err(error) => {
             let program = Path::new(program).display();
-            complain(&match error.kind() {
-                ErrorKind::NotFound => format!("{program} is not installed"),
-                _ => format!("cannot start {program}: {error}"),
+            complain(&if error.kind() == ErrorKind::NotFound {
+                format!("{program} is not installed")
+            } else {
+                format!("cannot start {program}: {error}")
             });
             return UNUSABLE;
         }
