@@ -7,6 +7,10 @@ use orchestrator::composition;
 use orchestrator::presentation::cli::args::Cli;
 use orchestrator::presentation::cli::exit::code;
 
+/// A request makes hundreds of small allocations, and they end on other threads than they began on.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some(exit) = composition::run_hidden(&arguments) {

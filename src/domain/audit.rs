@@ -4,9 +4,9 @@
 //! its number and links it to the entry before.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::canonical::canonical;
+use super::canonical::Members;
 use super::event::Subject;
 use super::time::Timestamp;
 
@@ -48,13 +48,25 @@ impl AuditEntry {
     /// The canonical spelling that the chain's hash is taken over.
     #[must_use]
     pub fn canonical(&self, seq: u64) -> String {
-        canonical(&json!({
-            "seq": seq, "at": self.at, "actor": self.actor, "action": self.action,
-            "subject": { "kind": self.subject.kind, "id": self.subject.id },
-            "outcome": if self.ok { "ok" } else { "refused" },
-            "reason": self.reason, "before": self.before, "after": self.after,
-            "request_id": self.request_id,
-        }))
+        Members::of(|entry| {
+            entry.plain("action", &self.action);
+            entry.nested("actor", |actor| {
+                actor.plain("id", &self.actor.id);
+                actor.plain("kind", &self.actor.kind);
+                actor.plain("role", &self.actor.role);
+            });
+            entry.value("after", self.after.as_ref());
+            entry.plain("at", &self.at);
+            entry.value("before", self.before.as_ref());
+            entry.plain("outcome", &if self.ok { "ok" } else { "refused" });
+            entry.plain("reason", &self.reason);
+            entry.plain("request_id", &self.request_id);
+            entry.plain("seq", &seq);
+            entry.nested("subject", |subject| {
+                subject.plain("id", &self.subject.id);
+                subject.plain("kind", &self.subject.kind);
+            });
+        })
     }
 }
 
@@ -69,4 +81,35 @@ pub struct StoredAudit {
     pub prev_hash: String,
     /// SHA-256 of `prev_hash` and the canonical entry, lower-case hex.
     pub hash: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::canonical::canonical;
+    use crate::domain::ids::SessionId;
+
+    #[test]
+    fn the_spelling_is_the_canonical_one_of_all_its_members() {
+        let entry = AuditEntry {
+            at: Timestamp::from_millis(1_700_000_000_123),
+            actor: Actor { kind: "key".to_owned(), id: "a\"b".to_owned(), role: None },
+            action: "stop".to_owned(),
+            subject: Subject::session(SessionId::new(uuid::Uuid::from_u128(7))),
+            ok: false,
+            reason: Some("because\n\u{1f600}".to_owned()),
+            before: None,
+            after: Some(json!({ "status": "stopped", "priority": 2.0, "a": [] })),
+            request_id: Some("r".to_owned()),
+        };
+        let expected = canonical(&json!({
+            "seq": 9, "at": entry.at, "actor": entry.actor, "action": entry.action,
+            "subject": { "kind": entry.subject.kind, "id": entry.subject.id },
+            "outcome": "refused", "reason": entry.reason, "before": entry.before,
+            "after": entry.after, "request_id": entry.request_id,
+        }));
+        assert_eq!(entry.canonical(9), expected);
+    }
 }

@@ -14,6 +14,55 @@ pub fn canonical(value: &Value) -> String {
     String::from_utf8(text).expect("only JSON was written, which is UTF-8")
 }
 
+/// The canonical spelling of an object whose members are known: without a tree of values.
+///
+/// Invariant: members are given in the order of their names, which are plain ASCII.
+pub struct Members(Vec<u8>);
+
+impl Members {
+    /// The object that these members make.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "what serde_json writes is always UTF-8")]
+    pub fn of(write: impl FnOnce(&mut Self)) -> String {
+        let mut members = Self(Vec::with_capacity(512));
+        members.object(write);
+        String::from_utf8(members.0).expect("only JSON was written, which is UTF-8")
+    }
+
+    /// A text, an integer or nothing.
+    pub fn plain(&mut self, name: &'static str, value: &impl serde::Serialize) {
+        self.name(name);
+        write_plain(value, &mut self.0);
+    }
+
+    /// Any value, or null.
+    pub fn value(&mut self, name: &'static str, value: Option<&Value>) {
+        self.name(name);
+        write_value(value.unwrap_or(&Value::Null), &mut self.0);
+    }
+
+    /// An object inside.
+    pub fn nested(&mut self, name: &'static str, write: impl FnOnce(&mut Self)) {
+        self.name(name);
+        self.object(write);
+    }
+
+    fn object(&mut self, write: impl FnOnce(&mut Self)) {
+        self.0.push(b'{');
+        write(self);
+        self.0.push(b'}');
+    }
+
+    fn name(&mut self, name: &'static str) {
+        if self.0.last() != Some(&b'{') {
+            self.0.push(b',');
+        }
+        self.0.push(b'"');
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+}
+
 /// SHA-256 of the canonical spelling, lower-case hex.
 #[must_use]
 pub fn canonical_hash(value: &Value) -> String {
@@ -29,10 +78,17 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// SHA-256 of bytes, lower-case hex.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(sha256(bytes))
+}
+
+/// A hash in lower-case hex.
+#[must_use]
+pub fn hex(hash: [u8; 32]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
     let mut text = String::with_capacity(64);
-    for byte in sha256(bytes) {
-        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+    for byte in hash {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte));
     }
     text
 }

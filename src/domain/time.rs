@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since the Unix epoch, UTC.
@@ -63,16 +63,39 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The one spelling, `2026-01-31T09:30:00.000Z`, made without the heap: a page has hundreds.
+    fn spell<T>(self, then: impl FnOnce(&str) -> T) -> T {
+        let at = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put(&mut text[0..4], at.year().unsigned_abs());
+        put(&mut text[5..7], at.month());
+        put(&mut text[8..10], at.day());
+        put(&mut text[11..13], at.hour());
+        put(&mut text[14..16], at.minute());
+        put(&mut text[17..19], at.second());
+        put(&mut text[20..23], at.timestamp_subsec_millis());
+        then(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// Writes the decimal digits of a number into this place, from its end.
+fn put(place: &mut [u8], mut number: u32) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789"[(number % 10) as usize];
+        number /= 10;
+    }
+}
+
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let at = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
-        formatter.write_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
+        self.spell(|text| formatter.write_str(text))
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        self.spell(|text| to.serialize_str(text))
     }
 }
 
@@ -94,6 +117,18 @@ mod tests {
         let at = Timestamp::parse("2026-01-31T10:30:00.1239+01:00").expect("valid");
         assert_eq!(at.to_string(), "2026-01-31T09:30:00.123Z");
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn the_spelling_is_that_of_rfc_3339_at_every_edge() {
+        let leap = 951_827_696_789; // 2000-02-29
+        for millis in [0, 1, 999, 59_999, 86_399_999, leap, Timestamp::MAX.millis()] {
+            let at = DateTime::<Utc>::from_timestamp_millis(millis).expect("in range");
+            let expected = at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            assert_eq!(Timestamp::from_millis(millis).to_string(), expected);
+        }
+        let json = serde_json::to_string(&Timestamp::EPOCH).expect("a plain text");
+        assert_eq!(json, "\"1970-01-01T00:00:00.000Z\"");
     }
 
     #[test]

@@ -100,16 +100,18 @@ impl SessionService {
         Ok(self.snapshot(ctx.tenant).await?.sessions(query).await?)
     }
 
-    /// Direct children, oldest first.
+    /// One session and its direct children, oldest first, at one moment.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn children(
+    /// `SessionNotFound`.
+    pub async fn with_children(
         &self,
         ctx: &RequestContext,
         id: SessionId,
-    ) -> Result<Vec<SessionId>, AppError> {
-        Ok(self.snapshot(ctx.tenant).await?.children(id, 1000).await?)
+    ) -> Result<(Versioned<Session>, Vec<SessionId>), AppError> {
+        let snapshot = self.snapshot(ctx.tenant).await?;
+        let found = snapshot.session(id).await?.ok_or(AppError::SessionNotFound)?;
+        Ok((found, snapshot.children(id, 1000).await?))
     }
 
     /// All attempts in order.

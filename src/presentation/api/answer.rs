@@ -29,7 +29,7 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
         Subject::Session(found) => {
             let made = route == "/api/v1/sessions" || route.ends_with("/fork");
             let children = made.then(Vec::new);
-            let body = json(&SessionDto::new(found, children, viewer));
+            let body = json(&SessionDto::new((*found).clone(), children, viewer));
             let mut headers = vec![("ETag".to_owned(), etag(found.version))];
             if made {
                 let location = format!("/api/v1/sessions/{}", found.value.id);
@@ -70,8 +70,5 @@ pub fn etag(version: Version) -> String {
 }
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    let mut body = Vec::with_capacity(2048);
-    serde_json::to_writer(&mut body, value)
-        .expect("our DTOs have text keys and no fallible serializers");
-    body
+    super::json::bytes(value).expect("our DTOs have text keys and no fallible serializers")
 }

@@ -1,6 +1,5 @@
 //! `/attention`: what agents and rules want a person to decide.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +11,7 @@ use super::dto::attention::AttentionDto;
 use super::dto::input::{ResolveBody, ResolveManyBody};
 use super::extract::{Path, Query};
 use super::idempotency::Command;
+use super::json::Json;
 use super::page::{Page, Scope, limit};
 use super::problem::Problem;
 use super::state::AppState;

@@ -1,6 +1,5 @@
 //! What a session left behind: checkpoints, its changes, and bringing them home.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
@@ -11,6 +10,7 @@ use super::dto::input::MergeBody;
 use super::dto::work::{DiffDto, FileDiffDto, MergeDto};
 use super::extract::{Path, Query};
 use super::idempotency::Command;
+use super::json::Json;
 use super::page::Page;
 use super::problem::Problem;
 use super::state::AppState;

@@ -3,15 +3,14 @@
 //! Invariant: both checks are made on every path, static files and sockets included, before anything
 //! else looks at the request; names are compared whole, never by their beginning or end.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::codes::ErrorCode;
 use super::problem::Problem;
-use super::state::{ApiOptions, AppState};
+use super::state::ApiOptions;
 
 /// Set by the server on a request whose framing is ambiguous.
 #[derive(Debug, Clone, Copy)]
@@ -20,19 +19,25 @@ pub struct AmbiguousFraming;
 /// Policy of every page that does not bring its own.
 const CSP: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Refuses foreign hosts and origins; answers preflights of origins that are listed.
-pub async fn check(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    if let Err(problem) = framing(&request).and_then(|()| host(&request, &app.options)) {
-        return problem.into_response();
-    }
-    let foreign = match origin(request.headers(), &app.options) {
-        Ok(foreign) => foreign,
-        Err(problem) => return problem.into_response(),
-    };
-    let Some(origin) = foreign else { return next.run(request).await };
-    let is_preflight = request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = if is_preflight { preflight() } else { next.run(request).await };
+/// Refuses foreign hosts and origins; gives back a foreign origin that is listed.
+///
+/// # Errors
+/// `PROTOCOL_ERROR`, `HOST_NOT_ALLOWED`, `ORIGIN_NOT_ALLOWED`.
+pub fn check(request: &Request, options: &ApiOptions) -> Result<Option<HeaderValue>, Problem> {
+    framing(request)?;
+    host(request, options)?;
+    origin(request.headers(), options)
+}
+
+/// Whether a browser only asks whether it may ask.
+#[must_use]
+pub fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Lets pages of a listed origin read the answer.
+pub fn admit_origin(response: &mut Response, origin: HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
@@ -40,10 +45,11 @@ pub async fn check(State(app): State<AppState>, request: Request, next: Next) ->
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static("ETag, Location, X-Request-ID, Retry-After, Idempotency-Replayed"),
     );
-    response
 }
 
-fn preflight() -> Response {
+/// The answer to such a question.
+#[must_use]
+pub fn preflight() -> Response {
     let allow = "Authorization, Content-Type, X-Tenant-ID, X-Request-ID, Idempotency-Key, If-Match, Last-Event-ID";
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, PUT, DELETE"),
@@ -137,8 +143,7 @@ fn origin(headers: &HeaderMap, options: &ApiOptions) -> Result<Option<HeaderValu
 }
 
 /// What a browser must know of every answer.
-pub async fn secure(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub fn secure(response: &mut Response) {
     let headers = response.headers_mut();
     let fixed: [(HeaderName, &'static str); 5] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -152,7 +157,6 @@ pub async fn secure(request: Request, next: Next) -> Response {
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CSP));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -86,15 +86,13 @@ struct Remembering {
 /// Stores the refusal of a request with an `Idempotency-Key`, so that a repetition gets it again
 /// however things stand by then. When it cannot be stored, the repetition is decided anew: the
 /// refused request has done nothing.
-pub async fn remember_refusal(
-    State(app): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if !request.headers().contains_key("idempotency-key") {
+pub async fn remember_refusal(app: &AppState, mut request: Request, next: Next) -> Response {
+    let request_id = request.extensions().get::<RequestId>().cloned();
+    let (true, Some(request_id)) = (request.headers().contains_key("idempotency-key"), request_id)
+    else {
         return next.run(request).await;
-    }
-    let (slot, request_id) = (Refusable::default(), RequestId::of(&request));
+    };
+    let slot = Refusable::default();
     request.extensions_mut().insert(slot.clone());
     let response = next.run(request).await;
     let asked = slot.0.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -12,72 +12,121 @@ use super::caller::RateSlot;
 use super::codes::ErrorCode;
 use super::extract::too_large;
 use super::metrics::Served;
-use super::problem::Problem;
-use super::request_id::RequestId;
+use super::problem::{self, Problem};
+use super::request_id::{self, RequestId};
 use super::state::AppState;
+use super::{guard, idempotency};
+use crate::domain::time::Timestamp;
 
-/// Names the request in the log, and counts it.
-pub async fn observe(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let endpoint = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
-    let id = RequestId::of(&request);
-    let received = length(request.headers()).unwrap_or(0);
-    let began = app.clock.now();
-    let endpoint = endpoint.as_ref().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", request.id = id.as_str(), %method, endpoint);
-    let response = next.run(request).instrument(span).await;
-    let took = app.clock.now().since(began);
-    let sent = length(response.headers())
-        .or_else(|| axum::body::HttpBody::size_hint(response.body()).exact());
-    let status = response.status().as_u16();
-    app.metrics.served(Served {
-        method: method.as_str(),
-        endpoint: &endpoint,
-        status,
-        took,
-        received,
-        sent,
-    });
-    if let Some(problem) = response.extensions().get::<Problem>()
-        && problem.code() == ErrorCode::QuotaExceeded
-    {
-        app.metrics.refused(problem.quota());
-    }
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    tracing::debug!(request.id = id.as_str(), status, duration_ms, "{method} {endpoint} answered");
+/// The whole way of a request, in and out, as one layer: each layer costs every request a copy of
+/// the router behind it and two boxes.
+pub async fn way(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+    let id = request_id::assign(&app, &mut request);
+    let slot = RateSlot::default();
+    request.extensions_mut().insert(slot.clone());
+    let seen = Seen::of(&app, &request);
+    let span = tracing::info_span!(
+        "request",
+        request.id = id.as_str(),
+        method = %seen.method,
+        endpoint = seen.endpoint()
+    );
+    let response = admit(&app, request, next).instrument(span).await;
+    let mut response = {
+        seen.count(&app, &id, &response);
+        tell_rate(&slot, problem::render(&id, response))
+    };
+    guard::secure(&mut response);
+    id.send(&mut response);
     response
 }
 
-fn length(headers: &axum::http::HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// Past the door, within the limits, to the handler.
+async fn admit(app: &AppState, request: Request, next: Next) -> Response {
+    let foreign = match guard::check(&request, &app.options) {
+        Ok(foreign) => foreign,
+        Err(problem) => return problem.into_response(),
+    };
+    let Some(origin) = foreign else { return limited(app, request, next).await };
+    let mut response = if guard::is_preflight(&request) {
+        guard::preflight()
+    } else {
+        limited(app, request, next).await
+    };
+    guard::admit_origin(&mut response, origin);
+    response
 }
 
-/// Refuses a body whose declared length is over the limit before anything else is done.
-pub async fn limit_body(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let limit = app.options.body_limit;
-    match length(request.headers()) {
-        Some(length) if length > u64::try_from(limit).unwrap_or(u64::MAX) => {
-            too_large(limit).into_response()
-        }
-        _ => next.run(request).await,
+/// Refuses a body whose declared length is over the limit before anything else is done, and ends a
+/// request that takes too long; the body of a stream is not part of that time.
+async fn limited(app: &AppState, request: Request, next: Next) -> Response {
+    let (largest, limit) = (app.options.body_limit, app.options.request_timeout);
+    let declared = length(request.headers());
+    if declared.is_some_and(|length| length > u64::try_from(largest).unwrap_or(u64::MAX)) {
+        return too_large(largest).into_response();
     }
-}
-
-/// Ends a request that takes too long; the body of a stream is not part of that time.
-pub async fn limit_time(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let limit = app.options.request_timeout;
-    if let Ok(response) = tokio::time::timeout(limit, next.run(request)).await {
+    let answer = idempotency::remember_refusal(app, request, next);
+    if let Ok(response) = tokio::time::timeout(limit, answer).await {
         return response;
     }
     let detail = format!("the request took longer than {} seconds", limit.as_secs());
     Problem::new(ErrorCode::Busy, detail).retry_after(1).into_response()
 }
 
+/// What is counted of a request.
+struct Seen {
+    method: Method,
+    endpoint: Option<MatchedPath>,
+    received: u64,
+    began: Timestamp,
+}
+
+impl Seen {
+    fn of(app: &AppState, request: &Request) -> Self {
+        Self {
+            method: request.method().clone(),
+            endpoint: request.extensions().get::<MatchedPath>().cloned(),
+            received: length(request.headers()).unwrap_or(0),
+            began: app.clock.now(),
+        }
+    }
+
+    fn endpoint(&self) -> &str {
+        self.endpoint.as_ref().map_or("unmatched", MatchedPath::as_str)
+    }
+
+    /// Counts the answer, and names it in the log.
+    fn count(&self, app: &AppState, id: &RequestId, response: &Response) {
+        let (method, endpoint) = (&self.method, self.endpoint());
+        let took = app.clock.now().since(self.began);
+        let sent = length(response.headers())
+            .or_else(|| axum::body::HttpBody::size_hint(response.body()).exact());
+        let status = response.status().as_u16();
+        app.metrics.served(Served {
+            method: method.as_str(),
+            endpoint,
+            status,
+            took,
+            received: self.received,
+            sent,
+        });
+        if let Some(problem) = response.extensions().get::<Problem>()
+            && problem.code() == ErrorCode::QuotaExceeded
+        {
+            app.metrics.refused(problem.quota());
+        }
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let id = id.as_str();
+        tracing::debug!(request.id = id, status, duration_ms, "{method} {endpoint} answered");
+    }
+}
+
+fn length(headers: &axum::http::HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Tells a caller what is left of its rate.
-pub async fn tell_rate(mut request: Request, next: Next) -> Response {
-    let slot = RateSlot::default();
-    request.extensions_mut().insert(slot.clone());
-    let mut response = next.run(request).await;
+fn tell_rate(slot: &RateSlot, mut response: Response) -> Response {
     if let Some(left) = slot.0.get() {
         let window = u64::from(left.burst).max(1);
         let policy = format!("\"key\";q={};w={window}", left.burst);
@@ -110,6 +159,6 @@ pub async fn no_route() -> Problem {
 }
 
 /// The route has other methods.
-pub async fn no_method(method: axum::http::Method) -> Problem {
+pub async fn no_method(method: Method) -> Problem {
     Problem::new(ErrorCode::MethodNotAllowed, format!("this path does not take {method}"))
 }

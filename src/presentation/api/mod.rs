@@ -34,7 +34,7 @@ pub mod wants;
 mod wire;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -101,17 +101,9 @@ pub fn router(app: &AppState, extra: Router<AppState>) -> Router {
     app.tracker.spawn(ws::hub::run(app.clone()));
     let (routes, _) = documented().split_for_parts();
     let way_in = ServiceBuilder::new()
-        .layer(from_fn_with_state(app.clone(), request_id::assign))
         .layer(CompressionLayer::new())
-        .layer(from_fn(guard::secure))
-        .layer(from_fn(problem::render))
-        .layer(from_fn(middleware::tell_rate))
-        .layer(from_fn_with_state(app.clone(), middleware::observe))
-        .layer(CatchPanicLayer::custom(middleware::panicked))
-        .layer(from_fn_with_state(app.clone(), guard::check))
-        .layer(from_fn_with_state(app.clone(), middleware::limit_body))
-        .layer(from_fn_with_state(app.clone(), middleware::limit_time))
-        .layer(from_fn_with_state(app.clone(), idempotency::remember_refusal));
+        .layer(from_fn_with_state(app.clone(), middleware::way))
+        .layer(CatchPanicLayer::custom(middleware::panicked));
     routes
         .merge(extra)
         .fallback(middleware::no_route)

@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
@@ -175,15 +173,14 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Gives every `Problem` its body and logs it once, with its sources.
-pub async fn render(request: Request, next: Next) -> Response {
-    let request_id = RequestId::of(&request);
-    let response = next.run(request).await;
+/// Gives a `Problem` its body and logs it once, with its sources; other answers pass.
+#[must_use]
+pub fn render(id: &RequestId, response: Response) -> Response {
     let Some(problem) = response.extensions().get::<Problem>().cloned() else {
         return response;
     };
-    problem.log(request_id.as_str());
-    let mut rendered = problem.into_rendered(Some(request_id.as_str()));
+    problem.log(id.as_str());
+    let mut rendered = problem.into_rendered(Some(id.as_str()));
     for (name, value) in response.headers() {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
             rendered.headers_mut().insert(name.clone(), value.clone());

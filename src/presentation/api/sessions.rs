@@ -1,6 +1,5 @@
 //! `/sessions`: create, list, read, change, delete, and what can be read of one session.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +16,7 @@ use super::dto::session::{SessionDetailDto, SessionDto};
 use super::dto::stats::StatsDto;
 use super::extract::{Path, Query};
 use super::idempotency::Command;
+use super::json::Json;
 use super::page::{Page, Scope, limit};
 use super::params::Params;
 use super::problem::Problem;
@@ -87,7 +87,7 @@ pub async fn list(
     }
     let viewer = viewer(&app, &ctx);
     Ok(Json(Page {
-        items: items.iter().map(|found| SessionDto::new(found, None, viewer)).collect(),
+        items: items.into_iter().map(|found| SessionDto::new(found, None, viewer)).collect(),
         next_cursor: next.map(|last| scope.cursor(last.uuid())),
         has_more: next.is_some(),
         total,
@@ -163,8 +163,7 @@ pub async fn get(
     params.finish()?;
     let wanted = |word: &str| include.iter().any(|given| given == word);
     let id = app.sessions.find(ctx.tenant, &id).await?;
-    let found = app.sessions.get(&ctx, id).await?;
-    let children = app.sessions.children(&ctx, id).await?;
+    let (found, children) = app.sessions.with_children(&ctx, id).await?;
     let checkpoints = if wanted("checkpoints") {
         let taken = app.sessions.checkpoints(&ctx, id).await?;
         Some(taken.iter().map(CheckpointDto::from).collect())
@@ -177,9 +176,10 @@ pub async fn get(
     } else {
         None
     };
-    let session = SessionDto::new(&found, Some(children), viewer(&app, &ctx));
+    let etag = etag(found.version);
+    let session = SessionDto::new(found, Some(children), viewer(&app, &ctx));
     let body = Json(SessionDetailDto { session, checkpoints, attempts });
-    Ok(([(header::ETAG, etag(found.version))], body).into_response())
+    Ok(([(header::ETAG, etag)], body).into_response())
 }
 
 /// Change the few fields that may change.

@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -17,6 +16,7 @@ use serde::Serialize;
 use super::caller::Caller;
 use super::dto::event::{EventDto, LogLineDto, SeqPage, TranscriptEntryDto};
 use super::extract::{Path, Query};
+use super::json::Json;
 use super::page::limit;
 use super::problem::Problem;
 use super::state::AppState;

@@ -1,6 +1,5 @@
 //! Health, readiness and figures.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::json::Json;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::application::system::{Component, Health};

@@ -3,11 +3,12 @@
 //! Invariant: whatever was encoded can be decoded. Decoding is bounded and total: a length from a
 //! damaged record allocates nothing without bound, and bytes left over are an error.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Codec 1: bincode 2, standard configuration.
 pub(super) const BINCODE: u8 = 1;
+/// Room that a usual record needs.
+const ROOM: usize = 1024;
 /// Largest record, in encoded bytes.
 pub(super) const LIMIT: usize = 16 * 1024 * 1024;
 /// What the decoder may count. It counts the width of an integer in memory, up to 8, where the
@@ -40,20 +41,21 @@ pub(super) enum CodecError {
 
 /// Spells a record with the current codec.
 pub(super) fn encode(record: &impl Serialize) -> Result<Vec<u8>, CodecError> {
-    let bytes = bincode::serde::encode_to_vec(record, configuration())
+    let mut bytes = Vec::with_capacity(ROOM);
+    bincode::serde::encode_into_std_write(record, &mut bytes, configuration())
         .map_err(|error| CodecError::Encode(Box::new(error)))?;
     if bytes.len() > LIMIT { Err(CodecError::TooLarge) } else { Ok(bytes) }
 }
 
-/// Reads a record spelled with this codec.
-pub(super) fn decode<T: DeserializeOwned>(codec: u8, bytes: &[u8]) -> Result<T, CodecError> {
+/// Reads a record spelled with this codec; its texts may be those of the bytes.
+pub(super) fn decode<'a, T: Deserialize<'a>>(codec: u8, bytes: &'a [u8]) -> Result<T, CodecError> {
     if codec != BINCODE {
         return Err(CodecError::UnknownCodec(codec));
     }
     if bytes.len() > LIMIT {
         return Err(CodecError::TooLarge);
     }
-    let (record, used) = bincode::serde::decode_from_slice(bytes, configuration())
+    let (record, used) = bincode::serde::borrow_decode_from_slice(bytes, configuration())
         .map_err(|error| CodecError::Decode(Box::new(error)))?;
     match bytes.len() - used {
         0 => Ok(record),

@@ -45,9 +45,22 @@ impl Panicked {
     }
 }
 
+/// The view that all reads share until the next commit: to begin one, and to open its tables,
+/// costs several times what reading a record does.
+///
+/// Invariant: `moment` rises after every commit and before that commit is acknowledged, and a view
+/// is kept only when no moment has passed since before it was begun. Whoever was told of a commit
+/// therefore reads it.
+#[derive(Default)]
+struct Current {
+    moment: u64,
+    reader: Option<Arc<Reader>>,
+}
+
 /// Shared by the store, its snapshots and its writer.
 pub(super) struct Shared {
     database: RwLock<Option<Database>>,
+    current: RwLock<Current>,
     readers: Mutex<HashMap<u64, Weak<Reader>>>,
     next_reader: AtomicU64,
     queue: RwLock<Option<SyncSender<Job>>>,
@@ -79,6 +92,7 @@ impl Shared {
     ) -> Self {
         Self {
             database: RwLock::new(Some(database)),
+            current: RwLock::default(),
             readers: Mutex::default(),
             next_reader: AtomicU64::new(0),
             queue: RwLock::new(Some(queue)),
@@ -104,8 +118,35 @@ impl Shared {
         work(database.as_ref().ok_or(StoreError::Unavailable)?)
     }
 
-    /// A consistent view from now on.
+    /// A consistent view of what is committed.
     pub(super) fn reader(self: &Arc<Self>) -> Result<Arc<Reader>, StoreError> {
+        let before = {
+            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(reader) = &current.reader {
+                return Ok(Arc::clone(reader));
+            }
+            current.moment
+        };
+        let reader = self.begin()?;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.moment == before {
+            return Ok(Arc::clone(current.reader.get_or_insert(reader)));
+        }
+        Ok(reader)
+    }
+
+    /// Whoever asks from now on reads what is committed now.
+    pub(super) fn pass(&self) {
+        let old = {
+            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            current.moment += 1;
+            current.reader.take()
+        };
+        // The last holder ends the transaction, which must not happen under the lock.
+        drop(old);
+    }
+
+    fn begin(self: &Arc<Self>) -> Result<Arc<Reader>, StoreError> {
         self.with_database(|database| {
             let begun = catch_unwind(AssertUnwindSafe(|| database.begin_read()));
             let transaction =
@@ -126,6 +167,7 @@ impl Shared {
     /// Takes the handle out and closes it; snapshots are waited for, then ended.
     pub(super) fn close_database(&self) {
         let taken = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.pass();
         let mut waited = Duration::ZERO;
         while waited < DRAIN && !lock(&self.readers).is_empty() {
             std::thread::sleep(DRAIN_STEP);

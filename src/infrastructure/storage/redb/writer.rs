@@ -261,6 +261,7 @@ impl Writer {
         let Outcome { answers, events, appended, raised, change_sets, set_aside, bytes } = outcome;
         if bytes > 0 {
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
+            self.shared.pass();
         }
         self.shared.change_sets.fetch_add(change_sets, Ordering::Relaxed);
         self.shared.quarantined.fetch_add(set_aside, Ordering::Relaxed);

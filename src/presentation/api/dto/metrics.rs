@@ -107,9 +107,9 @@ pub struct WarningDto {
 }
 
 impl MetricsDto {
-    /// The figures of a session at this moment.
+    /// The figures of a session at this moment, moved out of it.
     #[must_use]
-    pub fn new(session: &Session, now: Timestamp) -> Self {
+    pub fn take(session: &mut Session, now: Timestamp) -> Self {
         let Metrics {
             queue_ms,
             execution_ms,
@@ -126,7 +126,7 @@ impl MetricsDto {
             previous_errors,
             warnings,
             last_checkpoint_at,
-        } = session.metrics.clone();
+        } = std::mem::take(&mut session.metrics);
         let current = (session.run.attempt > 0 && session.status().is_open())
             .then(|| session.run.clock.at(now));
         let ended = execution_ms.map(Duration::from_millis);

@@ -145,11 +145,19 @@ impl SessionDto {
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "one line a field, so that none is forgotten")]
     pub fn new(
-        found: &Versioned<Session>,
+        found: Versioned<Session>,
         child_ids: Option<Vec<SessionId>>,
         viewer: Viewer,
     ) -> Self {
-        let session = &found.value;
+        // What depends on several parts is asked for while the session is still whole.
+        let Versioned { version, value: mut session } = found;
+        let (status, status_updated_at) = (session.status(), session.status_updated_at());
+        let status_reason = session.status_reason().map(str::to_owned);
+        let health_score = health_score(status, share_of_time(&session, viewer.now));
+        let is_recoverable = session.is_recoverable();
+        let allowed_actions = allowed_actions(&session, viewer.role);
+        // Last: the others look at the figures too.
+        let metrics = MetricsDto::take(&mut session, viewer.now);
         let Session {
             id,
             tenant_id,
@@ -163,7 +171,7 @@ impl SessionDto {
             metrics: _,
             stamps,
             created_by,
-        } = session.clone();
+        } = session;
         let SessionSpec {
             title,
             description,
@@ -231,7 +239,6 @@ impl SessionDto {
             workspace_ref: _,
             blocking_items: _,
         } = run;
-        let status = session.status();
         Self {
             id,
             tenant_id,
@@ -241,8 +248,8 @@ impl SessionDto {
             session_type,
             priority: priority.level(),
             status,
-            status_reason: session.status_reason().map(str::to_owned),
-            status_updated_at: session.status_updated_at(),
+            status_reason,
+            status_updated_at,
             sign: status.sign(),
             attention,
             phase,
@@ -283,7 +290,7 @@ impl SessionDto {
             permission_policy: permission_policy.into(),
             gates: gates.into_iter().map(GateDto::from).collect(),
             exclude_from_training,
-            metrics: MetricsDto::new(session, viewer.now),
+            metrics,
             attempt,
             checkpoint_count,
             next_attempt_at,
@@ -291,9 +298,9 @@ impl SessionDto {
             resume_requested: resume_wanted,
             degraded_reasons,
             degraded_since,
-            health_score: health_score(status, share_of_time(session, viewer.now)),
-            is_recoverable: session.is_recoverable(),
-            allowed_actions: allowed_actions(session, viewer.role),
+            health_score,
+            is_recoverable,
+            allowed_actions,
             created_by,
             tags,
             metadata,
@@ -304,7 +311,7 @@ impl SessionDto {
             completed_at,
             failed_at,
             ended_at,
-            revision: found.version.get(),
+            revision: version.get(),
         }
     }
 }

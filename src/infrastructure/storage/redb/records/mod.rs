@@ -20,7 +20,6 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -57,9 +56,9 @@ pub(super) struct Payload<'a> {
     bytes: &'a [u8],
 }
 
-impl Payload<'_> {
+impl<'a> Payload<'a> {
     /// The record struct, when the schema is the one that it belongs to.
-    fn parse<T: DeserializeOwned>(self, schema: u16) -> Result<T, Unreadable> {
+    fn parse<T: Deserialize<'a>>(self, schema: u16) -> Result<T, Unreadable> {
         if self.schema != schema {
             return Err(Unreadable::UnknownSchema(self.schema));
         }
@@ -145,6 +144,9 @@ fn optional_value(text: Option<&String>, field: &'static str) -> Result<Option<V
 }
 
 fn map(text: &str, field: &'static str) -> Result<Map<String, Value>, Unreadable> {
+    if text == "{}" {
+        return Ok(Map::new());
+    }
     serde_json::from_str(text).map_err(|_| Unreadable::Field(field))
 }
 

@@ -22,18 +22,19 @@ use crate::domain::workspace::{Workspace, WorkspaceKind};
 use crate::infrastructure::storage::redb::codec;
 
 #[derive(Serialize, Deserialize)]
-struct SessionV1 {
+struct SessionV1<'a> {
     version: u64,
     id: [u8; 16],
     tenant_id: [u8; 16],
     code: u64,
-    spec: SpecV1,
+    #[serde(borrow)]
+    spec: SpecV1<'a>,
     lineage: LineageV1,
-    status: String,
+    status: &'a str,
     status_reason: Option<String>,
     status_updated_at: i64,
-    attention: String,
-    phase: Option<String>,
+    attention: &'a str,
+    phase: Option<&'a str>,
     run: RunV1,
     metrics: MetricsV1,
     stamps: StampsV1,
@@ -66,11 +67,11 @@ impl Record for Versioned<Session> {
             code: code.number(),
             spec: SpecV1::of(spec)?,
             lineage: LineageV1::of(lineage),
-            status: session.status().as_str().to_owned(),
+            status: session.status().as_str(),
             status_reason: session.status_reason().map(str::to_owned),
             status_updated_at: session.status_updated_at().millis(),
-            attention: attention.as_str().to_owned(),
-            phase: phase.map(|phase| phase.as_str().to_owned()),
+            attention: attention.as_str(),
+            phase: phase.map(Phase::as_str),
             run: RunV1::of(run)?,
             metrics: MetricsV1::of(metrics)?,
             stamps: StampsV1::of(stamps),
@@ -96,7 +97,7 @@ impl Record for Versioned<Session> {
             stamps,
             created_by,
         } = payload.parse(1)?;
-        let status = word(&status, SessionStatus::parse, "status")?;
+        let status = word(status, SessionStatus::parse, "status")?;
         let since = Timestamp::from_millis(status_updated_at);
         let value = Session {
             id: SessionId::from_bytes(id),
@@ -105,8 +106,8 @@ impl Record for Versioned<Session> {
             spec: spec.domain()?,
             lineage: lineage.domain(),
             standing: Standing::stored(status, status_reason, since),
-            attention: word(&attention, Attention::parse, "attention")?,
-            phase: phase.map(|slug| word(&slug, Phase::parse, "phase")).transpose()?,
+            attention: word(attention, Attention::parse, "attention")?,
+            phase: phase.map(|slug| word(slug, Phase::parse, "phase")).transpose()?,
             run: run.domain()?,
             metrics: metrics.domain()?,
             stamps: stamps.domain(),

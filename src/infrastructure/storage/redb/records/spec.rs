@@ -1,5 +1,7 @@
 //! The definition inside a session.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Unreadable, Unstorable, json_map, map, millis, time, word};
@@ -14,13 +16,14 @@ use crate::domain::workspace::WorkspaceSpec;
 
 /// A definition.
 #[derive(Serialize, Deserialize)]
-pub(super) struct SpecV1 {
-    title: String,
+pub(super) struct SpecV1<'a> {
+    #[serde(borrow)]
+    title: Cow<'a, str>,
     description: Option<String>,
-    session_type: String,
-    priority: String,
-    on_parent_end: String,
-    execution_mode: String,
+    session_type: &'a str,
+    priority: &'a str,
+    on_parent_end: &'a str,
+    execution_mode: &'a str,
     agent: Option<String>,
     required_capabilities: Vec<String>,
     technologies: Vec<String>,
@@ -28,9 +31,11 @@ pub(super) struct SpecV1 {
     preferred_agent_ids: Vec<[u8; 16]>,
     min_performance_tier: Option<String>,
     estimated_complexity: f64,
-    agent_config: String,
+    #[serde(borrow)]
+    agent_config: Cow<'a, str>,
     model_identifier: Option<String>,
-    initial_prompt: String,
+    #[serde(borrow)]
+    initial_prompt: Cow<'a, str>,
     max_duration_seconds: u32,
     queue_timeout_seconds: Option<u32>,
     pause_timeout_seconds: Option<u32>,
@@ -42,12 +47,13 @@ pub(super) struct SpecV1 {
     retry: RetryV1,
     not_before: Option<i64>,
     workspace: WorkspaceSpecV1,
-    permission_default: String,
+    permission_default: &'a str,
     permission_rules: Vec<PermissionRuleV1>,
     gates: Vec<GateV1>,
     exclude_from_training: bool,
     tags: Vec<String>,
-    metadata: String,
+    #[serde(borrow)]
+    metadata: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,8 +88,8 @@ struct GateV1 {
     required: bool,
 }
 
-impl SpecV1 {
-    pub(super) fn of(spec: &SessionSpec) -> Result<Self, Unstorable> {
+impl<'a> SpecV1<'a> {
+    pub(super) fn of(spec: &'a SessionSpec) -> Result<Self, Unstorable> {
         let SessionSpec {
             title,
             description,
@@ -119,12 +125,12 @@ impl SpecV1 {
             metadata,
         } = spec;
         Ok(Self {
-            title: title.clone(),
+            title: Cow::Borrowed(title),
             description: description.clone(),
-            session_type: session_type.as_str().to_owned(),
-            priority: priority.as_str().to_owned(),
-            on_parent_end: on_parent_end.as_str().to_owned(),
-            execution_mode: execution_mode.as_str().to_owned(),
+            session_type: session_type.as_str(),
+            priority: priority.as_str(),
+            on_parent_end: on_parent_end.as_str(),
+            execution_mode: execution_mode.as_str(),
             agent: agent.clone(),
             required_capabilities: required_capabilities.clone(),
             technologies: technologies.clone(),
@@ -132,9 +138,9 @@ impl SpecV1 {
             preferred_agent_ids: preferred_agent_ids.iter().map(|id| *id.as_bytes()).collect(),
             min_performance_tier: min_performance_tier.clone(),
             estimated_complexity: *estimated_complexity,
-            agent_config: json_map(agent_config)?,
+            agent_config: json_map(agent_config)?.into(),
             model_identifier: model_identifier.clone(),
-            initial_prompt: initial_prompt.clone(),
+            initial_prompt: Cow::Borrowed(initial_prompt),
             max_duration_seconds: *max_duration_seconds,
             queue_timeout_seconds: *queue_timeout_seconds,
             pause_timeout_seconds: *pause_timeout_seconds,
@@ -146,12 +152,12 @@ impl SpecV1 {
             retry: RetryV1::of(retry),
             not_before: millis(*not_before),
             workspace: WorkspaceSpecV1::of(workspace),
-            permission_default: default.as_str().to_owned(),
+            permission_default: default.as_str(),
             permission_rules: rules.iter().map(PermissionRuleV1::of).collect(),
             gates: gates.iter().map(GateV1::of).collect(),
             exclude_from_training: *exclude_from_training,
             tags: tags.clone(),
-            metadata: json_map(metadata)?,
+            metadata: json_map(metadata)?.into(),
         })
     }
 
@@ -193,12 +199,12 @@ impl SpecV1 {
         } = self;
         let rules = permission_rules.into_iter().map(PermissionRuleV1::domain);
         Ok(SessionSpec {
-            title,
+            title: title.into_owned(),
             description,
-            session_type: word(&session_type, SessionType::parse, "session_type")?,
-            priority: word(&priority, Priority::parse, "priority")?,
-            on_parent_end: word(&on_parent_end, OnParentEnd::parse, "on_parent_end")?,
-            execution_mode: word(&execution_mode, ExecutionMode::parse, "execution_mode")?,
+            session_type: word(session_type, SessionType::parse, "session_type")?,
+            priority: word(priority, Priority::parse, "priority")?,
+            on_parent_end: word(on_parent_end, OnParentEnd::parse, "on_parent_end")?,
+            execution_mode: word(execution_mode, ExecutionMode::parse, "execution_mode")?,
             agent,
             required_capabilities,
             technologies,
@@ -208,7 +214,7 @@ impl SpecV1 {
             estimated_complexity,
             agent_config: map(&agent_config, "agent_config")?,
             model_identifier,
-            initial_prompt,
+            initial_prompt: initial_prompt.into_owned(),
             max_duration_seconds,
             queue_timeout_seconds,
             pause_timeout_seconds,
@@ -221,11 +227,7 @@ impl SpecV1 {
             not_before: time(not_before),
             workspace: workspace.domain(),
             permission_policy: PermissionPolicy {
-                default: word(
-                    &permission_default,
-                    PermissionDecision::parse,
-                    "permission_default",
-                )?,
+                default: word(permission_default, PermissionDecision::parse, "permission_default")?,
                 rules: rules.collect::<Result<_, _>>()?,
             },
             gates: gates.into_iter().map(GateV1::domain).collect(),
