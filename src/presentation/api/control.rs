@@ -197,7 +197,11 @@ pub async fn restore(
     Path((id, seq)): Path<(String, u64)>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let id = app.sessions.find(command.ctx.tenant, &id).await?;
-    let session = app.sessions.restore(&command.ctx, id, seq).await?;
-    Ok(command.answer(&Subject::Session(&session)))
+    let sessions = app.sessions.clone();
+    app.carry_through(async move {
+        let id = sessions.find(command.ctx.tenant, &id).await?;
+        let session = sessions.restore(&command.ctx, id, seq).await?;
+        Ok(command.answer(&Subject::Session(&session)))
+    })
+    .await
 }

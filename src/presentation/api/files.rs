@@ -100,9 +100,13 @@ pub async fn merge(
     Path(id): Path<String>,
     command: Command<MergeBody>,
 ) -> Result<Response, Problem> {
-    let id = app.sessions.find(command.ctx.tenant, &id).await?;
-    let MergeBody { mode, message } = &command.body;
-    let mode = mode.unwrap_or(MergeMode::Merge);
-    let report = app.sessions.merge(&command.ctx, id, mode, message.as_deref()).await?;
-    Ok(command.answer_with(&app, &MergeDto::from(report)).await?.into_response())
+    let work = app.clone();
+    app.carry_through(async move {
+        let id = work.sessions.find(command.ctx.tenant, &id).await?;
+        let MergeBody { mode, message } = &command.body;
+        let mode = mode.unwrap_or(MergeMode::Merge);
+        let report = work.sessions.merge(&command.ctx, id, mode, message.as_deref()).await?;
+        Ok(command.answer_with(&work, &MergeDto::from(report)).await?.into_response())
+    })
+    .await
 }

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
+use super::codes::ErrorCode;
 use super::idempotency::InFlight;
 use super::limits::{Failures, Rates};
 use super::metrics::Metrics;
+use super::problem::Problem;
 use crate::application::attention::AttentionService;
 use crate::application::events::EventService;
 use crate::application::identity::IdentityService;
@@ -203,5 +206,21 @@ impl AppState {
             tracker,
             options,
         }))
+    }
+
+    /// Works on to the end although the client goes away or the request's time is over: git may
+    /// have moved a branch already, which must be told.
+    ///
+    /// # Errors
+    /// The work's, and `InternalError` when it panics.
+    pub async fn carry_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let task = self.tracker.spawn(work.in_current_span());
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "A command did not come to its end");
+            Err(Problem::new(ErrorCode::InternalError, "internal error"))
+        })
     }
 }

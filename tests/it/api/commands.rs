@@ -207,3 +207,27 @@ async fn what_waits_says_why() {
     );
     assert!(!ADMIN.is_empty());
 }
+
+#[tokio::test]
+async fn a_command_on_files_is_carried_through_after_its_client_has_gone() {
+    let app = TestApp::new().await;
+    let (begun, mut begins) = tokio::sync::oneshot::channel();
+    let (go, goes) = tokio::sync::oneshot::channel();
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let state = app.state.clone();
+    {
+        let command = state.carry_through(async move {
+            begun.send(()).expect("somebody waits");
+            goes.await.expect("let go");
+            done.send(()).expect("somebody waits");
+            Ok(())
+        });
+        let mut command = std::pin::pin!(command);
+        tokio::select! {
+            _ = &mut command => panic!("it has to wait"),
+            started = &mut begins => started.expect("begun"),
+        }
+    }
+    go.send(()).expect("it is still there");
+    is_done.await.expect("carried through");
+}
