@@ -3,10 +3,13 @@
 //! Why not the framework's own: it writes through a growing byte buffer of another kind, which costs
 //! several times more than the serialisation itself for objects with many small fields.
 
+mod writer;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use self::writer::Writer;
 use super::codes::ErrorCode;
 use super::problem::Problem;
 
@@ -36,7 +39,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 /// # Errors
 /// For values that JSON has no spelling for.
 pub fn bytes(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut body = Vec::with_capacity(ROOM);
-    serde_json::to_writer(&mut body, value)?;
-    Ok(body)
+    let mut writer = Writer(Vec::with_capacity(ROOM));
+    value.serialize(&mut writer)?;
+    Ok(writer.0)
 }
