@@ -178,7 +178,11 @@ pub async fn get(
     };
     let etag = etag(found.version);
     let session = SessionDto::new(found, Some(children), viewer(&app, &ctx));
-    let body = Json(SessionDetailDto { session, checkpoints, attempts });
+    let body = if checkpoints.is_none() && attempts.is_none() {
+        Json(session).into_response()
+    } else {
+        Json(SessionDetailDto { session, checkpoints, attempts }).into_response()
+    };
     Ok(([(header::ETAG, etag)], body).into_response())
 }
 
