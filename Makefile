@@ -42,13 +42,10 @@ openapi-check: build
 	"$(BINARY)" openapi | cmp - assets/openapi.json \
 	  || { echo "assets/openapi.json is out of date; run: make openapi" >&2; exit 1; }
 
-supply-chain:
+supply-chain: prepare
 	@echo "==> licences, sources, bans"
-	if command -v cargo-deny >/dev/null; then
-	  cargo deny --offline --locked check bans licenses sources
-	else
-	  echo "not checked: cargo-deny is not installed (cargo install --locked cargo-deny)"
-	fi
+	cargo fetch --quiet --locked
+	PATH="$$PWD/.tools/bin:$$PATH" cargo deny --log-level error --offline --locked check bans licenses sources
 
 check: fmt-check lint ## Format and lints only
 

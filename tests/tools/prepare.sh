@@ -39,6 +39,11 @@ command -v cargo >/dev/null || {
   exit 1
 }
 
-if [ -f tests/tools/install-opencode.sh ]; then
-  bash tests/tools/install-opencode.sh
+# Built once, some minutes; it checks licences, sources and bans of every dependency.
+deny=0.20.2
+if ! .tools/bin/cargo-deny --version 2>/dev/null | grep -qFx "cargo-deny $deny"; then
+  echo "installing: cargo-deny $deny in .tools"
+  cargo install --quiet --locked --force --version "$deny" --root .tools cargo-deny
 fi
+
+bash tests/tools/install-opencode.sh
