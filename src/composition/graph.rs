@@ -50,6 +50,7 @@ impl Opened {
                 let mut options = RedbOptions::new(dir);
                 options.cache_bytes = settings.store.cache_mb as usize * 1024 * 1024;
                 options.queue_capacity = settings.store.queue_capacity as usize;
+                options.space = settings.store.space();
                 Ok(Self::Redb(RedbStore::open(options, Arc::clone(clock), Arc::clone(ids))?))
             }
             StoreLocation::Memory => {

@@ -137,6 +137,8 @@ impl Store for MemoryStore {
         let change_sets = self.state().change_sets;
         StoreHealth {
             read_only: None,
+            short_of_room: None,
+            free_bytes: None,
             quarantined: 0,
             file_bytes: None,
             queued_writes: 0,

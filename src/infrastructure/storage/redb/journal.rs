@@ -29,6 +29,10 @@ impl Journal for RedbStore {
             let reader = self.shared.reader()?;
             return Ok(reader.read(|view| last(view, &keys::stream(tenant, session, stream)))?);
         }
+        if self.shared.space.is_last() {
+            let reason = "the last room on its disk is kept for changes of state";
+            return Err(CommitError::ReadOnly(reason.to_owned()));
+        }
         self.submit(|reply| Job::Append(Append { tenant, session, stream, entries }, reply)).await
     }
 
