@@ -211,6 +211,7 @@ fn supervisor_options(settings: &Settings) -> SupervisorOptions {
         checkpoint_interval: supervisor.checkpoint_interval,
         permission_timeout: supervisor.permission_timeout,
         question_timeout: supervisor.question_timeout,
+        journal_bytes: u64::from(supervisor.journal_mb) * 1024 * 1024,
         ..SupervisorOptions::default()
     }
 }

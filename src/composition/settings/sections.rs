@@ -126,6 +126,7 @@ pub struct SupervisorOptions {
     pub checkpoint_timeout: Duration,
     pub permission_timeout: Duration,
     pub question_timeout: Duration,
+    pub journal_mb: u32,
 }
 
 /// `[workspaces]`
@@ -332,6 +333,7 @@ impl SupervisorOptions {
             checkpoint_timeout: reader.seconds("supervisor.checkpoint_timeout_seconds", 1..=4),
             permission_timeout: reader.seconds("supervisor.permission_timeout_seconds", 1..=DAY),
             question_timeout: reader.seconds("supervisor.question_timeout_seconds", 1..=7 * DAY),
+            journal_mb: reader.number("supervisor.journal_mb", 0..=1_048_576),
         }
     }
 }

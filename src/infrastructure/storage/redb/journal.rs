@@ -48,12 +48,17 @@ impl Journal for RedbStore {
         blocking(reader, move |view| page(view, (tenant, session, stream), after, limit)).await
     }
 
+    async fn weight(&self, tenant: TenantId, session: SessionId) -> Result<u64, StoreError> {
+        let key = keys::journal_weight(tenant, session);
+        self.shared.reader()?.read(|view| last(view, &key))
+    }
+
     fn appended(&self) -> broadcast::Receiver<Arc<Appended>> {
         self.shared.appended.subscribe()
     }
 }
 
-/// The newest number of a stream.
+/// The newest number of a stream, or the weight of both.
 fn last(view: &View<'_>, head: &[u8]) -> Result<u64, StoreError> {
     let found = view.record(Table::JournalHeads, head)?;
     Ok(found.map_or(0, |super::records::Number(value)| u64::try_from(value).unwrap_or(0)))
