@@ -20,8 +20,8 @@ impl Disk {
     }
 
     fn fill(&self, free: u64) {
-        let ballast = *self.ballast.lock().unwrap();
-        *self.used.lock().unwrap() = self.total - ballast - free;
+        let ballast = *self.ballast.lock().expect("whole");
+        *self.used.lock().expect("whole") = self.total - ballast - free;
     }
 }
 
@@ -39,21 +39,21 @@ impl Medium for Disk {
     }
 
     fn room(&self) -> Option<Room> {
-        let used = *self.used.lock().unwrap() + *self.ballast.lock().unwrap();
+        let used = *self.used.lock().expect("whole") + *self.ballast.lock().expect("whole");
         Some(Room { free: self.total - used, total: self.total })
     }
 
     fn has_ballast(&self) -> bool {
-        *self.ballast.lock().unwrap() > 0
+        *self.ballast.lock().expect("whole") > 0
     }
 
     fn take_ballast(&self, bytes: u64) -> io::Result<()> {
-        *self.ballast.lock().unwrap() = bytes;
+        *self.ballast.lock().expect("whole") = bytes;
         Ok(())
     }
 
     fn drop_ballast(&self) -> io::Result<()> {
-        *self.ballast.lock().unwrap() = 0;
+        *self.ballast.lock().expect("whole") = 0;
         Ok(())
     }
 }
@@ -101,11 +101,11 @@ fn a_failed_commit_gets_the_room_of_the_ballast() {
 #[test]
 fn an_earlier_ballast_is_taken_over_and_given_up_when_it_is_switched_off() {
     let (disk, space) = (Disk::new(100 * GIB, 0), Space::new(USUAL));
-    disk.take_ballast(16 * MIB).unwrap();
+    disk.take_ballast(16 * MIB).expect("taken");
     disk.fill(MIB);
     space.begin(&disk);
     assert!(!disk.has_ballast(), "there is need of it at once");
-    disk.take_ballast(16 * MIB).unwrap();
+    disk.take_ballast(16 * MIB).expect("taken");
     let off = Space::new(SpaceOptions { low_bytes: 0, ballast_bytes: 0 });
     off.begin(&disk);
     off.look(&disk);

@@ -179,11 +179,11 @@ fn cut(entry: NewEntry) -> (NewEntry, u64) {
     let mut weight = entry.weight();
     if weight > HEAVIEST_LINE {
         let start: String = entry.body.to_string().chars().take(CUT_TO).collect();
-        let id = entry.body.get("id").cloned().unwrap_or(Value::Null);
+        let id = entry.body.get("id").and_then(Value::as_str).filter(|id| id.len() < 256);
         let message = format!("a line of {weight} bytes was cut: {start}");
         entry.body = match id {
-            Value::String(id) if id.len() < 256 => json!({ "id": id, "message": message }),
-            _ => json!({ "message": message }),
+            Some(id) => json!({ "id": id, "message": message }),
+            None => json!({ "message": message }),
         };
         weight = entry.weight();
     }
