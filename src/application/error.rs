@@ -107,6 +107,9 @@ pub enum AppError {
     /// The disk is full or fails.
     #[error("the store accepts no writes: {0}")]
     StoreReadOnly(String),
+    /// The disk has too little room for more work; what runs goes on.
+    #[error("the store is short of room: {0}")]
+    ShortOfRoom(String),
     /// A record was damaged.
     #[error("a stored record is damaged and was set aside")]
     RecordQuarantined,

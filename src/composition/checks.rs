@@ -17,7 +17,7 @@ use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::driver::AgentDriver;
 use crate::infrastructure::drivers::opencode::OpencodeDriver;
 use crate::infrastructure::ids::SystemIds;
-use crate::infrastructure::storage::redb::OpenError;
+use crate::infrastructure::storage::redb::{OpenError, room};
 use crate::presentation::cli::doctor::Check;
 
 /// Free space below which new work is at risk.
@@ -35,7 +35,7 @@ pub(super) async fn checks(host: &ThisMachine, airgap: bool) -> Vec<Check> {
     };
     let mut checks = vec![Check::ok("configuration", "valid")];
     checks.push(directory(&settings.server.data_dir));
-    checks.push(space(&settings.server.data_dir));
+    checks.push(space(&settings));
     checks.push(store(host, &settings).await);
     checks.push(port(&settings));
     checks.push(clock(host.clock.as_ref()));
@@ -71,16 +71,20 @@ fn directory(dir: &Path) -> Check {
     }
 }
 
-fn space(dir: &Path) -> Check {
+fn space(settings: &Settings) -> Check {
     const NAME: &str = "disk space";
+    let dir = &settings.server.data_dir;
     let existing = dir.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
-    let Ok(about) = rustix::fs::statvfs(existing) else {
+    let Ok(room) = room(existing) else {
         return Check::warn(NAME, "could not be read", "look with df");
     };
-    let free = about.f_bavail.saturating_mul(about.f_frsize);
-    let text = format!("{:.1} GiB free", gibibytes(free));
-    if free < LOW_SPACE {
-        return Check::warn(NAME, text, "free some, or move the data directory");
+    let fix = "free some, or move the data directory";
+    if let Some(shortage) = settings.store.space().shortage(room) {
+        return Check::fail(NAME, shortage, fix);
+    }
+    let text = format!("{:.1} GiB free", gibibytes(room.free));
+    if room.free < LOW_SPACE {
+        return Check::warn(NAME, text, fix);
     }
     Check::ok(NAME, text)
 }

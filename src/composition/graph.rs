@@ -50,6 +50,7 @@ impl Opened {
                 let mut options = RedbOptions::new(dir);
                 options.cache_bytes = settings.store.cache_mb as usize * 1024 * 1024;
                 options.queue_capacity = settings.store.queue_capacity as usize;
+                options.space = settings.store.space();
                 Ok(Self::Redb(RedbStore::open(options, Arc::clone(clock), Arc::clone(ids))?))
             }
             StoreLocation::Memory => {
@@ -210,6 +211,7 @@ fn supervisor_options(settings: &Settings) -> SupervisorOptions {
         checkpoint_interval: supervisor.checkpoint_interval,
         permission_timeout: supervisor.permission_timeout,
         question_timeout: supervisor.question_timeout,
+        journal_bytes: u64::from(supervisor.journal_mb) * 1024 * 1024,
         ..SupervisorOptions::default()
     }
 }

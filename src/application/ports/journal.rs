@@ -33,6 +33,33 @@ pub struct NewEntry {
     pub body: Value,
 }
 
+impl NewEntry {
+    /// What it counts for: its bytes as JSON and a little for the rest.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        /// What an entry takes beside its body.
+        const REST: usize = 16;
+        let mut counted = Counted(0);
+        // Counting never fails, and the keys of a `Value` are texts.
+        serde_json::to_writer(&mut counted, &self.body).ok();
+        counted.0 + self.kind.len() + REST
+    }
+}
+
+/// Counts what is written to it.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// An entry as it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -86,6 +113,12 @@ pub trait Journal: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
+
+    /// The weight of all entries of a session, of both streams.
+    ///
+    /// # Errors
+    /// `StoreError`.
+    async fn weight(&self, tenant: TenantId, session: SessionId) -> Result<u64, StoreError>;
 
     /// What is appended from now on; a reader that lags reads the gap.
     fn appended(&self) -> broadcast::Receiver<Arc<Appended>>;

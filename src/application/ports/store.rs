@@ -84,6 +84,10 @@ pub enum Sequence {
 pub struct StoreHealth {
     /// `Some(reason)` while it refuses writes.
     pub read_only: Option<String>,
+    /// `Some(reason)` while the disk has too little room for new sessions.
+    pub short_of_room: Option<String>,
+    /// Room on the disk; `None` where it is not known.
+    pub free_bytes: Option<u64>,
     /// Records set aside since the store was made.
     pub quarantined: u64,
     /// Bytes on disk; `None` for a store without a file.

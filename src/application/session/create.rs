@@ -42,7 +42,7 @@ impl SessionService {
     /// Creates a session, and queues it when asked to.
     ///
     /// # Errors
-    /// `Invalid` with every broken rule, `Forbidden`, or the store's.
+    /// `Invalid` with every broken rule, `Forbidden`, `ShortOfRoom`, or the store's.
     pub async fn create(
         &self,
         ctx: &RequestContext,
@@ -82,6 +82,10 @@ impl SessionService {
         created_by: &str,
         start: bool,
     ) -> Result<Versioned<Session>, AppError> {
+        // What runs needs the room that is left.
+        if let Some(reason) = self.store.health().short_of_room {
+            return Err(AppError::ShortOfRoom(reason));
+        }
         let number = self.store.allocate(ctx.tenant, Sequence::SessionCodes).await?;
         let (code, now) = (SessionCode::new(number), self.clock.now());
         spec.name_by_code(code);

@@ -33,6 +33,8 @@ pub struct SupervisorOptions {
     pub question_timeout: Duration,
     /// A driver that has not started a run after this has failed.
     pub start_timeout: Duration,
+    /// What log and transcript of one session may weigh together; 0 sets no bound.
+    pub journal_bytes: u64,
 }
 
 impl Default for SupervisorOptions {
@@ -43,6 +45,7 @@ impl Default for SupervisorOptions {
             permission_timeout: Duration::from_mins(15),
             question_timeout: Duration::from_hours(1),
             start_timeout: Duration::from_mins(1),
+            journal_bytes: 64 * 1024 * 1024,
         }
     }
 }

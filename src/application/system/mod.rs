@@ -135,10 +135,12 @@ impl SystemService {
         #[expect(clippy::cast_precision_loss, reason = "a probe takes far less than 2^53 ms")]
         let latency_ms = Some(self.clock.now().since(began).as_millis() as f64);
         let name = "store".to_owned();
-        let (status, detail) = match (read, self.store.health().read_only) {
-            (Err(error), _) => ("unhealthy", Some(error.to_string())),
-            (Ok(()), Some(reason)) => ("degraded", Some(format!("read-only: {reason}"))),
-            (Ok(()), None) => ("healthy", set_aside(self.store.health().quarantined)),
+        let StoreHealth { read_only, short_of_room, quarantined, .. } = self.store.health();
+        let (status, detail) = match (read, read_only, short_of_room) {
+            (Err(error), _, _) => ("unhealthy", Some(error.to_string())),
+            (Ok(()), Some(reason), _) => ("degraded", Some(format!("read-only: {reason}"))),
+            (Ok(()), None, Some(reason)) => ("degraded", Some(format!("short of room: {reason}"))),
+            (Ok(()), None, None) => ("healthy", set_aside(quarantined)),
         };
         Component { name, status, detail, latency_ms }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::{Reader, expand};
+use crate::infrastructure::storage::redb::SpaceOptions;
 
 /// Shortest administrator key that is accepted.
 const MIN_ADMIN_KEY_BYTES: usize = 32;
@@ -71,6 +72,20 @@ pub struct StoreOptions {
     pub cache_mb: u32,
     /// Waiting writes.
     pub queue_capacity: u32,
+    /// Free room below which no new sessions are made.
+    pub low_space_mb: u32,
+    /// Room that is set aside to be given back in need.
+    pub ballast_mb: u32,
+}
+
+impl StoreOptions {
+    /// What is kept free on the disk.
+    pub(in super::super) fn space(&self) -> SpaceOptions {
+        SpaceOptions {
+            low_bytes: u64::from(self.low_space_mb) * 1024 * 1024,
+            ballast_bytes: u64::from(self.ballast_mb) * 1024 * 1024,
+        }
+    }
 }
 
 /// How log lines look.
@@ -111,6 +126,7 @@ pub struct SupervisorOptions {
     pub checkpoint_timeout: Duration,
     pub permission_timeout: Duration,
     pub question_timeout: Duration,
+    pub journal_mb: u32,
 }
 
 /// `[workspaces]`
@@ -263,6 +279,8 @@ impl StoreOptions {
             location: location(reader, &url, data_dir),
             cache_mb: reader.number("store.cache_mb", 1..=65_536),
             queue_capacity: reader.number("store.queue_capacity", 1..=1_048_576),
+            low_space_mb: reader.number("store.low_space_mb", 0..=1_048_576),
+            ballast_mb: reader.number("store.ballast_mb", 0..=65_536),
         }
     }
 }
@@ -315,6 +333,7 @@ impl SupervisorOptions {
             checkpoint_timeout: reader.seconds("supervisor.checkpoint_timeout_seconds", 1..=4),
             permission_timeout: reader.seconds("supervisor.permission_timeout_seconds", 1..=DAY),
             question_timeout: reader.seconds("supervisor.question_timeout_seconds", 1..=7 * DAY),
+            journal_mb: reader.number("supervisor.journal_mb", 0..=1_048_576),
         }
     }
 }

@@ -47,6 +47,7 @@ pub struct Metrics {
     tokens: IntCounterVec,
     cost: CounterVec,
     uptime: Gauge,
+    free: Gauge,
     waiting: Mutex<HashMap<Uuid, Timestamp>>,
 }
 
@@ -126,6 +127,11 @@ impl Metrics {
             .expect("name and labels are valid"),
             uptime: Gauge::new("orchestrator_uptime_seconds", "Seconds since start")
                 .expect("the name is valid"),
+            free: Gauge::new(
+                "orchestrator_store_free_bytes",
+                "Free space on the disk of the store",
+            )
+            .expect("the name is valid"),
             waiting: Mutex::default(),
             registry,
         };
@@ -134,7 +140,7 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let all: [Box<dyn prometheus::core::Collector>; 15] = [
+        let all: [Box<dyn prometheus::core::Collector>; 16] = [
             Box::new(self.requests.clone()),
             Box::new(self.latency.clone()),
             Box::new(self.request_size.clone()),
@@ -150,6 +156,7 @@ impl Metrics {
             Box::new(self.tokens.clone()),
             Box::new(self.cost.clone()),
             Box::new(self.uptime.clone()),
+            Box::new(self.free.clone()),
         ];
         for collector in all {
             self.registry.register(collector).expect("every name is registered once");
@@ -269,6 +276,8 @@ impl Metrics {
             }
         }
         self.active.set(active);
+        // A store that lies on no disk has no end of room.
+        self.free.set(app.store.health().free_bytes.map_or(f64::INFINITY, bytes));
         self.uptime.set(app.clock.now().since(app.started_at).as_secs_f64());
         Ok(())
     }

@@ -272,6 +272,7 @@ impl From<AppError> for Problem {
             AppError::Contended => plain(C::Contended).retry_after(1),
             AppError::Busy => plain(C::Busy).retry_after(1),
             AppError::StoreReadOnly(_) => plain(C::StoreReadOnly).because(&error).retry_after(15),
+            AppError::ShortOfRoom(_) => plain(C::StoreReadOnly).retry_after(15),
             AppError::RecordQuarantined => plain(C::RecordQuarantined).because(&error),
             AppError::ShuttingDown => plain(C::ShuttingDown).retry_after(5),
             AppError::Internal(_) => plain(C::InternalError).because(&error),

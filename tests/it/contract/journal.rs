@@ -11,6 +11,7 @@ use super::for_both_stores;
 
 for_both_stores!(
     entries_are_numbered_and_read_in_pages,
+    what_a_session_has_written_is_weighed,
     concurrent_appends_leave_no_gap,
     appends_are_told_in_order,
     large_batches_are_read_back_whole,
@@ -41,6 +42,21 @@ async fn entries_are_numbered_and_read_in_pages(kit: Kit) {
     assert_eq!(numbers(TENANT, Stream::Log, 7, 9).await, [0u64; 0]);
     assert_eq!(numbers(TENANT, Stream::Transcript, 0, 9).await, [1, 2]);
     assert_eq!(numbers(neighbour(), Stream::Log, 0, 9).await, [0u64; 0]);
+}
+
+async fn what_a_session_has_written_is_weighed(kit: Kit) {
+    let (session, other) = (session_id(), session_id());
+    assert_eq!(kit.journal.weight(TENANT, session).await.expect("read"), 0);
+    let lines = vec![line("one"), line(&"two".repeat(1000))];
+    let expected: usize = lines.iter().map(NewEntry::weight).sum();
+    assert!(expected > 3000 && expected < 3200, "{expected}");
+    for stream in [Stream::Log, Stream::Transcript] {
+        kit.journal.append(TENANT, session, stream, lines.clone()).await.expect("appended");
+    }
+    kit.journal.append(TENANT, other, Stream::Log, vec![line("x")]).await.expect("appended");
+    let weight = kit.journal.weight(TENANT, session).await.expect("read");
+    assert_eq!(weight, 2 * u64::try_from(expected).expect("small"));
+    assert_eq!(kit.journal.weight(neighbour(), session).await.expect("read"), 0);
 }
 
 async fn concurrent_appends_leave_no_gap(kit: Kit) {

@@ -76,10 +76,12 @@ impl Clock for Ahead {
     }
 }
 
-/// A store in which nothing that belongs to some sessions can be changed any more.
+/// A store in which nothing that belongs to some sessions can be changed any more, and whose disk
+/// may be short of room.
 pub(crate) struct Damaged {
     store: Arc<MemoryStore>,
     sessions: Mutex<BTreeSet<SessionId>>,
+    pub(crate) short_of_room: Mutex<Option<String>>,
 }
 
 impl Damaged {
@@ -118,7 +120,8 @@ impl Store for Damaged {
     }
 
     fn health(&self) -> StoreHealth {
-        self.store.health()
+        let short_of_room = self.short_of_room.lock().expect("whole").clone();
+        StoreHealth { short_of_room, ..self.store.health() }
     }
 
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
@@ -160,7 +163,11 @@ impl Lab {
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let memory = MemoryStore::new(Arc::clone(&time), Arc::clone(&ids));
-        let store = Arc::new(Damaged { store: Arc::clone(&memory), sessions: Mutex::default() });
+        let store = Arc::new(Damaged {
+            store: Arc::clone(&memory),
+            sessions: Mutex::default(),
+            short_of_room: Mutex::default(),
+        });
         let stored: Arc<dyn Store> = Arc::clone(&store) as _;
         let root = tempfile::tempdir().expect("a folder");
         let options = WorkspaceOptions {

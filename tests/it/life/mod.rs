@@ -6,4 +6,5 @@ mod files;
 mod held;
 mod lab;
 mod puppet;
+mod room;
 mod turns;

@@ -7,6 +7,7 @@ mod io_errors;
 mod kill;
 mod large;
 mod power_loss;
+mod space;
 
 use std::sync::Arc;
 use std::time::Duration;

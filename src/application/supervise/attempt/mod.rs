@@ -30,6 +30,8 @@ use crate::domain::time::Timestamp;
 
 /// How long lines wait for company on their way to the journal.
 const GATHER: Duration = Duration::from_millis(40);
+/// How long they wait after they could not be written.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a run is over for its supervisor.
 enum Ended {
@@ -58,7 +60,8 @@ impl Supervisor {
     /// A supervisor of the run behind this lease.
     #[must_use]
     pub fn new(tools: Arc<Tools>, holder: Holder, bell: Bell) -> Self {
-        let outbox = Outbox::new(holder, Arc::clone(&tools.journal));
+        let bound = tools.options.journal_bytes;
+        let outbox = Outbox::new(holder, Arc::clone(&tools.journal), bound);
         let checkpoint_at = tools.clock.now().after(tools.options.checkpoint_interval);
         Self {
             tools,
@@ -101,6 +104,7 @@ impl Supervisor {
     }
 
     async fn supervise(&mut self) -> Result<Ended, AppError> {
+        self.outbox.begin().await;
         let Some(session) = self.held_session().await? else { return Ok(Ended::Released) };
         let workspace = match self.workspace(&session).await {
             Ok(workspace) => workspace,
@@ -168,7 +172,7 @@ impl Supervisor {
     /// How long there is nothing to do but to listen.
     fn next_wait(&self) -> Duration {
         if !self.outbox.is_empty() {
-            return GATHER;
+            return if self.outbox.is_stuck() { AGAIN } else { GATHER };
         }
         let now = self.tools.clock.now();
         let times = [self.abort_at.filter(|_| !self.aborted), Some(self.checkpoint_at)];
@@ -251,11 +255,16 @@ impl Supervisor {
             }
             AgentEvent::Transcript(item) => {
                 self.outbox.transcript(item, now);
-                if self.outbox.is_full() {
+                if self.outbox.is_due() {
                     self.outbox.flush().await;
                 }
             }
-            AgentEvent::Log { level, message } => self.outbox.log(level, &message, now),
+            AgentEvent::Log { level, message } => {
+                self.outbox.log(level, &message, now);
+                if self.outbox.is_due() {
+                    self.outbox.flush().await;
+                }
+            }
             AgentEvent::Phase(phase) => sessions.phase(holder, phase).await?,
             AgentEvent::Usage { key, usage, model } => {
                 self.calls.push(CallUsage { key, usage, model });

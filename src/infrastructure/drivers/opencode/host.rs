@@ -266,13 +266,16 @@ impl Host {
                 break End::Died("it does not answer".to_owned());
             }
             looks = looks.wrapping_add(1);
+            let due = looks.is_multiple_of(WEIGHED_EVERY);
+            if due {
+                self.tidy().await;
+            }
             if !self.is_idle() {
                 idle_since = None;
                 continue;
             }
             let now = self.clock.now();
             let idle = now.since(*idle_since.get_or_insert(now)) >= self.options.idle_time;
-            let due = looks.is_multiple_of(WEIGHED_EVERY);
             let spent = idle || (due && self.is_spent(&child, since).await);
             if spent && self.fall_asleep(&version) {
                 break End::Idle;
@@ -291,6 +294,14 @@ impl Host {
 
     fn is_idle(&self) -> bool {
         self.places.available_permits() == self.options.max_runs
+    }
+
+    /// What the server writes on the disk stays small however long it works.
+    async fn tidy(&self) {
+        let layout = Layout::of(&self.options);
+        if let Err(error) = tokio::task::spawn_blocking(move || layout.tidy()).await {
+            warn!(%error, "What OpenCode left on the disk could not be looked through");
+        }
     }
 
     async fn is_spent(&self, child: &Child, since: Timestamp) -> bool {

@@ -12,7 +12,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use serde_json::{Map, Value, json};
 
-use super::Options;
+use super::{Options, tidy};
 use crate::application::ports::driver::DriverError;
 use crate::domain::canonical::sha256_hex;
 use crate::domain::session::attempt::ErrorType;
@@ -45,6 +45,11 @@ impl Layout {
         self.root.join("data/opencode/tool-output")
     }
 
+    /// Brings what the server leaves on the disk back to its size.
+    pub(super) fn tidy(&self) {
+        tidy::tidy(&self.root.join("data/opencode/log"), &self.tool_output());
+    }
+
     fn plugin(&self) -> PathBuf {
         self.root.join("plugin/blank-secrets.js")
     }
@@ -56,6 +61,7 @@ impl Layout {
         for name in ["home", "data", "state", "cache", "plugin", "config/opencode/node_modules"] {
             folder(self.root.join(name))?;
         }
+        self.tidy();
         let seeded = json!({ "dependencies": { "@opencode-ai/plugin": "*" } });
         let lock = json!({ "lockfileVersion": 3, "packages": { "": seeded.clone() } });
         write_if_other(&self.root.join("config/opencode/package.json"), &seeded.to_string())?;

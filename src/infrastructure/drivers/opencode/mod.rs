@@ -21,6 +21,7 @@ mod permission;
 mod run;
 mod start;
 mod stream;
+mod tidy;
 mod turn;
 mod wire;
 

@@ -36,6 +36,7 @@ type StreamKey = (TenantId, SessionId, Stream);
 struct State {
     data: Arc<Data>,
     journal: BTreeMap<StreamKey, Vec<Entry>>,
+    weights: BTreeMap<(TenantId, SessionId), u64>,
     floors: HashMap<(TenantId, Sequence), u64>,
     change_sets: u64,
 }
@@ -103,6 +104,7 @@ impl Store for MemoryStore {
             for stream in Stream::ALL {
                 state.journal.remove(&(tenant, session, *stream));
             }
+            state.weights.remove(&(tenant, session));
         }
         let data = state.data.tenant(tenant);
         for sequence in [Sequence::SessionCodes, Sequence::FencingTokens] {
@@ -137,6 +139,8 @@ impl Store for MemoryStore {
         let change_sets = self.state().change_sets;
         StoreHealth {
             read_only: None,
+            short_of_room: None,
+            free_bytes: None,
             quarantined: 0,
             file_bytes: None,
             queued_writes: 0,
@@ -174,6 +178,9 @@ impl Journal for MemoryStore {
         entries: Vec<NewEntry>,
     ) -> Result<u64, CommitError> {
         let mut state = self.state();
+        let weight: usize = entries.iter().map(NewEntry::weight).sum();
+        *state.weights.entry((tenant, session)).or_default() +=
+            u64::try_from(weight).unwrap_or(u64::MAX);
         let log = state.journal.entry((tenant, session, stream)).or_default();
         let first = log.last().map_or(0, |entry| entry.seq) + 1;
         let numbered: Vec<Entry> = (first..)
@@ -201,6 +208,10 @@ impl Journal for MemoryStore {
         let log = state.journal.get(&(tenant, session, stream));
         let later = log.into_iter().flatten().filter(|entry| entry.seq > after);
         Ok(later.take(limit).cloned().collect())
+    }
+
+    async fn weight(&self, tenant: TenantId, session: SessionId) -> Result<u64, StoreError> {
+        Ok(self.state().weights.get(&(tenant, session)).copied().unwrap_or(0))
     }
 
     fn appended(&self) -> broadcast::Receiver<Arc<Appended>> {

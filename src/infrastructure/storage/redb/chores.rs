@@ -33,6 +33,11 @@ pub(super) fn append<R: Rows>(rows: &R, append: Append) -> Result<(Plan, Appende
     let Append { tenant, session, stream, entries } = append;
     let head = keys::stream(tenant, session, stream);
     let last = rows.record(Table::JournalHeads, &head)?.map_or(0, |Number(last)| last);
+    let heavy = keys::journal_weight(tenant, session);
+    let mut weight = rows.record(Table::JournalHeads, &heavy)?.map_or(0, |Number(weight)| weight);
+    for entry in &entries {
+        weight = weight.saturating_add(i64::try_from(entry.weight()).unwrap_or(i64::MAX));
+    }
     let first = u64::try_from(last).unwrap_or(0) + 1;
     let entries: Vec<Entry> = (first..)
         .zip(entries)
@@ -57,6 +62,7 @@ pub(super) fn append<R: Rows>(rows: &R, append: Append) -> Result<(Plan, Appende
         plan.last_seq = newest.seq;
         let number = Number(i64::try_from(newest.seq).unwrap_or(i64::MAX));
         plan.insert(Table::JournalHeads, head, &number)?;
+        plan.insert(Table::JournalHeads, heavy, &Number(weight))?;
     }
     Ok((plan, Appended { tenant, session, stream, entries }))
 }

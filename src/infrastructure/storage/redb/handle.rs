@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 use super::medium::Medium;
 use super::records::Quarantined;
 use super::rows::{Opened, View};
+use super::space::{Space, SpaceOptions};
 use super::tables::Table;
 use super::writer::Job;
 use crate::application::ports::clock::Clock;
@@ -66,6 +67,7 @@ pub(super) struct Shared {
     queue: RwLock<Option<SyncSender<Job>>>,
     read_only: RwLock<Option<String>>,
     pub(super) medium: Box<dyn Medium>,
+    pub(super) space: Space,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) queued: AtomicUsize,
     pub(super) quarantined: AtomicU64,
@@ -89,7 +91,10 @@ impl Shared {
         clock: Arc<dyn Clock>,
         queue: SyncSender<Job>,
         feed_capacity: usize,
+        space: SpaceOptions,
     ) -> Self {
+        let space = Space::new(space);
+        space.begin(medium.as_ref());
         Self {
             database: RwLock::new(Some(database)),
             current: RwLock::default(),
@@ -98,6 +103,7 @@ impl Shared {
             queue: RwLock::new(Some(queue)),
             read_only: RwLock::new(None),
             medium,
+            space,
             clock,
             queued: AtomicUsize::new(0),
             quarantined: AtomicU64::new(0),

@@ -29,6 +29,10 @@ impl Journal for RedbStore {
             let reader = self.shared.reader()?;
             return Ok(reader.read(|view| last(view, &keys::stream(tenant, session, stream)))?);
         }
+        if self.shared.space.is_last() {
+            let reason = "the last room on its disk is kept for changes of state";
+            return Err(CommitError::ReadOnly(reason.to_owned()));
+        }
         self.submit(|reply| Job::Append(Append { tenant, session, stream, entries }, reply)).await
     }
 
@@ -44,12 +48,17 @@ impl Journal for RedbStore {
         blocking(reader, move |view| page(view, (tenant, session, stream), after, limit)).await
     }
 
+    async fn weight(&self, tenant: TenantId, session: SessionId) -> Result<u64, StoreError> {
+        let key = keys::journal_weight(tenant, session);
+        self.shared.reader()?.read(|view| last(view, &key))
+    }
+
     fn appended(&self) -> broadcast::Receiver<Arc<Appended>> {
         self.shared.appended.subscribe()
     }
 }
 
-/// The newest number of a stream.
+/// The newest number of a stream, or the weight of both.
 fn last(view: &View<'_>, head: &[u8]) -> Result<u64, StoreError> {
     let found = view.record(Table::JournalHeads, head)?;
     Ok(found.map_or(0, |super::records::Number(value)| u64::try_from(value).unwrap_or(0)))

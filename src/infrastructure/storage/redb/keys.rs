@@ -264,6 +264,11 @@ pub(super) fn chunk(tenant: TenantId, session: SessionId, of: Stream, first: u64
     join(&[&stream(tenant, session, of), &first.to_be_bytes()])
 }
 
+/// Lies among the heads of the streams, whose numbers begin at 1.
+pub(super) fn journal_weight(tenant: TenantId, session: SessionId) -> Key {
+    join(&[tenant.as_bytes(), session.as_bytes(), &[0]])
+}
+
 pub(super) fn chunks(tenant: TenantId, session: SessionId, of: Stream) -> Span {
     Span::of(stream(tenant, session, of), 41)
 }

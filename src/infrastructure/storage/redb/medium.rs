@@ -9,6 +9,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, DatabaseError};
+use rustix::fs::FallocateFlags;
+
+use super::space::Room;
 
 /// Name of the store's file.
 const STORE_FILE: &str = "store.redb";
@@ -18,6 +21,8 @@ const NEW_FILE: &str = "store.redb.new";
 const PID_FILE: &str = "server.pid";
 /// Written and removed to see whether the disk takes writes again.
 const PROBE_FILE: &str = "store.probe";
+/// Takes up room that is given back in need.
+const BALLAST_FILE: &str = "store.ballast";
 /// Room that must be there before writing resumes.
 const PROBE_BYTES: usize = 1024 * 1024;
 
@@ -101,6 +106,32 @@ pub trait Medium: Send + Sync {
 
     /// Size of the store, when it has one.
     fn size_bytes(&self) -> Option<u64>;
+
+    /// Room on the disk; `None` where it cannot be told.
+    fn room(&self) -> Option<Room> {
+        None
+    }
+
+    /// Whether a ballast lies on the disk.
+    fn has_ballast(&self) -> bool {
+        false
+    }
+
+    /// Takes up this much room, to be given back in need.
+    ///
+    /// # Errors
+    /// Why it could not be had; then none is taken.
+    fn take_ballast(&self, _bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Gives that room back.
+    ///
+    /// # Errors
+    /// Why it is still taken.
+    fn drop_ballast(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// The database is closed for good; whoever waits for the medium may have it.
     fn release(&self) {}
@@ -208,11 +239,65 @@ impl Medium for FileMedium {
         fs::metadata(self.path()).ok().map(|facts| facts.len())
     }
 
+    fn room(&self) -> Option<Room> {
+        room(&self.dir).ok()
+    }
+
+    fn has_ballast(&self) -> bool {
+        self.dir.join(BALLAST_FILE).exists()
+    }
+
+    fn take_ballast(&self, bytes: u64) -> io::Result<()> {
+        let path = self.dir.join(BALLAST_FILE);
+        let taken = own_file(&path, true).and_then(|file| occupy(&file, bytes));
+        if taken.is_err()
+            && let Err(error) = self.drop_ballast()
+        {
+            tracing::warn!(%error, "{} is of no use and could not be removed", path.display());
+        }
+        taken
+    }
+
+    fn drop_ballast(&self) -> io::Result<()> {
+        match fs::remove_file(self.dir.join(BALLAST_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
     fn release(&self) {
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "The directory stays locked until the process ends");
         }
     }
+}
+
+/// Room on the disk that a folder lies on.
+///
+/// # Errors
+/// The system's.
+pub fn room(dir: &Path) -> io::Result<Room> {
+    let about = rustix::fs::statvfs(dir)?;
+    Ok(Room {
+        free: about.f_bavail.saturating_mul(about.f_frsize),
+        total: about.f_blocks.saturating_mul(about.f_frsize),
+    })
+}
+
+/// Makes the file hold this many bytes of the disk, not of holes.
+fn occupy(mut file: &File, bytes: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+        done => return Ok(done?),
+    }
+    let block = vec![0xA5; 64 * 1024];
+    let mut left = bytes;
+    while left > 0 {
+        let part = block.len().min(usize::try_from(left).unwrap_or(block.len()));
+        file.write_all(&block[..part])?;
+        left -= u64::try_from(part).unwrap_or(left);
+    }
+    file.sync_all()
 }
 
 fn held(dir: &Path) -> OpenError {

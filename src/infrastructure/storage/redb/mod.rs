@@ -20,6 +20,7 @@ mod recount;
 mod recover;
 mod rows;
 mod snapshot;
+mod space;
 mod tables;
 mod writer;
 
@@ -35,9 +36,10 @@ use tokio::sync::{broadcast, oneshot};
 
 use self::handle::Shared;
 use self::medium::FileMedium;
-pub use self::medium::{Medium, OpenError};
+pub use self::medium::{Medium, OpenError, room};
 use self::recover::Recovery;
 use self::rows::Rows;
+pub use self::space::{Room, SpaceOptions};
 use self::tables::Table;
 use self::writer::{Job, Writer};
 use super::shared::{counter_of, failed};
@@ -64,6 +66,8 @@ pub struct RedbOptions {
     pub feed_capacity: usize,
     /// How often a store that refuses writes tries again.
     pub probe_every: Duration,
+    /// Room that is kept on the disk.
+    pub space: SpaceOptions,
 }
 
 impl RedbOptions {
@@ -76,6 +80,7 @@ impl RedbOptions {
             queue_capacity: 4096,
             feed_capacity: 4096,
             probe_every: Duration::from_secs(5),
+            space: SpaceOptions { low_bytes: 128 * 1024 * 1024, ballast_bytes: 16 * 1024 * 1024 },
         }
     }
 }
@@ -136,7 +141,7 @@ impl RedbStore {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Arc<Self>, OpenError> {
-        let RedbOptions { dir: _, cache_bytes, queue_capacity, feed_capacity, probe_every } =
+        let RedbOptions { cache_bytes, queue_capacity, feed_capacity, probe_every, space, .. } =
             *options;
         let quarantined = migrate::count_quarantined(&database)?;
         match recount::recount(&database) {
@@ -146,7 +151,8 @@ impl RedbStore {
         }
         // Full: commits are refused as `Busy`, and clients come again.
         let (queue, jobs) = sync_channel(queue_capacity.max(1));
-        let shared = Arc::new(Shared::new(medium, database, clock, queue, feed_capacity.max(1)));
+        let shared = Shared::new(medium, database, clock, queue, feed_capacity.max(1), space);
+        let shared = Arc::new(shared);
         shared.quarantined.store(quarantined, Ordering::Relaxed);
         let recovery = Recovery::new(cache_bytes);
         let writer = Writer::new(Arc::clone(&shared), ids, jobs, recovery, probe_every);
@@ -238,6 +244,8 @@ impl Store for RedbStore {
     fn health(&self) -> StoreHealth {
         StoreHealth {
             read_only: self.shared.read_only(),
+            short_of_room: self.shared.space.shortage(),
+            free_bytes: self.shared.space.free(),
             quarantined: self.shared.quarantined.load(Ordering::Relaxed),
             file_bytes: self.shared.medium.size_bytes(),
             queued_writes: self.shared.queued.load(Ordering::Relaxed),

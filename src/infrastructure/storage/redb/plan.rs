@@ -314,6 +314,7 @@ impl<R: Rows> Planner<'_, R> {
             self.remove_all(Table::Journal, &keys::chunks(tenant, id, *stream))?;
             self.plan.remove(Table::JournalHeads, keys::stream(tenant, id, *stream));
         }
+        self.plan.remove(Table::JournalHeads, keys::journal_weight(tenant, id));
         self.purge_attention(id)
     }
 

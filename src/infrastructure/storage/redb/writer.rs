@@ -20,6 +20,7 @@ use super::handle::{Panicked, Shared};
 use super::plan::{self, Plan};
 use super::records::Quarantined;
 use super::recover::Recovery;
+use super::space::LOOK_EVERY;
 use super::tables::Table;
 use crate::application::ports::changes::ChangeSet;
 use crate::application::ports::clock::Ids;
@@ -104,6 +105,7 @@ pub(super) struct Writer {
     jobs: Receiver<Job>,
     recovery: Recovery,
     probe_every: Duration,
+    looked_at: Timestamp,
 }
 
 impl Writer {
@@ -114,7 +116,8 @@ impl Writer {
         recovery: Recovery,
         probe_every: Duration,
     ) -> Self {
-        Self { shared, ids, jobs, recovery, probe_every }
+        let looked_at = shared.clock.now();
+        Self { shared, ids, jobs, recovery, probe_every, looked_at }
     }
 
     /// Works until the queue is closed and empty, then closes the database.
@@ -139,12 +142,21 @@ impl Writer {
     /// `false` when the queue is closed and empty.
     fn turn(&mut self) -> bool {
         let Some(reason) = self.shared.read_only() else {
-            return match self.jobs.recv() {
+            return match self.jobs.recv_timeout(LOOK_EVERY) {
                 Ok(job) => {
                     self.group(job);
+                    let now = self.shared.clock.now();
+                    // A clock that was set back does not keep a busy writer from looking.
+                    if now < self.looked_at || now.since(self.looked_at) >= LOOK_EVERY {
+                        self.look();
+                    }
                     true
                 }
-                Err(_) => false,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look();
+                    true
+                }
+                Err(RecvTimeoutError::Disconnected) => false,
             };
         };
         match self.jobs.recv_timeout(self.probe_every) {
@@ -154,11 +166,18 @@ impl Writer {
                 true
             }
             Err(RecvTimeoutError::Timeout) => {
+                self.look();
                 self.recovery.resume(&self.shared);
                 true
             }
             Err(RecvTimeoutError::Disconnected) => false,
         }
+    }
+
+    /// Looks whether there is room.
+    fn look(&mut self) {
+        self.looked_at = self.shared.clock.now();
+        self.shared.space.look(self.shared.medium.as_ref());
     }
 
     fn taken(&self) -> usize {
@@ -291,6 +310,7 @@ impl Writer {
             answer.refuse(CommitError::ReadOnly(reason.clone()));
         }
         self.recovery.begin(outcome.events);
+        self.shared.space.commit_failed(self.shared.medium.as_ref());
         self.recovery.resume(&self.shared);
     }
 }
