@@ -132,6 +132,8 @@ pub struct Assignment {
     pub model: Option<String>,
     /// Where to work; exists.
     pub workdir: PathBuf,
+    /// Whether nobody else works there: whatever still runs in it when the run is over is ended.
+    pub is_private: bool,
     /// What needs no asking.
     pub policy: PermissionPolicy,
     /// What to do.

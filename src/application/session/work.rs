@@ -103,8 +103,9 @@ impl SessionService {
             change.tell([event]);
             Ok(())
         };
-        // The version was checked before anything moved; what is done is told in any case.
-        let ctx = &RequestContext { if_match: None, ..ctx.clone() };
+        // The version was checked before anything moved; what is done is told in any case. The answer
+        // to remember is the report, not the session.
+        let ctx = &RequestContext { if_match: None, repeat: None, ..ctx.clone() };
         match self.change(By::Caller(ctx), id, "merge", None, decide).await {
             Ok(_) | Err(AppError::SessionNotFound) => Ok(report),
             Err(error) => Err(error),

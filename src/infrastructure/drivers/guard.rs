@@ -48,9 +48,22 @@ pub fn guard_main(arguments: &[OsString]) -> u8 {
 /// Returns how many there were. Blocks for up to a second.
 #[must_use]
 pub fn sweep(marker: &str) -> usize {
+    sweep_if(marker, |_| true)
+}
+
+/// The same for those that work in a folder or below it. A process that went elsewhere stays until
+/// all are ended.
+#[must_use]
+pub fn sweep_below(marker: &str, folder: &Path) -> usize {
+    sweep_if(marker, |pid| {
+        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|place| place.starts_with(folder))
+    })
+}
+
+fn sweep_if(marker: &str, is_meant: impl Fn(i32) -> bool) -> usize {
     let mut killed = BTreeSet::new();
     for round in 0..SWEEPS {
-        let found = kill_marked(marker, &mut killed);
+        let found = kill_marked(marker, &is_meant, &mut killed);
         if found == 0 && round > 0 {
             break;
         }
@@ -125,9 +138,9 @@ fn is_marker(marker: &str) -> bool {
     marker.split_once('=').is_some_and(|(name, value)| !name.is_empty() && value.len() >= 16)
 }
 
-fn kill_marked(marker: &str, killed: &mut BTreeSet<i32>) -> usize {
+fn kill_marked(marker: &str, is_meant: impl Fn(i32) -> bool, killed: &mut BTreeSet<i32>) -> usize {
     let mut count = 0;
-    for number in marked(marker) {
+    for number in marked(marker).into_iter().filter(|pid| is_meant(*pid)) {
         let Some(pid) = Pid::from_raw(number) else { continue };
         // The handle is taken first and the environment read again, so that a number which was
         // given to another process in between is not hit.
@@ -168,6 +181,24 @@ mod tests {
         assert!(theirs.try_wait().expect("asked").is_none(), "an innocent process was killed");
         assert_eq!(sweep("SWEEP_TEST=b*"), 1);
         theirs.wait().expect("waited");
+    }
+
+    #[test]
+    fn only_what_works_in_the_folder_is_swept_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inside = folder.path().canonicalize().expect("it is there").join("inside");
+        std::fs::create_dir(&inside).expect("made");
+        let marker = format!("SWEEP_BELOW_TEST=aaaaaaaaaaaaaaaa:{}", std::process::id());
+        let mut elsewhere = sleeper(&marker);
+        let (name, value) = marker.split_once('=').expect("a marker");
+        let mut below = Command::new("sleep");
+        let below = below.arg("60").env(name, value).current_dir(&inside);
+        let mut below = below.spawn().expect("sleep starts");
+        assert_eq!(sweep_below(&marker, inside.parent().expect("its folder")), 1);
+        assert_eq!(below.wait().expect("waited").signal(), Some(9));
+        assert!(elsewhere.try_wait().expect("asked").is_none(), "it works elsewhere");
+        assert_eq!(sweep(&marker), 1);
+        elsewhere.wait().expect("waited");
     }
 
     #[test]

@@ -110,7 +110,8 @@ pub async fn run_client(
 ) -> ExitCode {
     let printer = Printer::new(json);
     let context = Context { connection, printer: &printer, host };
-    match Box::pin(dispatch(command, &context)).await {
+    let outcome = Box::pin(dispatch(command, &context)).await;
+    match outcome.and_then(|exit| printer.finish().map(|()| exit)) {
         Ok(exit) => ExitCode::from(exit),
         Err(error) => {
             printer.error(&error);

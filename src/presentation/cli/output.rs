@@ -1,17 +1,17 @@
 //! The one place that writes: data on standard output, talk on standard error.
 //!
 //! Invariant: colours are gone when the stream is no terminal or `NO_COLOR` is set; a reader that
-//! went away ends the output quietly.
+//! went away ends the output quietly, any other failure to write is an error in the end.
 
-use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::exit::CliError;
+use super::exit::{CliError, code};
 use super::format::{clean, table};
 use crate::domain::session::status::SessionStatus;
 
@@ -19,7 +19,8 @@ use crate::domain::session::status::SessionStatus;
 #[derive(Debug, Default)]
 pub struct Printer {
     json: bool,
-    broken: AtomicBool,
+    /// Why nothing can be written any more.
+    broken: OnceLock<std::io::Error>,
 }
 
 /// Faint text.
@@ -37,7 +38,7 @@ impl Printer {
     /// A printer for people, or for programs.
     #[must_use]
     pub fn new(json: bool) -> Self {
-        Self { json, broken: AtomicBool::new(false) }
+        Self { json, broken: OnceLock::new() }
     }
 
     /// Whether programs read the results.
@@ -49,14 +50,30 @@ impl Printer {
     /// Whether nobody reads the results any more.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+        self.broken.get().is_some()
+    }
+
+    /// The results that could not be written, as an error; a reader that went away has seen enough.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn finish(&self) -> Result<(), CliError> {
+        match self.broken.get() {
+            Some(error) if error.kind() != ErrorKind::BrokenPipe => {
+                let message = format!("the output could not be written: {error}");
+                Err(CliError::new(code::FAILED, message)
+                    .remedy("what was printed is not complete: make room, or print elsewhere"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Text without a line break at its end.
     pub fn text(&self, text: &str) {
         let mut out = anstream::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            self.broken.store(true, Ordering::Relaxed);
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // The first failure says why.
+            self.broken.set(error).ok();
         }
     }
 

@@ -65,3 +65,19 @@ fn server_and_key_are_found_in_the_data_directory() {
     assert_eq!(exit, 0, "{err}");
     assert!(out.starts_with("IND-000001 is "), "{out}");
 }
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_orchestrator"))
+        .arg("openapi")
+        .env_clear()
+        .env("HOME", home.path())
+        .stdout(full)
+        .output()
+        .expect("the binary runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("the output could not be written"), "{told}");
+}

@@ -1,5 +1,6 @@
 //! Every command of a session over HTTP, against the simulated agent.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{array, asks, begin, begin_with, calculator, events_without_gap, saved, settled, text};
@@ -126,6 +127,27 @@ async fn failed_work_is_retried_forked_and_restored() {
     for (file, content) in [("one.txt", "1"), ("two.txt", "2"), ("three.txt", "3")] {
         assert_eq!(saved(&repo, &copy, file), content);
     }
+    settled(&site, &server, Some(&repo)).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_that_is_asked_for_again_gives_its_report_again() {
+    let (site, repo) = (Site::simulated(), calculator());
+    let server = site.serve().await;
+    let fields = json!({ "workspace": { "kind": "git", "repo": repo.text() } });
+    let id = begin_with(&server, &json!([writes("one.txt", "1\n")]), fields).await;
+    server.until_status(&id, "completed").await;
+    let path = format!("sessions/{id}/merge");
+    for mode in ["patch", "merge"] {
+        let body = json!({ "mode": mode });
+        let send = || server.send(Method::POST, &path, Some(&body), Some(mode));
+        let (first, again) = (send().await.expect("merged"), send().await.expect("again"));
+        assert!(first.status.is_success() && !first.replayed, "{first:?}");
+        assert_eq!(first.body["mode"], json!(mode));
+        assert!(again.replayed && again.body == first.body, "{again:?}");
+    }
+    assert_eq!(std::fs::read_to_string(repo.path().join("one.txt")).expect("merged"), "1\n");
     settled(&site, &server, Some(&repo)).await;
     server.stop().await;
 }

@@ -53,6 +53,28 @@ async fn a_dead_or_deaf_server_is_replaced_and_the_conversation_goes_on() {
     assert_eq!(bench.processes(), [0; 0]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_run_left_in_the_background_ends_with_it() {
+    let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());
+    let bench = Bench::new(opencode_options(&root.path().join("state"), &llm));
+    let mine = repository(root.path(), "mine");
+    let mut run = bench.run(assignment(&mine, scripted("work", &work("later")))).await;
+    llm.open("later").await;
+    assert_eq!(run.turn().await.0, TurnEnd::Done);
+    let sleepers = || {
+        let named = |pid: &i32| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            name.trim() == "sleep"
+        };
+        bench.processes().into_iter().filter(named).count()
+    };
+    assert_eq!(sleepers(), 1, "it outlives its shell");
+    run.control.close().await;
+    eventually("it is ended", async || sleepers() == 0).await;
+    assert!(server_among(&bench.processes()).is_some(), "the server goes on");
+    bench.driver.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_server_that_nobody_uses_goes_and_a_probe_does_not_wake_it() {
     let (root, llm) = (tempfile::tempdir().expect("a folder"), ScriptedLlm::start());

@@ -228,6 +228,7 @@ pub(crate) fn assignment(workdir: &Path, text: String) -> Assignment {
         profile_options: Value::Null,
         model: None,
         workdir: workdir.to_owned(),
+        is_private: true,
         policy: policy(PermissionDecision::Allow, &[]),
         prompt: prompt(text),
         continuation: Continuation::Fresh,

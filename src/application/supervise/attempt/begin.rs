@@ -12,7 +12,7 @@ use crate::application::ports::driver::{
 };
 use crate::domain::session::Session;
 use crate::domain::session::attempt::ErrorType;
-use crate::domain::workspace::Workspace;
+use crate::domain::workspace::{Workspace, WorkspaceKind};
 
 /// After this an agent that took no further run is asked again.
 const FULL_AGAIN: Duration = Duration::from_secs(1);
@@ -75,6 +75,7 @@ impl Supervisor {
             profile_options: profile_options(session),
             model: session.spec.model_identifier.clone(),
             workdir: workspace.path.clone().into(),
+            is_private: workspace.kind != WorkspaceKind::Directory,
             policy: session.spec.permission_policy.clone(),
             prompt,
             continuation: self.continuation(session).await?,

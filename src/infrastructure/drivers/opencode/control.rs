@@ -1,20 +1,25 @@
 //! The way to command a run, and what its task and its commander share.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use super::client::CallError;
 use super::host::Host;
+use super::layout::Marker;
 use super::permission::answers;
 use super::wire::Question;
 use crate::application::ports::driver::{Answer, DriverError, Prompt, RunControl};
 use crate::domain::attention::DEFAULT_ANSWER;
+use crate::infrastructure::drivers::guard;
 
 /// How long an abort may take before the turn is taken for ended.
 pub(super) const ABORT_TIME: Duration = Duration::from_secs(5);
@@ -36,6 +41,8 @@ pub(super) struct Shared {
     pub(super) session: String,
     /// The directory.
     pub(super) place: String,
+    /// Whether nobody else works in it.
+    pub(super) is_private: bool,
     /// Ends the run.
     pub(super) cancel: CancellationToken,
     /// The run is over.
@@ -48,18 +55,33 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(host: Arc<Host>, session: String, place: String) -> Self {
+    pub(super) fn new(host: Arc<Host>, session: String, place: String, is_private: bool) -> Self {
         let cancel = host.cancel.child_token();
         Self {
             host,
             session,
             place,
+            is_private,
             cancel,
             ended: CancellationToken::new(),
             aborting: AtomicBool::new(false),
             working: watch::Sender::new(true),
             asks: Mutex::default(),
             allowed: Mutex::default(),
+        }
+    }
+
+    /// Ends what the agent's tools left running in a directory of its own, such as a server that was
+    /// put in the background. When the driver ends, all of them end anyway.
+    pub(super) async fn end_tools(&self) {
+        let options = &self.host.options;
+        if !self.is_private || options.attach.is_some() || self.host.cancel.is_cancelled() {
+            return;
+        }
+        let (marker, folder) = (Marker::any(options), PathBuf::from(&self.place));
+        let swept = spawn_blocking(move || guard::sweep_below(&marker, &folder)).await.unwrap_or(0);
+        if swept > 0 {
+            info!(processes = swept, folder = self.place, "Processes of a run are ended with it");
         }
     }
 

@@ -160,6 +160,7 @@ impl Run {
         if !self.pending.is_empty() && !shared.host.cancel.is_cancelled() {
             self.server.client.abort(&shared.session).await.ok();
         }
+        shared.end_tools().await;
         shared.working.send_replace(false);
         shared.ended.cancel();
     }

@@ -49,7 +49,12 @@ pub(super) async fn start(
     let (server, (stream, choice, conversation)) = reach(host, &place, &assignment).await?;
     let (events, told) = mpsc::channel(EVENTS);
     let (prompts, orders) = mpsc::channel(PROMPTS);
-    let shared = Arc::new(Shared::new(Arc::clone(host), conversation.session.id, place));
+    let shared = Arc::new(Shared::new(
+        Arc::clone(host),
+        conversation.session.id,
+        place,
+        assignment.is_private,
+    ));
     let begin = Begin {
         server,
         stream,

@@ -41,6 +41,7 @@ impl Stage {
             profile_options: Value::Null,
             model: None,
             workdir: self.folder.path().to_owned(),
+            is_private: true,
             policy: PermissionPolicy::default(),
             prompt: Prompt { id: Uuid::from_u128(1), text: text.to_owned() },
             continuation,
