@@ -181,10 +181,12 @@ pub(super) async fn conclude(session: &Value, client: &Client, printer: &Printer
         Some(files) if files.is_empty() => printer.line("no files changed"),
         Some(files) => {
             printer.lines(stat(files));
-            printer.note(format!(
-                "\n  look:  orchestrator session diff {name}\n  merge: orchestrator session merge \
-                 {name}"
-            ));
+            // Begun on a detached head: there is no branch to bring it to.
+            let home = match session["workspace"]["base_branch"].as_str() {
+                Some(_) => format!("merge: orchestrator session merge {name}"),
+                None => format!("take:  orchestrator session merge {name} --patch | git apply"),
+            };
+            printer.note(format!("\n  look:  orchestrator session diff {name}\n  {home}"));
         }
         None => {}
     }
