@@ -4,7 +4,7 @@
 //! no ref, no index and no file has changed.
 //! Invariant: a branch moves only from the commit that the result was computed from.
 
-use super::checkout::{self, Move};
+use super::checkout::{self, Move, Step};
 use super::checkpoint::commit_tree;
 use super::diff::compare;
 use super::git::{Call, Git, failed};
@@ -16,6 +16,9 @@ use crate::application::ports::workspaces::{MergeMode, MergeReport, WorkspaceErr
 
 /// Field that names where a merge goes.
 pub(super) const TARGET: &str = "/workspace/base_ref";
+
+/// How often a merge is begun while other git programs are in the way.
+const ATTEMPTS: usize = 12;
 
 /// What is merged where.
 pub(super) struct Order<'a> {
@@ -34,12 +37,37 @@ struct Work {
     commit: String,
 }
 
-/// Merges the work into the base branch.
+/// How one attempt ended.
+enum Attempt {
+    Merged(MergeReport),
+    /// Nothing was changed; which other git program was in the way.
+    Lost(String),
+}
+
+/// Merges the work into the base branch. The caller has the turn at the repository; a race that is
+/// lost to another git program begins anew from where that one left the branch.
 pub(super) async fn merge(
     git: &Git,
     worktree: &Worktree,
     order: &Order<'_>,
 ) -> Result<MergeReport, WorkspaceError> {
+    let mut lost = String::new();
+    for _ in 0..ATTEMPTS {
+        match attempt(git, worktree, order).await? {
+            Attempt::Merged(report) => return Ok(report),
+            Attempt::Lost(reason) => lost = reason,
+        }
+        git.pause().await;
+    }
+    let message = format!("another git program is at work in this repository ({lost}): try again");
+    Err(invalid(TARGET, message))
+}
+
+async fn attempt(
+    git: &Git,
+    worktree: &Worktree,
+    order: &Order<'_>,
+) -> Result<Attempt, WorkspaceError> {
     let place = &worktree.repository.place;
     let Some(target) = order.base_branch else {
         let message = "the session began from a commit and not from a branch, so there is none to \
@@ -60,11 +88,11 @@ pub(super) async fn merge(
         patch: None,
     };
     if place.is_ancestor(&work.commit, &old).await? {
-        return Ok(report(old, 0));
+        return Ok(Attempt::Merged(report(old, 0)));
     }
     let tree = combine(place, &old, &work.commit).await?;
     if worktree.tree_of(&old).await? == tree {
-        return Ok(report(old, 0));
+        return Ok(Attempt::Merged(report(old, 0)));
     }
     let mut parents = vec![old.clone()];
     if order.mode == MergeMode::Merge {
@@ -72,8 +100,11 @@ pub(super) async fn merge(
     }
     let new = commit_tree(place, &tree, &parents, order.message).await?;
     let files = place.run(compare(&["--name-only", "-z"], &old, &new)).await?.parts().count();
-    land(git, worktree, order.branch, &work, &Move { full: &full, old: &old, new: &new }).await?;
-    Ok(report(new, files))
+    let base = Move { full: &full, old: &old, new: &new };
+    Ok(match land(git, worktree, order.branch, &work, &base).await? {
+        Step::Done => Attempt::Merged(report(new, files)),
+        Step::Lost(reason) => Attempt::Lost(reason),
+    })
 }
 
 async fn commit_work(worktree: &Worktree, order: &Order<'_>) -> Result<Work, WorkspaceError> {
@@ -119,13 +150,21 @@ async fn land(
     branch: &str,
     work: &Work,
     base: &Move<'_>,
-) -> Result<(), WorkspaceError> {
-    let checkout = match worktree.repository.worktree_of(base.full).await? {
-        Some(folder) => Some(checkout::open(git, worktree, &folder).await?),
-        None => None,
+) -> Result<Step, WorkspaceError> {
+    let repository = &worktree.repository;
+    let checkout = match repository.checkouts_of(base.full).await?.as_slice() {
+        [] => None,
+        [folder] => Some(checkout::open(git, worktree, folder).await?),
+        [first, second, ..] => {
+            let (first, second) = (first.display(), second.display());
+            let message = format!("the base branch is checked out twice, in {first} and {second}");
+            return Err(invalid(TARGET, message));
+        }
     };
-    if let Some(checkout) = &checkout {
-        checkout::advance(checkout, base).await?;
+    if let Some(checkout) = &checkout
+        && let Step::Lost(reason) = checkout::advance(checkout, base).await?
+    {
+        return Ok(Step::Lost(reason));
     }
     let zeros = "0".repeat(base.old.len());
     let before = work.branch_head.as_deref().unwrap_or(&zeros);
@@ -134,15 +173,39 @@ async fn land(
         base.full, base.new, base.old, work.commit
     );
     let call = Call::new(["update-ref", "-m", "orchestrator: merge", "--create-reflog", "--stdin"]);
-    let moved = worktree.repository.place.run(call.stdin(script.into_bytes())).await;
-    if let (Err(_), Some(checkout)) = (&moved, &checkout) {
+    let moved = repository.place.ask(call.stdin(script.into_bytes())).await;
+    if !moved.as_ref().is_ok_and(|moved| moved.code() == 0)
+        && let Some(checkout) = &checkout
+    {
         // Somebody moved the branch meanwhile: the files go back to where they were.
-        checkout.run(checkout::two_trees(base.new, base.old)).await?;
+        checkout::take_back(git, checkout, base).await?;
     }
-    moved?;
+    let moved = moved?;
+    match moved.code() {
+        0 => {}
+        _ if moved.lost_a_race() => return Ok(Step::Lost(moved.complaint())),
+        _ => return Err(failed(format!("git update-ref failed: {}", moved.complaint()))),
+    }
     if work.commit != work.head {
-        let head = worktree.head().await?;
-        reset_index(worktree, &head).await?;
+        show_as_committed(git, worktree).await?;
     }
+    Ok(Step::Done)
+}
+
+/// Sets the agent's index to what was merged. The merge is done: a git program of the agent that
+/// does not let go of its index leaves only that behind.
+async fn show_as_committed(git: &Git, worktree: &Worktree) -> Result<(), WorkspaceError> {
+    let head = worktree.head().await?;
+    for _ in 0..ATTEMPTS {
+        match reset_index(worktree, &head).await {
+            Ok(()) => return Ok(()),
+            Err(error) => tracing::debug!("The index of {} stays: {error}", worktree.session),
+        }
+        git.pause().await;
+    }
+    tracing::warn!(
+        "The work of {} is merged; its index could not be brought along",
+        worktree.session
+    );
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! `remove`, `diff`, `merge` (with `checkout`) and `patch` are what is done with it; `trash` gives back.
 //!
 //! Invariant: work is on a ref, or in the trash, before anything that could lose it begins.
-//! Invariant: of one session, one operation runs at a time.
+//! Invariant: of one session, one operation runs at a time; of one repository, one merge.
 
 mod checkout;
 mod checkpoint;
@@ -25,6 +25,7 @@ mod restore;
 mod shield;
 mod snapshot;
 mod trash;
+mod turns;
 mod untracked;
 mod worktree;
 
@@ -38,6 +39,7 @@ use self::git::{Git, failed, is_object_id};
 use self::places::{Places, is_real_folder};
 use self::repository::{Repository, invalid};
 use self::trash::Trash;
+use self::turns::Turns;
 use self::worktree::{Wanted, Worktree};
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::workspaces::{
@@ -69,6 +71,7 @@ pub struct Folders {
     trash: Trash,
     ids: Arc<dyn Ids>,
     locks: Vec<Mutex<()>>,
+    merges: Turns,
 }
 
 impl Folders {
@@ -79,7 +82,7 @@ impl Folders {
         let trash = Trash::new(places.trash(), Arc::clone(&clock));
         let git = Git::new(options.git, clock);
         let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
-        Self { places, git, trash, ids, locks }
+        Self { places, git, trash, ids, locks, merges: Turns::default() }
     }
 
     async fn lock(&self, session: SessionId) -> MutexGuard<'_, ()> {
@@ -223,6 +226,7 @@ impl Workspaces for Folders {
         let branch = workspace.branch.as_deref().unwrap_or_default();
         let base_branch = workspace.base_branch.as_deref();
         let order = merge::Order { mode, branch, base_branch, message };
+        let _one_merge_at_a_time = self.merges.take(&worktree.repository.place.git_dir).await;
         Box::pin(merge::merge(&self.git, &worktree, &order)).await
     }
 
