@@ -12,6 +12,7 @@ use super::place::Place;
 use super::repository::invalid;
 use super::snapshot::snapshot;
 use super::worktree::{Worktree, reset_index};
+use super::{filters, underway};
 use crate::application::ports::workspaces::{MergeMode, MergeReport, WorkspaceError};
 
 /// Field that names where a merge goes.
@@ -79,6 +80,7 @@ async fn attempt(
         let message = format!("the branch `{target}` is gone: export a patch");
         return Err(invalid(TARGET, message));
     };
+    underway::check(&worktree.repository, &full).await?;
     let work = commit_work(worktree, order).await?;
     let report = |commit: String, files: usize| MergeReport {
         mode: order.mode,
@@ -94,6 +96,7 @@ async fn attempt(
     if worktree.tree_of(&old).await? == tree {
         return Ok(Attempt::Merged(report(old, 0)));
     }
+    filters::check(git, &worktree.place, &old, &tree).await?;
     let mut parents = vec![old.clone()];
     if order.mode == MergeMode::Merge {
         parents.push(work.commit.clone());
@@ -134,13 +137,22 @@ async fn combine(place: &Place, ours: &str, theirs: &str) -> Result<String, Work
     match (output.code(), tree) {
         (0, Some(tree)) => Ok(tree),
         (1, Some(_)) => {
-            let mut files: Vec<String> =
-                parts.map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+            let mut files: Vec<String> = parts
+                .map(|path| real_name(&String::from_utf8_lossy(path), [ours, theirs]))
+                .collect();
+            files.sort_unstable();
             files.dedup();
             Err(WorkspaceError::Conflict { files })
         }
         _ => Err(failed(format!("the merge cannot be computed: {}", output.complaint()))),
     }
+}
+
+/// The name of a file in conflict. Where a file met a folder, or two files of one name, git invents
+/// a name that ends with the commit that the file is from.
+fn real_name(name: &str, commits: [&str; 2]) -> String {
+    let invented = commits.iter().find_map(|commit| name.rfind(&format!("~{commit}")));
+    invented.map_or(name, |end| &name[..end]).to_owned()
 }
 
 /// Moves both branches in one step, after the files of whoever has the base checked out.

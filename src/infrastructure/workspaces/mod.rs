@@ -11,6 +11,7 @@
 mod checkout;
 mod checkpoint;
 mod diff;
+mod filters;
 mod git;
 mod git_kind;
 mod merge;
@@ -26,6 +27,7 @@ mod shield;
 mod snapshot;
 mod trash;
 mod turns;
+mod underway;
 mod untracked;
 mod worktree;
 
@@ -105,10 +107,11 @@ impl Folders {
         workspace: &Workspace,
     ) -> Result<Worktree, WorkspaceError> {
         let repository = self.repository(workspace).await?;
-        let repository = repository.ok_or_else(|| failed("the repository is gone"))?;
+        let repository = repository.ok_or_else(repository_gone)?;
+        let message = "the worktree is gone; it is made again when the session runs";
         Worktree::open(&self.git, &self.places, session, repository)
             .await?
-            .ok_or_else(|| failed("the worktree is gone; it is made again when the session runs"))
+            .ok_or_else(|| invalid("/workspace/path", message))
     }
 
     async fn prepare_empty(&self, session: SessionId) -> Result<Workspace, WorkspaceError> {
@@ -186,7 +189,7 @@ impl Workspaces for Folders {
     async fn diff(&self, workspace: &Workspace, head: DiffEnd) -> Result<Diff, WorkspaceError> {
         let (session, base) = of_git(workspace)?;
         let repository = self.repository(workspace).await?;
-        let repository = repository.ok_or_else(|| failed("the repository is gone"))?;
+        let repository = repository.ok_or_else(repository_gone)?;
         let (newer, name) = match head {
             DiffEnd::Commit(commit) => {
                 let found = repository.place.commit(&commit).await?;
@@ -267,7 +270,8 @@ impl Workspaces for Folders {
         match workspace.kind {
             WorkspaceKind::None => self.remove_empty(session).await,
             WorkspaceKind::Directory => {
-                Ok(Removal::Kept { reason: "a directory of yours is never removed".to_owned() })
+                // Somebody's own directory: nothing of it is ours to remove.
+                Ok(Removal::Nothing)
             }
             WorkspaceKind::Git => self.remove_git(session, workspace).await,
         }
@@ -284,6 +288,10 @@ fn of_git(workspace: &Workspace) -> Result<(SessionId, &str), WorkspaceError> {
     let session = name.and_then(SessionId::parse);
     let base = workspace.base_commit.as_deref().filter(|base| is_object_id(base));
     session.zip(base).ok_or_else(|| failed("this is not a worktree of a session"))
+}
+
+fn repository_gone() -> WorkspaceError {
+    invalid("/workspace/repo", "the repository is gone: put it back where it was, then try again")
 }
 
 fn plain(kind: WorkspaceKind, folder: &Path) -> Result<Workspace, WorkspaceError> {

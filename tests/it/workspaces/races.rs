@@ -8,7 +8,7 @@ use orchestrator::application::ports::workspaces::{
 use orchestrator::domain::workspace::Workspace;
 
 use super::bench::{Bench, at, session};
-use crate::support::repo::write;
+use crate::support::repo::{git, try_git, write};
 
 async fn merge(
     bench: &Bench,
@@ -86,4 +86,63 @@ async fn a_base_whose_checkout_was_deleted_moves_alone() {
     write(&at(&workspace, "a.txt"), b"two\n");
     merge(&bench, 1, &workspace).await.expect("merged");
     assert_eq!(bench.repo.git(&["show", "main:a.txt"]), "two");
+}
+
+#[tokio::test]
+async fn a_base_that_is_being_rebased_or_bisected_stays() {
+    let bench = Bench::new(&[("a.txt", "one\n")]);
+    let workspace = bench.prepare(1).await;
+    write(&at(&workspace, "new.txt"), b"agent\n");
+    bench.repo.git(&["switch", "-q", "-c", "side"]);
+    bench.repo.commit("a.txt", "side\n");
+    bench.repo.git(&["worktree", "add", "-q", "../second", "main"]);
+    let second = bench.repo.path().with_file_name("second");
+    write(&second.join("a.txt"), b"main\n");
+    git(&second, &["commit", "-qam", "main"]);
+    let before = bench.repo.git(&["rev-parse", "main"]);
+    assert!(!try_git(&second, &["rebase", "side"]).status.success(), "it stops at a conflict");
+    let message = refusal(merge(&bench, 1, &workspace).await);
+    assert!(message.contains("`main` is being rebased in ") && message.contains("second"));
+    git(&second, &["rebase", "--abort"]);
+    git(&second, &["bisect", "start", "main", "main~1"]);
+    let message = refusal(merge(&bench, 1, &workspace).await);
+    assert!(message.contains("bisected"), "{message}");
+    git(&second, &["bisect", "reset"]);
+    assert_eq!(bench.repo.git(&["rev-parse", "main"]), before);
+    merge(&bench, 1, &workspace).await.expect("merged");
+    assert_eq!(git(&second, &["status", "--porcelain"]), "");
+}
+
+#[tokio::test]
+async fn a_file_that_a_filter_must_change_is_not_merged_without_it() {
+    let bench = Bench::new(&[(".gitattributes", "*.key filter=crypt\n"), ("old.key", "x\n")]);
+    bench.repo.git(&["config", "filter.crypt.clean", "tr a-z b-za"]);
+    bench.repo.git(&["config", "filter.crypt.required", "true"]);
+    let workspace = bench.prepare(1).await;
+    write(&at(&workspace, "a.txt"), b"free of secrets\n");
+    merge(&bench, 1, &workspace).await.expect("no such file is in it");
+    write(&at(&workspace, "new.key"), b"secret\n");
+    let before = bench.repo.git(&["for-each-ref"]);
+    let message = refusal(merge(&bench, 1, &workspace).await);
+    assert!(message.contains("`new.key`") && message.contains("`crypt`"), "{message}");
+    write(&at(&workspace, ".gitattributes"), b"");
+    let message = refusal(merge(&bench, 1, &workspace).await);
+    assert!(message.contains("`new.key`"), "{message}");
+    assert_eq!(bench.repo.git(&["for-each-ref"]), before);
+    let patch = bench.folders.merge(session(1), &workspace, MergeMode::Patch, "").await;
+    assert!(patch.expect("exported").patch.expect("a patch").contains("secret"));
+    bench.repo.git(&["config", "filter.crypt.required", "false"]);
+    merge(&bench, 1, &workspace).await.expect("it may be left out");
+}
+
+#[tokio::test]
+async fn a_conflict_names_only_files_that_there_are() {
+    let bench = Bench::new(&[("a.txt", "one\n")]);
+    let workspace = bench.prepare(1).await;
+    write(&at(&workspace, "thing/inside"), b"agent\n");
+    bench.repo.commit("thing", "a file\n");
+    match merge(&bench, 1, &workspace).await {
+        Err(WorkspaceError::Conflict { files }) => assert_eq!(files, ["thing"]),
+        other => panic!("expected a conflict, got {other:?}"),
+    }
 }
