@@ -10,9 +10,8 @@ use super::diff::compare;
 use super::git::{Call, Git, failed};
 use super::merge::TARGET;
 use super::place::Place;
-use super::repository::invalid;
+use super::repository::{Repository, invalid};
 use super::untracked::in_the_way;
-use super::worktree::Worktree;
 use crate::application::ports::workspaces::WorkspaceError;
 
 /// Most names that a refusal lists.
@@ -38,10 +37,9 @@ pub(super) enum Step {
 /// Opens the worktree of somebody else, once it is certain that it is one of this repository.
 pub(super) async fn open(
     git: &Git,
-    worktree: &Worktree,
+    repository: &Repository,
     folder: &Path,
 ) -> Result<Place, WorkspaceError> {
-    let repository = &worktree.repository;
     let common = &repository.place.git_dir;
     let main = tokio::fs::canonicalize(folder.join(".git")).await.ok();
     let main = main.filter(|main| main == common);
@@ -98,12 +96,14 @@ pub(super) async fn take_back(
             return Ok(());
         }
         complaint = output.complaint();
+        if !output.lost_a_race() {
+            break;
+        }
         git.pause().await;
     }
     let place = checkout.work_tree.as_deref().unwrap_or(&checkout.git_dir).display();
     let message = format!(
-        "the branch moved while work was merged into it, and the files of that work are left in \
-         {place} ({complaint}): run `git read-tree -m -u {} {}` there",
+        "work could not be merged, and its files are left in {place} ({complaint}): run `git read-tree -m -u {} {}` there",
         base.new, base.old
     );
     tracing::error!("A merge could not be undone: {message}");

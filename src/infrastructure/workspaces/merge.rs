@@ -4,10 +4,13 @@
 //! no ref, no index and no file has changed.
 //! Invariant: a branch moves only from the commit that the result was computed from.
 
+use std::path::PathBuf;
+
 use super::checkout::{self, Move, Step};
 use super::checkpoint::commit_tree;
 use super::diff::compare;
 use super::git::{Call, Git, failed};
+use super::interrupted::Note;
 use super::place::Place;
 use super::repository::invalid;
 use super::snapshot::snapshot;
@@ -27,6 +30,8 @@ pub(super) struct Order<'a> {
     pub branch: &'a str,
     pub base_branch: Option<&'a str>,
     pub message: &'a str,
+    /// A file that does not exist yet, for the note that the merge is under way.
+    pub note: PathBuf,
 }
 
 /// The work as a commit: the head when everything is committed, else a new one on top of it.
@@ -104,7 +109,7 @@ async fn attempt(
     let new = commit_tree(place, &tree, &parents, order.message).await?;
     let files = place.run(compare(&["--name-only", "-z"], &old, &new)).await?.parts().count();
     let base = Move { full: &full, old: &old, new: &new };
-    Ok(match land(git, worktree, order.branch, &work, &base).await? {
+    Ok(match land(git, worktree, order, &work, &base).await? {
         Step::Done => Attempt::Merged(report(new, files)),
         Step::Lost(reason) => Attempt::Lost(reason),
     })
@@ -159,30 +164,36 @@ fn real_name(name: &str, commits: [&str; 2]) -> String {
 async fn land(
     git: &Git,
     worktree: &Worktree,
-    branch: &str,
+    order: &Order<'_>,
     work: &Work,
     base: &Move<'_>,
 ) -> Result<Step, WorkspaceError> {
     let repository = &worktree.repository;
     let checkout = match repository.checkouts_of(base.full).await?.as_slice() {
         [] => None,
-        [folder] => Some(checkout::open(git, worktree, folder).await?),
+        [folder] => Some(checkout::open(git, repository, folder).await?),
         [first, second, ..] => {
             let (first, second) = (first.display(), second.display());
             let message = format!("the base branch is checked out twice, in {first} and {second}");
             return Err(invalid(TARGET, message));
         }
     };
-    if let Some(checkout) = &checkout
-        && let Step::Lost(reason) = checkout::advance(checkout, base).await?
-    {
-        return Ok(Step::Lost(reason));
+    let mut note = None;
+    if let Some(checkout) = &checkout {
+        let folder = checkout.work_tree.as_deref().unwrap_or(&checkout.git_dir);
+        let written = Note::write(order.note.clone(), &repository.top, folder, base).await?;
+        let advanced = checkout::advance(checkout, base).await;
+        if !matches!(advanced, Ok(Step::Done)) {
+            written.done().await;
+            return advanced;
+        }
+        note = Some(written);
     }
     let zeros = "0".repeat(base.old.len());
     let before = work.branch_head.as_deref().unwrap_or(&zeros);
     let script = format!(
-        "start\nupdate {} {} {}\nupdate refs/heads/{branch} {} {before}\ncommit\n",
-        base.full, base.new, base.old, work.commit
+        "start\nupdate {} {} {}\nupdate refs/heads/{} {} {before}\ncommit\n",
+        base.full, base.new, base.old, order.branch, work.commit
     );
     let call = Call::new(["update-ref", "-m", "orchestrator: merge", "--create-reflog", "--stdin"]);
     let moved = repository.place.ask(call.stdin(script.into_bytes())).await;
@@ -191,6 +202,9 @@ async fn land(
     {
         // Somebody moved the branch meanwhile: the files go back to where they were.
         checkout::take_back(git, checkout, base).await?;
+    }
+    if let Some(note) = note {
+        note.done().await;
     }
     let moved = moved?;
     match moved.code() {

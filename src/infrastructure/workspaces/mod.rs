@@ -14,6 +14,7 @@ mod diff;
 mod filters;
 mod git;
 mod git_kind;
+mod interrupted;
 mod merge;
 mod patch;
 mod place;
@@ -35,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use self::git::{Git, failed, is_object_id};
 use self::places::{Places, is_real_folder};
@@ -74,6 +75,8 @@ pub struct Folders {
     ids: Arc<dyn Ids>,
     locks: Vec<Mutex<()>>,
     merges: Turns,
+    /// Whether merges that an earlier process left half done were looked for.
+    settled: OnceCell<()>,
 }
 
 impl Folders {
@@ -84,7 +87,7 @@ impl Folders {
         let trash = Trash::new(places.trash(), Arc::clone(&clock));
         let git = Git::new(options.git, clock);
         let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
-        Self { places, git, trash, ids, locks, merges: Turns::default() }
+        Self { places, git, trash, ids, locks, merges: Turns::default(), settled: OnceCell::new() }
     }
 
     async fn lock(&self, session: SessionId) -> MutexGuard<'_, ()> {
@@ -228,7 +231,8 @@ impl Workspaces for Folders {
         }
         let branch = workspace.branch.as_deref().unwrap_or_default();
         let base_branch = workspace.base_branch.as_deref();
-        let order = merge::Order { mode, branch, base_branch, message };
+        let note = self.places.merges().join(self.ids.uuid().to_string());
+        let order = merge::Order { mode, branch, base_branch, message, note };
         let _one_merge_at_a_time = self.merges.take(&worktree.repository.place.git_dir).await;
         Box::pin(merge::merge(&self.git, &worktree, &order)).await
     }
@@ -248,6 +252,10 @@ impl Workspaces for Folders {
 
     async fn list(&self) -> Result<Vec<SessionId>, WorkspaceError> {
         let root = self.places.ready().await?;
+        // Asked for soon after the start, and again and again: only the first time can find any.
+        self.settled
+            .get_or_init(|| interrupted::settle(&self.git, &self.places, &self.merges))
+            .await;
         let unreadable = |error| failed(format!("the workspaces cannot be listed: {error}"));
         let mut entries = tokio::fs::read_dir(root).await.map_err(unreadable)?;
         let mut found = Vec::new();

@@ -1,13 +1,17 @@
 //! Merges that meet each other, other git programs, and what those have begun.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator::application::ports::workspaces::{
     MergeMode, MergeReport, WorkspaceError, Workspaces,
 };
 use orchestrator::domain::workspace::Workspace;
+use orchestrator::infrastructure::clock::SystemClock;
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
 
-use super::bench::{Bench, at, session};
+use super::bench::{Bench, at, folders, session};
 use crate::support::repo::{git, try_git, write};
 
 async fn merge(
@@ -145,4 +149,44 @@ async fn a_conflict_names_only_files_that_there_are() {
         Err(WorkspaceError::Conflict { files }) => assert_eq!(files, ["thing"]),
         other => panic!("expected a conflict, got {other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_merge_that_the_process_did_not_live_to_end_is_undone_at_the_next_start() {
+    let mut bench = Bench::new(&[("a.txt", "one\n"), ("mine", "1\n")]);
+    let workspace = bench.prepare(1).await;
+    write(&at(&workspace, "a.txt"), b"two\n");
+    write(&at(&workspace, "new.txt"), b"agent\n");
+    bench.repo.write("mine", b"edited\n");
+    let (program, reached) = (bench.data.path().join("slow"), bench.data.path().join("reached"));
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *update-ref*': merge'*) : > {}; exec sleep 1000;; esac\n\
+         exec git \"$@\"\n",
+        reached.display()
+    );
+    write(&program, script.as_bytes());
+    let runnable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, runnable).expect("set");
+    let root = bench.data.path().join("workspaces");
+    let options = WorkspaceOptions { root, allowed_roots: Vec::new(), git: program };
+    bench.folders = Folders::new(options, Arc::new(SystemClock::new()), Arc::new(SystemIds));
+    let half_done = async {
+        while !reached.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        outcome = merge(&bench, 1, &workspace) => panic!("it hangs: {outcome:?}"),
+        done = tokio::time::timeout(Duration::from_secs(60), half_done) => done.expect("reached"),
+    }
+    assert_eq!(bench.repo.git(&["status", "--porcelain"]), "M  a.txt\n M mine\nA  new.txt");
+    bench.folders = folders(bench.data.path(), &[], Arc::new(SystemClock::new()));
+    assert_eq!(bench.folders.list().await.expect("listed"), [session(1)]);
+    assert_eq!(bench.repo.git(&["status", "--porcelain"]), "M mine");
+    assert_eq!(std::fs::read(bench.repo.path().join("a.txt")).expect("there"), b"one\n");
+    let notes = || std::fs::read_dir(bench.data.path().join("workspaces/.merges"));
+    assert_eq!(notes().expect("a folder").count(), 0);
+    merge(&bench, 1, &workspace).await.expect("merged");
+    assert_eq!(bench.repo.git(&["status", "--porcelain"]), "M mine");
+    assert_eq!(notes().expect("a folder").count(), 0);
 }
