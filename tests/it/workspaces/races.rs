@@ -177,7 +177,7 @@ async fn a_merge_that_the_process_did_not_live_to_end_is_undone_at_the_next_star
     };
     tokio::select! {
         outcome = merge(&bench, 1, &workspace) => panic!("it hangs: {outcome:?}"),
-        done = tokio::time::timeout(Duration::from_secs(60), half_done) => done.expect("reached"),
+        done = tokio::time::timeout(Duration::from_mins(1), half_done) => done.expect("reached"),
     }
     assert_eq!(bench.repo.git(&["status", "--porcelain"]), "M  a.txt\n M mine\nA  new.txt");
     bench.folders = folders(bench.data.path(), &[], Arc::new(SystemClock::new()));
