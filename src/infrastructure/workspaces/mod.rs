@@ -4,6 +4,8 @@
 //! repositories from running theirs; `repository` and `worktree` find and make; `refs` holds the
 //! names under which work is kept; `snapshot` turns files into a tree, and `checkpoint`, `restore`,
 //! `remove`, `diff`, `merge` (with `checkout`) and `patch` are what is done with it; `trash` gives back.
+//! Before a merge, `turns` keeps merges apart, `underway` and `filters` refuse what would do harm, and
+//! `interrupted` undoes at a start what an earlier process did not end.
 //!
 //! Invariant: work is on a ref, or in the trash, before anything that could lose it begins.
 //! Invariant: of one session, one operation runs at a time; of one repository, one merge.
