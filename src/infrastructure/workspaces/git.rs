@@ -21,6 +21,8 @@ use crate::application::ports::workspaces::WorkspaceError;
 
 /// Longest time of one call; trees of millions of files take minutes.
 const TIME_LIMIT: Duration = Duration::from_mins(10);
+/// How long another git program is given before a step that it stood in the way of is tried again.
+const PAUSE: Duration = Duration::from_millis(150);
 /// Largest answer that is kept in memory.
 pub(super) const OUTPUT_LIMIT: usize = 64 << 20;
 /// What of the caller's environment reaches git: where programs and the user's own settings lie.
@@ -129,6 +131,12 @@ impl Output {
         text.chars().take(500).collect()
     }
 
+    /// Whether the call found that another git program is at work at the same place, or was.
+    pub(super) fn lost_a_race(&self) -> bool {
+        let text = &self.stderr;
+        text.contains(".lock': File exists") || text.contains("cannot lock ref")
+    }
+
     /// The first line of the answer.
     pub(super) fn line(&self) -> String {
         String::from_utf8_lossy(&self.stdout).lines().next().unwrap_or_default().to_owned()
@@ -153,10 +161,8 @@ impl Git {
     pub(super) async fn run(&self, call: Call) -> Result<Output, WorkspaceError> {
         let name = call.name();
         let limit = call.limit.unwrap_or(OUTPUT_LIMIT);
-        let mut child = self
-            .command(&call)
-            .spawn()
-            .map_err(|error| failed(format!("git cannot be run: {error}; is it installed?")))?;
+        let mut child =
+            self.command(&call).spawn().map_err(|error| failed(unable(&call, &error)))?;
         let group = Group::of(&child);
         let talk = converse(&mut child, call.stdin, limit);
         let output = tokio::select! {
@@ -169,6 +175,11 @@ impl Git {
             group.release();
         }
         output.map_err(|error| failed(format!("git {name}: {error}")))
+    }
+
+    /// Waits a moment for another git program to end.
+    pub(super) async fn pause(&self) {
+        self.clock.sleep(PAUSE).await;
     }
 
     fn command(&self, call: &Call) -> Command {
@@ -190,6 +201,14 @@ impl Git {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         command
+    }
+}
+
+/// Why the program did not start: the operating system names neither the program nor the folder.
+fn unable(call: &Call, error: &std::io::Error) -> String {
+    match call.folder.as_deref() {
+        Some(folder) if !folder.is_dir() => format!("the folder {} is gone", folder.display()),
+        _ => format!("git cannot be run: {error}; is it installed?"),
     }
 }
 

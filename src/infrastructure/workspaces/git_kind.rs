@@ -1,9 +1,8 @@
 //! What `Folders` does for workspaces of the kind `git`.
 
-use super::git::failed;
 use super::places::is_real_folder;
 use super::refs::Refs;
-use super::repository::{Repository, branch_taken};
+use super::repository::{Repository, branch_taken, invalid};
 use super::worktree::{self, Wanted, Worktree};
 use super::{Folders, remove, text};
 use crate::application::ports::workspaces::{Removal, WorkspaceError};
@@ -60,7 +59,8 @@ impl Folders {
         }
         let branch = workspace.branch.as_deref().unwrap_or_default();
         let head = repository.place.resolve(&format!("refs/heads/{branch}^{{commit}}")).await?;
-        head.ok_or_else(|| failed("neither the worktree nor its branch is there any more"))
+        let message = "neither the worktree nor its branch is there any more";
+        head.ok_or_else(|| invalid("/workspace/branch", message))
     }
 
     pub(super) async fn remove_git(

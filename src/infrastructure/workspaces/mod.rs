@@ -4,15 +4,19 @@
 //! repositories from running theirs; `repository` and `worktree` find and make; `refs` holds the
 //! names under which work is kept; `snapshot` turns files into a tree, and `checkpoint`, `restore`,
 //! `remove`, `diff`, `merge` (with `checkout`) and `patch` are what is done with it; `trash` gives back.
+//! Before a merge, `turns` keeps merges apart, `underway` and `filters` refuse what would do harm, and
+//! `interrupted` undoes at a start what an earlier process did not end.
 //!
 //! Invariant: work is on a ref, or in the trash, before anything that could lose it begins.
-//! Invariant: of one session, one operation runs at a time.
+//! Invariant: of one session, one operation runs at a time; of one repository, one merge.
 
 mod checkout;
 mod checkpoint;
 mod diff;
+mod filters;
 mod git;
 mod git_kind;
+mod interrupted;
 mod merge;
 mod patch;
 mod place;
@@ -25,6 +29,8 @@ mod restore;
 mod shield;
 mod snapshot;
 mod trash;
+mod turns;
+mod underway;
 mod untracked;
 mod worktree;
 
@@ -32,12 +38,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use self::git::{Git, failed, is_object_id};
 use self::places::{Places, is_real_folder};
 use self::repository::{Repository, invalid};
 use self::trash::Trash;
+use self::turns::Turns;
 use self::worktree::{Wanted, Worktree};
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::workspaces::{
@@ -69,6 +76,9 @@ pub struct Folders {
     trash: Trash,
     ids: Arc<dyn Ids>,
     locks: Vec<Mutex<()>>,
+    merges: Turns,
+    /// Whether merges that an earlier process left half done were looked for.
+    settled: OnceCell<()>,
 }
 
 impl Folders {
@@ -79,7 +89,7 @@ impl Folders {
         let trash = Trash::new(places.trash(), Arc::clone(&clock));
         let git = Git::new(options.git, clock);
         let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
-        Self { places, git, trash, ids, locks }
+        Self { places, git, trash, ids, locks, merges: Turns::default(), settled: OnceCell::new() }
     }
 
     async fn lock(&self, session: SessionId) -> MutexGuard<'_, ()> {
@@ -102,10 +112,11 @@ impl Folders {
         workspace: &Workspace,
     ) -> Result<Worktree, WorkspaceError> {
         let repository = self.repository(workspace).await?;
-        let repository = repository.ok_or_else(|| failed("the repository is gone"))?;
+        let repository = repository.ok_or_else(repository_gone)?;
+        let message = "the worktree is gone; it is made again when the session runs";
         Worktree::open(&self.git, &self.places, session, repository)
             .await?
-            .ok_or_else(|| failed("the worktree is gone; it is made again when the session runs"))
+            .ok_or_else(|| invalid("/workspace/path", message))
     }
 
     async fn prepare_empty(&self, session: SessionId) -> Result<Workspace, WorkspaceError> {
@@ -183,7 +194,7 @@ impl Workspaces for Folders {
     async fn diff(&self, workspace: &Workspace, head: DiffEnd) -> Result<Diff, WorkspaceError> {
         let (session, base) = of_git(workspace)?;
         let repository = self.repository(workspace).await?;
-        let repository = repository.ok_or_else(|| failed("the repository is gone"))?;
+        let repository = repository.ok_or_else(repository_gone)?;
         let (newer, name) = match head {
             DiffEnd::Commit(commit) => {
                 let found = repository.place.commit(&commit).await?;
@@ -222,7 +233,9 @@ impl Workspaces for Folders {
         }
         let branch = workspace.branch.as_deref().unwrap_or_default();
         let base_branch = workspace.base_branch.as_deref();
-        let order = merge::Order { mode, branch, base_branch, message };
+        let note = self.places.merges().join(self.ids.uuid().to_string());
+        let order = merge::Order { mode, branch, base_branch, message, note };
+        let _one_merge_at_a_time = self.merges.take(&worktree.repository.place.git_dir).await;
         Box::pin(merge::merge(&self.git, &worktree, &order)).await
     }
 
@@ -241,6 +254,10 @@ impl Workspaces for Folders {
 
     async fn list(&self) -> Result<Vec<SessionId>, WorkspaceError> {
         let root = self.places.ready().await?;
+        // Asked for soon after the start, and again and again: only the first time can find any.
+        self.settled
+            .get_or_init(|| interrupted::settle(&self.git, &self.places, &self.merges))
+            .await;
         let unreadable = |error| failed(format!("the workspaces cannot be listed: {error}"));
         let mut entries = tokio::fs::read_dir(root).await.map_err(unreadable)?;
         let mut found = Vec::new();
@@ -263,7 +280,8 @@ impl Workspaces for Folders {
         match workspace.kind {
             WorkspaceKind::None => self.remove_empty(session).await,
             WorkspaceKind::Directory => {
-                Ok(Removal::Kept { reason: "a directory of yours is never removed".to_owned() })
+                // Somebody's own directory: nothing of it is ours to remove.
+                Ok(Removal::Nothing)
             }
             WorkspaceKind::Git => self.remove_git(session, workspace).await,
         }
@@ -280,6 +298,10 @@ fn of_git(workspace: &Workspace) -> Result<(SessionId, &str), WorkspaceError> {
     let session = name.and_then(SessionId::parse);
     let base = workspace.base_commit.as_deref().filter(|base| is_object_id(base));
     session.zip(base).ok_or_else(|| failed("this is not a worktree of a session"))
+}
+
+fn repository_gone() -> WorkspaceError {
+    invalid("/workspace/repo", "the repository is gone: put it back where it was, then try again")
 }
 
 fn plain(kind: WorkspaceKind, folder: &Path) -> Result<Workspace, WorkspaceError> {

@@ -37,6 +37,11 @@ impl Places {
         self.root.join(".trash")
     }
 
+    /// Where merges that are under way are noted.
+    pub(super) fn merges(&self) -> PathBuf {
+        self.root.join(".merges")
+    }
+
     /// A folder for the needs of one call.
     pub(super) fn scratch(&self) -> PathBuf {
         self.root.join(".scratch")
@@ -44,7 +49,7 @@ impl Places {
 
     /// Makes the product's own folders and returns the root without symbolic links.
     pub(super) async fn ready(&self) -> Result<PathBuf, WorkspaceError> {
-        for folder in [".index", ".trash", ".scratch"] {
+        for folder in [".index", ".trash", ".scratch", ".merges"] {
             let folder = self.root.join(folder);
             tokio::fs::create_dir_all(&folder)
                 .await

@@ -6,7 +6,8 @@
 
 use std::path::Path;
 
-use super::git::{Call, Git};
+use super::git::{Call, Git, failed};
+use super::repository::os_text;
 use super::rescue::rescue;
 use super::trash::Trash;
 use super::worktree::{Worktree, forget};
@@ -50,12 +51,53 @@ async fn holds_more(worktree: &Worktree, folder: &Path) -> Result<bool, Workspac
     if !ignored.stdout.is_empty() {
         return Ok(true);
     }
+    if let Some(submodule) = filled_submodule(worktree, folder).await? {
+        tracing::warn!(
+            "No commit can hold the files in the submodule {submodule} of session {}; they are in the trash",
+            worktree.session
+        );
+        return Ok(true);
+    }
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || holds_a_repository(&folder))
         .await
         .map_err(std::io::Error::other)
         .flatten()
-        .map_err(|error| WorkspaceError::Failed(format!("a folder cannot be read: {error}")))
+        .map_err(|error| unreadable(&error))
+}
+
+/// A submodule in whose folder something lies: git lists nothing below it, and a tree cannot hold it.
+async fn filled_submodule(
+    worktree: &Worktree,
+    folder: &Path,
+) -> Result<Option<String>, WorkspaceError> {
+    let listed =
+        worktree.place.run(Call::new(["ls-files", "-z", "--stage"]).index(&worktree.shadow));
+    let listed = listed.await?;
+    if listed.truncated {
+        return Err(failed("there are too many files to list"));
+    }
+    for entry in listed.parts().filter(|entry| entry.starts_with(b"160000 ")) {
+        let path = entry.splitn(2, |byte| *byte == b'\t').nth(1).unwrap_or_default();
+        let submodule = folder.join(os_text(path));
+        let mut inside = match tokio::fs::read_dir(&submodule).await {
+            Ok(inside) => inside,
+            Err(error) if is_no_folder(&error) => continue,
+            Err(error) => return Err(unreadable(&error)),
+        };
+        if inside.next_entry().await.map_err(|error| unreadable(&error))?.is_some() {
+            return Ok(Some(String::from_utf8_lossy(path).into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn is_no_folder(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+fn unreadable(error: &std::io::Error) -> WorkspaceError {
+    failed(format!("a folder cannot be read: {error}"))
 }
 
 /// Whether a `.git` lies anywhere below the folder's own.

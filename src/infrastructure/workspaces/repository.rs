@@ -131,16 +131,27 @@ impl Repository {
 
     /// The folder of the worktree that has a branch checked out.
     pub(super) async fn worktree_of(&self, full: &str) -> Result<Option<PathBuf>, WorkspaceError> {
+        Ok(self.worktrees_of(full).await?.into_iter().next())
+    }
+
+    /// The same for those whose files are still there.
+    pub(super) async fn checkouts_of(&self, full: &str) -> Result<Vec<PathBuf>, WorkspaceError> {
+        let mut folders = self.worktrees_of(full).await?;
+        folders.retain(|folder| folder.is_dir());
+        Ok(folders)
+    }
+
+    async fn worktrees_of(&self, full: &str) -> Result<Vec<PathBuf>, WorkspaceError> {
         let listed = self.place.run(Call::new(["worktree", "list", "--porcelain", "-z"])).await?;
-        let mut folder = None;
+        let (mut folder, mut found) = (None, Vec::new());
         for part in listed.parts() {
             if let Some(path) = part.strip_prefix(b"worktree ") {
                 folder = Some(PathBuf::from(os_text(path)));
             } else if part.strip_prefix(b"branch ") == Some(full.as_bytes()) {
-                return Ok(folder);
+                found.extend(folder.take());
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// The git directory of the worktree in a folder, if the repository has registered one there.

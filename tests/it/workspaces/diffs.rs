@@ -1,6 +1,8 @@
 //! Comparisons.
 
-use orchestrator::application::ports::workspaces::{Diff, DiffEnd, FileChange, Workspaces};
+use orchestrator::application::ports::workspaces::{
+    Diff, DiffEnd, FileChange, WorkspaceError, Workspaces,
+};
 
 use super::bench::{Bench, at};
 use crate::support::repo::write;
@@ -63,6 +65,19 @@ async fn a_checkpoint_can_be_compared_and_a_removed_worktree_too() {
     assert_eq!(diff.head, commit);
     let end = DiffEnd::Commit("--output=/tmp/x".to_owned());
     bench.folders.diff(&workspace, end).await.expect_err("no commit");
+}
+
+#[tokio::test]
+async fn a_repository_that_was_moved_away_is_named() {
+    let bench = Bench::new(&[("a", "1\n")]);
+    let workspace = bench.prepare(1).await;
+    std::fs::rename(bench.repo.path(), bench.repo.path().with_extension("moved")).expect("moved");
+    match bench.folders.diff(&workspace, DiffEnd::WorkingTree).await {
+        Err(WorkspaceError::Invalid { pointer: "/workspace/repo", message }) => {
+            assert!(message.contains("repository is gone"), "{message}");
+        }
+        other => panic!("expected a refusal, got {other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn no_setting_hook_or_attribute_runs_a_program() {
         repo.git(&["config", setting, &evil]);
     }
     for (setting, value) in [
-        ("filter.evil.required", "true"),
+        ("filter.a=b.c.required", "true"),
         ("commit.gpgSign", "true"),
         ("merge.verifySignatures", "true"),
         ("submodule.recurse", "true"),
@@ -104,6 +104,12 @@ async fn no_setting_hook_or_attribute_runs_a_program() {
     assert!(!marker.exists(), "only the orchestrator is on trial");
     let bench = Bench::over(repo);
     use_all(&bench).await;
+    // A filter that must not be left out is a reason to refuse, and does not run for that.
+    bench.repo.git(&["config", "filter.evil.required", "true"]);
+    let workspace = bench.prepare(2).await;
+    write(&at(&workspace, "new.txt"), b"newer\n");
+    let refused = bench.folders.merge(session(2), &workspace, MergeMode::Merge, "Merge").await;
+    assert!(refused.expect_err("a filter is left out").to_string().contains("`evil`"));
     assert!(!marker.exists(), "a program of the repository ran");
     // The trap does work: the user's own git falls into it.
     drop(try_git(bench.repo.path(), &["add", "-A"]));

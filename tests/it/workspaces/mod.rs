@@ -6,5 +6,6 @@ mod diffs;
 mod hostile;
 mod making;
 mod merges;
+mod races;
 mod removal;
 mod round_trip;

@@ -100,6 +100,22 @@ async fn ignored_files_and_nested_repositories_go_to_the_trash() {
 }
 
 #[tokio::test]
+async fn files_in_the_folder_of_a_submodule_go_to_the_trash() {
+    let bench = Bench::new(&[("a.txt", "one\n")]);
+    let head = bench.repo.git(&["rev-parse", "HEAD"]);
+    bench.repo.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{head},lib")]);
+    bench.repo.git(&["commit", "-qm", "A submodule"]);
+    let workspace = bench.prepare(1).await;
+    assert_eq!(remove(&bench, &workspace).await, Removal::Removed);
+    assert!(trash(&bench).is_empty(), "an empty submodule holds no work");
+    let workspace = bench.prepare(1).await;
+    write(&at(&workspace, "lib/deep/work.txt"), b"precious");
+    assert_eq!(remove(&bench, &workspace).await, Removal::Removed);
+    assert!(trash(&bench).values().any(|(_, bytes)| bytes == b"precious"));
+    assert!(!Path::new(&workspace.path).exists());
+}
+
+#[tokio::test]
 async fn a_worktree_whose_work_cannot_be_listed_is_kept() {
     let bench = Bench::new(&[("a.txt", "one\n")]);
     let workspace = bench.prepare(1).await;
@@ -139,7 +155,7 @@ async fn a_users_directory_is_never_touched() {
     let bench = Bench::new(&[("a.txt", "one\n")]);
     let spec = WorkspaceSpec::Directory { path: bench.repo.text() };
     let workspace = bench.try_prepare(1, &spec).await.expect("made");
-    assert!(matches!(remove(&bench, &workspace).await, Removal::Kept { .. }));
+    assert_eq!(remove(&bench, &workspace).await, Removal::Nothing);
     assert!(bench.repo.path().join("a.txt").exists());
 }
 
