@@ -1,10 +1,9 @@
 //! What handlers are given: path parameters, query parameters and bodies; their errors are problems.
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequestParts, Path as RawPath, Request};
+use axum::extract::{FromRequestParts, Path as RawPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -17,8 +16,6 @@ use crate::domain::canonical::depth;
 
 /// Deepest nesting of a body.
 const MAX_DEPTH: usize = 64;
-/// Most that is read of a body that is refused for its size.
-const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Path parameters.
 pub struct Path<T>(pub T);
@@ -47,34 +44,12 @@ impl FromRequestParts<AppState> for Query {
     }
 }
 
-/// Reads and forgets a body that is too large, as far as that is worth it: a connection that closes
-/// while the body still comes would take the answer along.
-async fn discard(body: Body) {
-    let mut left = DISCARDED_BYTES;
-    let mut chunks = body.into_data_stream();
-    while let Some(Ok(chunk)) = chunks.next().await {
-        left = left.saturating_sub(chunk.len());
-        if left == 0 {
-            return;
-        }
-    }
-}
-
 /// Reads a body up to the limit.
 ///
 /// # Errors
 /// `PAYLOAD_TOO_LARGE`, also for chunked bodies.
-pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let declared = request.headers().get(header::CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > u64::try_from(limit).unwrap_or(u64::MAX)) {
-        // Whoever waits to be asked for the body sends none.
-        if !request.headers().contains_key(header::EXPECT) {
-            discard(request.into_body()).await;
-        }
-        return Err(too_large(limit));
-    }
-    to_bytes(request.into_body(), limit).await.map_err(|error| {
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, limit).await.map_err(|error| {
         let source = std::error::Error::source(&error);
         if source
             .and_then(|source| source.downcast_ref::<http_body_util::LengthLimitError>())

@@ -148,7 +148,7 @@ impl<T: FromFields> FromRequest<AppState> for Command<T> {
     type Rejection = Instead;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Instead> {
-        let (mut parts, raw) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let Caller(mut ctx) = Caller::from_request_parts(&mut parts, app).await?;
         let viewer = Viewer { role: ctx.principal.role, now: app.clock.now() };
         let route = parts.extensions.get::<MatchedPath>();
@@ -156,7 +156,7 @@ impl<T: FromFields> FromRequest<AppState> for Command<T> {
         let refusable = parts.extensions.get::<Refusable>().cloned();
         let target = parts.uri.to_string();
         let (headers, method) = (parts.headers.clone(), parts.method.clone());
-        let body = read_body(Request::from_parts(parts, raw), app.options.body_limit).await?;
+        let body = read_body(body, app.options.body_limit).await?;
         let first = Arc::new(Mutex::new(None));
         let mut held = None;
         if let Some(name) = key(&headers)? {

@@ -16,6 +16,7 @@ pub mod files;
 pub mod guard;
 pub mod idempotency;
 pub mod json;
+mod leftover;
 pub mod limits;
 pub mod metrics;
 pub mod middleware;

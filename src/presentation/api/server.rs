@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -28,6 +28,7 @@ use tower::ServiceExt;
 
 use super::caller::Peer;
 use super::guard::AmbiguousFraming;
+use super::leftover;
 use super::wire::{Activity, Wire};
 
 /// Limits of connections.
@@ -186,16 +187,20 @@ async fn connection(
             if seen.is_too_long() {
                 return Ok::<_, Infallible>(head_too_long());
             }
-            let mut request: Request = request.map(Body::new);
+            let on_demand = request.headers().contains_key(header::EXPECT);
+            let (head, body) = request.into_parts();
+            let (body, leftover) = leftover::lend(body);
+            let mut request = Request::from_parts(head, Body::new(body));
             request.extensions_mut().insert(Peer(peer.ip()));
             if seen.begin_request() {
                 request.extensions_mut().insert(AmbiguousFraming);
             }
-            let answered = router.oneshot(request).await;
-            Ok(match answered {
-                Ok(response) => response.map(|body| Body::new(seen.tracked(body))),
-                Err(never) => match never {},
-            })
+            let Ok(mut response) = router.oneshot(request).await;
+            if !leftover.discard(on_demand).await {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok(response.map(|body| Body::new(seen.tracked(body))))
         }
     });
     let io = TokioIo::new(Wire::new(stream, activity.clone()));

@@ -86,6 +86,38 @@ async fn connections_beyond_the_limit_are_told_to_come_back() {
     }
 }
 
+fn unwanted(address: &str, headers: &str, body: &str) -> String {
+    format!(
+        "POST /api/v1/sessions HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{headers}\r\n\r\n{body}"
+    )
+}
+
+#[tokio::test]
+async fn a_body_that_was_not_read_does_not_cost_the_next_request() {
+    let (_app, address) = TestApp::listen(plain).await;
+    let next = format!("GET /health/live HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    for (size, status) in [(2, "401"), (900_000, "401"), (3_000_000, "413")] {
+        let headers = format!("Content-Length: {size}");
+        let one = unwanted(&address, &headers, &" ".repeat(size));
+        let answer = answered(&address, &format!("{one}{next}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{size}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{size}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_body_is_too_much_to_be_read_is_said_to_end() {
+    let (_app, address) = TestApp::listen(plain).await;
+    let endless = ("Content-Length: 20000000", 16 << 20);
+    let on_demand = ("Content-Length: 2000000\r\nExpect: 100-continue", 0);
+    for (headers, sent) in [endless, on_demand] {
+        let answer = answered(&address, &unwanted(&address, headers, &" ".repeat(sent))).await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{headers}: {answer}");
+        assert!(answer.to_lowercase().contains("connection: close"), "{headers}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{headers}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn heads_are_bounded() {
     let (_app, address) = TestApp::listen(plain).await;
