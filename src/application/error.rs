@@ -7,9 +7,11 @@ use crate::domain::field::FieldError;
 use crate::domain::session::life::RetryRefused;
 use crate::domain::session::status::{InvalidTransition, SessionStatus};
 use crate::domain::tenant::key::Role;
+use crate::domain::tenant::quotas::QuotaName;
 
 use super::ports::store::{CommitError, StoreError};
 use super::ports::workspaces::WorkspaceError;
+use super::session::limits::quota_of;
 
 /// Why a use case was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,12 @@ pub enum AppError {
         /// The lowest role that would do.
         required: Role,
     },
+    /// Only system administrators may.
+    #[error("this needs a system administrator")]
+    SystemOnly,
+    /// No such tenant, for this caller.
+    #[error("no such tenant")]
+    TenantNotFound,
     /// A manual checkpoint is too large.
     #[error("checkpoint data may have at most 256 KiB")]
     CheckpointTooLarge,
@@ -137,8 +145,9 @@ impl From<CommitError> for AppError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Stale | CommitError::Refused => Self::Contended,
-            CommitError::Exceeded { limit, used } => {
-                Self::QuotaExceeded { quota: "max_concurrent_sessions", limit, used }
+            CommitError::Exceeded { counter, limit, used } => {
+                let quota = quota_of(counter).map_or("unnamed", QuotaName::as_str);
+                Self::QuotaExceeded { quota, limit, used }
             }
             CommitError::TooLarge => Self::RecordTooLarge,
             CommitError::ReadOnly(reason) => Self::StoreReadOnly(reason),

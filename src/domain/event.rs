@@ -40,6 +40,7 @@ closed_enum!(
         AgentRegistered = "agent.registered",
         AgentStaleResultRejected = "agent.stale_result_rejected",
         TenantKeyCreated = "tenant.key_created",
+        TenantQuotaChanged = "tenant.quota_changed",
         SystemStarted = "system.started",
         SystemRecovered = "system.recovered",
     }

@@ -1,5 +1,7 @@
 //! Who a caller is, and which tenants there are.
 
+pub mod quotas;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::json;

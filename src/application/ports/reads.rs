@@ -190,6 +190,8 @@ pub trait EventReads: Send + Sync {
 /// Everything of one tenant at one moment.
 #[async_trait]
 pub trait Snapshot: SessionReads + AttentionReads + EventReads {
+    /// The tenant itself; `None` before it was made.
+    async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError>;
     /// A counter; 0 when it was never changed.
     async fn counter(&self, counter: Counter) -> Result<i64, StoreError>;
     /// The answer remembered under this key.

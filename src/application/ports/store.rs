@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::changes::ChangeSet;
+use super::changes::{ChangeSet, Counter};
 use super::reads::{Fleet, Snapshot};
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::TenantId;
@@ -41,6 +41,8 @@ pub enum CommitError {
     /// A counter would have passed its bound.
     #[error("a limit of {limit} is reached")]
     Exceeded {
+        /// Which counter.
+        counter: Counter,
         /// The bound.
         limit: u64,
         /// The counter without this change set.

@@ -27,6 +27,11 @@ impl<K: Ord + Copy> Resting<K> {
         *until = now.after(rest);
     }
 
+    /// It waits for something that may come at any moment: it rests for a moment each time.
+    pub(super) fn waits(&mut self, key: K, now: Timestamp) {
+        self.0.insert(key, (0, now.after(FIRST)));
+    }
+
     /// It was done.
     pub(super) fn done(&mut self, key: &K) {
         self.0.remove(key);

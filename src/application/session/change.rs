@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::application::error::AppError;
-use crate::application::ports::changes::{ChangeSet, Counter, CounterChange, Expect, Put, Write};
+use crate::application::ports::changes::{
+    ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write,
+};
 use crate::application::ports::reads::Snapshot;
 use crate::application::principal::{RequestContext, Subject};
 use crate::domain::attention::{AttentionItem, AttentionState, most_urgent};
@@ -72,6 +74,7 @@ pub struct Change {
     attempt_before: Option<Versioned<Attempt>>,
     items_before: Vec<Versioned<AttentionItem>>,
     writes: Vec<Write>,
+    guards: Vec<Guard>,
     events: Vec<DomainEvent>,
 }
 
@@ -94,6 +97,7 @@ impl Change {
             attempt_before,
             items_before,
             writes: Vec::new(),
+            guards: Vec::new(),
             events: Vec::new(),
         })
     }
@@ -199,6 +203,11 @@ impl Change {
         self.writes.push(write);
     }
 
+    /// Adds conditions beyond the session itself.
+    pub fn guard(&mut self, guards: Vec<Guard>) {
+        self.guards.extend(guards);
+    }
+
     /// Whether there is nothing to commit.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -224,6 +233,7 @@ impl Change {
         self.settle_attempt(now);
         let (before, after) = (&self.before.value, &self.session);
         let mut set = ChangeSet::new(before.tenant_id).events(self.events);
+        set.guards = self.guards;
         set.counters = counter_changes(Some(before), after);
         set.audit = audit(by, action, reason, Some(before), after, now);
         set.writes.push(Write::Session(Put {

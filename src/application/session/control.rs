@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::change::{By, Change};
 use super::checkpoint::state_of;
+use super::limits::{to_open, to_queue};
 use super::{SessionService, refused};
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
@@ -51,10 +52,12 @@ impl SessionService {
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
         let by = By::Caller(ctx);
+        let quotas = self.quotas(ctx.tenant).await?;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             if change.session.status().after(Trigger::Retry).is_ok() {
                 take_back(change, None, by.cause(now))?;
+                change.guard(to_open(&quotas));
             }
             if change.session.spec.not_before.is_some_and(|time| time > now)
                 && change.session.status() == SessionStatus::Pending
@@ -66,6 +69,7 @@ impl SessionService {
                 }
                 return Ok(());
             }
+            change.guard(to_queue(&quotas));
             apply(change, |session| session.start(by.cause(now)))
         };
         Ok(self.change(by, id, "start", None, decide).await?.0)
@@ -86,9 +90,11 @@ impl SessionService {
             self.checkpoint(ctx, id, sequence).await?;
         }
         let by = By::Caller(ctx);
+        let quotas = self.quotas(ctx.tenant).await?;
         let decide = |change: &mut Change| {
             let cause = by.cause(self.clock.now());
             take_back(change, from_checkpoint, cause)?;
+            change.guard(to_queue(&quotas));
             apply(change, |session| session.start(cause))
         };
         Ok(self.change(by, id, "retry", None, decide).await?.0)

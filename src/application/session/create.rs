@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::change::{By, audit, counter_changes};
+use super::limits::{to_open, to_queue};
 use super::not_yet::{not_yet, not_yet_in};
 use super::put_away::PutAway;
 use super::{SessionService, refused};
@@ -115,6 +116,9 @@ impl SessionService {
             .audit(audit(By::Caller(ctx), "create", None, None, session, now))
             .remember(ctx.remembered(&Answer::Session(&saved), now));
         set.counters.extend(counter_changes(None, session));
+        let quotas = self.quotas(ctx.tenant).await?;
+        let queued = session.status() == SessionStatus::Queued;
+        set.guards = if queued { to_queue(&quotas) } else { to_open(&quotas) };
         if let Some(parent) = session.lineage.parent_id {
             let statuses = SessionStatus::OPEN;
             set.guards.push(Guard::SessionIn { session: parent, statuses });

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::SessionService;
+use super::limits::blocked_by_quota;
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
 use crate::application::scheduler::Queue;
@@ -10,6 +11,7 @@ use crate::domain::attention::{AttentionKind, AttentionState};
 use crate::domain::ids::SessionId;
 use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::session::Session;
+use crate::domain::session::life::Due;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
 
@@ -64,9 +66,12 @@ impl SessionService {
         let session = snapshot.session(id).await?.ok_or(AppError::SessionNotFound)?.value;
         let open = Some(AttentionState::Open);
         let items = snapshot.attention_items(Some(id), open, None, 200).await?;
-        drop(snapshot);
         let now = self.clock.now();
-        let mut blockers = Vec::new();
+        let waits = session.status() == SessionStatus::Pending
+            && session.due(now).is_some_and(|due| due == Due::Start);
+        let bounded = if waits { blocked_by_quota(&*snapshot, &session).await? } else { None };
+        drop(snapshot);
+        let mut blockers = Vec::from_iter(bounded);
         if session.status().is_open()
             && let Some(reason) = self.store.health().read_only
         {

@@ -8,6 +8,7 @@ use super::SessionService;
 use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::control::apply;
+use super::limits::to_queue;
 use super::report::{SUPERVISOR, take_prompt};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{Counter, CounterChange};
@@ -114,11 +115,15 @@ impl SessionService {
         let trigger = Trigger::Expire;
         let limit = self.options.checkpoint_timeout.min(DEADLINE_SAVE);
         let saved = self.save_work(by, id, trigger, limit).await?;
+        let quotas = self.quotas(tenant).await?;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             let Some(due) = change.session.due(now) else { return Ok(()) };
             let (error_type, message) = match due {
-                Due::Start => return apply(change, |session| session.start(by.cause(now))),
+                Due::Start => {
+                    change.guard(to_queue(&quotas));
+                    return apply(change, |session| session.start(by.cause(now)));
+                }
                 Due::QueueTimeout => (ErrorType::QueueTimeout, "it waited too long for a slot"),
                 Due::PauseTimeout => (ErrorType::PauseTimeout, "it was paused for too long"),
                 Due::ExecutionTimeout => (ErrorType::ExecutionTimeout, "its time limit is over"),

@@ -9,6 +9,7 @@ pub mod create;
 pub mod explain;
 pub mod fork;
 pub mod grant;
+pub mod limits;
 mod not_yet;
 pub mod put_away;
 pub mod query;

@@ -9,6 +9,8 @@ closed_enum!(
         NotBefore = "not_before",
         RetryBackoff = "retry_backoff",
         Paused = "paused",
+        QuotaConcurrentSessions = "quota_concurrent_sessions",
+        QuotaQueueDepth = "quota_queue_depth",
         SlotsFull = "slots_full",
         NoAgentCapability = "no_agent_capability",
         NoAgentCapacity = "no_agent_capacity",

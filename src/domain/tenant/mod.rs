@@ -1,7 +1,9 @@
 //! Tenants and the keys that act for them.
 
 pub mod key;
+pub mod quotas;
 
+use self::quotas::Quotas;
 use super::ids::TenantId;
 use super::time::Timestamp;
 
@@ -16,6 +18,8 @@ pub struct Tenant {
     pub name: String,
     /// An inactive tenant does not exist for anybody.
     pub is_active: bool,
+    /// How much it may have.
+    pub quotas: Quotas,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -29,6 +33,7 @@ impl Tenant {
             slug: "default".to_owned(),
             name: "Default".to_owned(),
             is_active: true,
+            quotas: Quotas::default(),
             created_at: now,
         }
     }

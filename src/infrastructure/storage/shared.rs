@@ -126,10 +126,15 @@ pub(crate) fn counted(before: i64, counter: Counter, changes: &[(Counter, Counte
 }
 
 /// Whether a counter may pass from `before` to `after`.
-pub(crate) fn check_bound(before: i64, after: i64, limit: u64) -> Result<(), CommitError> {
+pub(crate) fn check_bound(
+    counter: Counter,
+    before: i64,
+    after: i64,
+    limit: u64,
+) -> Result<(), CommitError> {
     if u64::try_from(after).is_ok_and(|after| after > limit) {
         let used = u64::try_from(before).unwrap_or(0);
-        return Err(CommitError::Exceeded { limit, used });
+        return Err(CommitError::Exceeded { counter, limit, used });
     }
     Ok(())
 }

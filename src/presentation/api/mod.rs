@@ -31,6 +31,7 @@ pub mod sessions;
 pub mod state;
 pub mod streams;
 pub mod system;
+pub mod tenants;
 pub mod wants;
 mod wire;
 
@@ -80,6 +81,7 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(attention::resolve_many))
         .routes(routes!(attention::get))
         .routes(routes!(attention::resolve))
+        .routes(routes!(tenants::quotas, tenants::set_quotas))
         .routes(routes!(ws::sessions))
         .routes(routes!(ws::session))
         .routes(routes!(ws::system))

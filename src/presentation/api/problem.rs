@@ -250,6 +250,8 @@ impl From<AppError> for Problem {
             AppError::Forbidden { required } => {
                 plain(C::Forbidden).with("required_role", json!(required))
             }
+            AppError::SystemOnly => plain(C::Forbidden).with("required_role", json!("system")),
+            AppError::TenantNotFound => plain(C::TenantNotFound),
             AppError::CheckpointTooLarge | AppError::RecordTooLarge => plain(C::PayloadTooLarge),
             AppError::QuotaExceeded { quota, limit, used } => plain(C::QuotaExceeded)
                 .with("quota", json!(quota))

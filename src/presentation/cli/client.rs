@@ -115,6 +115,12 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// The tenant that is acted for, by short name or id.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
     /// Whether a server answers there within two seconds.
     pub async fn is_alive(&self) -> bool {
         let request = self.http.get(format!("{}/health/live", self.url()));
@@ -188,6 +194,14 @@ impl Client {
     /// As `json`.
     pub async fn post(&self, segments: &[&str], body: &Value) -> Result<Value, CliError> {
         self.patiently(self.request(Method::POST, segments).json(body)).await
+    }
+
+    /// PUT of a JSON body.
+    ///
+    /// # Errors
+    /// As `json`.
+    pub async fn put(&self, segments: &[&str], body: &Value) -> Result<Value, CliError> {
+        self.patiently(self.request(Method::PUT, segments).json(body)).await
     }
 
     /// Shows a sign of life when the answer takes more than a second.

@@ -14,6 +14,7 @@ pub mod format;
 pub mod output;
 mod run;
 mod session;
+mod tenant;
 mod why;
 
 use std::process::ExitCode;
@@ -124,9 +125,11 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
     let printer = context.printer;
     match command {
         Command::Run(args) => Box::pin(run::run(*args, context)).await,
-        Command::Session(_) | Command::Attention(_) | Command::Why { .. } | Command::Event(_) => {
-            Box::pin(ask_server(command, context)).await
-        }
+        Command::Session(_)
+        | Command::Attention(_)
+        | Command::Why { .. }
+        | Command::Tenant(_)
+        | Command::Event(_) => Box::pin(ask_server(command, context)).await,
         Command::Doctor { airgap } => {
             Ok(doctor::report(&context.host.checks(airgap).await, printer))
         }
@@ -162,6 +165,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Session(command) => Box::pin(session::run(*command, &client, printer)).await,
         Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
+        Command::Tenant(command) => tenant::run(command, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,
         Command::Serve(_)
         | Command::Demo(_)

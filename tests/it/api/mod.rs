@@ -4,6 +4,7 @@ mod commands;
 mod coverage;
 mod door;
 mod lists;
+mod quotas;
 mod refusals;
 mod statuses;
 mod streams;

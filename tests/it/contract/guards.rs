@@ -34,7 +34,11 @@ async fn a_bound_is_never_passed_by_concurrent_commits(kit: Kit) {
                 .guard(Guard::CounterAtMost { counter: Counter::OpenSessions, limit: LIMIT });
             match store.commit(set).await {
                 Ok(_) => true,
-                Err(CommitError::Exceeded { limit: LIMIT, used: LIMIT }) => false,
+                Err(CommitError::Exceeded {
+                    counter: Counter::OpenSessions,
+                    limit: LIMIT,
+                    used: LIMIT,
+                }) => false,
                 Err(other) => panic!("{other}"),
             }
         });

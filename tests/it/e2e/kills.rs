@@ -52,6 +52,9 @@ async fn killed_again_and_again(seed: u64) {
         .with("AGENTS__SIMULATED__LATENCY_MS", "2")
         .with("SERVER__REQUESTS_PER_SECOND", "100000")
         .with("SERVER__REQUEST_BURST", "100000");
+    let server = site.serve().await;
+    server.lift_quotas().await;
+    server.stop().await;
     let mut all = Told::default();
     let mut known = Vec::new();
     for round in 0..ROUNDS {

@@ -47,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::held::Held;
+use crate::support::app::lift_quotas;
 use crate::support::opencode::eventually;
 use crate::support::repo::TestRepo;
 
@@ -194,6 +195,7 @@ impl Lab {
             .load()
             .await
             .expect("loaded");
+        lift_quotas(&*stored).await;
         let tools = Tools {
             sessions: sessions.clone(),
             attention: attention.clone(),

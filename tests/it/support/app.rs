@@ -22,6 +22,7 @@ use orchestrator::application::system::SystemService;
 use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::{ApiKey, Role};
+use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
@@ -75,6 +76,16 @@ impl Answer {
     }
 }
 
+/// The default tenant has no bounds, so that only tests of quotas meet them.
+pub(crate) async fn lift_quotas(store: &dyn Store) {
+    let snapshot = store.snapshot(TenantId::BOOTSTRAP).await.expect("a snapshot");
+    let found = snapshot.tenant().await.expect("read").expect("there");
+    let value = Tenant { quotas: Quotas::UNLIMITED, ..found.value };
+    let put = Put { expect: Expect::At(found.version), value };
+    let set = ChangeSet::new(TenantId::BOOTSTRAP).write(Write::Tenant(put));
+    store.commit(set).await.expect("lifted");
+}
+
 impl TestApp {
     /// With the limits as shipped, but no rate.
     pub(crate) async fn new() -> Self {
@@ -116,9 +127,11 @@ impl TestApp {
             slug: OTHER.to_owned(),
             name: "Other".to_owned(),
             is_active: true,
+            quotas: Quotas::UNLIMITED,
             created_at: clock.now(),
         };
         identity.load().await.expect("loaded");
+        lift_quotas(&*store).await;
         let put = Put { expect: Expect::Absent, value: tenant };
         store.commit(ChangeSet::new(other).write(Write::Tenant(put))).await.expect("made");
         identity.load().await.expect("loaded");

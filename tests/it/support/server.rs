@@ -295,6 +295,14 @@ impl Api {
         answer.body
     }
 
+    /// Takes the bounds of the default tenant away.
+    pub(crate) async fn lift_quotas(&self) {
+        let none = json!({ "max_concurrent_sessions": null, "max_queue_depth": null });
+        let path = "tenants/default/quotas";
+        let answer = self.send(Method::PUT, path, Some(&none), None).await.expect("an answer");
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+
     /// A command that must be refused with this status.
     pub(crate) async fn refused(&self, path: &str, body: Value, status: u16) -> Value {
         let answer = self.send(Method::POST, path, Some(&body), None).await.expect("an answer");

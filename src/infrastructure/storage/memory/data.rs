@@ -141,7 +141,7 @@ impl TenantData {
             Guard::CounterAtMost { counter, limit } => {
                 let before = self.number(*counter);
                 let after = shared::counted(before, *counter, counters);
-                return shared::check_bound(before, after, *limit);
+                return shared::check_bound(*counter, before, after, *limit);
             }
             Guard::AgentNameFree(name) => self.holder(name).is_none(),
             Guard::LeaseCurrent { session, .. } | Guard::SessionIn { session, .. } => {

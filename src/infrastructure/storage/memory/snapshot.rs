@@ -171,6 +171,10 @@ impl EventReads for MemorySnapshot {
 
 #[async_trait]
 impl Snapshot for MemorySnapshot {
+    async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError> {
+        Ok(self.0.tenant.clone())
+    }
+
     async fn counter(&self, counter: Counter) -> Result<i64, StoreError> {
         Ok(self.0.counters.get(&counter).copied().unwrap_or(0))
     }

@@ -154,7 +154,7 @@ impl<R: Rows> Planner<'_, R> {
             Guard::CounterAtMost { counter, limit } => {
                 let before = self.number(*counter)?;
                 let after = shared::counted(before, *counter, counters);
-                return shared::check_bound(before, after, *limit);
+                return shared::check_bound(*counter, before, after, *limit);
             }
             Guard::AgentNameFree(name) => {
                 let key = keys::agent_name(self.tenant, name);

@@ -23,6 +23,7 @@ use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::{Session, SessionCode};
+use crate::domain::tenant::Tenant;
 use crate::domain::version::Versioned;
 
 /// Keys that are read where they are asked for: going to another thread costs more.
@@ -186,6 +187,11 @@ impl EventReads for RedbSnapshot {
 
 #[async_trait]
 impl Snapshot for RedbSnapshot {
+    async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError> {
+        let key = keys::tenant(self.tenant);
+        self.reader.read(|view| view.record(Table::Tenants, &key))
+    }
+
     async fn counter(&self, counter: Counter) -> Result<i64, StoreError> {
         let key = keys::counter(self.tenant, counter);
         let found = self.reader.read(|view| view.record(Table::Counters, &key))?;

@@ -162,6 +162,9 @@ pub enum Command {
         /// Code or id of the session.
         session: String,
     },
+    /// What a tenant may have.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// Everything that happened.
     #[command(subcommand, visible_alias = "events")]
     Event(EventCommand),
@@ -252,6 +255,21 @@ pub enum AttentionCommand {
     },
     /// Wait for items; on a terminal each is decided as it comes.
     Watch,
+}
+
+/// `tenant …`
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  orchestrator tenant quotas
+  orchestrator tenant quotas --set max_concurrent_sessions=50 --set max_queue_depth=none")]
+pub enum TenantCommand {
+    /// What is used of each quota; `--set` changes them.
+    Quotas {
+        /// A new bound, or `none`; repeatable.
+        #[arg(long, value_name = "QUOTA=NUMBER", value_parser = super::tenant::bound)]
+        set: Vec<(String, serde_json::Value)>,
+    },
 }
 
 /// Words for decisions.

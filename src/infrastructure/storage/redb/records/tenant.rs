@@ -6,6 +6,7 @@ use super::{Payload, Record, Unreadable, Unstorable, millis, time, word};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::{ApiKey, Role};
+use crate::domain::tenant::quotas::Quotas;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 use crate::infrastructure::storage::redb::codec;
@@ -17,6 +18,8 @@ struct TenantV1 {
     slug: String,
     name: String,
     is_active: bool,
+    max_concurrent_sessions: Option<u64>,
+    max_queue_depth: Option<u64>,
     created_at: i64,
 }
 
@@ -24,24 +27,37 @@ impl Record for Versioned<Tenant> {
     const KIND: u8 = 6;
 
     fn spell(&self) -> Result<Vec<u8>, Unstorable> {
-        let Tenant { id, slug, name, is_active, created_at } = &self.value;
+        let Tenant { id, slug, name, is_active, quotas, created_at } = &self.value;
+        let Quotas { max_concurrent_sessions, max_queue_depth } = *quotas;
         Ok(codec::encode(&TenantV1 {
             version: self.version.get(),
             id: *id.as_bytes(),
             slug: slug.clone(),
             name: name.clone(),
             is_active: *is_active,
+            max_concurrent_sessions,
+            max_queue_depth,
             created_at: created_at.millis(),
         })?)
     }
 
     fn read(payload: Payload<'_>) -> Result<Self, Unreadable> {
-        let TenantV1 { version, id, slug, name, is_active, created_at } = payload.parse(1)?;
+        let TenantV1 {
+            version,
+            id,
+            slug,
+            name,
+            is_active,
+            max_concurrent_sessions,
+            max_queue_depth,
+            created_at,
+        } = payload.parse(1)?;
         let value = Tenant {
             id: TenantId::from_bytes(id),
             slug,
             name,
             is_active,
+            quotas: Quotas { max_concurrent_sessions, max_queue_depth },
             created_at: Timestamp::from_millis(created_at),
         };
         Ok(Self { version: Version::new(version), value })

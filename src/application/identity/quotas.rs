@@ -1,0 +1,130 @@
+//! Reading and setting what a tenant may have.
+
+use serde_json::{Map, Value, json};
+
+use super::IdentityService;
+use crate::application::error::AppError;
+use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
+use crate::application::ports::store::CommitError;
+use crate::application::principal::RequestContext;
+use crate::application::session::MAX_COMMIT_ATTEMPTS;
+use crate::application::session::limits::counter_of;
+use crate::domain::audit::AuditEntry;
+use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
+use crate::domain::ids::TenantId;
+use crate::domain::tenant::Tenant;
+use crate::domain::tenant::key::Role;
+use crate::domain::tenant::quotas::{QuotaChange, QuotaName, Quotas};
+
+/// The quotas of a tenant, and what is used of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaReport {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The bounds.
+    pub quotas: Quotas,
+    /// What is used, in the order of `QuotaName::ALL`.
+    pub used: Vec<(QuotaName, u64)>,
+}
+
+impl IdentityService {
+    /// The quotas of a tenant and what is used of them: for its administrators.
+    ///
+    /// # Errors
+    /// `Forbidden`, `TenantNotFound`, or the store's.
+    pub async fn quotas(
+        &self,
+        ctx: &RequestContext,
+        reference: &str,
+    ) -> Result<QuotaReport, AppError> {
+        ctx.require(Role::Admin)?;
+        let tenant = self.tenant_for(ctx, reference)?;
+        self.report(tenant).await
+    }
+
+    /// Replaces the quotas that are named: for system administrators.
+    ///
+    /// # Errors
+    /// `Forbidden`, `SystemOnly`, `TenantNotFound`, `Invalid` with every bound that is wrong.
+    pub async fn set_quotas(
+        &self,
+        ctx: &RequestContext,
+        reference: &str,
+        wanted: &[(QuotaName, Option<u64>)],
+    ) -> Result<QuotaReport, AppError> {
+        ctx.require(Role::Admin)?;
+        let id = self.tenant_for(ctx, reference)?;
+        if !ctx.principal.is_system {
+            return Err(AppError::SystemOnly);
+        }
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            let found = self.store.snapshot(id).await?.tenant().await?;
+            let found = found.ok_or(AppError::TenantNotFound)?;
+            if let Some(expected) = ctx.if_match.filter(|read| *read != found.version.get()) {
+                return Err(AppError::VersionMismatch { expected, actual: found.version.get() });
+            }
+            let (quotas, changes) = found.value.quotas.with(wanted)?;
+            if changes.is_empty() {
+                break;
+            }
+            let put = Put {
+                expect: Expect::At(found.version),
+                value: Tenant { quotas, ..found.value.clone() },
+            };
+            let set = self.told(ctx, id, &changes).write(Write::Tenant(put));
+            match self.store.commit(set).await {
+                Ok(_) => {
+                    self.load().await?;
+                    return self.report(id).await;
+                }
+                Err(CommitError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.report(id).await
+    }
+
+    /// The events and the audit entry of a change.
+    fn told(&self, ctx: &RequestContext, id: TenantId, changes: &[QuotaChange]) -> ChangeSet {
+        let now = self.clock.now();
+        let subject = Subject { kind: SubjectKind::Tenant, id: id.uuid() };
+        let events = changes.iter().map(|QuotaChange { quota, old, new }| {
+            let payload = json!({ "quota": quota, "old": old, "new": new });
+            DomainEvent::new(EventType::TenantQuotaChanged, subject, now, payload)
+        });
+        let side = |pick: fn(&QuotaChange) -> Option<u64>| {
+            let members = changes.iter().map(|one| (one.quota.to_string(), json!(pick(one))));
+            Some(Value::Object(members.collect::<Map<_, _>>()))
+        };
+        ChangeSet::new(id).events(events).audit(Some(AuditEntry {
+            at: now,
+            actor: ctx.actor(),
+            action: "set_quotas".to_owned(),
+            subject,
+            ok: true,
+            reason: None,
+            before: side(|one| one.old),
+            after: side(|one| one.new),
+            request_id: Some(ctx.request_id.clone()),
+        }))
+    }
+
+    async fn report(&self, tenant: TenantId) -> Result<QuotaReport, AppError> {
+        let snapshot = self.store.snapshot(tenant).await?;
+        let found = snapshot.tenant().await?.ok_or(AppError::TenantNotFound)?;
+        let mut used = Vec::new();
+        for quota in QuotaName::ALL {
+            let count = snapshot.counter(counter_of(*quota)).await?;
+            used.push((*quota, u64::try_from(count).unwrap_or(0)));
+        }
+        Ok(QuotaReport { tenant, quotas: found.value.quotas, used })
+    }
+
+    /// The tenant that a path names; others than the caller's own do not exist for most callers.
+    fn tenant_for(&self, ctx: &RequestContext, reference: &str) -> Result<TenantId, AppError> {
+        let found = self.tenant(reference).map(|tenant| tenant.id);
+        found
+            .filter(|id| *id == ctx.tenant || ctx.principal.is_system)
+            .ok_or(AppError::TenantNotFound)
+    }
+}

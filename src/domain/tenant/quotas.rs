@@ -1,0 +1,122 @@
+//! How much a tenant may have at once.
+//!
+//! Invariant: a quota is enforced by a guard in the commit that would pass it, never by counting
+//! first and writing later.
+
+use crate::closed_enum;
+use crate::domain::field::{FieldError, FieldErrors};
+
+closed_enum!(
+    /// The quotas that this version enforces.
+    QuotaName {
+        MaxConcurrentSessions = "max_concurrent_sessions",
+        MaxQueueDepth = "max_queue_depth",
+    }
+);
+
+/// The bounds of one tenant; `None` is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// Sessions in an open status, 1 or more.
+    pub max_concurrent_sessions: Option<u64>,
+    /// Sessions that wait in the queue.
+    pub max_queue_depth: Option<u64>,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { max_concurrent_sessions: Some(10), max_queue_depth: Some(1000) }
+    }
+}
+
+impl Quotas {
+    /// Nothing is bounded.
+    pub const UNLIMITED: Self = Self { max_concurrent_sessions: None, max_queue_depth: None };
+
+    /// The bound of this quota.
+    #[must_use]
+    pub const fn get(&self, name: QuotaName) -> Option<u64> {
+        match name {
+            QuotaName::MaxConcurrentSessions => self.max_concurrent_sessions,
+            QuotaName::MaxQueueDepth => self.max_queue_depth,
+        }
+    }
+
+    const fn slot(&mut self, name: QuotaName) -> &mut Option<u64> {
+        match name {
+            QuotaName::MaxConcurrentSessions => &mut self.max_concurrent_sessions,
+            QuotaName::MaxQueueDepth => &mut self.max_queue_depth,
+        }
+    }
+
+    /// The bounds with some of them replaced, and what that changes.
+    ///
+    /// # Errors
+    /// Every bound that is too small or too large.
+    pub fn with(
+        &self,
+        wanted: &[(QuotaName, Option<u64>)],
+    ) -> Result<(Self, Vec<QuotaChange>), Vec<FieldError>> {
+        let (mut quotas, mut errors) = (*self, FieldErrors::default());
+        let mut changes = Vec::new();
+        for (quota, new) in wanted {
+            let least = quota.least();
+            if new.is_some_and(|limit| limit < least || limit > LARGEST) {
+                let message = format!("must be {least} to {LARGEST}, or null for no bound");
+                errors.add(format!("/{quota}"), "out_of_range", message);
+                continue;
+            }
+            let slot = quotas.slot(*quota);
+            if slot != new {
+                changes.push(QuotaChange { quota: *quota, old: *slot, new: *new });
+                *slot = *new;
+            }
+        }
+        errors.into_result((quotas, changes))
+    }
+}
+
+/// A bound that is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaChange {
+    /// Which.
+    pub quota: QuotaName,
+    /// As it was.
+    pub old: Option<u64>,
+    /// As it will be.
+    pub new: Option<u64>,
+}
+
+/// The largest bound; more is said by having none.
+const LARGEST: u64 = 1_000_000_000;
+
+impl QuotaName {
+    /// The smallest bound that makes sense.
+    const fn least(self) -> u64 {
+        match self {
+            Self::MaxConcurrentSessions => 1,
+            Self::MaxQueueDepth => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_replaced_one_by_one_and_checked_together() {
+        let name = QuotaName::MaxConcurrentSessions;
+        let (quotas, changes) = Quotas::default().with(&[(name, Some(64))]).expect("valid");
+        assert_eq!(quotas, Quotas { max_concurrent_sessions: Some(64), ..Quotas::default() });
+        assert_eq!(changes, [QuotaChange { quota: name, old: Some(10), new: Some(64) }]);
+        let (same, changes) = quotas.with(&[(name, Some(64))]).expect("valid");
+        assert_eq!((same, changes.len()), (quotas, 0));
+        let all = [(name, None), (QuotaName::MaxQueueDepth, None)];
+        assert_eq!(Quotas::default().with(&all).expect("valid").0, Quotas::UNLIMITED);
+        let wrong = [(name, Some(0)), (QuotaName::MaxQueueDepth, Some(u64::MAX))];
+        let errors = Quotas::default().with(&wrong).expect_err("both are wrong");
+        let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/max_concurrent_sessions", "/max_queue_depth"]);
+    }
+}

@@ -1,0 +1,204 @@
+//! What a tenant may have: read, set, and never passed.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use orchestrator::application::ports::changes::Counter;
+use orchestrator::domain::ids::TenantId;
+use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::tenant::key::Role;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::app::{Answer, OTHER, TestApp, bearer, request};
+
+const QUOTAS: &str = "/api/v1/tenants/default/quotas";
+const SESSIONS: &str = "/api/v1/sessions";
+
+async fn put(app: &TestApp, quotas: Value) -> Answer {
+    app.send(app.request(Method::PUT, QUOTAS, Some(quotas))).await
+}
+
+async fn set(app: &TestApp, quotas: Value) -> Value {
+    let answer = put(app, quotas).await;
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
+    answer.body
+}
+
+async fn as_key(app: &TestApp, key: &str, method: Method, path: &str, body: Option<Value>) -> u16 {
+    app.send(request(method, path, body, &[("authorization", &bearer(key))])).await.status.as_u16()
+}
+
+async fn create(app: &TestApp, fields: Value) -> Answer {
+    let mut body = json!({ "initial_prompt": "Mend it." });
+    let target = body.as_object_mut().expect("an object");
+    target.extend(fields.as_object().cloned().unwrap_or_default());
+    app.post(SESSIONS, body).await
+}
+
+fn id(answer: &Answer) -> String {
+    assert_eq!(answer.status.as_u16(), 201, "{}", answer.body);
+    answer.body["id"].as_str().expect("an id").to_owned()
+}
+
+/// A refusal that names the quota, its bound and what is used.
+fn refused(answer: &Answer, quota: &str, limit: u64, used: u64) {
+    assert_eq!((answer.status.as_u16(), answer.code()), (429, "QUOTA_EXCEEDED"), "{}", answer.body);
+    let told = (&answer.body["quota"], &answer.body["limit"], &answer.body["used"]);
+    assert_eq!(told, (&json!(quota), &json!(limit), &json!(used)));
+    assert!(!answer.header("retry-after").is_empty());
+}
+
+fn items(answer: &Answer) -> &Vec<Value> {
+    answer.body["items"].as_array().expect("a list")
+}
+
+#[tokio::test]
+async fn quotas_are_read_and_set_one_by_one_and_told() {
+    let app = TestApp::new().await;
+    let first = set(&app, json!({ "max_concurrent_sessions": 5 })).await;
+    assert_eq!(first["max_concurrent_sessions"], 5);
+    assert_eq!(first["max_queue_depth"], Value::Null);
+    create(&app, json!({})).await;
+    let second = set(&app, json!({ "max_queue_depth": 3 })).await;
+    assert_eq!(
+        (&second["max_concurrent_sessions"], &second["max_queue_depth"]),
+        (&json!(5), &json!(3))
+    );
+    assert_eq!(second["used"], json!({ "max_concurrent_sessions": 1, "max_queue_depth": 0 }));
+    assert_eq!(app.get(QUOTAS).await.body, second);
+    let wrong = put(&app, json!({ "max_queue_depth": -1, "max_dogs": 3 })).await;
+    assert_eq!(wrong.code(), "VALIDATION_ERROR");
+    let errors = wrong.body["errors"].as_array().expect("a list");
+    let mut pointers: Vec<_> =
+        errors.iter().filter_map(|error| error["pointer"].as_str()).collect();
+    pointers.sort_unstable();
+    assert_eq!(pointers, ["/max_dogs", "/max_queue_depth"]);
+    let zero = put(&app, json!({ "max_concurrent_sessions": 0 })).await;
+    assert_eq!(zero.body["errors"][0]["pointer"], "/max_concurrent_sessions", "{}", zero.body);
+    let events = app.get("/api/v1/events?type=tenant.quota_changed").await;
+    let told: Vec<_> = items(&events)
+        .iter()
+        .map(|event| &event["payload"])
+        .map(|told| (told["quota"].clone(), told["old"].clone(), told["new"].clone()))
+        .collect();
+    let changed = |quota: &str, new: u64| (json!(quota), Value::Null, json!(new));
+    assert_eq!(told, [changed("max_concurrent_sessions", 5), changed("max_queue_depth", 3)]);
+    let snapshot = app.store.snapshot(TenantId::BOOTSTRAP).await.expect("a snapshot");
+    let audit = snapshot.audit(0, 100).await.expect("read");
+    let set = audit.iter().filter(|entry| entry.entry.action == "set_quotas");
+    assert_eq!(set.count(), 2);
+}
+
+#[tokio::test]
+async fn only_those_who_may_see_and_set_them() {
+    let app = TestApp::new().await;
+    let lead = app.key(TenantId::BOOTSTRAP, Role::Lead).await;
+    let admin = app.key(TenantId::BOOTSTRAP, Role::Admin).await;
+    let foreign = app.key(app.other, Role::Admin).await;
+    let other = format!("/api/v1/tenants/{OTHER}/quotas");
+    for (key, path, read, write) in [
+        (&lead, QUOTAS, 403, 403),
+        (&admin, QUOTAS, 200, 403),
+        (&foreign, QUOTAS, 404, 404),
+        (&admin, other.as_str(), 404, 404),
+        (&admin, "/api/v1/tenants/nobody/quotas", 404, 404),
+    ] {
+        assert_eq!(as_key(&app, key, Method::GET, path, None).await, read, "{path}");
+        let body = Some(json!({ "max_queue_depth": 1 }));
+        assert_eq!(as_key(&app, key, Method::PUT, path, body).await, write, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn as_shipped_ten_sessions_may_be_open() {
+    let app = TestApp::new().await;
+    let other = app.key(app.other, Role::Admin).await;
+    set(&app, json!({ "max_concurrent_sessions": 10 })).await;
+    let mut first = String::new();
+    for _ in 0..10 {
+        first = id(&create(&app, json!({})).await);
+    }
+    refused(&create(&app, json!({})).await, "max_concurrent_sessions", 10, 10);
+    let fork = app.post(&format!("{SESSIONS}/{first}/fork"), json!({})).await;
+    refused(&fork, "max_concurrent_sessions", 10, 10);
+    // The others have bounds of their own.
+    let body = Some(json!({ "initial_prompt": "Mend it." }));
+    assert_eq!(as_key(&app, &other, Method::POST, SESSIONS, body).await, 201);
+    app.post(&format!("{SESSIONS}/{first}/cancel"), json!({})).await;
+    id(&create(&app, json!({})).await);
+}
+
+#[tokio::test]
+async fn sixty_four_at_once_never_pass_the_bound() {
+    const LIMIT: u64 = 20;
+    let app = Arc::new(TestApp::new().await);
+    set(&app, json!({ "max_concurrent_sessions": LIMIT })).await;
+    let mut clients = JoinSet::new();
+    for _ in 0..64 {
+        let app = Arc::clone(&app);
+        clients.spawn(async move {
+            let mut made = 0_u64;
+            for _ in 0..4 {
+                let answer = create(&app, json!({})).await;
+                match answer.status.as_u16() {
+                    201 => made += 1,
+                    _ => refused(&answer, "max_concurrent_sessions", LIMIT, LIMIT),
+                }
+            }
+            made
+        });
+    }
+    let made: u64 = clients.join_all().await.into_iter().sum();
+    assert_eq!(made, LIMIT);
+    let listed = app.get(&format!("{SESSIONS}?limit=200")).await;
+    assert_eq!(items(&listed).len() as u64, LIMIT);
+    let snapshot = app.store.snapshot(TenantId::BOOTSTRAP).await.expect("a snapshot");
+    for counter in [Counter::OpenSessions, Counter::SessionsIn(SessionStatus::Pending)] {
+        let counted = snapshot.counter(counter).await.expect("read");
+        assert_eq!(u64::try_from(counted), Ok(LIMIT), "{counter:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_needs_room_among_the_open_and_in_the_queue() {
+    let app = TestApp::new().await;
+    let (one, two) = (id(&create(&app, json!({})).await), id(&create(&app, json!({})).await));
+    let start =
+        |id: &str| app.request(Method::POST, &format!("{SESSIONS}/{id}/start"), Some(json!({})));
+    // The bound was lowered below what is open: nobody starts before somebody has ended.
+    set(&app, json!({ "max_concurrent_sessions": 1 })).await;
+    refused(&app.send(start(&one)).await, "max_concurrent_sessions", 1, 2);
+    set(&app, json!({ "max_concurrent_sessions": 2, "max_queue_depth": 1 })).await;
+    assert_eq!(app.send(start(&one)).await.status.as_u16(), 200);
+    refused(&app.send(start(&two)).await, "max_queue_depth", 1, 1);
+    set(&app, json!({ "max_concurrent_sessions": 9 })).await;
+    refused(&create(&app, json!({ "start": true })).await, "max_queue_depth", 1, 1);
+    assert_eq!(items(&app.get(SESSIONS).await).len(), 2);
+    app.post(&format!("{SESSIONS}/{one}/cancel"), json!({})).await;
+    assert_eq!(app.send(start(&two)).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn who_waits_for_room_is_told_so() {
+    let app = TestApp::new().await;
+    set(&app, json!({ "max_queue_depth": 0 })).await;
+    let soon = app.clock.now().after(std::time::Duration::from_millis(300));
+    let fields = json!({ "start": true, "not_before": soon });
+    let waiting = id(&create(&app, fields).await);
+    let explained = format!("{SESSIONS}/{waiting}/explain");
+    let began = tokio::time::Instant::now();
+    loop {
+        let answer = app.get(&explained).await;
+        let first = &answer.body["blockers"][0];
+        if first["code"] == "quota_queue_depth" {
+            assert_eq!(first["object"], "max_queue_depth");
+            let command = first["command"].as_str().unwrap_or_default();
+            assert!(command.contains("tenant quotas --set max_queue_depth="), "{first}");
+            return;
+        }
+        assert_eq!(first["code"], "not_before", "{}", answer.body);
+        assert!(began.elapsed().as_secs() < 20, "{}", answer.body);
+        tokio::task::yield_now().await;
+    }
+}
