@@ -8,6 +8,7 @@ use crate::domain::session::life::RetryRefused;
 use crate::domain::session::status::{InvalidTransition, SessionStatus};
 use crate::domain::tenant::key::Role;
 use crate::domain::tenant::quotas::QuotaName;
+use crate::domain::usage::budget::BudgetUse;
 
 use super::ports::store::{CommitError, StoreError};
 use super::ports::workspaces::WorkspaceError;
@@ -93,6 +94,14 @@ pub enum AppError {
         limit: u64,
         /// What is used.
         used: u64,
+    },
+    /// Nothing is left of a budget.
+    #[error("nothing is left of the budget of {code}: {budget}")]
+    BudgetExhausted {
+        /// What people call the session.
+        code: String,
+        /// Which budget.
+        budget: BudgetUse,
     },
     /// The workspace cannot be used so.
     #[error(transparent)]

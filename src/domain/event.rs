@@ -37,6 +37,8 @@ closed_enum!(
         SessionTimedOut = "session.timed_out",
         SessionMerged = "session.merged",
         UsageRecorded = "usage.recorded",
+        UsageSoftLimitReached = "usage.soft_limit_reached",
+        UsageHardLimitReached = "usage.hard_limit_reached",
         AgentRegistered = "agent.registered",
         AgentStaleResultRejected = "agent.stale_result_rejected",
         TenantKeyCreated = "tenant.key_created",

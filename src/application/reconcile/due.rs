@@ -92,9 +92,13 @@ impl Reconciler {
     fn note(&self, agenda: &mut Agenda, due: Due, done: &Result<(), AppError>) {
         agenda.known.remove(&due);
         let Err(error) = done else { return agenda.resting.done(&due) };
-        if let (Due::Session(_, id), AppError::QuotaExceeded { .. }) = (due, error) {
+        if let (
+            Due::Session(_, id),
+            AppError::QuotaExceeded { .. } | AppError::BudgetExhausted { .. },
+        ) = (due, error)
+        {
             // It says so to whoever asks why.
-            tracing::debug!(session.id = %id, %error, "Session {id} waits for room in a quota");
+            tracing::debug!(session.id = %id, %error, "Session {id} waits for room in a bound");
             return agenda.resting.waits(due, self.clock.now());
         }
         agenda.resting.failed(due, self.clock.now());

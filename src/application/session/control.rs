@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::limits::{to_open, to_queue};
+use super::usage;
 use super::{SessionService, refused};
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
@@ -59,6 +60,9 @@ impl SessionService {
                 take_back(change, None, by.cause(now))?;
                 change.guard(to_open(&quotas));
             }
+            if change.session.status().after(Trigger::Start).is_ok() {
+                usage::check(&change.session)?;
+            }
             if change.session.spec.not_before.is_some_and(|time| time > now)
                 && change.session.status() == SessionStatus::Pending
             {
@@ -94,6 +98,7 @@ impl SessionService {
         let decide = |change: &mut Change| {
             let cause = by.cause(self.clock.now());
             take_back(change, from_checkpoint, cause)?;
+            usage::check(&change.session)?;
             change.guard(to_queue(&quotas));
             apply(change, |session| session.start(cause))
         };
@@ -129,6 +134,7 @@ impl SessionService {
         let decide = |change: &mut Change| {
             let session = &mut change.session;
             session.status().after(Trigger::Resume).map_err(|no| refused(session, no))?;
+            usage::check(session)?;
             if !session.run.resume_wanted {
                 session.run.resume_wanted = true;
                 change.updated(&["resume_requested"], self.clock.now());

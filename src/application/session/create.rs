@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::change::{By, audit, counter_changes};
 use super::limits::{to_open, to_queue};
-use super::not_yet::{not_yet, not_yet_in};
+use super::not_yet::not_yet;
 use super::put_away::PutAway;
+use super::usage;
 use super::{SessionService, refused};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{
@@ -104,6 +105,7 @@ impl SessionService {
         if start && waits {
             session.run.start_wanted = true;
         } else if start {
+            usage::check(&session)?;
             let by = By::Caller(ctx);
             events.extend(session.start(by.cause(now)).map_err(|no| refused(&session, no))?);
         }
@@ -188,7 +190,6 @@ impl SessionService {
         patch: SessionPatch,
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
-        not_yet_in(&patch)?;
         let now = self.clock.now();
         let decide = |change: &mut super::change::Change| {
             let session = &mut change.session;
@@ -209,6 +210,7 @@ impl SessionService {
                 return Err(AppError::NotNow { code, status, what });
             }
             let changed = patch.clone().apply(&mut session.spec)?;
+            session.budget_changed();
             if !changed.is_empty() {
                 change.updated(&changed, now);
             }

@@ -71,7 +71,8 @@ impl SessionService {
             && session.due(now).is_some_and(|due| due == Due::Start);
         let bounded = if waits { blocked_by_quota(&*snapshot, &session).await? } else { None };
         drop(snapshot);
-        let mut blockers = Vec::from_iter(bounded);
+        let exhausted = (waits && session.is_exhausted()).then(|| exhausted(&session));
+        let mut blockers = Vec::from_iter(exhausted.or(bounded));
         if session.status().is_open()
             && let Some(reason) = self.store.health().read_only
         {
@@ -107,6 +108,20 @@ impl SessionService {
             next_deadline: session.due_at(),
             blockers,
         })
+    }
+}
+
+/// Nothing is left of its budget.
+fn exhausted(session: &Session) -> Blocker {
+    let used = session.budget().map(|budget| budget.to_string()).unwrap_or_default();
+    let code = session.code;
+    Blocker {
+        code: BlockerCode::BudgetExhausted,
+        text: format!("nothing is left of its budget: {used}"),
+        object: session.budget().map(|budget| budget.scope.to_string()),
+        since: Some(session.status_updated_at()),
+        remedy: "raise its budget and resume it, or fork it with another one".to_owned(),
+        command: Some(format!("orchestrator session edit {code} --budget DOLLARS")),
     }
 }
 
@@ -173,6 +188,7 @@ fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> 
         }
         SessionStatus::Queued => queue.why(session),
         SessionStatus::Paused if session.run.resume_wanted => queue.why(session),
+        SessionStatus::Paused if session.is_exhausted() => Some(exhausted(session)),
         SessionStatus::Paused => {
             let reason = session.status_reason().map(|reason| format!(" ({reason})"));
             let text = format!("it is paused{}", reason.unwrap_or_default());

@@ -10,6 +10,7 @@ use super::checkpoint::state_of;
 use super::control::apply;
 use super::limits::to_queue;
 use super::report::{SUPERVISOR, take_prompt};
+use super::usage;
 use crate::application::error::AppError;
 use crate::application::ports::changes::{Counter, CounterChange};
 use crate::application::ports::store::{CommitError, Sequence};
@@ -121,6 +122,7 @@ impl SessionService {
             let Some(due) = change.session.due(now) else { return Ok(()) };
             let (error_type, message) = match due {
                 Due::Start => {
+                    usage::check(&change.session)?;
                     change.guard(to_queue(&quotas));
                     return apply(change, |session| session.start(by.cause(now)));
                 }

@@ -14,6 +14,7 @@ mod not_yet;
 pub mod put_away;
 pub mod query;
 pub mod report;
+mod usage;
 pub mod work;
 
 use std::sync::Arc;

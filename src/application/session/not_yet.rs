@@ -3,7 +3,6 @@
 //! Invariant: a field that changes nothing is never accepted with anything but its default.
 
 use crate::domain::field::{FieldError, FieldErrors};
-use crate::domain::session::draft::SessionPatch;
 use crate::domain::session::spec::{ExecutionMode, OnParentEnd, SessionSpec};
 
 /// Everything that a definition wants and this version does not do.
@@ -30,8 +29,6 @@ pub(super) fn not_yet(spec: &SessionSpec, has_parent: bool) -> Result<(), Vec<Fi
         "/on_parent_end",
         "children do not end with their parents: say continue",
     );
-    refuse(spec.budget_usd.is_some(), "/budget_usd", INSTEAD_OF_A_BUDGET);
-    refuse(spec.token_budget.is_some(), "/token_budget", INSTEAD_OF_A_BUDGET);
     refuse(spec.cpu_limit.is_some(), "/cpu_limit", INSTEAD_OF_A_LIMIT);
     refuse(spec.memory_limit_mb.is_some(), "/memory_limit_mb", INSTEAD_OF_A_LIMIT);
     let is_weighed = (spec.estimated_complexity - 1.0).abs() > f64::EPSILON;
@@ -47,19 +44,6 @@ pub(super) fn not_yet(spec: &SessionSpec, has_parent: bool) -> Result<(), Vec<Fi
     errors.into_result(())
 }
 
-/// What a patch would set and this version does not do; lifting a budget is always possible.
-///
-/// # Errors
-/// Every such field.
-pub(super) fn not_yet_in(patch: &SessionPatch) -> Result<(), Vec<FieldError>> {
-    let mut errors = FieldErrors::default();
-    if patch.budget_usd.flatten().is_some() {
-        errors.add("/budget_usd", "unsupported", message(INSTEAD_OF_A_BUDGET));
-    }
-    errors.into_result(())
-}
-
-const INSTEAD_OF_A_BUDGET: &str = "bound the work by max_duration_seconds";
 const INSTEAD_OF_A_LIMIT: &str = "bound the server's own process";
 const INSTEAD_OF_A_WISH: &str =
     "name one with agent, or what it must have in required_capabilities";

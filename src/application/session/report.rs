@@ -10,6 +10,7 @@ use super::SessionService;
 use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::control::apply;
+use super::usage;
 use crate::application::error::AppError;
 use crate::application::ports::driver::{DriverError, Prompt, TurnEnd};
 use crate::domain::event::EventType;
@@ -131,6 +132,7 @@ impl SessionService {
         calls: &[CallUsage],
         message_ref: Option<&str>,
     ) -> Result<(), AppError> {
+        let uuid = self.ids.uuid();
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             if let Some(message) = message_ref {
@@ -138,8 +140,9 @@ impl SessionService {
             }
             change.session.stamps.updated_at = now;
             for call in calls {
-                count_call(change, call, now);
+                usage::count(change, call, now);
             }
+            usage::watch(change, uuid, now);
             Ok(())
         };
         self.report(holder, "step", decide).await.map(drop)
@@ -227,7 +230,12 @@ impl SessionService {
             }
             // With nothing else to be told, an agent that gave up has failed, pause or no pause.
             let gave_up = turn.end == TurnEnd::Rejected && change.session.run.prompts.is_empty();
-            if change.session.run.pause_wanted.is_some() && !gave_up {
+            // Work that is done needs no more of a budget.
+            let exhausted = change.session.is_exhausted();
+            let done = exhausted
+                && matches!(turn.end, TurnEnd::Done | TurnEnd::Cut)
+                && change.session.run.prompts.is_empty();
+            if change.session.run.pause_wanted.is_some() && !gave_up && !done {
                 let told = change.session.run.prompt.take();
                 change.session.run.prompt = match turn.end {
                     TurnEnd::Aborted => Some(go_on(told, uuid, now)),
@@ -238,7 +246,9 @@ impl SessionService {
                 note_cut(change, turn, now);
                 change.session.metrics.result = Some(json!({ "text": turn.text }));
                 self.mark(change, CheckpointTrigger::Pause, turn);
-                apply(change, |session| session.pause(by.cause(now)))?;
+                let cause = by.cause(now);
+                let cause = if exhausted { cause.because(usage::EXHAUSTED) } else { cause };
+                apply(change, |session| session.pause(cause))?;
                 return Ok(Next::Over);
             }
             if let Some(next) = take_prompt(&mut change.session) {
@@ -384,30 +394,6 @@ fn note_cut(change: &mut Change, turn: &TurnOver, now: Timestamp) {
             context: Value::Null,
         });
     }
-}
-
-fn count_call(change: &mut Change, call: &CallUsage, now: Timestamp) {
-    let Some(attempt) = &mut change.attempt else { return };
-    if attempt.counted_calls.contains(&call.key) {
-        return;
-    }
-    attempt.counted_calls.push(call.key.clone());
-    attempt.usage = attempt.usage.plus(&call.usage);
-    let metrics = &mut change.session.metrics;
-    metrics.usage = metrics.usage.plus(&call.usage);
-    metrics.api_calls_count += 1;
-    let usage = &call.usage;
-    let payload = json!({
-        "attempt": attempt.number, "model_identifier": call.model,
-        "tokens_input": usage.tokens_input, "tokens_output": usage.tokens_output,
-        "tokens_cache_read": usage.tokens_cache_read,
-        "tokens_cache_write": usage.tokens_cache_write,
-        "tokens_reasoning": usage.tokens_reasoning, "tokens_total": usage.tokens_total(),
-        "cost_usd": usage.cost_usd, "simulated": usage.simulated,
-        "cost_source": if usage.cost_usd.is_some() { "reported" } else { "unknown" },
-    });
-    let event = change.session.event(EventType::UsageRecorded, now, payload);
-    change.tell([event]);
 }
 
 /// The next waiting prompt: one that interrupts before the others.

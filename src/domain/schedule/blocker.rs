@@ -11,6 +11,7 @@ closed_enum!(
         Paused = "paused",
         QuotaConcurrentSessions = "quota_concurrent_sessions",
         QuotaQueueDepth = "quota_queue_depth",
+        BudgetExhausted = "budget_exhausted",
         SlotsFull = "slots_full",
         NoAgentCapability = "no_agent_capability",
         NoAgentCapacity = "no_agent_capacity",

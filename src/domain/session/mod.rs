@@ -26,6 +26,7 @@ use super::attention::Attention;
 use super::event::{DomainEvent, EventType, Subject, SubjectKind};
 use super::ids::{SessionId, TaskId, TenantId};
 use super::time::Timestamp;
+use super::usage::budget::{self, BudgetLevel, BudgetUse};
 use super::workspace::Workspace;
 use crate::closed_enum;
 
@@ -198,6 +199,8 @@ pub struct RunState {
     pub message_ref: Option<String>,
     /// The newest commit that the working tree was saved as.
     pub workspace_ref: Option<String>,
+    /// How near to its budget it was told to be; `None` while that is far.
+    pub budget_told: Option<BudgetLevel>,
     /// Open items that the agent waits for; the clock stands still meanwhile.
     pub blocking_items: u32,
 }
@@ -342,6 +345,25 @@ impl Session {
     #[must_use]
     pub fn is_held_by(&self, fencing_token: u64) -> bool {
         self.run.lease.as_ref().is_some_and(|lease| lease.fencing_token == fencing_token)
+    }
+
+    /// The tightest of its budgets, and what was used of it.
+    #[must_use]
+    pub fn budget(&self) -> Option<BudgetUse> {
+        budget::tightest(self.spec.budget_usd, self.spec.token_budget, &self.metrics.usage)
+    }
+
+    /// Whether nothing is left of its budget.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.budget().is_some_and(|budget| budget.level() == BudgetLevel::Hard)
+    }
+
+    /// A budget was raised: what is told of it begins anew.
+    pub fn budget_changed(&mut self) {
+        let level = self.budget().map(|budget| budget.level());
+        let near = level.filter(|level| *level != BudgetLevel::Free);
+        self.run.budget_told = self.run.budget_told.min(near);
     }
 
     /// Moves the session by a verb and tells of it: the general event, then the verb's own.

@@ -1,5 +1,7 @@
 //! Tokens and money: what agents report having used.
 
+pub mod budget;
+
 use super::money::Usd;
 use crate::closed_enum;
 

@@ -36,6 +36,7 @@ closed_enum!(
         ValidationError = "VALIDATION_ERROR",
         IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED",
         QuotaExceeded = "QUOTA_EXCEEDED",
+        BudgetExhausted = "BUDGET_EXHAUSTED",
         RateLimited = "RATE_LIMITED",
         InternalError = "INTERNAL_ERROR",
         RecordQuarantined = "RECORD_QUARANTINED",
@@ -198,6 +199,11 @@ impl ErrorCode {
                 S::UNPROCESSABLE_ENTITY,
                 "Idempotency key reused",
                 "use a new Idempotency-Key for a request with another body",
+            ),
+            Self::BudgetExhausted => row(
+                S::PAYMENT_REQUIRED,
+                "Budget exhausted",
+                "raise the budget: PATCH /sessions/{id} with budget_usd, or fork the session with another one",
             ),
             Self::QuotaExceeded => row(
                 S::TOO_MANY_REQUESTS,

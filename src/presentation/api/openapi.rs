@@ -321,6 +321,10 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     if path.ends_with("/retry") || path.ends_with("/start") {
         codes.push(C::NotRetryable);
     }
+    let goes_on = ["/start", "/retry", "/resume", "/sessions"];
+    if writes && goes_on.iter().any(|end| path.ends_with(end)) {
+        codes.push(C::BudgetExhausted);
+    }
     if path.ends_with("/merge") || path.ends_with("/restore") {
         codes.push(C::WorkspaceConflict);
     }

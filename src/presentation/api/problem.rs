@@ -258,6 +258,13 @@ impl From<AppError> for Problem {
                 .with("limit", json!(limit))
                 .with("used", json!(used))
                 .retry_after(30),
+            AppError::BudgetExhausted { code: _, budget } => {
+                let (limit, used) = budget.figures();
+                plain(C::BudgetExhausted)
+                    .with("scope", json!(budget.scope))
+                    .with("limit", limit)
+                    .with("used", used)
+            }
             AppError::Workspace(WorkspaceError::Conflict { files }) => {
                 plain(C::WorkspaceConflict).with("files", json!(files))
             }

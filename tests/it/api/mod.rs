@@ -1,5 +1,6 @@
 //! The HTTP API through its real router.
 
+mod budgets;
 mod commands;
 mod coverage;
 mod door;

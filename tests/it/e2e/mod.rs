@@ -7,6 +7,7 @@ mod kills;
 mod newcomer;
 mod newcomer_api;
 mod opencode_asks;
+mod opencode_budget;
 mod opencode_kills;
 mod opencode_run;
 mod restart;

@@ -84,9 +84,9 @@ pub struct CreateSessionBody {
     /// Not part of this version: leave it out.
     #[schema(minimum = 100, maximum = 8192)]
     pub memory_limit_mb: Option<u32>,
-    /// Not part of this version: leave it out.
+    /// US dollars; at 80 % people are told, at 100 % the session pauses.
     pub budget_usd: Option<Usd>,
-    /// Not part of this version: leave it out.
+    /// Input, output, cache writes and reasoning; as `budget_usd`.
     #[schema(minimum = 0)]
     pub token_budget: Option<u64>,
     pub retry_policy: Option<RetryPolicyDto>,

@@ -29,7 +29,7 @@ pub struct PatchSessionBody {
     pub priority: Option<Priority>,
     #[schema(minimum = 60, maximum = 86_400)]
     pub max_duration_seconds: Option<u32>,
-    /// Not part of this version: leave it out, or null.
+    /// US dollars; null lifts the budget.
     pub budget_usd: Option<Usd>,
     /// Only while pending.
     #[schema(value_type = Option<Object>)]
@@ -198,7 +198,7 @@ pub struct ForkBody {
     pub agent: Option<String>,
     /// `provider/model`.
     pub model_identifier: Option<String>,
-    /// Not part of this version: leave it out.
+    /// US dollars; that of the source when omitted.
     pub budget_usd: Option<Usd>,
     /// A fork has a parent only when one is named, by id or code.
     pub parent_id: Option<String>,

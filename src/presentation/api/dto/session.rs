@@ -237,6 +237,7 @@ impl SessionDto {
             handle: _,
             message_ref: _,
             workspace_ref: _,
+            budget_told: _,
             blocking_items: _,
         } = run;
         Self {

@@ -52,6 +52,9 @@ pub struct RunArgs {
     /// Longest time of work, such as `45m` or `2h` (1 minute to 1 day).
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,
+    /// Most that it may cost, in US dollars; then it pauses.
+    #[arg(long, value_name = "DOLLARS")]
+    pub budget: Option<f64>,
 }
 
 impl RunArgs {

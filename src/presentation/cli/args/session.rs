@@ -233,6 +233,12 @@ pub struct CreateArgs {
     /// Longest time of work, such as `45m` or `2h`.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,
+    /// Most that it may cost, in US dollars; then it pauses.
+    #[arg(long, value_name = "DOLLARS")]
+    pub budget: Option<f64>,
+    /// Most tokens that it may use; then it pauses.
+    #[arg(long, value_name = "TOKENS")]
+    pub token_budget: Option<u64>,
     /// Allow whatever the agent asks for.
     #[arg(long, short)]
     pub yes: bool,
@@ -283,6 +289,9 @@ pub struct EditArgs {
     /// New longest time of work.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,
+    /// New budget in US dollars.
+    #[arg(long, value_name = "DOLLARS")]
+    pub budget: Option<f64>,
     /// Only when it still has this version.
     #[arg(long, value_name = "VERSION")]
     pub if_version: Option<u64>,

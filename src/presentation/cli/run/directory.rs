@@ -91,6 +91,7 @@ mod tests {
             no_git: false,
             yes: false,
             timeout: None,
+            budget: None,
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliE
         "agent": args.agent,
         "model_identifier": args.model,
         "max_duration_seconds": args.timeout,
+        "budget_usd": args.budget,
         "permission_policy": if args.yes { allow_all() } else { careful(args.no_git) },
         "workspace": workspace,
         "start": true,

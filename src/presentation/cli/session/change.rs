@@ -72,6 +72,8 @@ pub(super) async fn create(
         "parent_id": args.parent,
         "on_parent_end": args.parent.as_ref().map(|_| "continue"),
         "max_duration_seconds": args.timeout,
+        "budget_usd": args.budget,
+        "token_budget": args.token_budget,
         "permission_policy": args.yes.then(allow_all),
         "workspace": workspace,
         "start": args.start,
@@ -117,6 +119,7 @@ pub(super) async fn edit(
         "priority": args.priority,
         "tags": args.tag,
         "max_duration_seconds": args.timeout,
+        "budget_usd": args.budget,
     }));
     if body.as_object().is_some_and(serde_json::Map::is_empty) {
         return Err(CliError::usage("nothing to change; see `session edit --help`"));

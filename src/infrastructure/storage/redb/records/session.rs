@@ -17,6 +17,7 @@ use crate::domain::session::{
     Stamps, Standing,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::usage::budget::BudgetLevel;
 use crate::domain::version::{Version, Versioned};
 use crate::domain::workspace::{Workspace, WorkspaceKind};
 use crate::infrastructure::storage::redb::codec;
@@ -280,6 +281,7 @@ struct RunV1 {
     handle: Option<String>,
     message_ref: Option<String>,
     workspace_ref: Option<String>,
+    budget_told: Option<String>,
     blocking_items: u32,
 }
 
@@ -304,6 +306,7 @@ impl RunV1 {
             handle,
             message_ref,
             workspace_ref,
+            budget_told,
             blocking_items,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
@@ -327,6 +330,7 @@ impl RunV1 {
             handle: optional_json(handle.as_ref())?,
             message_ref: message_ref.clone(),
             workspace_ref: workspace_ref.clone(),
+            budget_told: budget_told.map(|level| level.as_str().to_owned()),
             blocking_items: *blocking_items,
         })
     }
@@ -352,6 +356,7 @@ impl RunV1 {
             handle,
             message_ref,
             workspace_ref,
+            budget_told,
             blocking_items,
         } = self;
         let reasons = degraded_reasons
@@ -376,6 +381,9 @@ impl RunV1 {
             handle: optional_value(handle.as_ref(), "handle")?,
             message_ref,
             workspace_ref,
+            budget_told: budget_told
+                .map(|slug| word(&slug, BudgetLevel::parse, "budget_told"))
+                .transpose()?,
             blocking_items,
         })
     }

@@ -31,6 +31,7 @@ use crate::domain::session::{
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::{ApiKey, Role};
 use crate::domain::usage::Usage;
+use crate::domain::usage::budget::BudgetLevel;
 use crate::domain::version::{Version, Versioned};
 use crate::domain::workspace::{Workspace, WorkspaceKind, WorkspaceSpec};
 
@@ -120,6 +121,7 @@ fn run() -> RunState {
         handle: Some(json!({ "conversation": "x" })),
         message_ref: Some("m".to_owned()),
         workspace_ref: Some("d".to_owned()),
+        budget_told: Some(BudgetLevel::Soft),
         blocking_items: 1,
     }
 }
