@@ -70,6 +70,9 @@ pub enum AppError {
         /// The lowest role that would do.
         required: Role,
     },
+    /// The caller may not act for the whole instance.
+    #[error("this needs a system administrator")]
+    SystemOnly,
     /// A manual checkpoint is too large.
     #[error("checkpoint data may have at most 256 KiB")]
     CheckpointTooLarge,

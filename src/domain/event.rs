@@ -40,6 +40,8 @@ closed_enum!(
         AgentRegistered = "agent.registered",
         AgentStaleResultRejected = "agent.stale_result_rejected",
         TenantKeyCreated = "tenant.key_created",
+        TenantAdmissionsHeld = "tenant.admissions_held",
+        TenantAdmissionsReleased = "tenant.admissions_released",
         SystemStarted = "system.started",
         SystemRecovered = "system.recovered",
     }

@@ -9,6 +9,7 @@ closed_enum!(
         NotBefore = "not_before",
         RetryBackoff = "retry_backoff",
         Paused = "paused",
+        AdmissionsHeld = "admissions_held",
         SlotsFull = "slots_full",
         NoAgentCapability = "no_agent_capability",
         NoAgentCapacity = "no_agent_capacity",
@@ -19,5 +20,6 @@ closed_enum!(
         HumanQuestion = "human_question",
         HumanReview = "human_review",
         StoreReadOnly = "store_read_only",
+        DiskLow = "disk_low",
     }
 );

@@ -1,8 +1,11 @@
 //! Tenants and the keys that act for them.
 
 pub mod key;
+pub mod weight;
 
+use self::weight::Weight;
 use super::ids::TenantId;
+use super::schedule::hold::Hold;
 use super::time::Timestamp;
 
 /// A tenant: the wall that nothing crosses.
@@ -16,6 +19,10 @@ pub struct Tenant {
     pub name: String,
     /// An inactive tenant does not exist for anybody.
     pub is_active: bool,
+    /// Its share of the instance, compared with other tenants.
+    pub weight: Weight,
+    /// What nothing new is given to.
+    pub holds: Vec<Hold>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -29,6 +36,8 @@ impl Tenant {
             slug: "default".to_owned(),
             name: "Default".to_owned(),
             is_active: true,
+            weight: Weight::DEFAULT,
+            holds: Vec::new(),
             created_at: now,
         }
     }

@@ -247,6 +247,7 @@ impl From<AppError> for Problem {
                 .with("expected", json!(expected))
                 .with("actual", json!(actual)),
             AppError::StaleResult => plain(C::StaleResult),
+            AppError::SystemOnly => plain(C::Forbidden).with("required_role", json!("system")),
             AppError::Forbidden { required } => {
                 plain(C::Forbidden).with("required_role", json!(required))
             }

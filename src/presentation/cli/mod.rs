@@ -3,6 +3,7 @@
 //! Invariant: whatever needs more than HTTP (a server in this process, checks of this machine)
 //! comes through `Host`, which composition implements.
 
+mod admissions;
 pub mod args;
 mod attention;
 pub mod client;
@@ -124,9 +125,11 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
     let printer = context.printer;
     match command {
         Command::Run(args) => Box::pin(run::run(*args, context)).await,
-        Command::Session(_) | Command::Attention(_) | Command::Why { .. } | Command::Event(_) => {
-            Box::pin(ask_server(command, context)).await
-        }
+        Command::Session(_)
+        | Command::Attention(_)
+        | Command::Admissions(_)
+        | Command::Why { .. }
+        | Command::Event(_) => Box::pin(ask_server(command, context)).await,
         Command::Doctor { airgap } => {
             Ok(doctor::report(&context.host.checks(airgap).await, printer))
         }
@@ -161,6 +164,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
     let outcome = match command {
         Command::Session(command) => Box::pin(session::run(*command, &client, printer)).await,
         Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
+        Command::Admissions(command) => admissions::run(command, &client, printer).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,
         Command::Serve(_)

@@ -22,6 +22,7 @@ use orchestrator::application::system::SystemService;
 use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::{ApiKey, Role};
+use orchestrator::domain::tenant::weight::Weight;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
@@ -49,6 +50,7 @@ pub(crate) struct TestApp {
     pub(crate) state: AppState,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) agents: AgentService,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) shutdown: CancellationToken,
@@ -116,6 +118,8 @@ impl TestApp {
             slug: OTHER.to_owned(),
             name: "Other".to_owned(),
             is_active: true,
+            weight: Weight::DEFAULT,
+            holds: Vec::new(),
             created_at: clock.now(),
         };
         identity.load().await.expect("loaded");
@@ -123,8 +127,12 @@ impl TestApp {
         store.commit(ChangeSet::new(other).write(Write::Tenant(put))).await.expect("made");
         identity.load().await.expect("loaded");
         identity.admit_administrator(ADMIN).await.expect("admitted");
-        let system =
-            SystemService::new(Arc::clone(&store), Arc::clone(&clock), agents, Queue::new(50));
+        let system = SystemService::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            agents.clone(),
+            Queue::new(50),
+        );
         system.set_recovered();
         let parts = Parts {
             attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
@@ -149,6 +157,7 @@ impl TestApp {
             state,
             store,
             journal: memory,
+            agents,
             clock,
             ids,
             shutdown,
