@@ -115,7 +115,7 @@ fn row(size: &Size, clock: &SystemClock) -> String {
     let mut state = filled(size);
     let mut again = session(0, 3);
     let mut running = std::collections::VecDeque::from(state.tick(at(1000)));
-    let (mut decisions, mut notes, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut decisions, mut observations, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         // One session ends, another one begins to wait, and the slot is given out: with and without
         // the decision.
@@ -140,20 +140,20 @@ fn row(size: &Size, clock: &SystemClock) -> String {
             }
         });
         decisions.push((both - noted).max(0.0));
-        notes.push(noted);
+        observations.push(noted);
         places.push(asked);
     }
     let waits = state.waiting();
-    let lift = each(clock, waits, || drop(state.tick(at(1001).after(AGEING))));
+    let raised = each(clock, waits, || drop(state.tick(at(1001).after(AGEING))));
     format!(
         "{:>8} {:>8} {:>8} {:>14.2} {:>14.2} {:>14.2} {:>14.2}",
         size.tenants,
         size.tenants * size.agents_each,
         waits,
         median(decisions) / 1000.0,
-        median(notes) / 1000.0,
+        median(observations) / 1000.0,
         median(places) / 1000.0,
-        lift / 1000.0,
+        raised / 1000.0,
     )
 }
 

@@ -235,11 +235,10 @@ proptest! {
         let mut state = State::new(slots);
         let mut next = 0u128;
         let mut in_flight = [0u64; TENANTS];
-        let accounts: Vec<f64> = weights.clone();
-        for whose in 0..TENANTS {
+        for (whose, weight) in weights.iter().enumerate() {
             let id = tenant(whose as u128);
             state.set_agents(id, vec![agent(whose as u128, u32::MAX, &[])]);
-            state.set_weight(id, Weight::parse(weights[whose]).expect("valid"));
+            state.set_weight(id, Weight::parse(*weight).expect("valid"));
             for _ in 0..600 {
                 let mut session = queued(next, 2, 0, &[]);
                 session.tenant_id = id;
@@ -258,9 +257,9 @@ proptest! {
                 // Whoever is given something is not ahead of anybody by more than what one session
                 // per unit of weight makes up.
                 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-                let share = |of: usize| in_flight[of] as f64 / 100.0 / accounts[of];
-                for other in 0..TENANTS {
-                    let bound = share(other) + 1.0 + costliest / accounts[other];
+                let share = |of: usize| in_flight[of] as f64 / 100.0 / weights[of];
+                for (other, weight) in weights.iter().enumerate() {
+                    let bound = share(other) + 1.0 + costliest / weight;
                     prop_assert!(share(whose) <= bound, "{whose} is ahead of {other}");
                 }
                 in_flight[whose] += cost;
@@ -279,13 +278,13 @@ fn shares(slots: usize, weights: [f64; 2], ends: usize) -> [usize; 2] {
     let mut state = State::new(slots);
     let (mut number, mut held) = (0u128, [0usize; 2]);
     let mut running = std::collections::VecDeque::new();
-    for whose in 0..2 {
+    for (whose, weight) in weights.iter().enumerate() {
         state.set_agents(tenant(whose as u128), vec![agent(whose as u128, 1000, &[])]);
-        state.set_weight(tenant(whose as u128), Weight::parse(weights[whose]).expect("valid"));
+        state.set_weight(tenant(whose as u128), Weight::parse(*weight).expect("valid"));
     }
     for now in 0..ends {
-        for whose in 0..2 {
-            let id = tenant(whose as u128);
+        for whose in 0..2u128 {
+            let id = tenant(whose);
             while state.tenants[&id].waiting() < 20 {
                 state.observe(&queued_of(id, number, 2, now as u64), None);
                 number += 1;
@@ -304,11 +303,12 @@ fn shares(slots: usize, weights: [f64; 2], ends: usize) -> [usize; 2] {
 
 #[test]
 fn few_slots_are_shared_by_weight_in_time() {
-    for (slots, weights, most) in [(1, 3, 100), (2, 3, 100), (3, 2, 100), (40, 3, 30)] {
-        let held = shares(slots, [f64::from(weights), 1.0], 4000);
-        let tenth = held[1] * weights as usize * most / 1000;
-        let off = held[0].abs_diff(held[1] * weights as usize);
-        assert!(off <= tenth, "{slots} slots at {weights}:1 were held {held:?}");
+    for (slots, weight, most) in [(1, 3u32, 100), (2, 3, 100), (3, 2, 100), (40, 3, 30)] {
+        let held = shares(slots, [f64::from(weight), 1.0], 4000);
+        let weight = weight as usize;
+        let tenth = held[1] * weight * most / 1000;
+        let off = held[0].abs_diff(held[1] * weight);
+        assert!(off <= tenth, "{slots} slots at {weight}:1 were held {held:?}");
     }
 }
 

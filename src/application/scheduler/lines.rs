@@ -25,7 +25,7 @@ pub(super) struct Lines {
     pub(super) ready: Option<Standing>,
     /// Nothing new is given out for it.
     pub(super) hold: Option<Hold>,
-    lines: BTreeMap<Arc<Needs>, BTreeSet<Rank>>,
+    by_needs: BTreeMap<Arc<Needs>, BTreeSet<Rank>>,
     waiting: usize,
     waiting_cost: u64,
 }
@@ -33,11 +33,11 @@ pub(super) struct Lines {
 impl Lines {
     /// A session joins the line of its needs, whose one copy is returned.
     pub(super) fn join(&mut self, needs: Needs, rank: Rank, cost: Cost) -> Arc<Needs> {
-        let needs = match self.lines.get_key_value(&needs) {
+        let needs = match self.by_needs.get_key_value(&needs) {
             Some((known, _)) => Arc::clone(known),
             None => Arc::new(needs),
         };
-        if self.lines.entry(Arc::clone(&needs)).or_default().insert(rank) {
+        if self.by_needs.entry(Arc::clone(&needs)).or_default().insert(rank) {
             self.waiting += 1;
             self.waiting_cost += cost.hundredths();
         }
@@ -46,19 +46,19 @@ impl Lines {
 
     /// A session leaves its line.
     pub(super) fn leave(&mut self, needs: &Needs, rank: &Rank, cost: Cost) {
-        let Some(line) = self.lines.get_mut(needs) else { return };
+        let Some(line) = self.by_needs.get_mut(needs) else { return };
         if line.remove(rank) {
             self.waiting -= 1;
             self.waiting_cost -= cost.hundredths();
         }
         if line.is_empty() {
-            self.lines.remove(needs);
+            self.by_needs.remove(needs);
         }
     }
 
     /// A session moves ahead in its line.
     pub(super) fn lift(&mut self, needs: &Needs, before: &Rank, after: Rank) {
-        if let Some(line) = self.lines.get_mut(needs)
+        if let Some(line) = self.by_needs.get_mut(needs)
             && line.remove(before)
         {
             line.insert(after);
@@ -68,7 +68,7 @@ impl Lines {
     /// The session that is given out next, and to whom.
     pub(super) fn next(&self) -> Option<(Rank, &Arc<Agent>)> {
         let mut best: Option<(Rank, &Arc<Agent>)> = None;
-        for (needs, line) in &self.lines {
+        for (needs, line) in &self.by_needs {
             let Some(head) = line.first() else { continue };
             if best.is_none_or(|(rank, _)| *head < rank)
                 && let Some(agent) = self.roster.place(needs)
@@ -94,7 +94,7 @@ impl Lines {
     /// than `most` are.
     pub(super) fn ahead(&self, rank: &Rank, most: usize) -> (usize, bool) {
         let mut ahead = 0;
-        for line in self.lines.values() {
+        for line in self.by_needs.values() {
             ahead += line.range(..rank).take(most + 1 - ahead).count();
             if ahead > most {
                 return (most, false);

@@ -58,6 +58,16 @@ impl News {
     }
 }
 
+/// What became of a grant.
+enum Given {
+    /// The session runs.
+    Now,
+    /// It no longer waits, or cannot begin just now.
+    Later,
+    /// It could not be given out.
+    Failed,
+}
+
 /// The loop that gives waiting sessions to agents.
 pub struct Scheduler {
     store: Arc<dyn Store>,
@@ -99,22 +109,40 @@ impl Scheduler {
             self.catch_up(&mut feed, &mut news).await;
             self.look_at_agents(&mut seen, &mut news).await;
             self.pass_over(&mut resting).await;
-            let grants = if self.may_begin() {
-                self.queue.state().tick(self.clock.now())
-            } else {
-                Vec::new()
-            };
-            for grant in grants {
-                let who = (grant.tenant, grant.session);
-                if !self.carry_out(grant).await {
-                    let until = self.clock.now().after(REST);
-                    self.queue.state().rest(who.1, until);
-                    resting.insert(who, until);
-                }
-            }
+            self.give_out(&mut resting).await;
             if self.wait(&mut feed, &stop, &mut news).await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Gives out what can be, until no slot is left or nobody fits. Whoever could not be given out
+    /// just now stands aside meanwhile, so that the slot goes to the next one.
+    async fn give_out(&self, resting: &mut BTreeMap<(TenantId, SessionId), Timestamp>) {
+        let mut aside = Vec::new();
+        while self.may_begin() {
+            let grants = self.queue.state().tick(self.clock.now());
+            let mut all = true;
+            for grant in grants {
+                let who = (grant.tenant, grant.session);
+                let given = self.carry_out(grant).await;
+                all &= matches!(given, Given::Now);
+                match given {
+                    Given::Now => {}
+                    Given::Later => aside.push(who),
+                    Given::Failed => {
+                        let until = self.clock.now().after(REST);
+                        self.queue.state().rest(who.1, until);
+                        resting.insert(who, until);
+                    }
+                }
+            }
+            if all {
+                break;
+            }
+        }
+        for (tenant, id) in aside {
+            self.look_again(tenant, id).await;
         }
     }
 
@@ -237,26 +265,36 @@ impl Scheduler {
         Ok(())
     }
 
-    /// `false` when the session could not be given out.
-    async fn carry_out(&self, grant: Grant) -> bool {
+    async fn carry_out(&self, grant: Grant) -> Given {
         let (tenant, id) = (grant.tenant, grant.session);
+        if self.queue.state().is_held(&grant) {
+            self.queue.state().take_back(id);
+            return Given::Later;
+        }
         match self.sessions.grant(tenant, id, &grant.agent).await {
             Ok(Some(fencing_token)) => {
                 tracing::info!(session.id = %id, agent = %grant.agent.name, fencing_token,
                     "Session {id} was given to {}", grant.agent.name);
                 self.supervisors.launch(Holder { tenant, session: id, fencing_token });
             }
-            Ok(None) => self.queue.state().take_back(id),
+            Ok(None) => {
+                self.queue.state().take_back(id);
+                return Given::Later;
+            }
             Err(error) => {
                 tracing::warn!(session.id = %id, %error, "Session {id} could not be dispatched");
                 self.queue.state().take_back(id);
-                return false;
+                return Given::Failed;
             }
         }
+        self.look_again(tenant, id).await;
+        Given::Now
+    }
+
+    async fn look_again(&self, tenant: TenantId, id: SessionId) {
         if let Err(error) = self.look_at(tenant, id).await {
             tracing::warn!(session.id = %id, %error, "Session {id} could not be read again");
         }
-        true
     }
 }
 

@@ -212,6 +212,34 @@ fn a_pinned_agent_is_found_by_name_or_id_and_by_nothing_else() {
 }
 
 #[test]
+fn what_is_held_is_given_nothing_new_and_the_others_go_on() {
+    let mut state = with(50, vec![agent(1, 5, &[]), agent(2, 5, &[])]);
+    state.set_agents(tenant(7), vec![agent(7, 5, &[])]);
+    let hold = |held| Hold { held, reason: None, since: at(3), by: "ann".to_owned() };
+    let mut bootstrap = Tenant::bootstrap(at(0));
+    let mut now = 10;
+    let mut number = 1;
+    let mut given_while = |holds: Vec<Hold>| {
+        bootstrap.holds = holds;
+        state.set_tenant(&bootstrap);
+        observe(&mut state, &queued(number, 2, now, &[]));
+        observe(&mut state, &queued_of(tenant(7), number + 1000, 2, now));
+        number += 1;
+        now += 1;
+        let grants = state.tick(at(now));
+        let mut names: Vec<String> = grants.iter().map(|g| g.agent.name.clone()).collect();
+        names.sort_unstable();
+        names.join(" ")
+    };
+    assert_eq!(given_while(vec![]), "AGENT-1 AGENT-7");
+    let first = hold(Held::Agent(agent(2, 5, &[]).agent.id));
+    assert_eq!(given_while(vec![first.clone()]), "AGENT-1 AGENT-7", "the other one is less busy");
+    assert_eq!(given_while(vec![first, hold(Held::Tenant)]), "AGENT-7");
+    assert_eq!(given_while(vec![hold(Held::Instance)]), "");
+    assert_eq!(given_while(vec![]), "AGENT-1 AGENT-2 AGENT-2 AGENT-7 AGENT-7");
+}
+
+#[test]
 fn a_grant_that_came_to_nothing_costs_no_turn() {
     let mut state = State::new(1);
     for number in [1, 2] {

@@ -118,6 +118,16 @@ impl State {
         }
     }
 
+    /// Whether somebody has held what a grant would begin since it was decided.
+    #[must_use]
+    pub fn is_held(&self, grant: &Grant) -> bool {
+        let lines = self.tenants.get(&grant.tenant);
+        self.hold.is_some()
+            || lines.is_some_and(|lines| {
+                lines.hold.is_some() || lines.roster.held().contains_key(&grant.agent.id)
+            })
+    }
+
     /// A session that was just granted could not be given out: its tenant has not had its turn.
     pub fn take_back(&mut self, id: SessionId) {
         if let Some(Executing { tenant, cost, .. }) = self.executing.get(&id)

@@ -15,6 +15,7 @@ const TOLD: usize = 3;
 
 impl State {
     /// Why a waiting session was not given to an agent yet; also when it is just about to be.
+    #[must_use]
     pub fn why(&self, session: &Session) -> Blocker {
         let needs = Needs::of(session);
         let lines = self.tenants.get(&session.tenant_id);

@@ -63,12 +63,12 @@ async fn a_repeated_hold_stays_the_first_and_a_repeated_release_does_nothing() {
     let hold = |reason: &str| app.post(HOLD, json!({ "scope": "tenant", "reason": reason }));
     let first = hold("the provider is down").await;
     assert_eq!(scopes(&first), ["tenant"], "{}", first.body);
-    let held = &first.body["items"][0];
+    let item = &first.body["items"][0];
     assert_eq!(
-        (&held["reason"], &held["agent_id"]),
+        (&item["reason"], &item["agent_id"]),
         (&json!("the provider is down"), &Value::Null)
     );
-    assert_eq!(held["held_by"], "administrator");
+    assert_eq!(item["held_by"], "administrator");
     assert_eq!(hold("something else").await.body, first.body);
     assert_eq!(app.get(LIST).await.body, first.body);
     for _ in 0..2 {
