@@ -66,6 +66,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         Command::Run(_)
         | Command::Session(_)
         | Command::Attention(_)
+        | Command::Admissions(_)
         | Command::Why { .. }
         | Command::Tenant(_)
         | Command::Event(_)

@@ -43,6 +43,8 @@ closed_enum!(
         AgentStaleResultRejected = "agent.stale_result_rejected",
         TenantKeyCreated = "tenant.key_created",
         TenantQuotaChanged = "tenant.quota_changed",
+        TenantAdmissionsHeld = "tenant.admissions_held",
+        TenantAdmissionsReleased = "tenant.admissions_released",
         SystemStarted = "system.started",
         SystemRecovered = "system.recovered",
     }

@@ -1,21 +1,30 @@
-//! The decision on its own: order, limits, reasons.
+//! The decision on its own: order, shares, limits, reasons.
 
 use proptest::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::Queue;
+use super::super::position::Position;
+use super::super::roster::LOOKING;
 use super::*;
+use crate::application::session::explain::Blocker;
 use crate::domain::agent::AgentKind;
+use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::session::attempt::{Lease, LeaseReason};
 use crate::domain::session::draft::SessionDraft;
+use crate::domain::session::spec::Priority;
 use crate::domain::session::{Cause, Lineage, SessionCode};
 
-fn at(seconds: u64) -> Timestamp {
-    Timestamp::EPOCH.after(std::time::Duration::from_secs(seconds))
+pub(super) fn at(seconds: u64) -> Timestamp {
+    Timestamp::EPOCH.after(Duration::from_secs(seconds))
 }
 
-fn agent(number: u128, capacity: u32, capabilities: &[&str]) -> AgentSlot {
+pub(super) fn tenant(number: u128) -> TenantId {
+    TenantId::new(Uuid::from_u128(number))
+}
+
+pub(super) fn agent(number: u128, capacity: u32, capabilities: &[&str]) -> AgentSlot {
     let agent = Agent {
         id: AgentId::new(Uuid::from_u128(number)),
         tenant_id: TenantId::BOOTSTRAP,
@@ -26,10 +35,23 @@ fn agent(number: u128, capacity: u32, capabilities: &[&str]) -> AgentSlot {
         config: Value::Null,
         created_at: at(0),
     };
-    AgentSlot { agent, down: None }
+    AgentSlot { agent: Arc::new(agent), down: None }
 }
 
-fn queued(number: u128, level: u64, since: u64, needs: &[&str]) -> Session {
+/// A state in which the bootstrap tenant has these agents.
+pub(super) fn with(max_running: usize, agents: Vec<AgentSlot>) -> State {
+    let mut state = State::new(max_running);
+    state.set_agents(TenantId::BOOTSTRAP, agents);
+    state
+}
+
+pub(super) fn queued_of(whose: TenantId, number: u128, level: u64, since: u64) -> Session {
+    let mut session = queued(number, level, since, &[]);
+    session.tenant_id = whose;
+    session
+}
+
+pub(super) fn queued(number: u128, level: u64, since: u64, needs: &[&str]) -> Session {
     let draft = SessionDraft {
         initial_prompt: "work".to_owned(),
         priority: Priority::from_level(level),
@@ -38,115 +60,245 @@ fn queued(number: u128, level: u64, since: u64, needs: &[&str]) -> Session {
     };
     let spec = draft.accept().expect("valid");
     let id = SessionId::new(Uuid::from_u128(number));
-    let (tenant, code) = (TenantId::BOOTSTRAP, SessionCode::new(1));
+    let code = SessionCode::new(u64::try_from(number).expect("small"));
     let lineage = Lineage::default();
-    let (mut session, _) = Session::create(id, tenant, code, spec, lineage, "ann", at(since));
+    let whose = TenantId::BOOTSTRAP;
+    let (mut session, _) = Session::create(id, whose, code, spec, lineage, "ann", at(since));
     session.start(Cause::by("ann", at(since))).expect("legal");
     session
+}
+
+/// The same session, taken by an agent.
+pub(super) fn taken(mut session: Session, by: u128, now: u64) -> Session {
+    let lease = Lease {
+        agent_id: AgentId::new(Uuid::from_u128(by)),
+        agent_name: format!("AGENT-{by}"),
+        fencing_token: 1,
+        granted_at: at(now),
+        released_at: None,
+        reason: LeaseReason::Start,
+    };
+    session.dispatch(lease, None, Cause::by("s", at(now))).expect("legal");
+    session
+}
+
+fn observe(state: &mut State, session: &Session) {
+    state.observe(session, None);
 }
 
 fn granted(state: &mut State, now: u64) -> Vec<u128> {
     state.tick(at(now)).iter().map(|grant| grant.session.uuid().as_u128()).collect()
 }
 
+fn why(state: &State, session: &Session) -> (BlockerCode, String) {
+    let Blocker { code, text, .. } = state.why(session);
+    (code, text)
+}
+
 #[test]
 fn priority_then_age_and_a_long_wait_lifts() {
-    let mut state = State::new(50, vec![agent(1, 50, &[])]);
+    let mut state = with(50, vec![agent(1, 50, &[])]);
     for (number, level, since) in [(1, 2, 10), (2, 0, 20), (3, 2, 5), (4, 4, 0)] {
-        state.observe(&queued(number, level, since, &[]));
+        observe(&mut state, &queued(number, level, since, &[]));
     }
     assert_eq!(granted(&mut state, 30), [2, 3, 1, 4]);
     for (number, level, since) in [(5, 1, 2000), (6, 4, 0)] {
-        state.observe(&queued(number, level, since, &[]));
+        observe(&mut state, &queued(number, level, since, &[]));
     }
     assert_eq!(granted(&mut state, 2001), [6, 5]);
 }
 
 #[test]
-fn no_slot_and_no_capacity_is_passed() {
-    let mut state = State::new(3, vec![agent(1, 2, &[]), agent(2, 5, &[])]);
-    for number in 1..=9 {
-        state.observe(&queued(number, 2, 0, &[]));
+fn less_slack_comes_first_until_waiting_outweighs_it() {
+    let mut state = with(1, vec![agent(1, 50, &[])]);
+    let slack = |seconds| Some(Duration::from_secs(seconds));
+    state.observe(&queued(1, 2, 0, &[]), slack(60));
+    state.observe(&queued(2, 2, 5, &[]), slack(30));
+    state.observe(&queued(3, 2, 9, &[]), None);
+    for expected in [3, 2, 1] {
+        assert_eq!(granted(&mut state, 10), [expected]);
+        state.forget(SessionId::new(Uuid::from_u128(expected)));
     }
-    assert_eq!(state.tick(at(1)).len(), 3);
-    let busiest = |state: &State, id: u128| {
-        state.executing.values().filter(|agent| agent.uuid().as_u128() == id).count()
-    };
-    assert!(busiest(&state, 1) <= 2);
-    let mut small = State::new(50, vec![agent(1, 2, &[])]);
-    for number in 1..=9 {
-        small.observe(&queued(number, 2, 0, &[]));
-    }
-    assert_eq!(small.tick(at(1)).len(), 2);
-    let (code, _) = small.place(&Needs::of(&queued(99, 2, 0, &[]))).expect_err("full");
-    assert_eq!(code, BlockerCode::NoAgentCapacity);
+    state.observe(&queued(4, 2, 0, &[]), slack(3600));
+    state.observe(&queued(5, 0, 1800, &[]), None);
+    assert_eq!(granted(&mut state, 1801), [4], "three times ten minutes were enough");
 }
 
 #[test]
-fn a_session_that_is_about_to_be_given_out_is_not_said_to_be_blocked() {
+fn no_slot_and_no_capacity_is_passed() {
+    let mut state = with(3, vec![agent(1, 2, &[]), agent(2, 5, &[])]);
+    for number in 1..=9 {
+        observe(&mut state, &queued(number, 2, 0, &[]));
+    }
+    let grants = state.tick(at(1));
+    let names: Vec<&str> = grants.iter().map(|grant| grant.agent.name.as_str()).collect();
+    assert_eq!(names, ["AGENT-1", "AGENT-2", "AGENT-1"], "the least busy one, then by name");
+    assert_eq!(why(&state, &queued(9, 2, 0, &[])).0, BlockerCode::SlotsFull);
+    let mut small = with(50, vec![agent(1, 2, &[])]);
+    for number in 1..=9 {
+        observe(&mut small, &queued(number, 2, 0, &[]));
+    }
+    assert_eq!(granted(&mut small, 1), [1, 2]);
+    observe(&mut small, &taken(queued(1, 2, 0, &[]), 1, 1));
+    let (code, text) = why(&small, &queued(9, 2, 0, &[]));
+    assert_eq!(code, BlockerCode::NoAgentCapacity);
+    assert!(text.contains("AGENT-1 works on IND-000001"), "{text}");
+}
+
+#[test]
+fn what_is_about_to_be_given_out_says_so() {
     let queue = Queue::new(1);
-    queue.state().agents = vec![agent(1, 5, &[])];
+    queue.state().set_agents(TenantId::BOOTSTRAP, vec![agent(1, 5, &[])]);
     let session = queued(1, 2, 0, &[]);
-    queue.state().observe(&session);
-    assert!(queue.why(&session).is_none());
+    observe(&mut queue.state(), &session);
+    assert!(queue.why(&session).text.contains("AGENT-1 has room"));
     assert_eq!(queue.state().tick(at(1)).len(), 1);
-    let other = queued(2, 2, 0, &[]);
-    let blocker = queue.why(&other).expect("no slot");
-    assert_eq!(blocker.code, BlockerCode::SlotsFull);
+    assert_eq!(queue.why(&queued(2, 2, 0, &[])).code, BlockerCode::SlotsFull);
 }
 
 #[test]
 fn one_line_that_nobody_serves_does_not_hold_up_the_others() {
-    let mut state = State::new(50, vec![agent(1, 5, &["code_review"])]);
-    state.observe(&queued(1, 0, 0, &["deployment"]));
-    state.observe(&queued(2, 3, 9, &["code_review"]));
+    let mut state = with(50, vec![agent(1, 5, &["code_review"])]);
+    let served_by_nobody = queued(1, 0, 0, &["code_review", "deployment"]);
+    observe(&mut state, &served_by_nobody);
+    observe(&mut state, &queued(2, 3, 9, &["code_review"]));
     assert_eq!(granted(&mut state, 10), [2]);
-    let (code, _) = state.place(&Needs::of(&queued(1, 0, 0, &["deployment"]))).expect_err("none");
+    let (code, text) = why(&state, &served_by_nobody);
     assert_eq!(code, BlockerCode::NoAgentCapability);
-    assert_eq!(state.position(SessionId::new(Uuid::from_u128(1)), at(10)), Some(1));
+    assert!(text.ends_with("AGENT-1 lacks deployment"), "{text}");
+    let position = state.position(served_by_nobody.id, at(10));
+    assert_eq!(position, Some(Position { place: 1, is_exact: true }));
 }
 
 #[test]
 fn an_agent_that_is_down_gets_nothing_and_the_reason_is_told() {
     let mut slot = agent(1, 5, &[]);
     slot.down = Some("it is not installed".to_owned());
-    let mut state = State::new(50, vec![slot]);
+    let mut state = with(50, vec![slot.clone()]);
     let session = queued(1, 2, 0, &[]);
-    state.observe(&session);
+    observe(&mut state, &session);
     assert_eq!(granted(&mut state, 1), Vec::<u128>::new());
-    let (code, text) = state.place(&Needs::of(&session)).expect_err("down");
+    let (code, text) = why(&state, &session);
     assert_eq!(code, BlockerCode::NoAgentAlive);
     assert!(text.contains("not installed"));
+    slot.down = Some(LOOKING.to_owned());
+    state.set_agents(TenantId::BOOTSTRAP, vec![slot.clone()]);
+    assert_eq!(why(&state, &session).0, BlockerCode::AgentUnavailable);
+    slot.down = None;
+    state.set_agents(TenantId::BOOTSTRAP, vec![slot]);
+    assert_eq!(granted(&mut state, 2), [1]);
 }
 
-proptest! {
-    #[test]
-    fn observing_is_idempotent_and_forgetting_leaves_nothing(
-        sessions in proptest::collection::vec((1..40u128, 0..5u64, 0..3000u64, 0..3usize), 1..60),
-    ) {
-        let needs: [&[&str]; 3] = [&[], &["code_review"], &["testing"]];
-        let mut state = State::new(usize::MAX, vec![agent(1, 50, &[])]);
-        for (number, level, since, need) in &sessions {
-            let mut session = queued(*number, *level, *since, needs[*need]);
-            state.observe(&session);
-            if number % 5 == 0 {
-                let lease = Lease {
-                    agent_id: AgentId::new(Uuid::from_u128(1)),
-                    agent_name: "AGENT-1".to_owned(),
-                    fencing_token: 1,
-                    granted_at: at(*since),
-                    released_at: None,
-                    reason: LeaseReason::Start,
-                };
-                session.dispatch(lease, None, Cause::by("s", at(*since))).expect("legal");
-                state.observe(&session);
-            }
-        }
-        let lined: usize = state.lines.values().flat_map(|line| line.values()).map(BTreeSet::len).sum();
-        prop_assert_eq!(lined, state.waiting.len());
-        for (number, ..) in &sessions {
-            state.forget(SessionId::new(Uuid::from_u128(*number)));
-        }
-        prop_assert!(state.lines.is_empty() && state.waiting.is_empty() && state.executing.is_empty());
+#[test]
+fn a_pinned_agent_is_found_by_name_or_id_and_by_nothing_else() {
+    let mut state = with(50, vec![agent(1, 5, &["testing"]), agent(2, 5, &[])]);
+    let id = agent(2, 5, &[]).agent.id.to_string();
+    let pinned = |number, name: &str| {
+        let mut session = queued(number, 2, 0, &["testing"]);
+        session.spec.agent = Some(name.to_owned());
+        session
+    };
+    observe(&mut state, &pinned(1, &id));
+    observe(&mut state, &pinned(2, "agent-1"));
+    observe(&mut state, &pinned(3, "AGENT-9"));
+    let grants = state.tick(at(1));
+    let names: Vec<&str> = grants.iter().map(|grant| grant.agent.name.as_str()).collect();
+    assert_eq!(names, ["AGENT-2", "AGENT-1"]);
+    let (code, text) = why(&state, &pinned(3, "AGENT-9"));
+    assert_eq!(
+        (code, text.as_str()),
+        (BlockerCode::AgentUnavailable, "no agent is called AGENT-9")
+    );
+}
+
+#[test]
+fn what_is_held_is_given_nothing_new_and_the_others_go_on() {
+    let mut state = with(50, vec![agent(1, 5, &[]), agent(2, 5, &[])]);
+    state.set_agents(tenant(7), vec![agent(7, 5, &[])]);
+    let hold = |held| Hold { held, reason: None, since: at(3), by: "ann".to_owned() };
+    let mut bootstrap = Tenant::bootstrap(at(0));
+    let mut now = 10;
+    let mut number = 1;
+    let mut given_while = |holds: Vec<Hold>| {
+        bootstrap.holds = holds;
+        state.set_tenant(&bootstrap);
+        observe(&mut state, &queued(number, 2, now, &[]));
+        observe(&mut state, &queued_of(tenant(7), number + 1000, 2, now));
+        number += 1;
+        now += 1;
+        let grants = state.tick(at(now));
+        let mut names: Vec<String> = grants.iter().map(|g| g.agent.name.clone()).collect();
+        names.sort_unstable();
+        names.join(" ")
+    };
+    assert_eq!(given_while(vec![]), "AGENT-1 AGENT-7");
+    let first = hold(Held::Agent(agent(2, 5, &[]).agent.id));
+    assert_eq!(given_while(vec![first.clone()]), "AGENT-1 AGENT-7", "the other one is less busy");
+    assert_eq!(given_while(vec![first, hold(Held::Tenant)]), "AGENT-7");
+    assert_eq!(given_while(vec![hold(Held::Instance)]), "");
+    assert_eq!(given_while(vec![]), "AGENT-1 AGENT-2 AGENT-2 AGENT-7 AGENT-7");
+}
+
+#[test]
+fn a_grant_that_came_to_nothing_costs_no_turn() {
+    let mut state = State::new(1);
+    for number in [1, 2] {
+        state.set_agents(tenant(number), vec![agent(number, 5, &[])]);
+        observe(&mut state, &queued_of(tenant(number), number, 2, 0));
+    }
+    let first = state.tick(at(1)).remove(0);
+    assert_eq!(first.tenant, tenant(1));
+    state.take_back(first.session);
+    assert_eq!(state.executing(), 0);
+    observe(&mut state, &queued_of(tenant(1), 1, 2, 0));
+    assert_eq!(state.tick(at(2)).remove(0).tenant, tenant(1));
+}
+
+#[test]
+fn places_follow_the_shares() {
+    let mut state = State::new(4);
+    for number in [1, 2] {
+        state.set_agents(tenant(number), vec![agent(number, 500, &[])]);
+    }
+    for number in 100..200 {
+        observe(&mut state, &queued_of(tenant(1), number, 2, 0));
+    }
+    for number in 200..205 {
+        observe(&mut state, &queued_of(tenant(2), number, 2, 1));
+    }
+    assert_eq!(state.tick(at(2)).len(), 4);
+    // What is told is what happens when slots become free one after another.
+    let ids: Vec<SessionId> = state.waiting.keys().copied().collect();
+    let mut told: Vec<(usize, u128)> = ids
+        .iter()
+        .map(|id| (state.position(*id, at(2)).expect("waits").place, id.uuid().as_u128()))
+        .collect();
+    told.sort_unstable();
+    state.max_running = 200;
+    let given = granted(&mut state, 2);
+    assert_eq!(told.len(), given.len());
+    for (place, (told, id)) in told.iter().enumerate() {
+        let real = given.iter().position(|given| given == id).expect("given") + 1;
+        assert!(told.abs_diff(real) <= 1, "{id} was told {told} and is {real}: {place}");
     }
 }
+
+#[test]
+fn the_pace_of_the_line_tells_when() {
+    let mut state = with(1, vec![agent(1, 5, &[])]);
+    for number in 1..=30 {
+        observe(&mut state, &queued(number, 2, 0, &[]));
+    }
+    let id = |number| SessionId::new(Uuid::from_u128(number));
+    for number in 1..=10 {
+        assert_eq!(granted(&mut state, 60 * u64::try_from(number).expect("small")), [number]);
+        state.forget(id(number));
+    }
+    assert_eq!(state.expected(id(12), at(600)), Some(at(720)));
+    assert_eq!(state.expected(id(30), at(600)), Some(at(1800)));
+    assert_eq!(state.expected(id(1), at(600)), None, "it does not wait");
+    assert_eq!(state.expected(id(12), at(6000)), None, "the pace is no longer known");
+}
+
+#[path = "histories.rs"]
+mod histories;

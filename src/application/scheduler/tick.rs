@@ -1,54 +1,30 @@
 //! The decision: which waiting sessions run now, on which agents. Pure; every input is in the state.
 //!
-//! Sessions with the same needs stand in one line, so that a decision looks at the heads of the
-//! lines only: its cost does not grow with the number that wait.
+//! Between tenants their shares decide, within a tenant the order of its sessions. Tenants stand in
+//! one order by their shares, so that a decision costs the logarithm of their number, and of the
+//! number of sessions that wait.
+//!
+//! Invariant: what the state holds follows from the sessions that were observed, the agents and the
+//! moment, in whatever order they came; only the turns of the tenants and the pace are its memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::lines::Lines;
+use super::needs::Needs;
+use super::roster::AgentSlot;
 use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, SessionId, TenantId};
-use crate::domain::schedule::blocker::BlockerCode;
+use crate::domain::schedule::fairness::{Cost, Standing};
+use crate::domain::schedule::hold::{Held, Hold};
 use crate::domain::schedule::order::Waiting;
-use crate::domain::session::Session;
-use crate::domain::session::spec::Priority;
+use crate::domain::schedule::pace::Pace;
 use crate::domain::session::status::SessionStatus;
+use crate::domain::session::{Session, SessionCode};
+use crate::domain::tenant::Tenant;
+use crate::domain::tenant::weight::Weight;
 use crate::domain::time::Timestamp;
-
-/// What a session needs of its agent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Needs {
-    /// Whose session.
-    pub tenant: TenantId,
-    /// Pinned agent, by id or name.
-    pub agent: Option<String>,
-    /// Capabilities that it must have.
-    pub capabilities: Vec<String>,
-}
-
-impl Needs {
-    /// The needs of a session.
-    #[must_use]
-    pub fn of(session: &Session) -> Self {
-        let mut capabilities = session.spec.required_capabilities.clone();
-        capabilities.sort_unstable();
-        Self { tenant: session.tenant_id, agent: session.spec.agent.clone(), capabilities }
-    }
-}
-
-/// An agent as the scheduler sees it.
-#[derive(Debug, Clone)]
-pub struct AgentSlot {
-    /// The agent.
-    pub agent: Agent,
-    /// Why it cannot work at all, when it cannot.
-    pub down: Option<String>,
-}
-
-/// Why an agent cannot work before it was looked at for the first time.
-pub const LOOKING: &str = "it is still being looked at";
-
-/// Sessions with the same needs, by priority and age.
-type Line = BTreeMap<Priority, BTreeSet<(Timestamp, SessionId)>>;
 
 /// A session that is to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,148 +34,182 @@ pub struct Grant {
     /// Which session.
     pub session: SessionId,
     /// On which agent.
-    pub agent: Agent,
+    pub agent: Arc<Agent>,
 }
 
+/// A session that waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) tenant: TenantId,
+    pub(super) waiting: Waiting,
+    pub(super) cost: Cost,
+    needs: Arc<Needs>,
+}
+
+/// A session that an agent works on.
+#[derive(Debug)]
+pub(super) struct Executing {
+    pub(super) tenant: TenantId,
+    pub(super) agent: AgentId,
+    pub(super) code: Option<SessionCode>,
+    cost: Cost,
+}
+
+/// A grant this soon after a session was queued says nothing about how long the others wait.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// Everything that the decision looks at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct State {
     /// Sessions that may execute at once in this instance.
-    pub max_running: usize,
-    /// All agents.
-    pub agents: Vec<AgentSlot>,
-    lines: BTreeMap<Needs, Line>,
-    waiting: HashMap<SessionId, (Needs, Waiting)>,
-    executing: HashMap<SessionId, AgentId>,
+    pub(super) max_running: usize,
+    /// Nothing new is given out at all.
+    pub(super) hold: Option<Hold>,
+    pub(super) tenants: BTreeMap<TenantId, Lines>,
+    pub(super) waiting: HashMap<SessionId, Waiter>,
+    pub(super) executing: HashMap<SessionId, Executing>,
+    pub(super) pace: Pace,
+    /// Sessions that could not be given out, and until when they are passed over.
+    pub(super) resting: HashMap<SessionId, Timestamp>,
+    ready: BTreeSet<(Standing, TenantId)>,
+    /// When the place of a waiting session changes by waiting alone.
+    lifts: BTreeSet<(Timestamp, SessionId)>,
+    /// The latest turn that was had: whoever joins begins there.
+    turn: u64,
+    now: Timestamp,
 }
 
 impl State {
     /// Nobody waits and nobody executes yet.
     #[must_use]
-    pub fn new(max_running: usize, agents: Vec<AgentSlot>) -> Self {
-        Self { max_running, agents, ..Self::default() }
+    pub fn new(max_running: usize) -> Self {
+        Self {
+            max_running,
+            hold: None,
+            tenants: BTreeMap::new(),
+            waiting: HashMap::new(),
+            executing: HashMap::new(),
+            pace: Pace::default(),
+            resting: HashMap::new(),
+            ready: BTreeSet::new(),
+            lifts: BTreeSet::new(),
+            turn: 0,
+            now: Timestamp::EPOCH,
+        }
     }
 
-    /// Takes note of a session as it stands; forgets it when it neither waits nor executes.
-    pub fn observe(&mut self, session: &Session) {
-        self.forget(session.id);
-        if session.stamps.deleted_at.is_some() {
-            return;
+    /// Takes note of a session as it stands, and of how long it can wait without delaying its task
+    /// graph, if it has one; forgets it when it neither waits nor executes.
+    pub fn observe(&mut self, session: &Session, slack: Option<Duration>) {
+        let (id, tenant) = (session.id, session.tenant_id);
+        let elsewhere = self.detach(id).filter(|other| *other != tenant);
+        if session.stamps.deleted_at.is_none() {
+            self.attach(session, slack);
         }
-        let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
-        let queued = session.status() == SessionStatus::Queued;
-        let queued_at = session.stamps.queued_at.filter(|_| queued);
-        let since = queued_at.or(session.stamps.paused_at.filter(|_| resumes));
-        if let Some(queued_at) = since {
-            let waiting = Waiting {
-                tenant: session.tenant_id,
-                session: session.id,
-                priority: session.spec.priority,
-                queued_at,
-            };
-            let needs = Needs::of(session);
-            let line = self.lines.entry(needs.clone()).or_default();
-            line.entry(waiting.priority).or_default().insert((queued_at, session.id));
-            self.waiting.insert(session.id, (needs, waiting));
-        }
-        if let Some(lease) = &session.run.lease {
-            self.executing.insert(session.id, lease.agent_id);
+        for changed in elsewhere.into_iter().chain([tenant]) {
+            self.settle(changed);
         }
     }
 
     /// Forgets a session.
     pub fn forget(&mut self, id: SessionId) {
-        self.executing.remove(&id);
-        let Some((needs, waiting)) = self.waiting.remove(&id) else { return };
-        let Some(line) = self.lines.get_mut(&needs) else { return };
-        if let Some(class) = line.get_mut(&waiting.priority) {
-            class.remove(&(waiting.queued_at, id));
-            if class.is_empty() {
-                line.remove(&waiting.priority);
-            }
+        if let Some(tenant) = self.detach(id) {
+            self.settle(tenant);
         }
-        if line.is_empty() {
-            self.lines.remove(&needs);
+    }
+
+    /// Whether somebody has held what a grant would begin since it was decided.
+    #[must_use]
+    pub fn is_held(&self, grant: &Grant) -> bool {
+        let lines = self.tenants.get(&grant.tenant);
+        self.hold.is_some()
+            || lines.is_some_and(|lines| {
+                lines.hold.is_some() || lines.roster.held().contains_key(&grant.agent.id)
+            })
+    }
+
+    /// A session that was just granted could not be given out: its tenant has not had its turn.
+    pub fn take_back(&mut self, id: SessionId) {
+        if let Some(Executing { tenant, cost, .. }) = self.executing.get(&id)
+            && let Some(lines) = self.tenants.get_mut(tenant)
+        {
+            lines.account.refund(*cost);
+        }
+        self.forget(id);
+    }
+
+    /// A session that could not be given out is passed over until then.
+    pub fn rest(&mut self, id: SessionId, until: Timestamp) {
+        let now = self.now;
+        self.resting.retain(|_, until| *until > now);
+        self.resting.insert(id, until);
+    }
+
+    /// Forgets all sessions; agents, weights, turns and pace stay.
+    pub fn forget_all(&mut self) {
+        let ids: Vec<SessionId> =
+            self.waiting.keys().chain(self.executing.keys()).copied().collect();
+        for id in ids {
+            self.forget(id);
+        }
+    }
+
+    /// These are the agents of a tenant.
+    pub fn set_agents(&mut self, tenant: TenantId, slots: Vec<AgentSlot>) {
+        let known = self.tenants.get(&tenant);
+        if known.map_or(slots.is_empty(), |known| known.roster.is(&slots)) {
+            return;
+        }
+        self.tenants.entry(tenant).or_default().roster.replace(slots);
+        self.settle(tenant);
+    }
+
+    /// This is the weight of a tenant.
+    pub fn set_weight(&mut self, tenant: TenantId, weight: Weight) {
+        let known =
+            self.tenants.get(&tenant).map_or(Weight::DEFAULT, |known| known.account.weight());
+        if known != weight {
+            self.tenants.entry(tenant).or_default().account.weigh(weight);
+            self.settle(tenant);
+        }
+    }
+
+    /// This is how a tenant stands: its weight, and what of it is held. The bootstrap tenant keeps the
+    /// hold of the instance.
+    pub fn set_tenant(&mut self, tenant: &Tenant) {
+        let hold = |wanted: Held| tenant.holds.iter().find(|hold| hold.held == wanted).cloned();
+        if tenant.id == TenantId::BOOTSTRAP {
+            self.hold = hold(Held::Instance);
+        }
+        let agents = tenant.holds.iter().filter_map(|hold| match hold.held {
+            Held::Agent(id) => Some((id, hold.clone())),
+            Held::Instance | Held::Tenant => None,
+        });
+        let (agents, own) = (agents.collect(), hold(Held::Tenant));
+        self.set_weight(tenant.id, tenant.weight);
+        let lines = self.tenants.entry(tenant.id).or_default();
+        if lines.hold != own || *lines.roster.held() != agents {
+            lines.hold = own;
+            lines.roster.hold(agents);
+            self.settle(tenant.id);
         }
     }
 
     /// Grants until no slot is left or nobody fits; the state already counts what it granted.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Grant> {
+        self.advance(now);
         let mut grants = Vec::new();
-        while self.executing.len() < self.max_running {
-            let heads = self.lines.iter().filter_map(|(needs, line)| {
-                let agent = self.place(needs).ok()?;
-                Some((head(needs.tenant, line, now)?, agent.clone()))
-            });
-            let Some((waiting, agent)) = heads.min_by_key(|(waiting, _)| waiting.rank(now)) else {
-                break;
-            };
-            self.forget(waiting.session);
-            self.executing.insert(waiting.session, agent.id);
-            grants.push(Grant { tenant: waiting.tenant, session: waiting.session, agent });
+        while self.hold.is_none() && self.executing.len() < self.max_running {
+            let Some(grant) = self.decide() else { break };
+            grants.push(grant);
         }
         grants
     }
 
-    /// The agent that takes work with these needs: the least busy one, then by name.
-    ///
-    /// # Errors
-    /// Why nobody does, with words for people.
-    pub fn place(&self, needs: &Needs) -> Result<&Agent, (BlockerCode, String)> {
-        let named = |slot: &&AgentSlot| {
-            slot.agent.tenant_id == needs.tenant
-                && needs.agent.as_ref().is_none_or(|wanted| slot.agent.is_called(wanted))
-        };
-        let mine: Vec<&AgentSlot> = self.agents.iter().filter(named).collect();
-        let able: Vec<&AgentSlot> =
-            mine.iter().copied().filter(|slot| slot.agent.has_all(&needs.capabilities)).collect();
-        if able.is_empty() {
-            let text = match (&needs.agent, mine.is_empty()) {
-                (Some(name), true) => format!("no agent is called {name}"),
-                (None, true) => "no agent is registered".to_owned(),
-                (_, false) => {
-                    format!("no agent has the capabilities {}", needs.capabilities.join(", "))
-                }
-            };
-            let code = if mine.is_empty() {
-                BlockerCode::AgentUnavailable
-            } else {
-                BlockerCode::NoAgentCapability
-            };
-            return Err((code, text));
-        }
-        if let Some(down) = able.iter().find_map(|slot| slot.down.as_ref())
-            && able.iter().all(|slot| slot.down.is_some())
-        {
-            let name = &able[0].agent.name;
-            if able.iter().any(|slot| slot.down.as_deref() == Some(LOOKING)) {
-                return Err((BlockerCode::AgentUnavailable, format!("{name}: {LOOKING}")));
-            }
-            return Err((BlockerCode::NoAgentAlive, format!("{name} cannot work: {down}")));
-        }
-        let busy = |slot: &AgentSlot| {
-            self.executing.values().filter(|agent| **agent == slot.agent.id).count()
-        };
-        let free = able.iter().filter(|slot| slot.down.is_none()).filter_map(|slot| {
-            let (busy, most) = (busy(slot), slot.agent.max_concurrent_capacity as usize);
-            (busy < most).then_some((busy, &slot.agent))
-        });
-        let chosen = free.min_by(|left, right| {
-            left.0.cmp(&right.0).then_with(|| left.1.name.cmp(&right.1.name))
-        });
-        chosen.map(|(_, agent)| agent).ok_or_else(|| {
-            let full: Vec<&str> = able.iter().map(|slot| slot.agent.name.as_str()).collect();
-            let text = format!("{} works on as many sessions as it takes", full.join(", "));
-            (BlockerCode::NoAgentCapacity, text)
-        })
-    }
-
-    /// Place of a session among all that wait, from 1.
+    /// Sessions that wait.
     #[must_use]
-    pub fn position(&self, id: SessionId, now: Timestamp) -> Option<usize> {
-        let rank = self.waiting.get(&id)?.1.rank(now);
-        let before = self.waiting.values().filter(|(_, waiting)| waiting.rank(now) < rank);
-        Some(before.count() + 1)
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Sessions that execute now.
@@ -207,16 +217,123 @@ impl State {
     pub fn executing(&self) -> usize {
         self.executing.len()
     }
-}
 
-/// The session of a line that comes first. Within a class that is the oldest one at every moment,
-/// since ageing lifts the older ones first.
-fn head(tenant: TenantId, line: &Line, now: Timestamp) -> Option<Waiting> {
-    let heads = line.iter().filter_map(|(priority, class)| {
-        let (queued_at, session) = *class.first()?;
-        Some(Waiting { tenant, session, priority: *priority, queued_at })
-    });
-    heads.min_by_key(|waiting| waiting.rank(now))
+    /// The moment up to which time has passed here.
+    pub(super) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Time passes: whoever waited long enough is lifted.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        let before = self.now;
+        self.now = before.max(now);
+        while let Some(&(at, id)) = self.lifts.first().filter(|(at, _)| *at <= self.now) {
+            self.lifts.remove(&(at, id));
+            let Some(waiter) = self.waiting.get(&id) else { continue };
+            let rank = waiter.waiting.rank(self.now);
+            if let Some(lines) = self.tenants.get_mut(&waiter.tenant) {
+                lines.lift(&waiter.needs, &waiter.waiting.rank(before), rank);
+            }
+            self.lifts.extend(waiter.waiting.next_lift(self.now).map(|next| (next, id)));
+        }
+    }
+
+    /// The next grant: the first session of the first tenant that has one which somebody takes.
+    fn decide(&mut self) -> Option<Grant> {
+        while let Some(&(standing, tenant)) = self.ready.first() {
+            let lines = self.tenants.get_mut(&tenant)?;
+            let Some((rank, agent)) = lines.next() else {
+                // Nothing of it can be given out until something of it changes.
+                self.ready.pop_first();
+                lines.ready = None;
+                continue;
+            };
+            let (session, agent) = (rank.session(), Arc::clone(agent));
+            let waiter = self.waiting.remove(&session)?;
+            if let Some(at) = waiter.waiting.next_lift(self.now) {
+                self.lifts.remove(&(at, session));
+            }
+            let Waiter { tenant: _, waiting: _, cost, needs } = waiter;
+            lines.leave(&needs, &rank, cost);
+            self.turn = self.turn.max(lines.account.turn());
+            lines.account.charge(cost);
+            lines.account.begin(cost);
+            lines.roster.begin(agent.id);
+            if self.now.since(rank.queued_at()) >= AT_ONCE {
+                lines.pace.granted(self.now);
+                self.pace.granted(self.now);
+            }
+            let executing = Executing { tenant, agent: agent.id, code: None, cost };
+            self.executing.insert(session, executing);
+            self.ready.remove(&(standing, tenant));
+            lines.ready = (lines.waiting() > 0).then(|| lines.account.standing());
+            self.ready.extend(lines.ready.map(|standing| (standing, tenant)));
+            return Some(Grant { tenant, session, agent });
+        }
+        None
+    }
+
+    fn attach(&mut self, session: &Session, slack: Option<Duration>) {
+        let (id, tenant) = (session.id, session.tenant_id);
+        let cost = Cost::of(session.spec.estimated_complexity);
+        let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
+        let queued = session.status() == SessionStatus::Queued;
+        let queued_at = session.stamps.queued_at.filter(|_| queued);
+        if let Some(queued_at) = queued_at.or(session.stamps.paused_at.filter(|_| resumes)) {
+            let priority = session.spec.priority;
+            let waiting = Waiting { session: id, priority, slack, queued_at };
+            let lines = self.tenants.entry(tenant).or_default();
+            let needs = lines.join(Needs::of(session), waiting.rank(self.now), cost);
+            self.lifts.extend(waiting.next_lift(self.now).map(|at| (at, id)));
+            self.waiting.insert(id, Waiter { tenant, waiting, cost, needs });
+        }
+        if let Some(lease) = &session.run.lease {
+            let (agent, code) = (lease.agent_id, Some(session.code));
+            let lines = self.tenants.entry(tenant).or_default();
+            lines.account.begin(cost);
+            lines.roster.begin(agent);
+            self.executing.insert(id, Executing { tenant, agent, code, cost });
+        }
+    }
+
+    /// Takes a session out of everything; whose it was.
+    fn detach(&mut self, id: SessionId) -> Option<TenantId> {
+        let mut whose = None;
+        if let Some(Executing { tenant, agent, code: _, cost }) = self.executing.remove(&id) {
+            if let Some(lines) = self.tenants.get_mut(&tenant) {
+                lines.account.end(cost);
+                lines.roster.end(agent);
+            }
+            whose = Some(tenant);
+        }
+        if let Some(Waiter { tenant, waiting, cost, needs }) = self.waiting.remove(&id) {
+            if let Some(at) = waiting.next_lift(self.now) {
+                self.lifts.remove(&(at, id));
+            }
+            if let Some(lines) = self.tenants.get_mut(&tenant) {
+                lines.leave(&needs, &waiting.rank(self.now), cost);
+            }
+            whose = Some(tenant);
+        }
+        whose
+    }
+
+    /// Something of a tenant changed: it stands where it belongs.
+    pub(super) fn settle(&mut self, tenant: TenantId) {
+        let Some(lines) = self.tenants.get_mut(&tenant) else { return };
+        let before = lines.ready.take();
+        if let Some(standing) = before {
+            self.ready.remove(&(standing, tenant));
+        }
+        if lines.waiting() > 0 && lines.hold.is_none() {
+            if before.is_none() {
+                lines.account.join(self.turn);
+            }
+            let standing = lines.account.standing();
+            lines.ready = Some(standing);
+            self.ready.insert((standing, tenant));
+        }
+    }
 }
 
 #[cfg(test)]

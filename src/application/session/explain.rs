@@ -7,6 +7,7 @@ use super::limits::blocked_by_quota;
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
 use crate::application::scheduler::Queue;
+use crate::application::scheduler::position::Position;
 use crate::domain::attention::{AttentionKind, AttentionState};
 use crate::domain::ids::SessionId;
 use crate::domain::schedule::blocker::BlockerCode;
@@ -43,8 +44,10 @@ pub struct Explanation {
     pub summary: String,
     /// Reasons for waiting, most important first; empty while an agent works.
     pub blockers: Vec<Blocker>,
-    /// Place among the waiting sessions, from 1.
-    pub queue_position: Option<usize>,
+    /// Place among the waiting sessions.
+    pub queue_position: Option<Position>,
+    /// When it is expected to be given to an agent, by how fast others were; always an estimate.
+    pub eta: Option<Timestamp>,
     /// The agent that works on it.
     pub agent: Option<String>,
     /// When something happens by itself if nothing else does.
@@ -86,16 +89,21 @@ impl SessionService {
                 command: Some("orchestrator doctor".to_owned()),
             });
         }
+        let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
+        let queued = session.status() == SessionStatus::Queued || resumes;
+        if queued && let Some(reason) = self.store.health().short_of_room {
+            blockers.push(short_of_room(&reason));
+        }
         if session.status().is_executing() {
             for item in items.iter().map(|found| &found.value) {
                 blockers.extend(waits_for_person(item));
             }
         }
-        let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
-        if (session.status() == SessionStatus::Queued || resumes)
-            && (self.turns.is_taken(id) || self.wake.is_supervised(id))
-        {
-            blockers.push(files_in_use(&session));
+        if queued && self.wake.is_supervised(id) {
+            blockers.push(files_in_use(&session, "its last run is still being ended"));
+        } else if queued && self.turns.is_taken(id) {
+            let text = "its files are being merged, restored or put away";
+            blockers.push(files_in_use(&session, text));
         }
         blockers.extend(waiting(&session, queue, now));
         let agent = session.run.lease.as_ref().map(|lease| lease.agent_name.clone());
@@ -104,6 +112,7 @@ impl SessionService {
             since: session.status_updated_at(),
             summary: summary(&session, blockers.first()),
             queue_position: queue.position(session.id, now),
+            eta: queue.expected(session.id, now).filter(|_| only_slots(&blockers)),
             agent,
             next_deadline: session.due_at(),
             blockers,
@@ -125,10 +134,28 @@ fn exhausted(session: &Session) -> Blocker {
     }
 }
 
-fn files_in_use(session: &Session) -> Blocker {
+/// Whether it waits for nothing but its turn: only then others tell how long that takes.
+fn only_slots(blockers: &[Blocker]) -> bool {
+    let of_turn =
+        [BlockerCode::SlotsFull, BlockerCode::NoAgentCapacity, BlockerCode::AgentUnavailable];
+    blockers.iter().all(|blocker| of_turn.contains(&blocker.code))
+}
+
+fn short_of_room(reason: &str) -> Blocker {
+    Blocker {
+        code: BlockerCode::DiskLow,
+        text: format!("the disk has too little room for more work: {reason}"),
+        object: None,
+        since: None,
+        remedy: "free space on the disk of the data directory; work goes on by itself".to_owned(),
+        command: Some("orchestrator doctor".to_owned()),
+    }
+}
+
+fn files_in_use(session: &Session, text: &str) -> Blocker {
     Blocker {
         code: BlockerCode::WorkspaceLocked,
-        text: "its files are being merged, restored or put away".to_owned(),
+        text: text.to_owned(),
         object: None,
         since: Some(session.status_updated_at()),
         remedy: "wait a moment".to_owned(),
@@ -186,8 +213,9 @@ fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> 
             let command = Some(format!("orchestrator session start {code}"));
             Some(blocker(BlockerCode::NotStarted, text, since, "start it", command))
         }
-        SessionStatus::Queued => queue.why(session),
-        SessionStatus::Paused if session.run.resume_wanted => queue.why(session),
+        SessionStatus::Queued if session.is_exhausted() => Some(exhausted(session)),
+        SessionStatus::Queued => Some(queue.why(session)),
+        SessionStatus::Paused if session.run.resume_wanted => Some(queue.why(session)),
         SessionStatus::Paused if session.is_exhausted() => Some(exhausted(session)),
         SessionStatus::Paused => {
             let reason = session.status_reason().map(|reason| format!(" ({reason})"));

@@ -31,8 +31,6 @@ pub(super) fn not_yet(spec: &SessionSpec, has_parent: bool) -> Result<(), Vec<Fi
     );
     refuse(spec.cpu_limit.is_some(), "/cpu_limit", INSTEAD_OF_A_LIMIT);
     refuse(spec.memory_limit_mb.is_some(), "/memory_limit_mb", INSTEAD_OF_A_LIMIT);
-    let is_weighed = (spec.estimated_complexity - 1.0).abs() > f64::EPSILON;
-    refuse(is_weighed, "/estimated_complexity", "every session counts as one");
     let technologies = !spec.technologies.is_empty();
     refuse(technologies, "/technologies", "name them in tags, or name the agent");
     let kind = spec.preferred_agent_type.is_some();

@@ -7,6 +7,7 @@ use super::agent::AgentService;
 use super::ports::clock::Clock;
 use super::ports::store::{Store, StoreHealth};
 use super::scheduler::Queue;
+use super::scheduler::admissions::AdmissionService;
 use crate::domain::time::Timestamp;
 
 /// A part of the server and how it is.
@@ -40,6 +41,7 @@ pub struct SystemService {
     clock: Arc<dyn Clock>,
     agents: AgentService,
     queue: Queue,
+    admissions: AdmissionService,
     started_at: Timestamp,
     recovered: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
@@ -55,11 +57,14 @@ impl SystemService {
         queue: Queue,
     ) -> Self {
         let started_at = clock.now();
+        let admissions =
+            AdmissionService::new(Arc::clone(&store), Arc::clone(&clock), queue.clone());
         Self {
             store,
             clock,
             agents,
             queue,
+            admissions,
             started_at,
             recovered: Arc::default(),
             draining: Arc::default(),
@@ -86,6 +91,12 @@ impl SystemService {
     #[must_use]
     pub const fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// Holding and releasing what waits.
+    #[must_use]
+    pub const fn admissions(&self) -> &AdmissionService {
+        &self.admissions
     }
 
     /// Why the server is not ready; `None` when it is.

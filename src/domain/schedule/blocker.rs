@@ -12,6 +12,7 @@ closed_enum!(
         QuotaConcurrentSessions = "quota_concurrent_sessions",
         QuotaQueueDepth = "quota_queue_depth",
         BudgetExhausted = "budget_exhausted",
+        AdmissionsHeld = "admissions_held",
         SlotsFull = "slots_full",
         NoAgentCapability = "no_agent_capability",
         NoAgentCapacity = "no_agent_capacity",
@@ -22,5 +23,6 @@ closed_enum!(
         HumanQuestion = "human_question",
         HumanReview = "human_review",
         StoreReadOnly = "store_read_only",
+        DiskLow = "disk_low",
     }
 );

@@ -2,9 +2,12 @@
 
 pub mod key;
 pub mod quotas;
+pub mod weight;
 
 use self::quotas::Quotas;
+use self::weight::Weight;
 use super::ids::TenantId;
+use super::schedule::hold::Hold;
 use super::time::Timestamp;
 
 /// A tenant: the wall that nothing crosses.
@@ -20,6 +23,10 @@ pub struct Tenant {
     pub is_active: bool,
     /// How much it may have.
     pub quotas: Quotas,
+    /// Its share of the instance, compared with other tenants.
+    pub weight: Weight,
+    /// What nothing new is given to.
+    pub holds: Vec<Hold>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -34,6 +41,8 @@ impl Tenant {
             name: "Default".to_owned(),
             is_active: true,
             quotas: Quotas::default(),
+            weight: Weight::DEFAULT,
+            holds: Vec::new(),
             created_at: now,
         }
     }

@@ -327,6 +327,7 @@ macro_rules! words {
 words!(
     crate::domain::session::spec::SessionType,
     crate::domain::session::spec::OnParentEnd,
+    crate::domain::schedule::hold::HoldScope,
     crate::domain::session::spec::ExecutionMode,
     crate::domain::session::spec::PermissionDecision,
     crate::domain::session::status::SessionStatus,

@@ -3,6 +3,7 @@
 //! Invariant: a route and its place in the API document are one declaration; there is no other way
 //! to add a route.
 
+pub mod admissions;
 pub mod answer;
 pub mod attention;
 pub mod caller;
@@ -82,6 +83,9 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(attention::get))
         .routes(routes!(attention::resolve))
         .routes(routes!(tenants::quotas, tenants::set_quotas))
+        .routes(routes!(admissions::list))
+        .routes(routes!(admissions::hold))
+        .routes(routes!(admissions::release))
         .routes(routes!(ws::sessions))
         .routes(routes!(ws::session))
         .routes(routes!(ws::system))

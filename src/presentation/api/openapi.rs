@@ -22,6 +22,7 @@ const BODIES: &[&str] = &[
     "Merge",
     "Resolve",
     "ResolveMany",
+    "Admission",
 ];
 
 /// The document as it is served and committed.
@@ -47,6 +48,7 @@ fn complete(document: &mut Value) {
         { "name": "sessions", "description": "Supervised pieces of coding work" },
         { "name": "session commands", "description": "What moves a session" },
         { "name": "attention", "description": "What waits for a person" },
+        { "name": "admissions", "description": "What nothing new is given to" },
         { "name": "events", "description": "What happened, in order, without gap" },
         { "name": "sockets", "description": "The same, live" },
         { "name": "system", "description": "Health and figures" },
@@ -293,6 +295,9 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
         || path.contains("/diff")
     {
         codes.push(C::CheckpointNotFound);
+    }
+    if path.contains("admissions/") {
+        codes.push(C::AgentNotFound);
     }
     if path.contains("attention/") {
         codes.push(C::AttentionNotFound);

@@ -247,10 +247,10 @@ impl From<AppError> for Problem {
                 .with("expected", json!(expected))
                 .with("actual", json!(actual)),
             AppError::StaleResult => plain(C::StaleResult),
+            AppError::SystemOnly => plain(C::Forbidden).with("required_role", json!("system")),
             AppError::Forbidden { required } => {
                 plain(C::Forbidden).with("required_role", json!(required))
             }
-            AppError::SystemOnly => plain(C::Forbidden).with("required_role", json!("system")),
             AppError::TenantNotFound => plain(C::TenantNotFound),
             AppError::CheckpointTooLarge | AppError::RecordTooLarge => plain(C::PayloadTooLarge),
             AppError::QuotaExceeded { quota, limit, used } => plain(C::QuotaExceeded)

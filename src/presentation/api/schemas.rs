@@ -52,6 +52,7 @@ words!(
     OnParentEnd in crate::domain::session::spec::OnParentEnd,
     ExecutionMode in crate::domain::session::spec::ExecutionMode,
     PermissionDecision in crate::domain::session::spec::PermissionDecision,
+    HoldScope in crate::domain::schedule::hold::HoldScope,
     Phase in crate::domain::session::Phase,
     DegradedReason in crate::domain::session::DegradedReason,
     PromptMode in crate::domain::session::PromptMode,

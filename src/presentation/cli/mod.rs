@@ -3,6 +3,7 @@
 //! Invariant: whatever needs more than HTTP (a server in this process, checks of this machine)
 //! comes through `Host`, which composition implements.
 
+mod admissions;
 pub mod args;
 mod attention;
 pub mod client;
@@ -127,6 +128,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         Command::Run(args) => Box::pin(run::run(*args, context)).await,
         Command::Session(_)
         | Command::Attention(_)
+        | Command::Admissions(_)
         | Command::Why { .. }
         | Command::Tenant(_)
         | Command::Event(_) => Box::pin(ask_server(command, context)).await,
@@ -164,6 +166,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
     let outcome = match command {
         Command::Session(command) => Box::pin(session::run(*command, &client, printer)).await,
         Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
+        Command::Admissions(command) => admissions::run(command, &client, printer).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Tenant(command) => tenant::run(command, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,

@@ -18,11 +18,13 @@ pub(super) async fn run(session: &str, client: &Client, printer: &Printer) -> Re
     printer.line(format!("{} is {}", painted(&clean(session), BOLD), status_word(&state)));
     let position = plain(&explanation["queue_position"]);
     if position != UNKNOWN {
-        printer.line(format!("  position in the queue: {position}"));
+        let is_estimate = explanation["estimated"] == true && explanation["eta"].is_null();
+        let about = if is_estimate { "about " } else { "" };
+        printer.line(format!("  position in the queue: {about}{position}"));
     }
     if !explanation["eta"].is_null() {
         let eta = relative(&explanation["eta"], client.clock.now());
-        printer.line(format!("  expected to begin: {eta}"));
+        printer.line(format!("  expected to begin: {eta}, by how fast others did"));
     }
     let blockers = explanation["blockers"].as_array().map_or(&[][..], Vec::as_slice);
     if blockers.is_empty() {

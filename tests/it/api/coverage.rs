@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode};
 use orchestrator::presentation::api::codes::ErrorCode;
 use orchestrator::presentation::api::docs::problem_page;
+use orchestrator::presentation::api::dto::admission::AdmissionBody;
 use orchestrator::presentation::api::dto::create::CreateSession;
 use orchestrator::presentation::api::dto::input::{
     CheckpointBody, Complete, Fail, Fork, MergeBody, PatchSession, PromptBody, ReasonBody,
@@ -177,6 +178,7 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("Merge", names::<MergeBody>()));
     all.push(("Resolve", names::<ResolveBody>()));
     all.push(("ResolveMany", names::<ResolveManyBody>()));
+    all.push(("Admission", names::<AdmissionBody>()));
     for (schema, mut read) in all {
         let properties = document["components"]["schemas"][schema]["properties"].as_object();
         let mut documented: Vec<&str> =

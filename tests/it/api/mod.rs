@@ -1,5 +1,6 @@
 //! The HTTP API through its real router.
 
+mod admissions;
 mod budgets;
 mod commands;
 mod coverage;

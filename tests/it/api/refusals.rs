@@ -68,7 +68,6 @@ async fn what_this_version_does_not_do_is_refused_by_name() {
     let cases = [
         ("cpu_limit", json!(1.5)),
         ("memory_limit_mb", json!(512)),
-        ("estimated_complexity", json!(2.0)),
         ("technologies", json!(["rust"])),
         ("preferred_agent_type", json!("implementer")),
         ("preferred_agent_ids", json!([agent])),
@@ -88,7 +87,7 @@ async fn what_this_version_does_not_do_is_refused_by_name() {
     for (field, value) in cases {
         all[field] = value;
     }
-    assert_eq!(pointers(&app.post(SESSIONS, all).await).len(), 10, "all of them are told at once");
+    assert_eq!(pointers(&app.post(SESSIONS, all).await).len(), 9, "all of them are told at once");
     let defaults = json!({
         "initial_prompt": "x", "budget_usd": null, "token_budget": null, "technologies": [],
         "estimated_complexity": 1, "execution_mode": "single", "on_parent_end": "cascade",

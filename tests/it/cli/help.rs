@@ -27,6 +27,7 @@ fn help_of_the_main_commands() {
         ("help_session_merge", &["session", "merge"]),
         ("help_attention", &["attention"]),
         ("help_attention_resolve", &["attention", "resolve"]),
+        ("help_admissions", &["admissions"]),
         ("help_event", &["event"]),
         ("help_doctor", &["doctor"]),
     ] {

@@ -1,6 +1,7 @@
 //! The whole executable from outside: real servers, the real command line, real repositories, and
 //! the real `OpenCode` in front of a model that follows a script.
 
+mod admissions;
 mod commands;
 mod demo;
 mod kills;

@@ -10,7 +10,7 @@ use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::events::Deltas;
 use orchestrator::application::identity::IdentityService;
-use orchestrator::application::ports::changes::{ChangeSet, Write};
+use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
 use orchestrator::application::ports::reads::{Fleet, Snapshot};
@@ -32,6 +32,7 @@ use orchestrator::domain::ids::{AttentionId, KeyId, SessionId, TenantId};
 use orchestrator::domain::session::Session;
 use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::Role;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::workspace::WorkspaceSpec;
@@ -148,19 +149,29 @@ pub(crate) struct Lab {
 impl Lab {
     /// With the simulated agent; nothing runs yet.
     pub(crate) async fn new() -> Self {
+        Self::with_slots(50).await
+    }
+
+    /// With the simulated agent, and so many slots.
+    pub(crate) async fn with_slots(slots: usize) -> Self {
         let (clock, tracker) = (Arc::new(Ahead::new()), TaskTracker::new());
         let options = SimulatedOptions { latency_ms: 1, ..SimulatedOptions::default() };
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let driver = SimulatedDriver::new(options, time, Arc::new(SystemIds), tracker.clone());
-        Self::on(clock, tracker, Arc::new(driver)).await
+        Self::on(clock, tracker, Arc::new(driver), slots).await
     }
 
     /// With this agent.
     pub(crate) async fn with(driver: Arc<dyn AgentDriver>) -> Self {
-        Self::on(Arc::new(Ahead::new()), TaskTracker::new(), driver).await
+        Self::on(Arc::new(Ahead::new()), TaskTracker::new(), driver, 50).await
     }
 
-    async fn on(clock: Arc<Ahead>, tracker: TaskTracker, driver: Arc<dyn AgentDriver>) -> Self {
+    async fn on(
+        clock: Arc<Ahead>,
+        tracker: TaskTracker,
+        driver: Arc<dyn AgentDriver>,
+        slots: usize,
+    ) -> Self {
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let memory = MemoryStore::new(Arc::clone(&time), Arc::clone(&ids));
@@ -211,7 +222,7 @@ impl Lab {
             },
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
-        let queue = Queue::new(50);
+        let queue = Queue::new(slots);
         let lab = Self {
             store,
             files,
@@ -234,6 +245,17 @@ impl Lab {
     pub(crate) async fn agent(&self, capacity: u32) {
         let wanted = BuiltIn { name: "AGENT-SIMULATED", kind: AgentKind::Simulated, capacity };
         self.agents.ensure(TenantId::BOOTSTRAP, &[wanted]).await.expect("registered");
+    }
+
+    /// One more tenant, with the simulated agent.
+    pub(crate) async fn tenant(&self, id: TenantId, slug: &str) {
+        let slug = slug.to_owned();
+        let tenant = Tenant { id, slug, ..Tenant::bootstrap(self.clock.now()) };
+        let put = Put { expect: Expect::Absent, value: tenant };
+        self.store.commit(ChangeSet::new(id).write(Write::Tenant(put))).await.expect("made");
+        let (name, kind) = ("AGENT-SIMULATED", AgentKind::Simulated);
+        let wanted = BuiltIn { name, kind, capacity: 50 };
+        self.agents.ensure(id, &[wanted]).await.expect("registered");
     }
 
     /// Lets waiting sessions be given to the agent.

@@ -2,9 +2,11 @@
 
 mod agents;
 mod deadlines;
+mod explained;
 mod files;
 mod held;
 mod lab;
 mod puppet;
 mod room;
+mod shares;
 mod turns;

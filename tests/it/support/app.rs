@@ -23,6 +23,7 @@ use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::{ApiKey, Role};
 use orchestrator::domain::tenant::quotas::Quotas;
+use orchestrator::domain::tenant::weight::Weight;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
@@ -50,6 +51,7 @@ pub(crate) struct TestApp {
     pub(crate) state: AppState,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) agents: AgentService,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) shutdown: CancellationToken,
@@ -128,6 +130,8 @@ impl TestApp {
             name: "Other".to_owned(),
             is_active: true,
             quotas: Quotas::UNLIMITED,
+            weight: Weight::DEFAULT,
+            holds: Vec::new(),
             created_at: clock.now(),
         };
         identity.load().await.expect("loaded");
@@ -136,8 +140,12 @@ impl TestApp {
         store.commit(ChangeSet::new(other).write(Write::Tenant(put))).await.expect("made");
         identity.load().await.expect("loaded");
         identity.admit_administrator(ADMIN).await.expect("admitted");
-        let system =
-            SystemService::new(Arc::clone(&store), Arc::clone(&clock), agents, Queue::new(50));
+        let system = SystemService::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            agents.clone(),
+            Queue::new(50),
+        );
         system.set_recovered();
         let parts = Parts {
             attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
@@ -162,6 +170,7 @@ impl TestApp {
             state,
             store,
             journal: memory,
+            agents,
             clock,
             ids,
             shutdown,

@@ -21,10 +21,15 @@ pub struct ExplanationDto {
     pub summary: String,
     /// What it waits for; empty when nothing holds it back.
     pub blockers: Vec<BlockerDto>,
-    /// Its place among all that wait, from 1; null when it does not wait.
+    /// Its place among all that wait, from 1: how many are given to agents before it, and itself,
+    /// if nothing else changes. Null when it does not wait.
     pub queue_position: Option<usize>,
-    /// When it is expected to go on; null when nobody can tell.
+    /// When it is expected to be given to an agent, by how fast others were; null when nobody can
+    /// tell.
     pub eta: Option<Timestamp>,
+    /// Whether `queue_position` or `eta` is an estimate: the place where several tenants share the
+    /// slots, the time always.
+    pub estimated: bool,
     /// Name of the agent that works on it.
     pub agent: Option<String>,
     /// When something happens to it by itself.
@@ -54,8 +59,16 @@ pub struct BlockerDto {
 
 impl From<Explanation> for ExplanationDto {
     fn from(explanation: Explanation) -> Self {
-        let Explanation { state, since, summary, blockers, queue_position, agent, next_deadline } =
-            explanation;
+        let Explanation {
+            state,
+            since,
+            summary,
+            blockers,
+            queue_position,
+            eta,
+            agent,
+            next_deadline,
+        } = explanation;
         let blocker = |blocker: Blocker| {
             let Blocker { code, text, object, since, remedy, command } = blocker;
             BlockerDto { code, text, object, since, remedy, command }
@@ -65,8 +78,9 @@ impl From<Explanation> for ExplanationDto {
             since,
             summary,
             blockers: blockers.into_iter().map(blocker).collect(),
-            queue_position,
-            eta: None,
+            queue_position: queue_position.map(|position| position.place),
+            eta,
+            estimated: eta.is_some() || queue_position.is_some_and(|position| !position.is_exact),
             agent,
             next_deadline,
             routing: None,

@@ -4,6 +4,7 @@
 //! not compile until somebody has decided whether it is sent.
 
 pub mod actions;
+pub mod admission;
 pub mod attempt;
 pub mod attention;
 pub mod checkpoint;

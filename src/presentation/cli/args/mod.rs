@@ -1,6 +1,7 @@
 //! What can be typed. Only parses: no file, variable or socket is touched here, beside the three
 //! client variables that clap reads.
 
+mod admissions;
 mod run;
 mod session;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+pub use self::admissions::{AdmissionArgs, AdmissionsCommand, ScopeWord};
 pub use self::run::RunArgs;
 pub use self::session::{
     CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
@@ -156,6 +158,9 @@ pub enum Command {
     /// What waits for a person.
     #[command(subcommand)]
     Attention(AttentionCommand),
+    /// Hold back what waits, and release it; what runs goes on.
+    #[command(subcommand)]
+    Admissions(AdmissionsCommand),
     /// What a session waits for, and what would help.
     #[command(after_help = "Example:\n  orchestrator why IND-000042")]
     Why {

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Payload, Record, Unreadable, Unstorable, millis, time, word};
-use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::ids::{AgentId, KeyId, TenantId};
+use crate::domain::schedule::hold::{Held, Hold, HoldScope};
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::{ApiKey, Role};
 use crate::domain::tenant::quotas::Quotas;
+use crate::domain::tenant::weight::Weight;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 use crate::infrastructure::storage::redb::codec;
@@ -20,14 +22,53 @@ struct TenantV1 {
     is_active: bool,
     max_concurrent_sessions: Option<u64>,
     max_queue_depth: Option<u64>,
+    weight_hundredths: u32,
+    holds: Vec<HoldV1>,
     created_at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HoldV1 {
+    scope: String,
+    agent: Option<[u8; 16]>,
+    reason: Option<String>,
+    since: i64,
+    by: String,
+}
+
+fn hold_v1(hold: &Hold) -> HoldV1 {
+    let Hold { held, reason, since, by } = hold;
+    let agent = match held {
+        Held::Agent(id) => Some(*id.as_bytes()),
+        Held::Instance | Held::Tenant => None,
+    };
+    HoldV1 {
+        scope: held.scope().as_str().to_owned(),
+        agent,
+        reason: reason.clone(),
+        since: since.millis(),
+        by: by.clone(),
+    }
+}
+
+fn hold(stored: HoldV1) -> Result<Hold, Unreadable> {
+    let HoldV1 { scope, agent, reason, since, by } = stored;
+    let held = match (word(&scope, HoldScope::parse, "holds.scope")?, agent) {
+        (HoldScope::Instance, None) => Held::Instance,
+        (HoldScope::Tenant, None) => Held::Tenant,
+        (HoldScope::Agent, Some(id)) => Held::Agent(AgentId::from_bytes(id)),
+        (HoldScope::Instance | HoldScope::Tenant, Some(_)) | (HoldScope::Agent, None) => {
+            return Err(Unreadable::Field("holds.agent"));
+        }
+    };
+    Ok(Hold { held, reason, since: Timestamp::from_millis(since), by })
 }
 
 impl Record for Versioned<Tenant> {
     const KIND: u8 = 6;
 
     fn spell(&self) -> Result<Vec<u8>, Unstorable> {
-        let Tenant { id, slug, name, is_active, quotas, created_at } = &self.value;
+        let Tenant { id, slug, name, is_active, quotas, weight, holds, created_at } = &self.value;
         let Quotas { max_concurrent_sessions, max_queue_depth } = *quotas;
         Ok(codec::encode(&TenantV1 {
             version: self.version.get(),
@@ -37,6 +78,8 @@ impl Record for Versioned<Tenant> {
             is_active: *is_active,
             max_concurrent_sessions,
             max_queue_depth,
+            weight_hundredths: weight.hundredths(),
+            holds: holds.iter().map(hold_v1).collect(),
             created_at: created_at.millis(),
         })?)
     }
@@ -50,6 +93,8 @@ impl Record for Versioned<Tenant> {
             is_active,
             max_concurrent_sessions,
             max_queue_depth,
+            weight_hundredths,
+            holds,
             created_at,
         } = payload.parse(1)?;
         let value = Tenant {
@@ -58,6 +103,9 @@ impl Record for Versioned<Tenant> {
             name,
             is_active,
             quotas: Quotas { max_concurrent_sessions, max_queue_depth },
+            weight: Weight::from_hundredths(weight_hundredths)
+                .ok_or(Unreadable::Field("weight_hundredths"))?,
+            holds: holds.into_iter().map(hold).collect::<Result<_, _>>()?,
             created_at: Timestamp::from_millis(created_at),
         };
         Ok(Self { version: Version::new(version), value })

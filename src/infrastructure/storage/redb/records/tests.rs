@@ -18,6 +18,7 @@ use crate::domain::ids::{
     AgentId, AttentionId, CheckpointId, EventId, KeyId, SessionId, TaskId, TenantId,
 };
 use crate::domain::money::Usd;
+use crate::domain::schedule::hold::{Held, Hold};
 use crate::domain::session::attempt::{Attempt, ExecutionClock, Lease, LeaseReason, SessionError};
 use crate::domain::session::checkpoint::{Checkpoint, CheckpointTrigger};
 use crate::domain::session::draft::SessionDraft;
@@ -30,6 +31,7 @@ use crate::domain::session::{
 };
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::{ApiKey, Role};
+use crate::domain::tenant::weight::Weight;
 use crate::domain::usage::Usage;
 use crate::domain::usage::budget::BudgetLevel;
 use crate::domain::version::{Version, Versioned};
@@ -49,6 +51,17 @@ fn at(millis: i64) -> Timestamp {
 
 fn versioned<T>(value: T) -> Versioned<T> {
     Versioned { version: Version::new(300), value }
+}
+
+fn tenant() -> Tenant {
+    let hold = |held, reason| Hold { held, reason, since: at(3), by: "ann".to_owned() };
+    let holds = vec![
+        hold(Held::Instance, None),
+        hold(Held::Tenant, Some("the provider is down".to_owned())),
+        hold(Held::Agent(AgentId::new(id(7))), None),
+    ];
+    let weight = Weight::from_hundredths(250).expect("a weight");
+    Tenant { weight, holds, ..Tenant::bootstrap(at(0)) }
 }
 
 fn lease() -> Lease {
@@ -346,7 +359,7 @@ fn aggregates_are_written_as_ever() {
         created_at: at(0),
     };
     check("agent", &versioned(agent));
-    check("tenant", &versioned(Tenant::bootstrap(at(0))));
+    check("tenant", &versioned(tenant()));
     let key = ApiKey {
         id: KeyId::new(id(3)),
         tenant_id: TenantId::new(id(1)),

@@ -1,0 +1,71 @@
+//! The line of waiting sessions, as others may look at it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::position::Position;
+use super::tick::State;
+use crate::application::error::AppError;
+use crate::application::ports::store::Store;
+use crate::application::session::explain::Blocker;
+use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+
+/// The line of waiting sessions.
+#[derive(Clone)]
+pub struct Queue {
+    state: Arc<Mutex<State>>,
+    /// Held while tenants are read and taken over, so that what was read first is taken first.
+    reading: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Queue {
+    /// An empty line of an instance that executes at most this many sessions at once.
+    #[must_use]
+    pub fn new(max_running: usize) -> Self {
+        let state = Arc::new(Mutex::new(State::new(max_running)));
+        Self { state, reading: Arc::default() }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads weights and holds of all tenants; the tenants.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn read_tenants(&self, store: &dyn Store) -> Result<Vec<TenantId>, AppError> {
+        let _turn = self.reading.lock().await;
+        let tenants = store.fleet().await?.tenants().await?;
+        let mut state = self.state();
+        for tenant in &tenants {
+            state.set_tenant(&tenant.value);
+        }
+        Ok(tenants.iter().map(|tenant| tenant.value.id).collect())
+    }
+
+    /// Place of a session among all that wait.
+    #[must_use]
+    pub fn position(&self, id: SessionId, now: Timestamp) -> Option<Position> {
+        self.state().position(id, now)
+    }
+
+    /// When a waiting session is expected to be given out; `None` when nobody can tell.
+    #[must_use]
+    pub fn expected(&self, id: SessionId, now: Timestamp) -> Option<Timestamp> {
+        self.state().expected(id, now)
+    }
+
+    /// Sessions that execute now.
+    #[must_use]
+    pub fn executing(&self) -> usize {
+        self.state().executing()
+    }
+
+    /// Why a waiting session was not given to an agent yet.
+    #[must_use]
+    pub fn why(&self, session: &Session) -> Blocker {
+        self.state().why(session)
+    }
+}
