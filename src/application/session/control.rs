@@ -50,6 +50,7 @@ impl SessionService {
         id: SessionId,
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
+        self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
         let decide = |change: &mut Change| {
             let now = self.clock.now();
@@ -85,6 +86,7 @@ impl SessionService {
         if let Some(sequence) = from_checkpoint {
             self.checkpoint(ctx, id, sequence).await?;
         }
+        self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
         let decide = |change: &mut Change| {
             let cause = by.cause(self.clock.now());

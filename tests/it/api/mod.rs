@@ -4,6 +4,7 @@ mod commands;
 mod coverage;
 mod door;
 mod lists;
+mod ratings;
 mod refusals;
 mod statuses;
 mod streams;

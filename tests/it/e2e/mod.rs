@@ -3,6 +3,8 @@
 
 mod commands;
 mod demo;
+mod families;
+mod gates;
 mod kills;
 mod newcomer;
 mod newcomer_api;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod deadlines;
+mod families;
 mod files;
 mod held;
 mod lab;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempt::LeaseV1;
+use super::gates::VerificationV1;
 use super::metrics::MetricsV1;
 use super::spec::SpecV1;
 use super::{
@@ -281,6 +282,8 @@ struct RunV1 {
     message_ref: Option<String>,
     workspace_ref: Option<String>,
     blocking_items: u32,
+    at_risk_told: bool,
+    verification: Option<VerificationV1>,
 }
 
 impl RunV1 {
@@ -305,6 +308,8 @@ impl RunV1 {
             message_ref,
             workspace_ref,
             blocking_items,
+            at_risk_told,
+            verification,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
         Ok(Self {
@@ -328,6 +333,8 @@ impl RunV1 {
             message_ref: message_ref.clone(),
             workspace_ref: workspace_ref.clone(),
             blocking_items: *blocking_items,
+            at_risk_told: *at_risk_told,
+            verification: verification.as_ref().map(VerificationV1::of),
         })
     }
 
@@ -353,6 +360,8 @@ impl RunV1 {
             message_ref,
             workspace_ref,
             blocking_items,
+            at_risk_told,
+            verification,
         } = self;
         let reasons = degraded_reasons
             .iter()
@@ -377,6 +386,8 @@ impl RunV1 {
             message_ref,
             workspace_ref,
             blocking_items,
+            at_risk_told,
+            verification: verification.map(VerificationV1::domain),
         })
     }
 }
