@@ -65,9 +65,9 @@ async fn children_follow_a_stopped_session_and_not_a_completed_one() {
     server.until_status(&good, "completed").await;
     // Whatever the scan had to do for another family is done after that end.
     let marker = server.post("sessions", json!({ "initial_prompt": "m" })).await;
-    let marked = child(&server, text(&marker["id"]), "cascade", false).await;
+    let below_it = child(&server, text(&marker["id"]), "cascade", false).await;
     server.post(&format!("sessions/{}/cancel", text(&marker["id"])), json!({})).await;
-    server.until_status(&marked, "cancelled").await;
+    server.until_status(&below_it, "cancelled").await;
     assert_eq!(server.session(&kept).await["status"], "pending");
     settled(&site, &server, Some(&repo)).await;
     events_without_gap(&server).await;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{array, begin_with, calculator, events_without_gap, settled, text, worktrees};
+use super::{array, asks, begin_with, calculator, events_without_gap, settled, text, worktrees};
 use crate::support::opencode::eventually;
 use crate::support::repo::TestRepo;
 use crate::support::server::{Server, Site};
@@ -177,6 +177,32 @@ async fn the_same_files_are_judged_once_unless_somebody_insists() {
     assert_eq!((told.exit, runs(notes.path())), (0, 3), "{told:?}");
     assert!(told.out.contains("passed") && told.out.contains("waits"), "{}", told.out);
     assert_eq!(worktrees(&repo), 1);
+    // Also while it works and while it is paused, each time on what is there by then.
+    let fields = json!({
+        "workspace": { "kind": "git", "repo": repo.text() }, "gates": [gate("two", "test -e two.txt")],
+    });
+    let steps = json!([writes("one.txt", "1\n"), asks(), writes("two.txt", "2\n"), asks()]);
+    let works = begin_with(&server, &steps, fields).await;
+    let verdict = async |passed: bool| {
+        let answer = server.post(&format!("sessions/{works}/verify"), json!({})).await;
+        assert_eq!(answer["verification"]["passed"], json!(passed), "{answer:#}");
+    };
+    let item = server.until_asked(&works).await;
+    verdict(false).await;
+    assert_eq!(server.session(&works).await["status"], "running", "a judgement alone ends nothing");
+    let path = format!("attention/{}/resolve", text(&item["id"]));
+    server.post(&path, json!({ "decision": "allow_once" })).await;
+    let folder = text(&server.session(&works).await["workspace"]["path"]).to_owned();
+    eventually("a second file", async || Path::new(&folder).join("two.txt").exists()).await;
+    server.until_asked(&works).await;
+    server.post(&format!("sessions/{works}/pause"), json!({})).await;
+    let item = server.until_asked(&works).await;
+    let path = format!("attention/{}/resolve", text(&item["id"]));
+    server.post(&path, json!({ "decision": "deny" })).await;
+    server.until_status(&works, "paused").await;
+    verdict(true).await;
+    server.post(&format!("sessions/{works}/stop"), json!({})).await;
+    verdict(true).await;
     let plain = server.post("sessions", json!({ "initial_prompt": "x" })).await;
     let path = format!("sessions/{}/verify", text(&plain["id"]));
     assert_eq!(server.refused(&path, json!({}), 409).await["code"], "INVALID_TRANSITION");

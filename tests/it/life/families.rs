@@ -85,7 +85,7 @@ async fn children_of_a_stopped_session_follow_it_all_the_way_down() {
     lab.sessions.pause(&caller(), paused).await.expect("asked");
     lab.until(paused, SessionStatus::Paused).await;
     let below = child(&lab, works, OnParentEnd::Orphan, hangs(), true).await.expect("created");
-    let last = child(&lab, below, OnParentEnd::Cascade, hangs(), false).await.expect("created");
+    let leaf = child(&lab, below, OnParentEnd::Cascade, hangs(), false).await.expect("created");
     let spared = child(&lab, free, OnParentEnd::Cascade, hangs(), false).await.expect("created");
     running(&lab, below).await;
 
@@ -96,7 +96,7 @@ async fn children_of_a_stopped_session_follow_it_all_the_way_down() {
         (lost, SessionStatus::Orphaned),
         (waits, SessionStatus::Cancelled),
         (below, SessionStatus::Orphaned),
-        (last, SessionStatus::Cancelled),
+        (leaf, SessionStatus::Cancelled),
     ] {
         let ended = lab.until(id, status).await;
         assert!(ended.run.lease.is_none() && ended.stamps.ended_at.is_some());
@@ -252,16 +252,14 @@ async fn random_forests_end_as_the_rule_says() {
             let wish = OnParentEnd::ALL[chance.random_range(0..OnParentEnd::ALL.len())];
             let above = chance.random_range(0..=all.len()).checked_sub(1);
             let start = chance.random_bool(0.5);
-            let id = match above {
-                Some(index) => match child(&lab, all[index].0, wish, hangs(), start).await {
-                    Ok(id) => id,
-                    Err(_) => continue, // ten levels deep
-                },
-                None => {
-                    let new = NewSession { draft: hangs(), start, ..NewSession::default() };
-                    lab.sessions.create(&caller(), new).await.expect("created").value.id
-                }
+            let made = if let Some(index) = above {
+                child(&lab, all[index].0, wish, hangs(), start).await
+            } else {
+                let new = NewSession { draft: hangs(), start, ..NewSession::default() };
+                lab.sessions.create(&caller(), new).await.map(|made| made.value.id)
             };
+            // Ten levels are the most.
+            let Ok(id) = made else { continue };
             all.push((id, above, wish));
         }
         let cut: Vec<usize> = (0..all.len()).filter(|_| chance.random_bool(0.15)).collect();
