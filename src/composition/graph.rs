@@ -12,6 +12,7 @@ use crate::application::agent::{AgentService, BuiltIn};
 use crate::application::attention::AttentionService;
 use crate::application::events::{Deltas, EventService};
 use crate::application::identity::IdentityService;
+use crate::application::judge::JudgeService;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::driver::AgentDriver;
 use crate::application::ports::journal::Journal;
@@ -26,6 +27,7 @@ use crate::application::system::SystemService;
 use crate::domain::agent::AgentKind;
 use crate::infrastructure::drivers::opencode::{Attach, OpencodeDriver, Options};
 use crate::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
+use crate::infrastructure::gates::LocalGates;
 use crate::infrastructure::storage::memory::MemoryStore;
 use crate::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
 use crate::infrastructure::workspaces::{Folders, WorkspaceOptions};
@@ -95,6 +97,7 @@ pub(super) struct Graph {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub sessions: SessionService,
+    pub judge: JudgeService,
     pub attention: AttentionService,
     pub agents: AgentService,
     pub events: EventService,
@@ -141,6 +144,15 @@ impl Graph {
         let (drivers, built_in) = drivers(settings, environment, &clock, &ids, tracker, stop);
         let agents =
             AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
+        let gates = LocalGates::new(guard_command(), Arc::clone(&clock), Arc::clone(&ids));
+        let judge = JudgeService::new(
+            sessions.clone(),
+            Arc::clone(&workspaces),
+            Arc::new(gates),
+            Arc::clone(&journal),
+            Arc::clone(&clock),
+            u64::from(settings.supervisor.journal_mb) * 1024 * 1024,
+        );
         let deltas = Deltas::default();
         let events = EventService::new(Arc::clone(&store), Arc::clone(&journal), deltas.clone());
         let tools = Tools {
@@ -148,6 +160,7 @@ impl Graph {
             attention: attention.clone(),
             agents: agents.clone(),
             journal: Arc::clone(&journal),
+            judge: judge.clone(),
             workspaces,
             clock: Arc::clone(&clock),
             deltas,
@@ -168,6 +181,7 @@ impl Graph {
             clock,
             ids,
             sessions,
+            judge,
             attention,
             agents,
             events,
@@ -256,14 +270,18 @@ fn drivers(
     (drivers, built_in)
 }
 
+/// Our own executable as the guard of a child.
+fn guard_command() -> Option<Vec<String>> {
+    let own = std::env::current_exe().ok()?;
+    Some(vec![own.to_string_lossy().into_owned(), "guard".to_owned()])
+}
+
 /// What the driver of OpenCode is told.
 pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -> Options {
     let wanted = &settings.opencode;
     let mut options = Options::new(settings.server.data_dir.join("hosts"));
     options.command.clone_from(&wanted.command);
-    options.guard_command = std::env::current_exe()
-        .ok()
-        .map(|own| vec![own.to_string_lossy().into_owned(), "guard".to_owned()]);
+    options.guard_command = guard_command();
     options.user_config = wanted.config_file.as_deref().and_then(read_json);
     options.auth = wanted.auth_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
     let given = |name: &String| Some((name.clone(), environment.get(name)?.clone()));

@@ -161,6 +161,7 @@ impl Running {
         let graph = &self.graph;
         let parts = Parts {
             sessions: graph.sessions.clone(),
+            judge: graph.judge.clone(),
             attention: graph.attention.clone(),
             events: graph.events.clone(),
             system: graph.system.clone(),

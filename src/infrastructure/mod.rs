@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod drivers;
+pub mod gates;
 pub mod ids;
 pub mod storage;
 pub mod telemetry;

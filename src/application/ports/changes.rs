@@ -61,6 +61,21 @@ pub enum Write {
     Tenant(Put<Tenant>),
     /// An API key.
     ApiKey(Put<ApiKey>),
+    /// A session ended abnormally at this time and owes its children theirs. Kept only when it has
+    /// children by then; found by `Fleet::owed_children`.
+    ChildrenOwed {
+        /// Which session ended.
+        parent: SessionId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Its children were treated.
+    ChildrenDone {
+        /// Which session ended.
+        parent: SessionId,
+        /// When that was.
+        at: Timestamp,
+    },
     /// Every record, index entry and journal chunk of a session goes, except its events and audit.
     PurgeSession(Version, SessionId),
 }

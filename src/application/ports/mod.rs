@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod clock;
 pub mod driver;
+pub mod gates;
 pub mod journal;
 pub mod reads;
 pub mod store;

@@ -202,6 +202,17 @@ pub trait Snapshot: SessionReads + AttentionReads + EventReads {
     async fn agents(&self) -> Result<Vec<Versioned<Agent>>, StoreError>;
 }
 
+/// A session that ended abnormally and whose children are not treated yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwedChildren {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The session that ended.
+    pub parent: SessionId,
+    /// When it did.
+    pub at: Timestamp,
+}
+
 /// All tenants at one moment. Only scheduler, reconcilers and authentication may hold one.
 #[async_trait]
 pub trait Fleet: Send + Sync {
@@ -222,6 +233,8 @@ pub trait Fleet: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(TenantId, SessionId)>, StoreError>;
+    /// Sessions that owe their children an end, longest first within a tenant, at most `limit`.
+    async fn owed_children(&self, limit: usize) -> Result<Vec<OwedChildren>, StoreError>;
     /// Open attention items whose deadline is over at `now`, at most `limit`.
     async fn due_attention(
         &self,

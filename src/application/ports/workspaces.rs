@@ -2,6 +2,8 @@
 //!
 //! Invariant: no work is ever only in a working tree that is about to be changed or removed.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use serde::Serialize;
 
@@ -105,6 +107,17 @@ pub struct MergeReport {
     pub patch: Option<String>,
 }
 
+/// Files to judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// Where they lie.
+    pub folder: PathBuf,
+    /// The commit that was checked out; `None` for a directory.
+    pub commit: Option<String>,
+    /// Hash of the files; `None` for a directory.
+    pub tree_hash: Option<String>,
+}
+
 /// What became of a workspace that was to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
@@ -169,6 +182,22 @@ pub trait Workspaces: Send + Sync {
         workspace: &Workspace,
         commit: &str,
     ) -> Result<Option<String>, WorkspaceError>;
+
+    /// A clean checkout of a commit beside the workspace, of the base when none is named; for a
+    /// directory the directory itself. An earlier one of the session goes first.
+    async fn check_out(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+        commit: Option<&str>,
+    ) -> Result<Checkout, WorkspaceError>;
+
+    /// Removes the checkout again.
+    async fn give_back(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+    ) -> Result<(), WorkspaceError>;
 
     /// Removes the worktree, or says why not.
     async fn remove(

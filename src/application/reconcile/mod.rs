@@ -4,6 +4,7 @@
 //! Invariant: a session that cannot be helped, and git that hangs, hold up nobody else.
 
 mod due;
+mod families;
 mod leftovers;
 mod resting;
 
@@ -60,6 +61,7 @@ impl Reconciler {
     pub async fn run(self, stop: CancellationToken) {
         tokio::join!(
             Box::pin(self.deadlines(&stop)),
+            Box::pin(self.families(&stop)),
             Box::pin(self.leftovers(&stop)),
             Box::pin(self.supervision(&stop)),
             Box::pin(self.forgetting(&stop)),

@@ -277,7 +277,7 @@ impl State {
         let (id, tenant) = (session.id, session.tenant_id);
         let cost = Cost::of(session.spec.estimated_complexity);
         let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
-        let queued = session.status() == SessionStatus::Queued;
+        let queued = session.status() == SessionStatus::Queued && !session.is_exhausted();
         let queued_at = session.stamps.queued_at.filter(|_| queued);
         if let Some(queued_at) = queued_at.or(session.stamps.paused_at.filter(|_| resumes)) {
             let priority = session.spec.priority;

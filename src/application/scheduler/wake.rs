@@ -7,11 +7,12 @@ use tokio::sync::Notify;
 
 use crate::domain::ids::SessionId;
 
-/// The bells of the scheduler and of the supervisors. A lost or doubled ring does no harm: work is
+/// The bells of the scheduler, of whoever looks after children, and of the supervisors. A lost or doubled ring does no harm: work is
 /// derived from stored state.
 #[derive(Clone, Default)]
 pub struct Wake {
     scheduler: Arc<Notify>,
+    families: Arc<Notify>,
     supervisors: Arc<Mutex<HashMap<SessionId, Arc<Notify>>>>,
 }
 
@@ -24,6 +25,16 @@ impl Wake {
     /// Waits for the scheduler's bell.
     pub async fn scheduler_rang(&self) {
         self.scheduler.notified().await;
+    }
+
+    /// Rings for whoever looks after the children of sessions that ended abnormally.
+    pub fn family(&self) {
+        self.families.notify_one();
+    }
+
+    /// Waits for that bell.
+    pub async fn family_rang(&self) {
+        self.families.notified().await;
     }
 
     /// Rings for the supervisor of a session, if it has one here.

@@ -241,6 +241,9 @@ impl Change {
             value: self.session.clone(),
         }));
         set.writes.extend(self.writes);
+        if let (None, Some(at)) = (before.broke_off_at(), after.broke_off_at()) {
+            set.writes.push(Write::ChildrenOwed { parent: after.id, at });
+        }
         let saved = Versioned { version: self.before.version.next(), value: self.session };
         if let By::Caller(ctx) = by {
             set.remembered = ctx.remembered(&Subject::Session(&saved), now);

@@ -150,7 +150,7 @@ impl SessionService {
     }
 
     /// `save_work` within the time that a command has.
-    pub(super) async fn save_before(
+    pub(in crate::application) async fn save_before(
         &self,
         by: By<'_>,
         id: SessionId,
@@ -232,6 +232,6 @@ fn may_restore(session: &Session) -> Result<(), AppError> {
     }
 }
 
-pub(super) fn not_now(session: &Session, what: &'static str) -> AppError {
+pub(in crate::application) fn not_now(session: &Session, what: &'static str) -> AppError {
     AppError::NotNow { code: session.code.to_string(), status: session.status(), what }
 }

@@ -52,6 +52,7 @@ impl SessionService {
         id: SessionId,
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
+        self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
         let quotas = self.quotas(ctx.tenant).await?;
         let decide = |change: &mut Change| {
@@ -93,6 +94,7 @@ impl SessionService {
         if let Some(sequence) = from_checkpoint {
             self.checkpoint(ctx, id, sequence).await?;
         }
+        self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
         let quotas = self.quotas(ctx.tenant).await?;
         let decide = |change: &mut Change| {

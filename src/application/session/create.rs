@@ -52,7 +52,7 @@ impl SessionService {
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
         let created_by = maker(ctx, new.created_by)?;
-        let spec = self.accept(ctx, new.draft, new.parent.is_some()).await?;
+        let spec = self.accept(ctx, new.draft).await?;
         let lineage = match new.parent {
             Some(parent) => self.child_of(ctx, &parent).await?,
             None => Lineage::default(),
@@ -65,10 +65,9 @@ impl SessionService {
         &self,
         ctx: &RequestContext,
         draft: SessionDraft,
-        has_parent: bool,
     ) -> Result<SessionSpec, AppError> {
         let spec = draft.accept()?;
-        not_yet(&spec, has_parent)?;
+        not_yet(&spec)?;
         self.workspaces.check(&spec.workspace).await?;
         self.check_agent(ctx, &spec).await?;
         Ok(spec)
@@ -260,6 +259,10 @@ impl SessionService {
         deleted: &Versioned<Session>,
     ) -> Result<(), AppError> {
         let now = self.clock.now();
+        // Their reason names it, as long as it can be read.
+        if deleted.value.broke_off_at().is_some() {
+            self.end_children(ctx.tenant, deleted.value.id).await?;
+        }
         let _alone = self.turns.alone(deleted.value.id).await;
         if let PutAway::Kept(reason) = self.remove_files(&deleted.value).await? {
             let id = deleted.value.id;

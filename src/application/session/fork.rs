@@ -64,7 +64,7 @@ impl SessionService {
         if let WorkspaceSpec::Git { branch, .. } = &mut draft.workspace {
             *branch = None;
         }
-        let spec = self.accept(ctx, draft, request.parent.is_some()).await?;
+        let spec = self.accept(ctx, draft).await?;
         let parent = match request.parent {
             Some(parent) => self.child_of(ctx, &parent).await?,
             None => Lineage::default(),

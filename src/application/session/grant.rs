@@ -115,8 +115,13 @@ impl SessionService {
         let by = By::Part(tenant, SUPERVISOR);
         let trigger = Trigger::Expire;
         let limit = self.options.checkpoint_timeout.min(DEADLINE_SAVE);
-        let saved = self.save_work(by, id, trigger, limit).await?;
         let quotas = self.quotas(tenant).await?;
+        let found = self.snapshot(tenant).await?.session(id).await?;
+        let saved = match found.and_then(|found| found.value.due(self.clock.now())) {
+            // Nothing ends: the work need not be saved.
+            None | Some(Due::AtRisk | Due::Start) => None,
+            Some(_) => self.save_work(by, id, trigger, limit).await?,
+        };
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             let Some(due) = change.session.due(now) else { return Ok(()) };
@@ -125,6 +130,11 @@ impl SessionService {
                     usage::check(&change.session)?;
                     change.guard(to_queue(&quotas));
                     return apply(change, |session| session.start(by.cause(now)));
+                }
+                Due::AtRisk => {
+                    let event = change.session.tell_at_risk(now);
+                    change.tell([event]);
+                    return Ok(());
                 }
                 Due::QueueTimeout => (ErrorType::QueueTimeout, "it waited too long for a slot"),
                 Due::PauseTimeout => (ErrorType::PauseTimeout, "it was paused for too long"),

@@ -7,12 +7,15 @@ pub mod checkpoint;
 pub mod control;
 pub mod create;
 pub mod explain;
+pub mod family;
 pub mod fork;
 pub mod grant;
+mod judged;
 pub mod limits;
 mod not_yet;
 pub mod put_away;
 pub mod query;
+pub mod rate;
 pub mod report;
 mod usage;
 pub mod work;
@@ -136,6 +139,9 @@ impl SessionService {
                 Ok(_) => {
                     self.wake.session(id);
                     self.wake.scheduler();
+                    if saved.value.broke_off_at().is_some() {
+                        self.wake.family();
+                    }
                     return Ok((saved, answer));
                 }
                 Err(CommitError::Stale | CommitError::Refused) => {}

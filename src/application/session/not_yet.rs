@@ -3,13 +3,13 @@
 //! Invariant: a field that changes nothing is never accepted with anything but its default.
 
 use crate::domain::field::{FieldError, FieldErrors};
-use crate::domain::session::spec::{ExecutionMode, OnParentEnd, SessionSpec};
+use crate::domain::session::spec::{ExecutionMode, SessionSpec};
 
 /// Everything that a definition wants and this version does not do.
 ///
 /// # Errors
 /// Every such field.
-pub(super) fn not_yet(spec: &SessionSpec, has_parent: bool) -> Result<(), Vec<FieldError>> {
+pub(super) fn not_yet(spec: &SessionSpec) -> Result<(), Vec<FieldError>> {
     let mut errors = FieldErrors::default();
     let mut refuse = |wanted: bool, pointer: &str, instead: &str| {
         if wanted {
@@ -18,17 +18,6 @@ pub(super) fn not_yet(spec: &SessionSpec, has_parent: bool) -> Result<(), Vec<Fi
     };
     let graph = spec.execution_mode == ExecutionMode::TaskGraph;
     refuse(graph, "/execution_mode", "use single");
-    refuse(!spec.gates.is_empty(), "/gates", "let the prompt name the check");
-    let ends_with_parent = match spec.on_parent_end {
-        OnParentEnd::Cascade => has_parent,
-        OnParentEnd::Orphan => true,
-        OnParentEnd::Continue => false,
-    };
-    refuse(
-        ends_with_parent,
-        "/on_parent_end",
-        "children do not end with their parents: say continue",
-    );
     refuse(spec.cpu_limit.is_some(), "/cpu_limit", INSTEAD_OF_A_LIMIT);
     refuse(spec.memory_limit_mb.is_some(), "/memory_limit_mb", INSTEAD_OF_A_LIMIT);
     let technologies = !spec.technologies.is_empty();

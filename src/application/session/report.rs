@@ -55,6 +55,8 @@ pub struct TurnOver {
 pub enum Next {
     /// The agent is told this.
     Prompt(Prompt),
+    /// The agent is done; the gates decide.
+    Judge,
     /// The run is over.
     Over,
 }
@@ -257,8 +259,7 @@ impl SessionService {
                 self.mark(change, CheckpointTrigger::Turn, turn);
                 return Ok(Next::Prompt(prompt));
             }
-            self.conclude(change, turn, by)?;
-            Ok(Next::Over)
+            self.conclude(change, turn, by)
         };
         Ok(self.report(holder, "turn", decide).await?.1)
     }
@@ -277,7 +278,7 @@ impl SessionService {
         self.report(holder, "complete", decide).await.map(drop)
     }
 
-    fn conclude(&self, change: &mut Change, turn: &TurnOver, by: By<'_>) -> Result<(), AppError> {
+    fn conclude(&self, change: &mut Change, turn: &TurnOver, by: By<'_>) -> Result<Next, AppError> {
         let now = self.clock.now();
         let failed = |error_type, message: &str| SessionError::of(error_type, message, now);
         let saved = turn.saved.clone();
@@ -286,18 +287,25 @@ impl SessionService {
                 note_cut(change, turn, now);
                 self.mark(change, CheckpointTrigger::Turn, turn);
                 let result = json!({ "text": turn.text });
+                if change.session.must_pass_gates() {
+                    // With nothing left to be told, the gates are what is left to be done.
+                    change.session.run.prompt = None;
+                    change.session.metrics.result = Some(result);
+                    return Ok(Next::Judge);
+                }
                 let outcome = Outcome { result, ..Outcome::default() };
-                apply(change, |session| session.complete(outcome, by.cause(now)))
+                apply(change, |session| session.complete(outcome, by.cause(now)))?;
             }
             TurnEnd::Rejected => {
                 let message = "a call was rejected and the agent gave up";
-                self.fail_with(change, failed(ErrorType::PermissionDenied, message), saved, by)
+                self.fail_with(change, failed(ErrorType::PermissionDenied, message), saved, by)?;
             }
             TurnEnd::Aborted => {
                 let message = "the turn was aborted at the agent";
-                self.fail_with(change, failed(ErrorType::AgentError, message), saved, by)
+                self.fail_with(change, failed(ErrorType::AgentError, message), saved, by)?;
             }
         }
+        Ok(Next::Over)
     }
 
     fn mark(&self, change: &mut Change, trigger: CheckpointTrigger, turn: &TurnOver) {

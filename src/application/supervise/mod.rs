@@ -14,6 +14,7 @@ use self::attempt::Supervisor;
 use super::agent::AgentService;
 use super::attention::AttentionService;
 use super::events::Deltas;
+use super::judge::JudgeService;
 use super::ports::clock::Clock;
 use super::ports::journal::Journal;
 use super::ports::workspaces::Workspaces;
@@ -60,6 +61,8 @@ pub struct Tools {
     pub agents: AgentService,
     /// Logs and transcripts.
     pub journal: Arc<dyn Journal>,
+    /// Gates.
+    pub judge: JudgeService,
     /// Files.
     pub workspaces: Arc<dyn Workspaces>,
     /// Time.

@@ -120,6 +120,13 @@ impl SessionDraft {
             check_model(model, &mut errors);
         }
         check_gates(&self.gates, &mut errors);
+        if self.workspace == WorkspaceSpec::None && !self.gates.is_empty() {
+            errors.add(
+                "/gates",
+                "needs_workspace",
+                "judge files: give the session a workspace of kind git or directory",
+            );
+        }
         check_map("/metadata", &self.metadata, &mut errors);
         let spec = SessionSpec {
             title,
@@ -381,6 +388,14 @@ fn check_gates(gates: &[Gate], errors: &mut FieldErrors) {
         errors.range(&format!("/gates/{index}/timeout_seconds"), gate.timeout_seconds, 1, 3600);
         if gate.command.first().is_none_or(|program| program.trim().is_empty()) {
             errors.add(format!("/gates/{index}/command"), "required", "must name a program");
+        }
+        let weight: usize = gate.command.iter().map(String::len).sum();
+        if gate.command.len() > 100 || weight > 8192 || gate.command.concat().contains('\0') {
+            errors.add(
+                format!("/gates/{index}/command"),
+                "invalid",
+                "at most 100 words of 8 KiB together are allowed, without NUL",
+            );
         }
     }
 }

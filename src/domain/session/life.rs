@@ -51,6 +51,8 @@ pub struct Outcome {
 pub enum Due {
     /// It waited for a time that has come: queue it.
     Start,
+    /// It runs out of time, which is told once.
+    AtRisk,
     /// It waited too long for a slot.
     QueueTimeout,
     /// Its execution clock ran out.
@@ -407,7 +409,10 @@ impl Session {
                 Some(times.into_iter().flatten().max().unwrap_or(self.stamps.updated_at))
             }
             SessionStatus::Queued => after(self.stamps.queued_at, self.spec.queue_timeout_seconds),
-            SessionStatus::Running => self.run.clock.reaches(self.time_limit()),
+            SessionStatus::Running => {
+                let over = self.run.clock.reaches(self.time_limit());
+                [over, self.at_risk_at()].into_iter().flatten().min()
+            }
             SessionStatus::Degraded => {
                 let grace = after(self.run.degraded_since, Some(self.spec.degraded_grace_seconds));
                 [grace, self.run.clock.reaches(self.time_limit())].into_iter().flatten().min()
@@ -434,6 +439,9 @@ impl Session {
             SessionStatus::Pending => Some(Due::Start),
             SessionStatus::Queued => Some(Due::QueueTimeout),
             SessionStatus::Paused => Some(Due::PauseTimeout),
+            SessionStatus::Running if self.run.clock.at(now) < self.time_limit() => {
+                Some(Due::AtRisk)
+            }
             SessionStatus::Running => Some(Due::ExecutionTimeout),
             SessionStatus::Degraded if self.run.clock.at(now) >= self.time_limit() => {
                 Some(Due::ExecutionTimeout)
@@ -468,6 +476,6 @@ fn told(cause: Cause<'_>) -> Value {
 
 /// Seconds with millisecond precision.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of a session stay far below 2^53")]
-fn seconds(duration: Duration) -> f64 {
+pub(super) fn seconds(duration: Duration) -> f64 {
     duration.as_millis() as f64 / 1000.0
 }

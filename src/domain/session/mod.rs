@@ -4,12 +4,16 @@
 //! session's own fields (clock, stamps, lease, wishes) happens there and nowhere else.
 //! Invariant: a session that executes holds a lease, and no other does.
 
+pub mod at_risk;
 pub mod attempt;
 pub mod checkpoint;
 pub mod draft;
+pub mod family;
+pub mod gates;
 pub mod life;
 pub mod metrics;
 pub mod prompts;
+pub mod rating;
 pub mod retry;
 pub mod spec;
 pub mod status;
@@ -19,6 +23,7 @@ mod tests;
 use serde_json::{Value, json};
 
 use self::attempt::{ExecutionClock, Lease};
+use self::gates::Verification;
 use self::metrics::Metrics;
 use self::spec::SessionSpec;
 use self::status::{InvalidTransition, SessionStatus, Trigger};
@@ -203,6 +208,10 @@ pub struct RunState {
     pub budget_told: Option<BudgetLevel>,
     /// Open items that the agent waits for; the clock stands still meanwhile.
     pub blocking_items: u32,
+    /// That this attempt runs out of time was told.
+    pub at_risk_told: bool,
+    /// What the gates said last.
+    pub verification: Option<Verification>,
 }
 
 /// A session as it stands.
@@ -430,6 +439,7 @@ impl Session {
                 self.stamps.failed_at = None;
                 self.stamps.ended_at = None;
                 self.run.clock = ExecutionClock::default();
+                self.run.at_risk_told = false;
             }
             SessionStatus::Completed | SessionStatus::PartiallyCompleted => {
                 self.stamps.completed_at = Some(now);

@@ -162,6 +162,13 @@ fn every_deadline_is_due_when_its_time_is_over() {
     queued.start(Cause::by("ann", at(1))).expect("legal");
     assert_eq!((queued.due(at(3600)), queued.due(at(3601))), (None, Some(Due::QueueTimeout)));
     let mut session = running();
+    assert_eq!((session.due(at(3303)), session.due(at(3304))), (None, Some(Due::AtRisk)));
+    assert_eq!(session.due(at(3603)), Some(Due::ExecutionTimeout), "later matters more");
+    let told = session.tell_at_risk(at(3304));
+    assert_eq!(
+        (&told.payload["time_remaining_seconds"], &told.payload["health_score"]),
+        (&json!(299.0), &json!(0.3))
+    );
     assert_eq!((session.due(at(3602)), session.due(at(3603))), (None, Some(Due::ExecutionTimeout)));
     session.degrade(DegradedReason::StreamDisconnected, Cause::by("x", at(10))).expect("legal");
     assert_eq!((session.due(at(309)), session.due(at(310))), (None, Some(Due::GraceOver)));

@@ -48,6 +48,7 @@ enum Named<'a> {
     Attention(AttentionId),
     Agent(AgentId),
     AgentName(&'a str),
+    OwedChildren(SessionId),
     Tenant,
     ApiKey(&'a [u8; 32]),
 }
@@ -77,6 +78,9 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
             }
             Write::Tenant(put) => (Named::Tenant, put.value.id),
             Write::ApiKey(put) => (Named::ApiKey(&put.value.hash), put.value.tenant_id),
+            Write::ChildrenOwed { parent, .. } | Write::ChildrenDone { parent, .. } => {
+                (Named::OwedChildren(*parent), changes.tenant)
+            }
             Write::PurgeSession(_, session) => {
                 purged.push(*session);
                 (Named::Session(*session), changes.tenant)
@@ -98,6 +102,8 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
         | Write::Agent(_)
         | Write::Tenant(_)
         | Write::ApiKey(_)
+        | Write::ChildrenOwed { .. }
+        | Write::ChildrenDone { .. }
         | Write::PurgeSession(..) => false,
     };
     if changes.writes.iter().any(touches_purged) {

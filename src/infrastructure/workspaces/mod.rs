@@ -14,6 +14,7 @@ mod checkout;
 mod checkpoint;
 mod diff;
 mod filters;
+mod gates;
 mod git;
 mod git_kind;
 mod interrupted;
@@ -48,7 +49,7 @@ use self::turns::Turns;
 use self::worktree::{Wanted, Worktree};
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::workspaces::{
-    Diff, DiffEnd, MergeMode, MergeReport, Removal, WorkspaceError, Workspaces,
+    Checkout, Diff, DiffEnd, MergeMode, MergeReport, Removal, WorkspaceError, Workspaces,
 };
 use crate::domain::ids::SessionId;
 use crate::domain::session::SessionCode;
@@ -262,7 +263,8 @@ impl Workspaces for Folders {
         let mut entries = tokio::fs::read_dir(root).await.map_err(unreadable)?;
         let mut found = Vec::new();
         while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
-            found.extend(entry.file_name().to_str().and_then(SessionId::parse));
+            let session = entry.file_name().to_str().and_then(gates::session_of);
+            found.extend(session.filter(|session| !found.contains(session)));
         }
         Ok(found)
     }
@@ -271,12 +273,48 @@ impl Workspaces for Folders {
         self.trash.purge().await
     }
 
+    async fn check_out(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+        commit: Option<&str>,
+    ) -> Result<Checkout, WorkspaceError> {
+        match workspace.kind {
+            WorkspaceKind::None => {
+                Err(invalid("/workspace/kind", "without a workspace there are no files to judge"))
+            }
+            WorkspaceKind::Directory => {
+                let folder = self.places.admitted("/workspace/path", &workspace.path).await?;
+                Ok(Checkout { folder, commit: None, tree_hash: None })
+            }
+            WorkspaceKind::Git => {
+                let _one_at_a_time = self.lock(session).await;
+                self.check_out_git(session, workspace, commit).await
+            }
+        }
+    }
+
+    async fn give_back(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+    ) -> Result<(), WorkspaceError> {
+        if workspace.kind != WorkspaceKind::Git {
+            return Ok(());
+        }
+        let _one_at_a_time = self.lock(session).await;
+        self.drop_checkout(session, workspace).await
+    }
+
     async fn remove(
         &self,
         session: SessionId,
         workspace: &Workspace,
     ) -> Result<Removal, WorkspaceError> {
         let _one_at_a_time = self.lock(session).await;
+        if workspace.kind == WorkspaceKind::Git {
+            self.drop_checkout(session, workspace).await?;
+        }
         match workspace.kind {
             WorkspaceKind::None => self.remove_empty(session).await,
             WorkspaceKind::Directory => {

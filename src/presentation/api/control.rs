@@ -5,8 +5,8 @@ use axum::response::Response;
 
 use super::dto::checkpoint::CheckpointDto;
 use super::dto::input::{
-    CheckpointBody, Complete, CompleteBody, Fail, FailBody, Fork, ForkBody, PromptBody, ReasonBody,
-    RetryBody,
+    CheckpointBody, Complete, CompleteBody, Fail, FailBody, Fork, ForkBody, PromptBody, RateBody,
+    ReasonBody, RetryBody,
 };
 use super::dto::session::SessionDto;
 use super::extract::Path;
@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use crate::application::principal::Subject;
 use crate::domain::session::PromptMode;
+use crate::domain::session::rating::Rating;
 
 /// Queue a pending session; a failed or timed-out one is retried.
 #[utoipa::path(post, path = "/api/v1/sessions/{id}/start", tag = "session commands",
@@ -136,6 +137,22 @@ pub async fn fail(
 ) -> Result<Response, Problem> {
     let id = app.sessions.find(command.ctx.tenant, &id).await?;
     let session = app.sessions.fail(&command.ctx, id, command.body.0.clone()).await?;
+    Ok(command.answer(&Subject::Session(&session)))
+}
+
+/// Judge a session that has ended; stands above what was measured, audited.
+#[utoipa::path(post, path = "/api/v1/sessions/{id}/rate", tag = "session commands", request_body = RateBody,
+    params(("id" = String, Path, description = "Id or code of the session", example = "IND-000042")),
+    responses((status = 200, description = "The session as it now stands", body = SessionDto)))]
+pub async fn rate(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    command: Command<RateBody>,
+) -> Result<Response, Problem> {
+    let id = app.sessions.find(command.ctx.tenant, &id).await?;
+    let RateBody { success_rate, code_quality_score, comment } = &command.body;
+    let rating = Rating { success_rate: *success_rate, code_quality_score: *code_quality_score };
+    let session = app.sessions.rate(&command.ctx, id, rating, comment.as_deref()).await?;
     Ok(command.answer(&Subject::Session(&session)))
 }
 

@@ -33,6 +33,7 @@ pub mod state;
 pub mod streams;
 pub mod system;
 pub mod tenants;
+pub mod verify;
 pub mod wants;
 mod wire;
 
@@ -66,6 +67,8 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(control::retry))
         .routes(routes!(control::complete))
         .routes(routes!(control::fail))
+        .routes(routes!(control::rate))
+        .routes(routes!(verify::verify))
         .routes(routes!(control::prompt))
         .routes(routes!(control::fork))
         .routes(routes!(files::checkpoints, control::create_checkpoint))

@@ -160,7 +160,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let body = operation.get("requestBody").is_some();
     if body {
         let optional = path.ends_with("/stop")
-            || ["cancel", "retry", "fork", "merge", "checkpoints"]
+            || ["cancel", "retry", "fork", "merge", "checkpoints", "verify"]
                 .iter()
                 .any(|verb| path.ends_with(&format!("/{verb}")));
         operation["requestBody"]["required"] = json!(!optional);

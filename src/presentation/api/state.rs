@@ -15,6 +15,7 @@ use super::problem::Problem;
 use crate::application::attention::AttentionService;
 use crate::application::events::EventService;
 use crate::application::identity::IdentityService;
+use crate::application::judge::JudgeService;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
@@ -105,6 +106,7 @@ impl Default for ApiOptions {
 #[expect(missing_docs, reason = "each field is named for its type")]
 pub struct Parts {
     pub sessions: SessionService,
+    pub judge: JudgeService,
     pub attention: AttentionService,
     pub events: EventService,
     pub system: SystemService,
@@ -124,6 +126,8 @@ pub struct AppState(Arc<Shared>);
 pub struct Shared {
     /// Use cases of sessions.
     pub sessions: SessionService,
+    /// Gates.
+    pub judge: JudgeService,
     /// Use cases of attention items.
     pub attention: AttentionService,
     /// Reading and following events and journals.
@@ -174,6 +178,7 @@ impl AppState {
     pub fn new(parts: Parts, options: ApiOptions) -> Self {
         let Parts {
             sessions,
+            judge,
             attention,
             events,
             system,
@@ -195,6 +200,7 @@ impl AppState {
             hub,
             started_at,
             sessions,
+            judge,
             attention,
             events,
             system,

@@ -152,6 +152,8 @@ async fn roles_bound_what_a_key_may_do() {
     let path = "/api/v1/sessions/IND-000001";
     let cases = [
         (Role::Viewer, Method::POST, "/start", 403, "member"),
+        (Role::Viewer, Method::POST, "/rate", 403, "member"),
+        (Role::Viewer, Method::POST, "/verify", 403, "member"),
         (Role::Member, Method::POST, "/fail", 403, "lead"),
         (Role::Member, Method::DELETE, "", 403, "lead"),
         (Role::Lead, Method::DELETE, "?purge=true", 403, "admin"),
@@ -159,7 +161,11 @@ async fn roles_bound_what_a_key_may_do() {
     ];
     for (role, method, rest, status, required) in cases {
         let key = bearer(&app.key(orchestrator::domain::ids::TenantId::BOOTSTRAP, role).await);
-        let body = (rest == "/fail").then(|| json!({ "error_message": "x" }));
+        let body = match rest {
+            "/fail" => Some(json!({ "error_message": "x" })),
+            "/rate" => Some(json!({ "success_rate": 1 })),
+            _ => None,
+        };
         let answer = app
             .send(request(method, &format!("{path}{rest}"), body, &[("authorization", &key)]))
             .await;

@@ -6,9 +6,10 @@ use orchestrator::presentation::api::docs::problem_page;
 use orchestrator::presentation::api::dto::admission::AdmissionBody;
 use orchestrator::presentation::api::dto::create::CreateSession;
 use orchestrator::presentation::api::dto::input::{
-    CheckpointBody, Complete, Fail, Fork, MergeBody, PatchSession, PromptBody, ReasonBody,
-    ResolveBody, ResolveManyBody, RetryBody,
+    CheckpointBody, Complete, Fail, Fork, MergeBody, PatchSession, PromptBody, RateBody,
+    ReasonBody, ResolveBody, ResolveManyBody, RetryBody,
 };
+use orchestrator::presentation::api::dto::verification::VerifyBody;
 use orchestrator::presentation::api::fields::{Fields, FromFields};
 use orchestrator::presentation::api::openapi_json;
 use serde_json::Value;
@@ -172,6 +173,8 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("Retry", names::<RetryBody>()));
     all.push(("Complete", names::<Complete>()));
     all.push(("Fail", names::<Fail>()));
+    all.push(("Verify", names::<VerifyBody>()));
+    all.push(("Rate", names::<RateBody>()));
     all.push(("Prompt", names::<PromptBody>()));
     all.push(("Fork", names::<Fork>()));
     all.push(("CreateCheckpoint", names::<CheckpointBody>()));

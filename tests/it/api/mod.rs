@@ -7,6 +7,7 @@ mod coverage;
 mod door;
 mod lists;
 mod quotas;
+mod ratings;
 mod refusals;
 mod statuses;
 mod streams;

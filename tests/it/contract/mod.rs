@@ -1,6 +1,7 @@
 //! What every store must do: one suite, run for each adapter.
 
 mod directory;
+mod families;
 pub(crate) mod fixtures;
 mod guards;
 mod journal;

@@ -4,6 +4,8 @@
 mod admissions;
 mod commands;
 mod demo;
+mod families;
+mod gates;
 mod kills;
 mod newcomer;
 mod newcomer_api;

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use orchestrator::application::ports::workspaces::{
-    Diff, DiffEnd, MergeMode, MergeReport, Removal, WorkspaceError, Workspaces,
+    Checkout, Diff, DiffEnd, MergeMode, MergeReport, Removal, WorkspaceError, Workspaces,
 };
 use orchestrator::domain::ids::SessionId;
 use orchestrator::domain::session::SessionCode;
@@ -105,6 +105,23 @@ impl Workspaces for Held {
     ) -> Result<Option<String>, WorkspaceError> {
         self.pass("restore", session).await;
         self.folders.restore(session, workspace, commit).await
+    }
+
+    async fn check_out(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+        commit: Option<&str>,
+    ) -> Result<Checkout, WorkspaceError> {
+        self.folders.check_out(session, workspace, commit).await
+    }
+
+    async fn give_back(
+        &self,
+        session: SessionId,
+        workspace: &Workspace,
+    ) -> Result<(), WorkspaceError> {
+        self.folders.give_back(session, workspace).await
     }
 
     async fn remove(

@@ -10,6 +10,7 @@ use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::events::Deltas;
 use orchestrator::application::identity::IdentityService;
+use orchestrator::application::judge::JudgeService;
 use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
@@ -38,6 +39,7 @@ use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::workspace::WorkspaceSpec;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
+use orchestrator::infrastructure::gates::LocalGates;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
 use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
@@ -198,6 +200,14 @@ impl Lab {
             Wake::default(),
             SessionOptions::default(),
         );
+        let judge = JudgeService::new(
+            sessions.clone(),
+            Arc::clone(&workspaces) as _,
+            Arc::new(LocalGates::new(None, Arc::clone(&time), Arc::clone(&ids))),
+            Arc::clone(&memory) as _,
+            Arc::clone(&time),
+            0,
+        );
         let attention = AttentionService::new(Arc::clone(&stored), sessions.clone());
         let stop = CancellationToken::new();
         let agents =
@@ -212,6 +222,7 @@ impl Lab {
             attention: attention.clone(),
             agents: agents.clone(),
             journal: memory,
+            judge,
             workspaces,
             clock: time,
             deltas: Deltas::default(),

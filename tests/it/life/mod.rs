@@ -3,6 +3,7 @@
 mod agents;
 mod deadlines;
 mod explained;
+mod families;
 mod files;
 mod held;
 mod lab;

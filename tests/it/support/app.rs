@@ -10,6 +10,7 @@ use orchestrator::application::agent::AgentService;
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::events::{Deltas, EventService};
 use orchestrator::application::identity::IdentityService;
+use orchestrator::application::judge::JudgeService;
 use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
@@ -25,6 +26,7 @@ use orchestrator::domain::tenant::key::{ApiKey, Role};
 use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::domain::tenant::weight::Weight;
 use orchestrator::infrastructure::clock::SystemClock;
+use orchestrator::infrastructure::gates::LocalGates;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
 use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
@@ -110,7 +112,7 @@ impl TestApp {
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
         let sessions = SessionService::new(
             Arc::clone(&store),
-            workspaces,
+            Arc::clone(&workspaces) as _,
             Arc::clone(&clock),
             Arc::clone(&ids),
             Wake::default(),
@@ -147,7 +149,16 @@ impl TestApp {
             Queue::new(50),
         );
         system.set_recovered();
+        let judge = JudgeService::new(
+            sessions.clone(),
+            Arc::clone(&workspaces) as _,
+            Arc::new(LocalGates::new(None, Arc::clone(&clock), Arc::clone(&ids))),
+            Arc::clone(&memory) as _,
+            Arc::clone(&clock),
+            0,
+        );
         let parts = Parts {
+            judge,
             attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
             sessions,
             events: EventService::new(

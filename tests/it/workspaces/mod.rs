@@ -3,6 +3,7 @@
 mod bench;
 mod checkpoints;
 mod diffs;
+mod gates;
 mod hostile;
 mod making;
 mod merges;

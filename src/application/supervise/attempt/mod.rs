@@ -6,6 +6,7 @@
 //! Invariant: whatever ends the lease, the run is closed, the work is saved, the worktree is gone.
 
 mod begin;
+mod judge;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 enum Ended {
     /// The session left this lease: it ended, or waits for a new one.
     Released,
+    /// The agent is done; the gates decide.
+    Judge,
     /// The process goes down; the next one takes the run up.
     Shutdown,
 }
@@ -87,7 +90,7 @@ impl Supervisor {
         };
         self.outbox.flush().await;
         match ended {
-            Ok(Ended::Released) | Err(AppError::StaleResult) => {}
+            Ok(Ended::Released | Ended::Judge) | Err(AppError::StaleResult) => {}
             Ok(Ended::Shutdown) => {
                 self.save_before_shutdown().await;
                 return;
@@ -112,11 +115,17 @@ impl Supervisor {
         };
         let Some(session) = self.held_session().await? else { return Ok(Ended::Released) };
         let Some(prompt) = session.run.prompt.clone() else {
+            if session.must_pass_gates() {
+                return self.judge().await;
+            }
             return Self::released(self.tools.sessions.nothing_left(self.holder).await);
         };
         let prompt = Prompt { id: prompt.id, text: prompt.text };
         match self.start(&session, &workspace, prompt).await? {
-            Begun::Running(running) => self.watch(running).await,
+            Begun::Running(running) => match self.watch(running).await? {
+                Ended::Judge => self.judge().await,
+                ended @ (Ended::Released | Ended::Shutdown) => Ok(ended),
+            },
             Begun::Full(why) => {
                 self.outbox.log("info", &why, self.tools.clock.now());
                 Self::released(self.tools.sessions.put_back(self.holder, &why).await)
@@ -332,6 +341,7 @@ impl Supervisor {
         (self.abort_at, self.aborted) = (None, false);
         match self.tools.sessions.turn_over(self.holder, &turn).await {
             Ok(Next::Over) => Ok(Some(Ended::Released)),
+            Ok(Next::Judge) => Ok(Some(Ended::Judge)),
             Ok(Next::Prompt(prompt)) => match running.control.prompt(prompt).await {
                 Ok(()) => Ok((!self.look_again(running).await?).then_some(Ended::Released)),
                 Err(error) => self.fail(error).await.map(Some),

@@ -3,7 +3,7 @@
 //! Invariant: everything is checked before anything is changed. A tenant's data is shared with the
 //! snapshots that show it and copied by the first change after one was taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::application::ports::changes::{
@@ -39,6 +39,7 @@ pub(super) struct TenantData {
     pub(super) events: Vec<Arc<StoredEvent>>,
     pub(super) audit: Vec<Arc<StoredAudit>>,
     pub(super) remembered: BTreeMap<[u8; 32], Arc<Remembered>>,
+    pub(super) owed_children: BTreeSet<(Timestamp, SessionId)>,
 }
 
 /// Everything.
@@ -174,7 +175,10 @@ impl TenantData {
                 let key = (checkpoint.session_id, checkpoint.sequence);
                 (self.checkpoints.get(&key).map(|_| Version::FIRST), Expect::Absent)
             }
-            Write::DropCheckpoint { .. } | Write::ApiKey(_) => return Ok(()),
+            Write::DropCheckpoint { .. }
+            | Write::ApiKey(_)
+            | Write::ChildrenOwed { .. }
+            | Write::ChildrenDone { .. } => return Ok(()),
             Write::Attention(put) => {
                 (self.attention.get(&put.value.id).map(|found| found.version), put.expect)
             }
@@ -219,6 +223,15 @@ impl TenantData {
             }
             Write::Tenant(put) => self.tenant = Some(versioned(put)),
             Write::ApiKey(_) => {} // kept outside the tenants, by the secret's hash
+            Write::ChildrenOwed { parent, at } => {
+                let mut all = self.sessions.values().map(|found| &found.value);
+                if all.any(|session| session.is_child_of(parent)) {
+                    self.owed_children.insert((at, parent));
+                }
+            }
+            Write::ChildrenDone { parent, at } => {
+                self.owed_children.remove(&(at, parent));
+            }
             Write::PurgeSession(_, id) => {
                 self.sessions.remove(&id);
                 self.codes.retain(|_, holder| *holder != id);
@@ -230,8 +243,7 @@ impl TenantData {
     }
 
     fn count(&mut self, changes: &[(Counter, CounterChange)]) {
-        let counters: std::collections::BTreeSet<Counter> =
-            changes.iter().map(|(counter, _)| *counter).collect();
+        let counters: BTreeSet<Counter> = changes.iter().map(|(counter, _)| *counter).collect();
         for counter in counters {
             let after = shared::counted(self.number(counter), counter, changes);
             self.counters.insert(counter, after);

@@ -92,7 +92,9 @@ impl Store for MemoryStore {
                 | Write::Attention(_)
                 | Write::Agent(_)
                 | Write::Tenant(_)
-                | Write::ApiKey(_) => None,
+                | Write::ApiKey(_)
+                | Write::ChildrenOwed { .. }
+                | Write::ChildrenDone { .. } => None,
             })
             .collect();
         let mut state = self.state();

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use super::data::{Data, TenantData};
 use crate::application::ports::changes::{Counter, Remembered};
 use crate::application::ports::reads::{
-    AttentionReads, EventReads, Fleet, Order, SessionPage, SessionQuery, SessionReads, Snapshot,
+    AttentionReads, EventReads, Fleet, Order, OwedChildren, SessionPage, SessionQuery,
+    SessionReads, Snapshot,
 };
 use crate::application::ports::store::StoreError;
 use crate::domain::agent::Agent;
@@ -82,9 +83,7 @@ impl SessionReads for MemorySnapshot {
         limit: usize,
     ) -> Result<Vec<SessionId>, StoreError> {
         let all = self.0.sessions.values().map(|found| &found.value);
-        let children = all.filter(|session| {
-            session.lineage.parent_id == Some(parent) && session.stamps.deleted_at.is_none()
-        });
+        let children = all.filter(|session| session.is_child_of(parent));
         Ok(children.map(|session| session.id).take(limit).collect())
     }
 
@@ -236,6 +235,18 @@ impl Fleet for MemoryFleet {
         }
         due.sort_unstable();
         Ok(due.into_iter().map(|(tenant, _, id)| (tenant, id)).take(limit).collect())
+    }
+
+    async fn owed_children(&self, limit: usize) -> Result<Vec<OwedChildren>, StoreError> {
+        let owed = self.0.tenants.iter().flat_map(|(tenant, data)| {
+            let each = |(at, parent): &(Timestamp, SessionId)| OwedChildren {
+                tenant: *tenant,
+                parent: *parent,
+                at: *at,
+            };
+            data.owed_children.iter().map(each)
+        });
+        Ok(owed.take(limit).collect())
     }
 
     async fn due_attention(

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::family;
 use super::handle::{Reader, blocking};
 use super::keys::{self, Span};
 use super::rows::{Direction, Rows, View, flow};
 use super::tables::Table;
-use crate::application::ports::reads::Fleet;
+use crate::application::ports::reads::{Fleet, OwedChildren};
 use crate::application::ports::store::StoreError;
 use crate::domain::ids::{AttentionId, SessionId, TenantId};
 use crate::domain::session::Session;
@@ -140,6 +141,18 @@ impl Fleet for RedbFleet {
     ) -> Result<Vec<(TenantId, SessionId)>, StoreError> {
         let due = self.due(Table::DueSessions, now, limit).await?;
         Ok(due.into_iter().map(|(tenant, id)| (tenant, SessionId::from_bytes(id))).collect())
+    }
+
+    async fn owed_children(&self, limit: usize) -> Result<Vec<OwedChildren>, StoreError> {
+        blocking(Arc::clone(&self.reader), move |view| {
+            let mut found = Vec::new();
+            each_tenant(view, Table::OwedChildren, &mut |tenant| {
+                found.extend(family::owed(view, tenant, limit - found.len())?);
+                Ok(found.len() < limit)
+            })?;
+            Ok(found)
+        })
+        .await
     }
 
     async fn due_attention(

@@ -147,6 +147,12 @@ pub(super) fn due(tenant: TenantId, at: Timestamp, id: [u8; 16]) -> Key {
     join(&[tenant.as_bytes(), &at.key_millis().to_be_bytes(), &id])
 }
 
+/// The instant in a key of what is due.
+pub(super) fn due_at(key: &[u8]) -> Option<Timestamp> {
+    let millis = u64::from_be_bytes(*key.get(16..)?.first_chunk::<8>()?);
+    Some(Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
+}
+
 /// Everything of a tenant that is due at this instant or was before.
 pub(super) fn due_until(tenant: TenantId, at: Timestamp) -> Span {
     Span {

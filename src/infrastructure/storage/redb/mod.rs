@@ -6,6 +6,7 @@
 mod chores;
 mod codec;
 mod envelope;
+mod family;
 mod fleet;
 mod group;
 mod handle;

@@ -138,10 +138,10 @@ pub(super) fn audit<R: Rows>(
     Ok(planner.plan)
 }
 
-struct Planner<'a, R> {
-    rows: &'a R,
-    tenant: TenantId,
-    plan: Plan,
+pub(super) struct Planner<'a, R> {
+    pub(super) rows: &'a R,
+    pub(super) tenant: TenantId,
+    pub(super) plan: Plan,
 }
 
 impl<R: Rows> Planner<'_, R> {
@@ -192,6 +192,11 @@ impl<R: Rows> Planner<'_, R> {
             Write::Agent(put) => self.put_agent(put),
             Write::Tenant(put) => self.put_tenant(put),
             Write::ApiKey(put) => self.put_api_key(put),
+            Write::ChildrenOwed { parent, at } => self.owe_children(parent, at),
+            Write::ChildrenDone { parent, at } => {
+                self.settle_children(parent, at);
+                Ok(())
+            }
             Write::PurgeSession(version, session) => self.purge(version, session),
         }
     }

@@ -41,6 +41,8 @@ tables! {
     SessionsByTag = "sessions_by_tag.k1",
     /// tenant(16) ‖ due at, ms(8) ‖ session(16) → ()
     DueSessions = "due_sessions.k1",
+    /// tenant(16) ‖ ended at, ms(8) ‖ session(16) → (), until its children are treated
+    OwedChildren = "owed_children.k1",
     /// tenant(16) ‖ session(16) ‖ number(4) → attempt
     Attempts = "attempts.k1",
     /// tenant(16) ‖ session(16) ‖ sequence(8) → checkpoint

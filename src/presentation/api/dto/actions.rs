@@ -13,6 +13,9 @@ pub fn allowed_actions(session: &Session, role: Role) -> Vec<&'static str> {
     let again = session.is_recoverable();
     let (paused, executing) = (status == SessionStatus::Paused, status.is_executing());
     let files = session.run.workspace.as_ref().is_some_and(|made| made.kind == WorkspaceKind::Git);
+    let verifiable = !session.spec.gates.is_empty()
+        && session.run.workspace.is_some()
+        && (executing || paused || status.is_terminal());
     let restorable = paused
         || matches!(
             status,
@@ -29,6 +32,8 @@ pub fn allowed_actions(session: &Session, role: Role) -> Vec<&'static str> {
         ("fork", Role::Member, true),
         ("checkpoint", Role::Member, !status.is_final()),
         ("restore", Role::Member, restorable && session.run.checkpoint_count > 0),
+        ("verify", Role::Member, verifiable),
+        ("rate", Role::Member, status.is_terminal()),
         ("update", Role::Member, true),
         ("complete", Role::Lead, legal(Trigger::Complete)),
         ("fail", Role::Lead, legal(Trigger::Fail)),

@@ -40,7 +40,8 @@ pub struct CreateSessionBody {
     pub parent_id: Option<String>,
     /// The same as `parent_id`.
     pub parent_session_id: Option<String>,
-    /// `continue` is needed with a parent: this version does not end children with their parents.
+    /// What becomes of it when its parent ends abnormally: `cascade` ends it too (the default),
+    /// `orphan` does and says so by its status, `continue` leaves it alone.
     pub on_parent_end: Option<OnParentEnd>,
     /// Only `single` in this version.
     pub execution_mode: Option<ExecutionMode>,
@@ -99,7 +100,8 @@ pub struct CreateSessionBody {
     pub start: Option<bool>,
     pub workspace: Option<WorkspaceBody>,
     pub permission_policy: Option<PermissionPolicyDto>,
-    /// Not part of this version: leave it out.
+    /// Commands that judge the work: in a clean checkout of it, or in the directory itself. Required
+    /// ones must pass before the session completes. They need a workspace.
     #[schema(max_items = 20)]
     pub gates: Option<Vec<GateDto>>,
     #[schema(default = false)]

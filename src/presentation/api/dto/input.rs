@@ -132,6 +132,35 @@ impl FromFields for Complete {
     }
 }
 
+/// A person's judgement of what a session gave; at least one of its fields.
+#[derive(Debug, ToSchema)]
+#[schema(as = Rate, example = json!({ "success_rate": 0.8, "comment": "the edge cases are missing" }))]
+pub struct RateBody {
+    /// Share of the work that succeeded; stands above what was measured.
+    #[schema(minimum = 0, maximum = 1)]
+    pub success_rate: Option<f64>,
+    /// How good the code is.
+    #[schema(minimum = 0, maximum = 1)]
+    pub code_quality_score: Option<f64>,
+    /// Why, for the audit.
+    #[schema(max_length = 1000)]
+    pub comment: Option<String>,
+}
+
+impl FromFields for RateBody {
+    fn read(fields: &mut Fields) -> Self {
+        let rating = Self {
+            success_rate: share(fields, "success_rate"),
+            code_quality_score: share(fields, "code_quality_score"),
+            comment: fields.bounded_text("comment", 0, 1000),
+        };
+        if let Self { success_rate: None, code_quality_score: None, comment: None } = rating {
+            fields.require_one("success_rate", "is required, or code_quality_score, or a comment");
+        }
+        rating
+    }
+}
+
 /// A failure, declared by a person.
 #[derive(Debug, ToSchema)]
 #[schema(as = Fail, example = json!({ "error_message": "the branch is gone", "retryable": false }))]

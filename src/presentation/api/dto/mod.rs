@@ -17,4 +17,5 @@ pub mod metrics;
 pub mod session;
 pub mod spec;
 pub mod stats;
+pub mod verification;
 pub mod work;

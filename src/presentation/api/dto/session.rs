@@ -7,8 +7,9 @@ use utoipa::ToSchema;
 use super::actions::allowed_actions;
 use super::attempt::AttemptDto;
 use super::checkpoint::CheckpointDto;
-use super::metrics::{MetricsDto, seconds};
+use super::metrics::MetricsDto;
 use super::spec::{GateDto, PermissionPolicyDto, RetryPolicyDto, WorkspaceDto};
+use super::verification::VerificationDto;
 use crate::domain::attention::Attention;
 use crate::domain::ids::{AgentId, SessionId, TaskId, TenantId};
 use crate::domain::money::Usd;
@@ -96,6 +97,8 @@ pub struct SessionDto {
     pub degraded_reasons: Vec<DegradedReason>,
     pub degraded_since: Option<Timestamp>,
     #[schema(minimum = 0, maximum = 1)]
+    /// What its gates said last.
+    pub verification: Option<VerificationDto>,
     pub health_score: f64,
     pub is_recoverable: bool,
     /// What this caller may do with it now, as the paths name it.
@@ -153,7 +156,7 @@ impl SessionDto {
         let Versioned { version, value: mut session } = found;
         let (status, status_updated_at) = (session.status(), session.status_updated_at());
         let status_reason = session.status_reason().map(str::to_owned);
-        let health_score = health_score(status, share_of_time(&session, viewer.now));
+        let health_score = health_score(status, session.share_of_time(viewer.now));
         let is_recoverable = session.is_recoverable();
         let allowed_actions = allowed_actions(&session, viewer.role);
         // Last: the others look at the figures too.
@@ -239,6 +242,8 @@ impl SessionDto {
             workspace_ref: _,
             budget_told: _,
             blocking_items: _,
+            at_risk_told: _,
+            verification,
         } = run;
         Self {
             id,
@@ -299,6 +304,7 @@ impl SessionDto {
             resume_requested: resume_wanted,
             degraded_reasons,
             degraded_since,
+            verification: verification.map(VerificationDto::from),
             health_score,
             is_recoverable,
             allowed_actions,
@@ -315,10 +321,4 @@ impl SessionDto {
             revision: version.get(),
         }
     }
-}
-
-/// How much of its time a session has used, 0–1.
-fn share_of_time(session: &Session, now: Timestamp) -> f64 {
-    let spent = seconds(session.run.clock.at(now));
-    (spent / session.time_limit().as_secs_f64()).min(1.0)
 }

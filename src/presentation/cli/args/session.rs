@@ -81,6 +81,26 @@ pub enum SessionCommand {
         #[arg(long = "final")]
         final_: bool,
     },
+    /// Run the gates of a session on its work; exit code 1 when a required one fails.
+    Verify {
+        session: String,
+        /// Also when the same files were judged already.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Judge a session that has ended.
+    Rate {
+        session: String,
+        /// Share of the work that succeeded, 0–1.
+        #[arg(long, required_unless_present_any = ["quality", "comment"])]
+        success_rate: Option<f64>,
+        /// How good the code is, 0–1.
+        #[arg(long, value_name = "SCORE")]
+        quality: Option<f64>,
+        /// Why, for the record.
+        #[arg(long)]
+        comment: Option<String>,
+    },
     /// Tell a running or paused session something more.
     Prompt {
         session: String,
@@ -218,9 +238,12 @@ pub struct CreateArgs {
     /// Model as provider/model.
     #[arg(long, value_name = "P/M")]
     pub model: Option<String>,
-    /// Parent session; the new one does not end with it.
+    /// Parent session; the new one ends with it when that ends abnormally.
     #[arg(long, value_name = "SESSION")]
     pub parent: Option<String>,
+    /// What becomes of it then: cascade (the default), orphan or continue.
+    #[arg(long, value_name = "WISH", requires = "parent")]
+    pub on_parent_end: Option<String>,
     /// Work in a git worktree of this repository.
     #[arg(long, value_name = "PATH", conflicts_with = "dir")]
     pub repo: Option<PathBuf>,
@@ -230,6 +253,9 @@ pub struct CreateArgs {
     /// Work in this folder itself.
     #[arg(long, value_name = "PATH")]
     pub dir: Option<PathBuf>,
+    /// A check that the work must pass, as `NAME=COMMAND` for the shell; repeatable.
+    #[arg(long, value_name = "NAME=COMMAND")]
+    pub gate: Vec<String>,
     /// Longest time of work, such as `45m` or `2h`.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,

@@ -61,8 +61,10 @@ pub(super) async fn create(
         (None, Some(dir)) => Some(json!({ "kind": "directory", "path": absolute(dir)? })),
         (None, None) => None,
     };
+    let gates = args.gate.iter().map(|gate| gate_of(gate)).collect::<Result<Vec<_>, _>>()?;
     let body = given(json!({
         "initial_prompt": prompt,
+        "gates": Some(gates).filter(|gates| !gates.is_empty()),
         "title": args.title,
         "session_type": args.session_type,
         "priority": args.priority,
@@ -70,7 +72,7 @@ pub(super) async fn create(
         "agent": args.agent,
         "model_identifier": args.model,
         "parent_id": args.parent,
-        "on_parent_end": args.parent.as_ref().map(|_| "continue"),
+        "on_parent_end": args.on_parent_end,
         "max_duration_seconds": args.timeout,
         "budget_usd": args.budget,
         "token_budget": args.token_budget,
@@ -80,6 +82,20 @@ pub(super) async fn create(
     }));
     let session = client.post(&["sessions"], &body).await?;
     Ok(created(&session, printer))
+}
+
+/// How long a gate from the command line may take.
+const GATE_SECONDS: u32 = 600;
+
+fn gate_of(text: &str) -> Result<Value, CliError> {
+    match text.split_once('=') {
+        Some((name, command)) if !name.trim().is_empty() && !command.trim().is_empty() => {
+            Ok(json!({ "name": name.trim(), "command": ["sh", "-c", command],
+                       "timeout_seconds": GATE_SECONDS }))
+        }
+        _ => Err(CliError::usage(format!("{text} is no gate"))
+            .remedy("say what it is called and what it runs, as in --gate tests='make test'")),
+    }
 }
 
 pub(super) async fn fork(

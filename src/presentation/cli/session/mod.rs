@@ -43,6 +43,12 @@ pub(super) async fn run(verb: Verb, client: &Client, printer: &Printer) -> Resul
                                "retryable": !final_ });
             api.order(&session, "fail", body).await
         }
+        Verb::Verify { session, force } => work::verify(&session, force, client, printer).await,
+        Verb::Rate { session, success_rate, quality, comment } => {
+            let body = json!({ "success_rate": success_rate, "code_quality_score": quality,
+                               "comment": comment });
+            api.order(&session, "rate", body).await
+        }
         Verb::Prompt { session, text, interrupt } => {
             let mode = if interrupt { "interrupt" } else { "queue" };
             api.order(&session, "prompt", json!({ "text": text, "mode": mode })).await
@@ -86,6 +92,7 @@ impl Api<'_> {
         let answer = self.client.post(&path, &given(body)).await?;
         let remark = match (action, answer.get("status").and_then(Value::as_str)) {
             ("checkpoints", _) => format!("{session}: checkpoint {} saved", answer["sequence"]),
+            ("rate", _) => format!("{session} is rated"),
             ("prompt", _) => format!("{session} will be told"),
             (_, Some(status)) => format!("{session} is {status}"),
             (_, None) => format!("{session}: {action} is under way"),

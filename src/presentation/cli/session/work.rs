@@ -1,6 +1,6 @@
 //! What a session changed, and bringing it home.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::args::{DiffArgs, MergeArgs};
@@ -71,6 +71,42 @@ pub(in super::super) fn stat(files: &[Value]) -> Vec<String> {
     let (added, deleted) = (sum("additions"), sum("deletions"));
     lines.push(format!(" {} {noun} changed, +{added} -{deleted}", files.len()));
     lines
+}
+
+/// Runs the gates and shows what each said.
+pub(super) async fn verify(
+    session: &str,
+    force: bool,
+    client: &Client,
+    printer: &Printer,
+) -> Result<u8, CliError> {
+    let request = client.request(Method::POST, &["sessions", session, "verify"]);
+    let response = client.send(request.json(&json!({ "force": force }))).await?;
+    let is_under_way = response.status() == StatusCode::ACCEPTED;
+    let answer: Value = response.json().await.map_err(|error| client.unreachable(&error))?;
+    let found = &answer["verification"];
+    let is_good = is_under_way || found["passed"] == json!(true);
+    let exit = if is_good { code::OK } else { code::FAILED };
+    if printer.is_json() {
+        printer.json(&answer);
+        return Ok(exit);
+    }
+    if is_under_way {
+        printer.line(format!(
+            "{session}: the gates run; `orchestrator session events {session}` tells of their end"
+        ));
+        return Ok(exit);
+    }
+    for gate in found["gates"].as_array().into_iter().flatten() {
+        let passed = gate["passed"] == json!(true);
+        let word = if passed { painted("passed", GOOD) } else { painted("failed", BAD) };
+        printer.line(format!("{word}  {}", plain(&gate["name"])));
+        if !passed {
+            let output = clean(gate["output"].as_str().unwrap_or_default());
+            output.lines().for_each(|line| printer.line(format!("        {line}")));
+        }
+    }
+    Ok(exit)
 }
 
 pub(super) async fn merge(

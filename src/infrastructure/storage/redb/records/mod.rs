@@ -10,6 +10,7 @@ mod attention;
 mod audit;
 mod checkpoint;
 mod event;
+mod gates;
 mod journal;
 mod metrics;
 mod remembered;

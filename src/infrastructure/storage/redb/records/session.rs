@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempt::LeaseV1;
+use super::gates::VerificationV1;
 use super::metrics::MetricsV1;
 use super::spec::SpecV1;
 use super::{
@@ -283,6 +284,8 @@ struct RunV1 {
     workspace_ref: Option<String>,
     budget_told: Option<String>,
     blocking_items: u32,
+    at_risk_told: bool,
+    verification: Option<VerificationV1>,
 }
 
 impl RunV1 {
@@ -308,6 +311,8 @@ impl RunV1 {
             workspace_ref,
             budget_told,
             blocking_items,
+            at_risk_told,
+            verification,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
         Ok(Self {
@@ -332,6 +337,8 @@ impl RunV1 {
             workspace_ref: workspace_ref.clone(),
             budget_told: budget_told.map(|level| level.as_str().to_owned()),
             blocking_items: *blocking_items,
+            at_risk_told: *at_risk_told,
+            verification: verification.as_ref().map(VerificationV1::of),
         })
     }
 
@@ -358,6 +365,8 @@ impl RunV1 {
             workspace_ref,
             budget_told,
             blocking_items,
+            at_risk_told,
+            verification,
         } = self;
         let reasons = degraded_reasons
             .iter()
@@ -385,6 +394,8 @@ impl RunV1 {
                 .map(|slug| word(&slug, BudgetLevel::parse, "budget_told"))
                 .transpose()?,
             blocking_items,
+            at_risk_told,
+            verification: verification.map(VerificationV1::domain),
         })
     }
 }

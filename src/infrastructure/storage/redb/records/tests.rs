@@ -22,6 +22,7 @@ use crate::domain::schedule::hold::{Held, Hold};
 use crate::domain::session::attempt::{Attempt, ExecutionClock, Lease, LeaseReason, SessionError};
 use crate::domain::session::checkpoint::{Checkpoint, CheckpointTrigger};
 use crate::domain::session::draft::SessionDraft;
+use crate::domain::session::gates::{GateReport, Verification};
 use crate::domain::session::metrics::{Metrics, RateSource, Warning};
 use crate::domain::session::spec::{Gate, PermissionDecision, PermissionPolicy, PermissionRule};
 use crate::domain::session::status::SessionStatus;
@@ -136,6 +137,22 @@ fn run() -> RunState {
         workspace_ref: Some("d".to_owned()),
         budget_told: Some(BudgetLevel::Soft),
         blocking_items: 1,
+        at_risk_told: true,
+        verification: Some(Verification {
+            passed: true,
+            tree_hash: Some("t".to_owned()),
+            commit: Some("c".to_owned()),
+            at: at(9),
+            gates: vec![GateReport {
+                name: "tests".to_owned(),
+                required: true,
+                passed: true,
+                exit_code: Some(0),
+                timed_out: false,
+                duration_ms: 7,
+                output: "ok".to_owned(),
+            }],
+        }),
     }
 }
 
