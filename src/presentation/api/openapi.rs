@@ -180,6 +180,9 @@ fn complete_parameter(parameter: &mut Value) {
         "limit" => {
             *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
         }
+        "wait" => {
+            *schema = json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 0 });
+        }
         "depth" => {
             *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 });
         }

@@ -7,4 +7,5 @@ mod lists;
 mod refusals;
 mod statuses;
 mod streams;
+mod waits;
 mod wire;
