@@ -13,6 +13,7 @@ pub mod events;
 pub mod identity;
 pub mod session;
 pub mod system;
+pub mod webhooks;
 
 pub mod reconcile;
 pub mod scheduler;

@@ -68,6 +68,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Attention(_)
         | Command::Why { .. }
         | Command::Event(_)
+        | Command::Webhook(_)
         | Command::Doctor { .. }
         | Command::Config(_)
         | Command::Openapi

@@ -54,6 +54,7 @@ closed_enum!(
         Tenant = "tenant",
         Key = "key",
         System = "system",
+        Webhook = "webhook",
     }
 );
 

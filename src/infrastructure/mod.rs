@@ -5,4 +5,5 @@ pub mod drivers;
 pub mod ids;
 pub mod storage;
 pub mod telemetry;
+pub mod webhooks;
 pub mod workspaces;

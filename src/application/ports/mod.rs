@@ -4,6 +4,8 @@ pub mod changes;
 pub mod clock;
 pub mod driver;
 pub mod journal;
+pub mod notifier;
 pub mod reads;
 pub mod store;
+pub mod webhooks;
 pub mod workspaces;

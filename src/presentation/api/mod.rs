@@ -32,6 +32,7 @@ pub mod state;
 pub mod streams;
 pub mod system;
 pub mod wants;
+pub mod webhooks;
 mod wire;
 
 use axum::Router;
@@ -80,6 +81,13 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(attention::resolve_many))
         .routes(routes!(attention::get))
         .routes(routes!(attention::resolve))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::delivery))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(ws::sessions))
         .routes(routes!(ws::session))
         .routes(routes!(ws::system))

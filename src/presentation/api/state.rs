@@ -19,6 +19,7 @@ use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
 use crate::application::system::SystemService;
+use crate::application::webhooks::WebhookService;
 use crate::domain::time::Timestamp;
 use crate::presentation::ws::hub::Hub;
 use crate::presentation::ws::seats::Seats;
@@ -107,6 +108,7 @@ pub struct Parts {
     pub sessions: SessionService,
     pub attention: AttentionService,
     pub events: EventService,
+    pub webhooks: WebhookService,
     pub system: SystemService,
     pub identity: IdentityService,
     pub store: Arc<dyn Store>,
@@ -128,6 +130,8 @@ pub struct Shared {
     pub attention: AttentionService,
     /// Reading and following events and journals.
     pub events: EventService,
+    /// Use cases of webhooks.
+    pub webhooks: WebhookService,
     /// Health and readiness.
     pub system: SystemService,
     /// Who is behind a key.
@@ -176,6 +180,7 @@ impl AppState {
             sessions,
             attention,
             events,
+            webhooks,
             system,
             identity,
             store,
@@ -197,6 +202,7 @@ impl AppState {
             sessions,
             attention,
             events,
+            webhooks,
             system,
             identity,
             store,

@@ -14,6 +14,7 @@ pub mod format;
 pub mod output;
 mod run;
 mod session;
+mod webhook;
 mod why;
 
 use std::process::ExitCode;
@@ -124,9 +125,11 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
     let printer = context.printer;
     match command {
         Command::Run(args) => Box::pin(run::run(*args, context)).await,
-        Command::Session(_) | Command::Attention(_) | Command::Why { .. } | Command::Event(_) => {
-            Box::pin(ask_server(command, context)).await
-        }
+        Command::Session(_)
+        | Command::Attention(_)
+        | Command::Why { .. }
+        | Command::Event(_)
+        | Command::Webhook(_) => Box::pin(ask_server(command, context)).await,
         Command::Doctor { airgap } => {
             Ok(doctor::report(&context.host.checks(airgap).await, printer))
         }
@@ -163,6 +166,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,
+        Command::Webhook(command) => webhook::run(command, &client, printer).await,
         Command::Serve(_)
         | Command::Demo(_)
         | Command::Bench(_)

@@ -5,6 +5,7 @@
 
 mod data;
 mod snapshot;
+mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,6 +93,7 @@ impl Store for MemoryStore {
                 | Write::Attention(_)
                 | Write::Agent(_)
                 | Write::Tenant(_)
+                | Write::Webhook(_)
                 | Write::ApiKey(_) => None,
             })
             .collect();

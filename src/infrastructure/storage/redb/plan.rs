@@ -138,10 +138,11 @@ pub(super) fn audit<R: Rows>(
     Ok(planner.plan)
 }
 
-struct Planner<'a, R> {
-    rows: &'a R,
-    tenant: TenantId,
-    plan: Plan,
+/// A change set on its way to operations.
+pub(super) struct Planner<'a, R> {
+    pub(super) rows: &'a R,
+    pub(super) tenant: TenantId,
+    pub(super) plan: Plan,
 }
 
 impl<R: Rows> Planner<'_, R> {
@@ -193,11 +194,17 @@ impl<R: Rows> Planner<'_, R> {
             Write::Tenant(put) => self.put_tenant(put),
             Write::ApiKey(put) => self.put_api_key(put),
             Write::PurgeSession(version, session) => self.purge(version, session),
+            Write::Webhook(write) => self.put_webhook(write),
         }
     }
 
     /// Checks the version, plans the row, and returns what stood there before and what does now.
-    fn put<T>(&mut self, table: Table, key: Key, put: Put<T>) -> Result<(Option<T>, T), CommitError>
+    pub(super) fn put<T>(
+        &mut self,
+        table: Table,
+        key: Key,
+        put: Put<T>,
+    ) -> Result<(Option<T>, T), CommitError>
     where
         Versioned<T>: Record,
     {
@@ -337,7 +344,7 @@ impl<R: Rows> Planner<'_, R> {
         Ok(())
     }
 
-    fn remove_all(&mut self, table: Table, span: &Span) -> Result<(), StoreError> {
+    pub(super) fn remove_all(&mut self, table: Table, span: &Span) -> Result<(), StoreError> {
         for key in self.rows.keys(table, span, usize::MAX)? {
             self.plan.remove(table, key);
         }

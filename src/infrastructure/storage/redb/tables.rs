@@ -81,6 +81,14 @@ tables! {
     Quarantine = "quarantine.k1",
     /// name → facts about the file itself
     Meta = "meta.k1",
+    /// tenant(16) ‖ webhook(16) → webhook
+    Webhooks = "webhooks.k1",
+    /// tenant(16) ‖ webhook(16) → how far it was told
+    WebhookProgress = "webhook_progress.k1",
+    /// tenant(16) ‖ webhook(16) ‖ delivery(16) → delivery
+    Deliveries = "deliveries.k1",
+    /// tenant(16) ‖ webhook(16) ‖ delivery(16) → (), while the delivery is pending
+    PendingDeliveries = "pending_deliveries.k1",
 }
 
 impl Table {

@@ -16,4 +16,5 @@ pub mod metrics;
 pub mod session;
 pub mod spec;
 pub mod stats;
+pub mod webhook;
 pub mod work;
