@@ -36,7 +36,7 @@ pub enum AppError {
     #[error("no such delivery")]
     DeliveryNotFound,
     /// An address leads where the server may not send anything.
-    #[error("{message}")]
+    #[error("messages may not be sent to this address")]
     EgressDenied {
         /// Which field names the address.
         pointer: &'static str,

@@ -120,15 +120,18 @@ impl Egress {
         for address in found {
             let address = unwrapped(*address);
             let is_in = self.allowed.networks.iter().any(|network| network.contains(&address));
+            let where_to = if name.parse::<IpAddr>().is_ok() {
+                format!("{address} is")
+            } else {
+                format!("{name} leads to {address}, which is")
+            };
             match reach(address) {
                 Reach::Never(what) => {
-                    return Err(Denied(format!(
-                        "{name} leads to {address}, which is {what}; nothing is ever sent there"
-                    )));
+                    return Err(Denied(format!("{where_to} {what}; nothing is ever sent there")));
                 }
                 Reach::Inside(what) if !(is_listed || is_in) => {
                     return Err(Denied(format!(
-                        "{name} leads to {address}, which is {what}; have an administrator of the \
+                        "{where_to} {what}; have an administrator of the \
                          server list it in `webhooks.allowed_hosts` or `webhooks.allowed_networks`"
                     )));
                 }
