@@ -32,6 +32,20 @@ pub enum AppError {
     /// It does not exist for this caller.
     #[error("no such agent")]
     AgentNotFound,
+    /// It does not exist for this caller.
+    #[error("no such webhook")]
+    WebhookNotFound,
+    /// It does not exist for this caller.
+    #[error("no such delivery")]
+    DeliveryNotFound,
+    /// An address leads where the server may not send anything.
+    #[error("messages may not be sent to this address")]
+    EgressDenied {
+        /// Which field names the address.
+        pointer: &'static str,
+        /// What is wrong with it, and what would help.
+        message: String,
+    },
     /// The table of statuses has no such move.
     #[error("session {code} is {}; it cannot become {}", refused.current, refused.requested)]
     Transition {

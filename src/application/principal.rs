@@ -57,6 +57,10 @@ pub enum Subject<'a> {
     Checkpoint(&'a crate::domain::session::checkpoint::Checkpoint),
     /// An attention item.
     Attention(&'a Versioned<crate::domain::attention::AttentionItem>),
+    /// A webhook.
+    Webhook(&'a super::webhooks::WebhookView),
+    /// A delivery of a webhook.
+    Delivery(&'a Versioned<crate::domain::webhook::delivery::Delivery>),
 }
 
 /// An answer in bytes.

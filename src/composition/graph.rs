@@ -24,12 +24,16 @@ use crate::application::scheduler::{Queue, Scheduler};
 use crate::application::session::{SessionOptions, SessionService};
 use crate::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use crate::application::system::SystemService;
+use crate::application::webhooks::sender::Sender;
+use crate::application::webhooks::{WebhookOptions, WebhookService};
 use crate::domain::agent::AgentKind;
 use crate::infrastructure::drivers::opencode::{Attach, OpencodeDriver, Options};
 use crate::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
 use crate::infrastructure::gates::LocalGates;
 use crate::infrastructure::storage::memory::MemoryStore;
 use crate::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
+use crate::infrastructure::webhooks::HttpNotifier;
+use crate::infrastructure::webhooks::egress::{Allowed, Egress, SystemLookup};
 use crate::infrastructure::workspaces::{Folders, WorkspaceOptions};
 
 /// The store that was opened, with what only its adapter can do.
@@ -101,6 +105,7 @@ pub(super) struct Graph {
     pub attention: AttentionService,
     pub agents: AgentService,
     pub events: EventService,
+    pub webhooks: WebhookService,
     pub identity: IdentityService,
     pub system: SystemService,
     pub supervisors: Supervisors,
@@ -119,7 +124,7 @@ impl Graph {
         ids: Arc<dyn Ids>,
         tracker: &TaskTracker,
         stop: &CancellationToken,
-    ) -> Self {
+    ) -> Result<Self, reqwest::Error> {
         let (store, journal) = (opened.store(), opened.journal());
         let options = WorkspaceOptions {
             root: settings.workspaces.root.clone(),
@@ -168,6 +173,7 @@ impl Graph {
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
         let queue = Queue::new(settings.scheduler.max_running_sessions as usize);
+        let webhooks = webhooks(settings, &store, &clock, &ids)?;
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
         let system = SystemService::new(
@@ -176,7 +182,7 @@ impl Graph {
             agents.clone(),
             queue.clone(),
         );
-        Self {
+        Ok(Self {
             store,
             clock,
             ids,
@@ -185,12 +191,13 @@ impl Graph {
             attention,
             agents,
             events,
+            webhooks,
             identity,
             system,
             supervisors,
             queue,
             built_in,
-        }
+        })
     }
 
     /// The loop that gives waiting sessions to agents.
@@ -206,6 +213,11 @@ impl Graph {
         )
     }
 
+    /// The loop that sends what webhooks are owed.
+    pub(super) fn sender(&self, tracker: &TaskTracker) -> Sender {
+        Sender::new(self.webhooks.clone(), tracker.clone())
+    }
+
     /// The scans for what is due.
     pub(super) fn reconciler(&self) -> Reconciler {
         Reconciler::new(
@@ -216,6 +228,30 @@ impl Graph {
             self.supervisors.clone(),
         )
     }
+}
+
+/// Webhooks, and the way to send to them.
+fn webhooks(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+) -> Result<WebhookService, reqwest::Error> {
+    let wanted = &settings.webhooks;
+    let allowed = Allowed {
+        hosts: wanted.allowed_hosts.clone(),
+        networks: wanted.allowed_networks.clone(),
+        own: Some(settings.server.listen),
+    };
+    let egress = Egress::new(allowed, Arc::new(SystemLookup));
+    let notifier = HttpNotifier::new(egress, wanted.timeout, Arc::clone(clock))?;
+    let options = WebhookOptions {
+        schedule: wanted.schedule.clone(),
+        logged: u64::from(wanted.logged),
+        ..WebhookOptions::default()
+    };
+    let (store, clock, ids) = (Arc::clone(store), Arc::clone(clock), Arc::clone(ids));
+    Ok(WebhookService::new(store, clock, ids, Arc::new(notifier), options))
 }
 
 fn supervisor_options(settings: &Settings) -> SupervisorOptions {

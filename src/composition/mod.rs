@@ -70,6 +70,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Why { .. }
         | Command::Tenant(_)
         | Command::Event(_)
+        | Command::Webhook(_)
         | Command::Doctor { .. }
         | Command::Config(_)
         | Command::Openapi

@@ -68,7 +68,11 @@ impl Running {
         let opened = Opened::open(settings, &clock, &ids).map_err(|error| unopened(&error))?;
         let (requests, work) = (TaskTracker::new(), TaskTracker::new());
         let (stop_requests, stop_work) = (CancellationToken::new(), CancellationToken::new());
-        let graph = Graph::build(settings, environment, &opened, clock, ids, &work, &stop_work);
+        // Where it really listens, which no webhook may lead to.
+        let mut known = settings.clone();
+        known.server.listen = address;
+        let graph = Graph::build(&known, environment, &opened, clock, ids, &work, &stop_work)
+            .map_err(|error| failed("the HTTP client", &error))?;
         let running = Self {
             url: format!("http://{address}"),
             recovered: Recovered::default(),
@@ -140,6 +144,7 @@ impl Running {
         };
         self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
+        self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
             self.graph.agents.clone(),
             Arc::clone(&self.graph.clock),
@@ -164,6 +169,7 @@ impl Running {
             judge: graph.judge.clone(),
             attention: graph.attention.clone(),
             events: graph.events.clone(),
+            webhooks: graph.webhooks.clone(),
             system: graph.system.clone(),
             identity: graph.identity.clone(),
             store: Arc::clone(&graph.store),

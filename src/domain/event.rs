@@ -62,6 +62,7 @@ closed_enum!(
         Tenant = "tenant",
         Key = "key",
         System = "system",
+        Webhook = "webhook",
     }
 );
 

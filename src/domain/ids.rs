@@ -69,6 +69,10 @@ id!(/// A stored event.
     EventId);
 id!(/// A task of a work breakdown.
     TaskId);
+id!(/// A webhook.
+    WebhookId);
+id!(/// A message to a webhook.
+    DeliveryId);
 
 impl TenantId {
     /// The tenant `default`, made at first start.

@@ -20,4 +20,5 @@ pub mod schedule;
 pub mod session;
 pub mod tenant;
 pub mod usage;
+pub mod webhook;
 pub mod workspace;

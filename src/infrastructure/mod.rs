@@ -6,4 +6,5 @@ pub mod gates;
 pub mod ids;
 pub mod storage;
 pub mod telemetry;
+pub mod webhooks;
 pub mod workspaces;

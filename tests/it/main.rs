@@ -8,5 +8,6 @@ mod life;
 mod opencode;
 mod recovery;
 mod support;
+mod webhooks;
 mod workspaces;
 mod ws;

@@ -93,8 +93,11 @@ impl EventService {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, AppError> {
         let snapshot = self.store.snapshot(tenant).await?;
-        let oldest = snapshot.first_seq().await?;
-        if oldest > 1 && after + 1 < oldest {
+        let oldest = match snapshot.first_seq().await? {
+            0 => snapshot.last_seq().await? + 1, // none is kept: the next one will be the oldest
+            oldest => oldest,
+        };
+        if after.saturating_add(1) < oldest {
             return Err(AppError::CursorExpired { oldest: oldest - 1 });
         }
         Ok(snapshot.events(after, session, limit).await?)

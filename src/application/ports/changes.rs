@@ -4,6 +4,7 @@
 //! inside the transaction. Every arm is closed on purpose: a new aggregate does not compile until
 //! every adapter handles it.
 
+use super::webhooks::WebhookWrite;
 use crate::domain::agent::Agent;
 use crate::domain::attention::AttentionItem;
 use crate::domain::audit::AuditEntry;
@@ -78,6 +79,8 @@ pub enum Write {
     },
     /// Every record, index entry and journal chunk of a session goes, except its events and audit.
     PurgeSession(Version, SessionId),
+    /// A webhook, or what belongs to one.
+    Webhook(WebhookWrite),
 }
 
 /// A number that the store keeps per tenant.
@@ -91,6 +94,8 @@ pub enum Counter {
     SessionCodes,
     /// The highest fencing token in use.
     FencingTokens,
+    /// Webhooks that are not deleted.
+    Webhooks,
 }
 
 /// How a counter changes. Both kinds commute, so they never make a change set stale.

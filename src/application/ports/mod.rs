@@ -5,6 +5,8 @@ pub mod clock;
 pub mod driver;
 pub mod gates;
 pub mod journal;
+pub mod notifier;
 pub mod reads;
 pub mod store;
+pub mod webhooks;
 pub mod workspaces;

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 
 use super::changes::{Counter, Remembered};
 use super::store::StoreError;
+use super::webhooks::WebhookReads;
 use crate::domain::agent::Agent;
 use crate::domain::attention::{Attention, AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId};
+use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId, WebhookId};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::spec::{Priority, SessionType};
@@ -189,7 +190,7 @@ pub trait EventReads: Send + Sync {
 
 /// Everything of one tenant at one moment.
 #[async_trait]
-pub trait Snapshot: SessionReads + AttentionReads + EventReads {
+pub trait Snapshot: SessionReads + AttentionReads + EventReads + WebhookReads {
     /// The tenant itself; `None` before it was made.
     async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError>;
     /// A counter; 0 when it was never changed.
@@ -241,4 +242,6 @@ pub trait Fleet: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(TenantId, AttentionId)>, StoreError>;
+    /// Every webhook.
+    async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError>;
 }

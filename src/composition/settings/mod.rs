@@ -9,6 +9,7 @@ mod nearest;
 mod reader;
 mod sections;
 mod show;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ pub use self::sections::{
     Enabled, LogFormat, LogOptions, OpencodeOptions, SchedulerOptions, ServerOptions,
     SimulatedOptions, StoreLocation, StoreOptions, SupervisorOptions, WorkspaceOptions,
 };
+pub use self::webhooks::WebhookSettings;
 
 use self::layers::{Given, Layers};
 use self::reader::{Reader, expand};
@@ -56,6 +58,8 @@ pub struct Settings {
     pub opencode: OpencodeOptions,
     /// `[agents.simulated]`
     pub simulated: SimulatedOptions,
+    /// `[webhooks]`
+    pub webhooks: WebhookSettings,
     /// What `config show` prints.
     shown: String,
     /// The same as JSON.
@@ -110,6 +114,7 @@ impl Settings {
             workspaces: WorkspaceOptions::read(&mut reader, &data_dir, home.as_deref()),
             opencode: OpencodeOptions::read(&mut reader, home.as_deref()),
             simulated: SimulatedOptions::read(&mut reader),
+            webhooks: WebhookSettings::read(&mut reader),
             shown: show::as_toml(&layers),
             shown_as_json: show::as_json(&layers),
         };

@@ -12,7 +12,7 @@ use crate::application::ports::store::{CommitError, Sequence, StoreError};
 use crate::domain::audit::{AuditEntry, StoredAudit};
 use crate::domain::canonical::sha256_hex;
 use crate::domain::event::{DomainEvent, SubjectKind};
-use crate::domain::ids::{AgentId, AttentionId, SessionId};
+use crate::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, WebhookId};
 use crate::domain::session::Session;
 use crate::domain::version::{Version, Versioned};
 
@@ -51,6 +51,7 @@ enum Named<'a> {
     OwedChildren(SessionId),
     Tenant,
     ApiKey(&'a [u8; 32]),
+    Webhook((u8, WebhookId, Option<DeliveryId>)),
 }
 
 /// Refuses a set that writes one record twice or reaches into another tenant.
@@ -85,6 +86,9 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
                 purged.push(*session);
                 (Named::Session(*session), changes.tenant)
             }
+            Write::Webhook(write) => {
+                (Named::Webhook(write.record()), write.tenant().unwrap_or(changes.tenant))
+            }
         };
         if tenant != changes.tenant {
             return Err(malformed("a change set may only write within its own tenant"));
@@ -104,6 +108,7 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
         | Write::ApiKey(_)
         | Write::ChildrenOwed { .. }
         | Write::ChildrenDone { .. }
+        | Write::Webhook(_)
         | Write::PurgeSession(..) => false,
     };
     if changes.writes.iter().any(touches_purged) {

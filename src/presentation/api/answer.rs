@@ -12,6 +12,7 @@ use crate::domain::version::{Version, Versioned};
 use super::dto::attention::AttentionDto;
 use super::dto::checkpoint::CheckpointDto;
 use super::dto::session::SessionDto;
+use super::dto::webhook::{DeliveryDto, WebhookDto};
 
 /// Who looks, and when: what an object shows of itself depends on both.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,20 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
         Subject::Attention(found) => {
             let headers = vec![("ETag".to_owned(), etag(found.version))];
             Rendered { status: 200, headers, body: json(&AttentionDto::from(*found)) }
+        }
+        Subject::Webhook(view) => {
+            let made = route == "/api/v1/webhooks";
+            let mut headers = vec![("ETag".to_owned(), etag(view.webhook.version))];
+            let location = || format!("/api/v1/webhooks/{}", view.webhook.value.id);
+            headers.extend(made.then(|| ("Location".to_owned(), location())));
+            let status = if made { 201 } else { 200 };
+            Rendered { status, headers, body: json(&WebhookDto::from(*view)) }
+        }
+        Subject::Delivery(found) => {
+            let (webhook, id) = (found.value.webhook_id, found.value.id);
+            let location = format!("/api/v1/webhooks/{webhook}/deliveries/{id}");
+            let headers = vec![("Location".to_owned(), location)];
+            Rendered { status: 202, headers, body: json(&DeliveryDto::from(*found)) }
         }
     }
 }

@@ -45,6 +45,9 @@ closed_enum!(
         Contended = "CONTENDED",
         Busy = "BUSY",
         ShuttingDown = "SHUTTING_DOWN",
+        WebhookNotFound = "WEBHOOK_NOT_FOUND",
+        DeliveryNotFound = "DELIVERY_NOT_FOUND",
+        EgressDenied = "EGRESS_DENIED",
     }
 );
 
@@ -247,6 +250,21 @@ impl ErrorCode {
                 S::SERVICE_UNAVAILABLE,
                 "Shutting down",
                 "send the request again once the server is back",
+            ),
+            Self::WebhookNotFound => row(
+                S::NOT_FOUND,
+                "No such webhook",
+                "list the webhooks of this tenant with GET /api/v1/webhooks",
+            ),
+            Self::DeliveryNotFound => row(
+                S::NOT_FOUND,
+                "No such delivery",
+                "list the deliveries of the webhook; finished ones are forgotten in time",
+            ),
+            Self::EgressDenied => row(
+                S::UNPROCESSABLE_ENTITY,
+                "Address not allowed",
+                "name a public https address, or have it listed in webhooks.allowed_hosts or webhooks.allowed_networks",
             ),
         }
     }

@@ -336,6 +336,7 @@ words!(
     crate::domain::attention::AttentionState,
     crate::domain::attention::Decision,
     crate::domain::event::EventType,
+    crate::domain::webhook::delivery::DeliveryState,
     crate::domain::workspace::WorkspaceKind,
     crate::application::ports::workspaces::MergeMode,
 );

@@ -35,6 +35,7 @@ pub mod system;
 pub mod tenants;
 pub mod verify;
 pub mod wants;
+pub mod webhooks;
 mod wire;
 
 use axum::Router;
@@ -89,6 +90,13 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(admissions::list))
         .routes(routes!(admissions::hold))
         .routes(routes!(admissions::release))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::delivery))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(ws::sessions))
         .routes(routes!(ws::session))
         .routes(routes!(ws::system))

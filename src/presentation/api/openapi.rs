@@ -23,6 +23,8 @@ const BODIES: &[&str] = &[
     "Resolve",
     "ResolveMany",
     "Admission",
+    "CreateWebhook",
+    "PatchWebhook",
 ];
 
 /// The document as it is served and committed.
@@ -51,6 +53,7 @@ fn complete(document: &mut Value) {
         { "name": "admissions", "description": "What nothing new is given to" },
         { "name": "events", "description": "What happened, in order, without gap" },
         { "name": "sockets", "description": "The same, live" },
+        { "name": "webhooks", "description": "The same, sent to addresses of yours; signed, at least once, in order per subject" },
         { "name": "system", "description": "Health and figures" },
         { "name": "documentation", "description": "This document and its pages" },
     ]);
@@ -153,7 +156,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     };
     let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     for parameter in &mut parameters {
-        complete_parameter(parameter);
+        complete_parameter(path, parameter);
     }
     parameters.extend(shared_parameters(path, method, scoped));
     operation["parameters"] = Value::Array(parameters);
@@ -175,12 +178,16 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
 }
 
-fn complete_parameter(parameter: &mut Value) {
+fn complete_parameter(path: &str, parameter: &mut Value) {
+    let state = if path.ends_with("/deliveries") { "DeliveryState" } else { "AttentionState" };
     let name = parameter["name"].as_str().unwrap_or("").to_owned();
     let schema = &mut parameter["schema"];
     match name.as_str() {
         "limit" => {
             *schema = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
+        }
+        "wait" => {
+            *schema = json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 0 });
         }
         "depth" => {
             *schema = json!({ "type": "integer", "minimum": 1, "maximum": 10, "default": 5 });
@@ -195,7 +202,7 @@ fn complete_parameter(parameter: &mut Value) {
         "type" => *schema = list_of("EventType"),
         "session_type" => *schema = reference("SessionType"),
         "attention" => *schema = reference("Attention"),
-        "state" => *schema = reference("AttentionState"),
+        "state" => *schema = reference(state),
         _ => {}
     }
 }
@@ -301,6 +308,12 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     }
     if path.contains("attention/") {
         codes.push(C::AttentionNotFound);
+    }
+    if path.contains("/webhooks") {
+        codes.push(C::Forbidden);
+        codes.extend(path.contains("{id}").then_some(C::WebhookNotFound));
+        codes.extend(path.contains("{delivery_id}").then_some(C::DeliveryNotFound));
+        codes.extend((writes && body).then_some(C::EgressDenied));
     }
     if path.ends_with("/events") || path.ends_with("/logs") || path.ends_with("/transcript") {
         codes.push(C::CursorExpired);

@@ -236,6 +236,12 @@ impl From<AppError> for Problem {
             AppError::CheckpointNotFound => plain(C::CheckpointNotFound),
             AppError::AttentionNotFound => plain(C::AttentionNotFound),
             AppError::AgentNotFound => plain(C::AgentNotFound),
+            AppError::WebhookNotFound => plain(C::WebhookNotFound),
+            AppError::DeliveryNotFound => plain(C::DeliveryNotFound),
+            AppError::EgressDenied { pointer, message } => plain(C::EgressDenied).with(
+                "errors",
+                json!([{ "pointer": pointer, "code": "egress_denied", "message": message }]),
+            ),
             AppError::Transition { code: _, refused } => transition(*refused, detail),
             AppError::NotNow { code: _, status, what: _ } => plain(C::InvalidTransition)
                 .with("current", json!(status))

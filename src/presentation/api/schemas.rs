@@ -67,6 +67,7 @@ words!(
     WorkspaceKind in crate::domain::workspace::WorkspaceKind,
     EventType in crate::domain::event::EventType,
     SubjectKind in crate::domain::event::SubjectKind,
+    DeliveryState in crate::domain::webhook::delivery::DeliveryState,
     BlockerCode in crate::domain::schedule::blocker::BlockerCode,
     MergeMode in crate::application::ports::workspaces::MergeMode,
     FileChange in crate::application::ports::workspaces::FileChange,
@@ -82,6 +83,8 @@ formats!(
     CheckpointId in crate::domain::ids::CheckpointId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ae",
     EventId in crate::domain::ids::EventId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789af",
     TaskId in crate::domain::ids::TaskId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b0",
+    WebhookId in crate::domain::ids::WebhookId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b1",
+    DeliveryId in crate::domain::ids::DeliveryId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b2",
 );
 
 impl PartialSchema for crate::domain::money::Usd {

@@ -20,6 +20,7 @@ use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
 use crate::application::system::SystemService;
+use crate::application::webhooks::WebhookService;
 use crate::domain::time::Timestamp;
 use crate::presentation::ws::hub::Hub;
 use crate::presentation::ws::seats::Seats;
@@ -109,6 +110,7 @@ pub struct Parts {
     pub judge: JudgeService,
     pub attention: AttentionService,
     pub events: EventService,
+    pub webhooks: WebhookService,
     pub system: SystemService,
     pub identity: IdentityService,
     pub store: Arc<dyn Store>,
@@ -132,6 +134,8 @@ pub struct Shared {
     pub attention: AttentionService,
     /// Reading and following events and journals.
     pub events: EventService,
+    /// Use cases of webhooks.
+    pub webhooks: WebhookService,
     /// Health and readiness.
     pub system: SystemService,
     /// Who is behind a key.
@@ -181,6 +185,7 @@ impl AppState {
             judge,
             attention,
             events,
+            webhooks,
             system,
             identity,
             store,
@@ -203,6 +208,7 @@ impl AppState {
             judge,
             attention,
             events,
+            webhooks,
             system,
             identity,
             store,

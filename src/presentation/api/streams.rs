@@ -4,6 +4,7 @@
 //! Invariant: a stream holds one page at most, pulls only when the client takes, and ends on shutdown.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -31,6 +32,8 @@ use crate::presentation::ws::seats::Seat;
 
 /// Entries read at once for lines.
 const LINES_AT_ONCE: usize = 500;
+/// Longest wait for an event that a page may ask for, in seconds.
+const LONGEST_WAIT: u64 = 30;
 
 /// Events of the tenant, as a page or live.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
@@ -38,6 +41,7 @@ const LINES_AT_ONCE: usize = 500;
         ("after" = Option<u64>, Query, description = "Only events with a larger number; live streams begin now when omitted"),
         ("type" = Option<Vec<String>>, Query, description = "Only these types; repeatable", example = "session.created"),
         ("subject" = Option<String>, Query, description = "Only events about this session, or that name it"),
+        ("wait" = Option<u32>, Query, description = "A page without events is answered as soon as there is one, or empty after so many seconds; 0 to 30"),
         ("limit" = Option<u32>, Query, description = "1 to 200, 50 when omitted"),
         ("Last-Event-ID" = Option<u64>, Header, description = "Stands before `after`"),
     ),
@@ -56,8 +60,52 @@ pub async fn events(
     };
     let after = wants.last_event_id.or(params.integer("after"));
     let limit = limit(&mut params);
+    let wait = params.integer("wait").unwrap_or(0);
+    if wait > LONGEST_WAIT {
+        params.wrong("wait", "out_of_range", "must be between 0 and 30");
+    }
     params.finish()?;
+    if wants.form == Form::Page && wait > 0 {
+        let wanted = Wanted { after: after.unwrap_or(0), subject, types: &types };
+        arrive(&app, &ctx, wanted, Duration::from_secs(wait)).await?;
+    }
     told(&app, &ctx, Told { form: wants.form, after, limit, subject, types }).await
+}
+
+/// The events that a page is to hold.
+struct Wanted<'a> {
+    after: u64,
+    subject: Option<SessionId>,
+    types: &'a [EventType],
+}
+
+/// Waits until there is a wanted event; ends early when the time is over or the server goes down.
+async fn arrive(
+    app: &AppState,
+    ctx: &RequestContext,
+    wanted: Wanted<'_>,
+    wait: Duration,
+) -> Result<(), Problem> {
+    let Wanted { after, subject, types } = wanted;
+    // Who waits holds a connection, like a stream does; the answer comes before the request ends.
+    let _seat = app.seats.take(ctx, &app.options.ws)?;
+    let most = app.options.request_timeout.saturating_sub(Duration::from_secs(2));
+    let mut follower = app.events.follow(ctx.tenant, Some(after), subject).await?;
+    let found = async {
+        loop {
+            match follower.next().await {
+                Ok(Some(event)) if Told::wants(types, &event) => return Ok(()),
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    };
+    tokio::select! {
+        found = found => found,
+        () = app.shutdown.cancelled() => Ok(()),
+        () = app.clock.sleep(wait.min(most)) => Ok(()),
+    }
 }
 
 /// Events of one session, as a page or live.

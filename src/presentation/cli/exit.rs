@@ -118,6 +118,7 @@ fn exit_of(api_code: &str, status: u16) -> u8 {
         | "TENANT_REQUIRED"
         | "PAYLOAD_TOO_LARGE"
         | "UNSUPPORTED_MEDIA_TYPE"
+        | "EGRESS_DENIED"
         | "IDEMPOTENCY_KEY_REUSED" => code::USAGE,
         "AGENT_UNAVAILABLE"
         | "STORE_READ_ONLY"
@@ -148,6 +149,8 @@ fn usual_remedy(api_code: &str) -> Option<&'static str> {
         "TENANT_NOT_FOUND" | "TENANT_MISMATCH" => "check --tenant and the key that you use",
         "SESSION_NOT_FOUND" => "`orchestrator session list` shows the sessions of this tenant",
         "ATTENTION_NOT_FOUND" => "`orchestrator attention list` shows what waits",
+        "WEBHOOK_NOT_FOUND" => "`orchestrator webhook list` shows the webhooks of this tenant",
+        "DELIVERY_NOT_FOUND" => "`orchestrator webhook deliveries ID` shows what is kept",
         "VERSION_MISMATCH" => "read it again and repeat the change",
         "QUOTA_EXCEEDED" => "end or delete sessions, or ask an administrator to raise the limit",
         "BUSY" | "CONTENDED" | "RATE_LIMITED" => "try again in a moment",

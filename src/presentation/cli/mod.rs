@@ -16,6 +16,7 @@ pub mod output;
 mod run;
 mod session;
 mod tenant;
+mod webhook;
 mod why;
 
 use std::process::ExitCode;
@@ -131,6 +132,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         | Command::Admissions(_)
         | Command::Why { .. }
         | Command::Tenant(_)
+        | Command::Webhook(_)
         | Command::Event(_) => Box::pin(ask_server(command, context)).await,
         Command::Doctor { airgap } => {
             Ok(doctor::report(&context.host.checks(airgap).await, printer))
@@ -170,6 +172,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Tenant(command) => tenant::run(command, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,
+        Command::Webhook(command) => webhook::run(command, &client, printer).await,
         Command::Serve(_)
         | Command::Demo(_)
         | Command::Bench(_)

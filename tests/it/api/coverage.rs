@@ -10,6 +10,7 @@ use orchestrator::presentation::api::dto::input::{
     ReasonBody, ResolveBody, ResolveManyBody, RetryBody,
 };
 use orchestrator::presentation::api::dto::verification::VerifyBody;
+use orchestrator::presentation::api::dto::webhook::{CreateWebhook, PatchWebhook};
 use orchestrator::presentation::api::fields::{Fields, FromFields};
 use orchestrator::presentation::api::openapi_json;
 use serde_json::Value;
@@ -56,6 +57,7 @@ async fn every_documented_operation_has_a_route_and_no_other_method_does() {
         let concrete = path
             .replace("{id}", "IND-000001")
             .replace("{seq}", "1")
+            .replace("{delivery_id}", "1")
             .replace("{path}", "a/b.rs")
             .replace("{file}", "swagger-ui.css")
             .replace("{name}", "validation-error");
@@ -182,6 +184,8 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("Resolve", names::<ResolveBody>()));
     all.push(("ResolveMany", names::<ResolveManyBody>()));
     all.push(("Admission", names::<AdmissionBody>()));
+    all.push(("CreateWebhook", names::<CreateWebhook>()));
+    all.push(("PatchWebhook", names::<PatchWebhook>()));
     for (schema, mut read) in all {
         let properties = document["components"]["schemas"][schema]["properties"].as_object();
         let mut documented: Vec<&str> =

@@ -11,4 +11,5 @@ mod ratings;
 mod refusals;
 mod statuses;
 mod streams;
+mod waits;
 mod wire;

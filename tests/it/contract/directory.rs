@@ -207,6 +207,27 @@ async fn a_newer_store_is_refused_without_a_change() {
 }
 
 #[tokio::test]
+async fn a_store_from_before_a_table_came_gets_it() {
+    let dir = TempDir::new().expect("a directory");
+    let store = open_redb(dir.path(), &SetClock::new());
+    let kept = stored(&*store, TENANT, 1).await;
+    store.close().await;
+    let database = redb::Database::open(dir.path().join("store.redb")).expect("a store");
+    let transaction = database.begin_write().expect("begun");
+    for name in ["webhooks.k1", "pending_deliveries.k1"] {
+        let table: redb::TableDefinition<&[u8], &[u8]> = redb::TableDefinition::new(name);
+        assert!(transaction.delete_table(table).expect("deleted"), "{name}");
+    }
+    transaction.commit().expect("committed");
+    drop(database);
+    let store = open_redb(dir.path(), &SetClock::new());
+    let snapshot = store.snapshot(TENANT).await.expect("a snapshot");
+    assert!(snapshot.webhooks().await.expect("read").is_empty());
+    assert!(snapshot.session(kept.id).await.expect("read").is_some());
+    assert!(store.fleet().await.expect("a fleet").webhooks().await.expect("read").is_empty());
+}
+
+#[tokio::test]
 async fn a_store_that_was_not_finished_is_made_anew() {
     let dir = TempDir::new().expect("a directory");
     fs::write(dir.path().join("store.redb.new"), b"half a store").expect("written");

@@ -7,6 +7,7 @@ mod guards;
 mod journal;
 mod lists;
 pub(crate) mod logs;
+mod webhooks;
 mod writes;
 
 /// Runs each named check for the store in memory and for the embedded one.

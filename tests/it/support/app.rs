@@ -20,15 +20,19 @@ use orchestrator::application::scheduler::Queue;
 use orchestrator::application::scheduler::wake::Wake;
 use orchestrator::application::session::{SessionOptions, SessionService};
 use orchestrator::application::system::SystemService;
+use orchestrator::application::webhooks::{WebhookOptions, WebhookService};
 use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::{ApiKey, Role};
 use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::domain::tenant::weight::Weight;
+use orchestrator::domain::webhook::delivery::Schedule;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::gates::LocalGates;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
+use orchestrator::infrastructure::webhooks::HttpNotifier;
+use orchestrator::infrastructure::webhooks::egress::{Allowed, Egress, SystemLookup};
 use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
 use orchestrator::presentation::api::router;
 use orchestrator::presentation::api::server::{ServerOptions, serve};
@@ -157,7 +161,24 @@ impl TestApp {
             Arc::clone(&clock),
             0,
         );
+        let allowed = Allowed {
+            networks: vec!["127.0.0.0/8".parse().expect("a network")],
+            ..Allowed::default()
+        };
+        let notifier = HttpNotifier::new(
+            Egress::new(allowed, Arc::new(SystemLookup)),
+            Duration::from_secs(1),
+            Arc::clone(&clock),
+        );
+        let webhooks = WebhookService::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            Arc::new(notifier.expect("a client")),
+            webhook_options(),
+        );
         let parts = Parts {
+            webhooks,
             judge,
             attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
             sessions,
@@ -259,6 +280,12 @@ impl TestApp {
         app.tracker.spawn(async move { served.await.expect("served") });
         (app, format!("127.0.0.1:{port}"))
     }
+}
+
+/// As shipped, but in a hurry.
+fn webhook_options() -> WebhookOptions {
+    let schedule = Schedule(vec![Duration::from_millis(100); 30]);
+    WebhookOptions { schedule, logged: 20, ..WebhookOptions::default() }
 }
 
 impl Drop for TestApp {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::webhooks::Webhooks;
 use crate::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Guard, Put, Remembered, Write,
 };
@@ -40,6 +41,7 @@ pub(super) struct TenantData {
     pub(super) audit: Vec<Arc<StoredAudit>>,
     pub(super) remembered: BTreeMap<[u8; 32], Arc<Remembered>>,
     pub(super) owed_children: BTreeSet<(Timestamp, SessionId)>,
+    pub(super) webhooks: Webhooks,
 }
 
 /// Everything.
@@ -105,7 +107,7 @@ impl Data {
     }
 }
 
-fn versioned<T>(put: Put<T>) -> Versioned<T> {
+pub(super) fn versioned<T>(put: Put<T>) -> Versioned<T> {
     let version = match put.expect {
         Expect::Absent => Version::FIRST,
         Expect::At(version) => version.next(),
@@ -192,6 +194,7 @@ impl TenantData {
             Write::PurgeSession(version, id) => {
                 (self.sessions.get(id).map(|found| found.version), Expect::At(*version))
             }
+            Write::Webhook(write) => return self.webhooks.expect(write),
         };
         shared::next_version(found, expect).map(|_| ())
     }
@@ -222,6 +225,7 @@ impl TenantData {
                 self.agents.insert(put.value.id, Arc::new(versioned(put)));
             }
             Write::Tenant(put) => self.tenant = Some(versioned(put)),
+            Write::Webhook(write) => self.webhooks.apply(write),
             Write::ApiKey(_) => {} // kept outside the tenants, by the secret's hash
             Write::ChildrenOwed { parent, at } => {
                 let mut all = self.sessions.values().map(|found| &found.value);

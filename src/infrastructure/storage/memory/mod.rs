@@ -5,6 +5,7 @@
 
 mod data;
 mod snapshot;
+mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -93,6 +94,7 @@ impl Store for MemoryStore {
                 | Write::Agent(_)
                 | Write::Tenant(_)
                 | Write::ApiKey(_)
+                | Write::Webhook(_)
                 | Write::ChildrenOwed { .. }
                 | Write::ChildrenDone { .. } => None,
             })

@@ -15,7 +15,7 @@ use crate::domain::agent::Agent;
 use crate::domain::attention::{AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId};
+use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId, WebhookId};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::status::SessionStatus;
@@ -29,7 +29,7 @@ use crate::infrastructure::storage::shared::{Pager, sessions_of};
 /// One tenant at one moment.
 pub(super) struct MemorySnapshot(pub(super) Arc<TenantData>);
 
-fn owned<T: Clone>(found: Option<&Arc<T>>) -> Option<T> {
+pub(super) fn owned<T: Clone>(found: Option<&Arc<T>>) -> Option<T> {
     found.map(|found| found.as_ref().clone())
 }
 
@@ -263,5 +263,11 @@ impl Fleet for MemoryFleet {
         }
         due.sort_unstable();
         Ok(due.into_iter().map(|(tenant, _, id)| (tenant, id)).take(limit).collect())
+    }
+
+    async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError> {
+        let each = self.0.tenants.iter();
+        let ids = each.flat_map(|(tenant, data)| data.webhooks.all.keys().map(|id| (*tenant, *id)));
+        Ok(ids.collect())
     }
 }

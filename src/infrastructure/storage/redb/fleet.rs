@@ -9,9 +9,10 @@ use super::handle::{Reader, blocking};
 use super::keys::{self, Span};
 use super::rows::{Direction, Rows, View, flow};
 use super::tables::Table;
+use super::webhooks;
 use crate::application::ports::reads::{Fleet, OwedChildren};
 use crate::application::ports::store::StoreError;
-use crate::domain::ids::{AttentionId, SessionId, TenantId};
+use crate::domain::ids::{AttentionId, SessionId, TenantId, WebhookId};
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::tenant::Tenant;
@@ -162,5 +163,9 @@ impl Fleet for RedbFleet {
     ) -> Result<Vec<(TenantId, AttentionId)>, StoreError> {
         let due = self.due(Table::AttentionDue, now, limit).await?;
         Ok(due.into_iter().map(|(tenant, id)| (tenant, AttentionId::from_bytes(id))).collect())
+    }
+
+    async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError> {
+        blocking(Arc::clone(&self.reader), webhooks::everyone).await
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::application::ports::changes::Counter;
 use crate::application::ports::journal::Stream;
-use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId};
+use crate::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, TenantId, WebhookId};
 use crate::domain::session::SessionCode;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
@@ -258,6 +258,7 @@ pub(super) fn counter(tenant: TenantId, counter: Counter) -> Key {
         Counter::SessionsIn(status) => (2, status_number(status)),
         Counter::SessionCodes => (3, 0),
         Counter::FencingTokens => (4, 0),
+        Counter::Webhooks => (16, 0),
     };
     join(&[tenant.as_bytes(), &[kind, status]])
 }
@@ -277,6 +278,22 @@ pub(super) fn journal_weight(tenant: TenantId, session: SessionId) -> Key {
 
 pub(super) fn chunks(tenant: TenantId, session: SessionId, of: Stream) -> Span {
     Span::of(stream(tenant, session, of), 41)
+}
+
+pub(super) fn webhook(tenant: TenantId, id: WebhookId) -> Key {
+    join(&[tenant.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn webhooks(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 32)
+}
+
+pub(super) fn delivery(tenant: TenantId, webhook: WebhookId, id: DeliveryId) -> Key {
+    join(&[tenant.as_bytes(), webhook.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn deliveries(tenant: TenantId, webhook: WebhookId) -> Span {
+    Span::of(join(&[tenant.as_bytes(), webhook.as_bytes()]), 48)
 }
 
 pub(super) fn quarantine(table: u8, key: &[u8]) -> Key {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadOnlyDatabase, ReadTransaction,
-    ReadableDatabase, ReadableTableMetadata, StorageError, TableError,
+    ReadableDatabase, ReadableTableMetadata, StorageError, TableError, TableHandle,
 };
 
 use super::handle::Panicked;
@@ -111,7 +111,7 @@ fn damaged(error: &dyn std::error::Error) -> OpenError {
 fn prepare(database: &Database, clock: &dyn Clock) -> Result<(), OpenError> {
     let found = layout(&database.begin_read().map_err(OpenError::failed)?)?;
     if found.is_some() {
-        return Ok(());
+        return complete(database);
     }
     let meta = StoreMeta {
         layout: LAYOUT,
@@ -130,6 +130,27 @@ fn prepare(database: &Database, clock: &dyn Clock) -> Result<(), OpenError> {
         .map_err(OpenError::failed)?
         .insert(LAYOUT_KEY, value.as_slice())
         .map_err(OpenError::failed)?;
+    transaction.commit().map_err(OpenError::failed)
+}
+
+/// Makes the tables that are younger than the file. They need no new layout: whoever does not know
+/// them leaves them alone.
+fn complete(database: &Database) -> Result<(), OpenError> {
+    let transaction = database.begin_read().map_err(OpenError::failed)?;
+    let tables = transaction.list_tables().map_err(OpenError::failed)?;
+    let there: Vec<String> = tables.map(|table| table.name().to_owned()).collect();
+    drop(transaction);
+    let is_missing = |table: &&Table| !there.iter().any(|name| name == table.name());
+    let missing: Vec<&Table> = Table::ALL.iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut transaction = database.begin_write().map_err(OpenError::failed)?;
+    transaction.set_durability(Durability::Immediate).map_err(OpenError::failed)?;
+    transaction.set_quick_repair(true);
+    for table in missing {
+        transaction.open_table(table.definition()).map_err(OpenError::failed)?;
+    }
     transaction.commit().map_err(OpenError::failed)
 }
 

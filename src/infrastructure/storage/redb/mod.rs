@@ -23,6 +23,7 @@ mod rows;
 mod snapshot;
 mod space;
 mod tables;
+mod webhooks;
 mod writer;
 
 use std::path::{Path, PathBuf};

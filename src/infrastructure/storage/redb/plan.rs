@@ -138,6 +138,7 @@ pub(super) fn audit<R: Rows>(
     Ok(planner.plan)
 }
 
+/// A change set on its way to operations.
 pub(super) struct Planner<'a, R> {
     pub(super) rows: &'a R,
     pub(super) tenant: TenantId,
@@ -198,11 +199,17 @@ impl<R: Rows> Planner<'_, R> {
                 Ok(())
             }
             Write::PurgeSession(version, session) => self.purge(version, session),
+            Write::Webhook(write) => self.put_webhook(write),
         }
     }
 
     /// Checks the version, plans the row, and returns what stood there before and what does now.
-    fn put<T>(&mut self, table: Table, key: Key, put: Put<T>) -> Result<(Option<T>, T), CommitError>
+    pub(super) fn put<T>(
+        &mut self,
+        table: Table,
+        key: Key,
+        put: Put<T>,
+    ) -> Result<(Option<T>, T), CommitError>
     where
         Versioned<T>: Record,
     {
@@ -342,7 +349,7 @@ impl<R: Rows> Planner<'_, R> {
         Ok(())
     }
 
-    fn remove_all(&mut self, table: Table, span: &Span) -> Result<(), StoreError> {
+    pub(super) fn remove_all(&mut self, table: Table, span: &Span) -> Result<(), StoreError> {
         for key in self.rows.keys(table, span, usize::MAX)? {
             self.plan.remove(table, key);
         }

@@ -31,8 +31,8 @@ const FEW: usize = 16;
 
 /// A snapshot of the embedded store.
 pub(super) struct RedbSnapshot {
-    tenant: TenantId,
-    reader: Arc<Reader>,
+    pub(super) tenant: TenantId,
+    pub(super) reader: Arc<Reader>,
 }
 
 impl RedbSnapshot {
@@ -50,7 +50,7 @@ impl RedbSnapshot {
         Ok(self.reader.read(|view| view.record(Table::Heads, &key))?.unwrap_or_default())
     }
 
-    async fn range<T: Send + 'static>(
+    pub(super) async fn range<T: Send + 'static>(
         &self,
         work: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -41,8 +41,6 @@ tables! {
     SessionsByTag = "sessions_by_tag.k1",
     /// tenant(16) ‖ due at, ms(8) ‖ session(16) → ()
     DueSessions = "due_sessions.k1",
-    /// tenant(16) ‖ ended at, ms(8) ‖ session(16) → (), until its children are treated
-    OwedChildren = "owed_children.k1",
     /// tenant(16) ‖ session(16) ‖ number(4) → attempt
     Attempts = "attempts.k1",
     /// tenant(16) ‖ session(16) ‖ sequence(8) → checkpoint
@@ -83,6 +81,16 @@ tables! {
     Quarantine = "quarantine.k1",
     /// name → facts about the file itself
     Meta = "meta.k1",
+    /// tenant(16) ‖ webhook(16) → webhook
+    Webhooks = "webhooks.k1",
+    /// tenant(16) ‖ webhook(16) → how far it was told
+    WebhookProgress = "webhook_progress.k1",
+    /// tenant(16) ‖ webhook(16) ‖ delivery(16) → delivery
+    Deliveries = "deliveries.k1",
+    /// tenant(16) ‖ webhook(16) ‖ delivery(16) → (), while the delivery is pending
+    PendingDeliveries = "pending_deliveries.k1",
+    /// tenant(16) ‖ ended at, ms(8) ‖ session(16) → (), until its children are treated
+    OwedChildren = "owed_children.k1",
 }
 
 impl Table {

@@ -18,4 +18,5 @@ pub mod session;
 pub mod spec;
 pub mod stats;
 pub mod verification;
+pub mod webhook;
 pub mod work;

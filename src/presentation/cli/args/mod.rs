@@ -4,6 +4,7 @@
 mod admissions;
 mod run;
 mod session;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ pub use self::admissions::{AdmissionArgs, AdmissionsCommand, ScopeWord};
 pub use self::run::RunArgs;
 pub use self::session::{
     CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
+};
+pub use self::webhook::{
+    WebhookCommand, WebhookCreateArgs, WebhookDeliveriesArgs, WebhookEditArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -173,6 +177,9 @@ pub enum Command {
     /// Everything that happened.
     #[command(subcommand, visible_alias = "events")]
     Event(EventCommand),
+    /// Addresses that are told of events.
+    #[command(subcommand, visible_alias = "webhooks")]
+    Webhook(WebhookCommand),
     /// Check this machine: store, disk, ports, clock, git, agents.
     Doctor {
         /// Only what works without a network.

@@ -20,6 +20,7 @@ mod spec;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

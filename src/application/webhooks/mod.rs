@@ -1,0 +1,194 @@
+//! Use cases of webhooks: who is told, what was told, and telling again.
+//!
+//! Invariant: what was committed to be told is found by a scan of stored state; the bell only says
+//! "look again".
+
+mod deliveries;
+mod manage;
+pub mod message;
+pub mod sender;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::error::AppError;
+use super::ports::clock::{Clock, Ids};
+use super::ports::notifier::{AddressError, Notifier};
+use super::ports::reads::Snapshot;
+use super::ports::store::Store;
+use super::principal::RequestContext;
+use crate::domain::audit::AuditEntry;
+use crate::domain::event::{Subject, SubjectKind};
+use crate::domain::field::FieldError;
+use crate::domain::ids::WebhookId;
+use crate::domain::tenant::key::Role;
+use crate::domain::version::{Version, Versioned};
+use crate::domain::webhook::delivery::Schedule;
+use crate::domain::webhook::progress::Progress;
+use crate::domain::webhook::{EventPattern, Secret, Webhook};
+
+/// How webhooks are served; every figure is a bound.
+#[derive(Debug, Clone)]
+pub struct WebhookOptions {
+    /// How long to wait after each failure.
+    pub schedule: Schedule,
+    /// Messages under way to one webhook.
+    pub at_once: usize,
+    /// Messages under way in all.
+    pub at_once_in_all: usize,
+    /// Events taken up at once.
+    pub batch: usize,
+    /// Messages that may wait behind failures of others before no further events are taken up.
+    pub held: usize,
+    /// Finished deliveries that the log of a webhook keeps.
+    pub logged: u64,
+    /// No further message of a batch is begun after this time, so that outcomes are soon durable.
+    pub batch_time: Duration,
+}
+
+impl Default for WebhookOptions {
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::default(),
+            at_once: 4,
+            at_once_in_all: 32,
+            batch: 100,
+            held: 1000,
+            logged: 500,
+            batch_time: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A webhook, how it is, and its secret when it has just been made.
+#[derive(Debug, Clone)]
+pub struct WebhookView {
+    /// The webhook.
+    pub webhook: Versioned<Webhook>,
+    /// How far it was told.
+    pub progress: Progress,
+    /// Shown once.
+    pub secret: Option<Secret>,
+}
+
+/// The use cases of webhooks.
+#[derive(Clone)]
+pub struct WebhookService {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    notifier: Arc<dyn Notifier>,
+    options: Arc<WebhookOptions>,
+    bell: Arc<Notify>,
+}
+
+impl WebhookService {
+    /// Use cases over the store and a way to send.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        notifier: Arc<dyn Notifier>,
+        options: WebhookOptions,
+    ) -> Self {
+        let (options, bell) = (Arc::new(options), Arc::default());
+        Self { store, clock, ids, notifier, options, bell }
+    }
+
+    /// All webhooks in order of creation.
+    ///
+    /// # Errors
+    /// `Forbidden`, or the store's.
+    pub async fn list(&self, ctx: &RequestContext) -> Result<Vec<WebhookView>, AppError> {
+        ctx.require(Role::Admin)?;
+        let snapshot = self.store.snapshot(ctx.tenant).await?;
+        let mut views = Vec::new();
+        for webhook in snapshot.webhooks().await? {
+            let found = snapshot.webhook_progress(webhook.value.id).await?;
+            let progress = found.map(|found| found.value);
+            let progress =
+                progress.unwrap_or_else(|| Progress::new(ctx.tenant, webhook.value.id, 0));
+            views.push(WebhookView { webhook, progress, secret: None });
+        }
+        Ok(views)
+    }
+
+    /// One webhook.
+    ///
+    /// # Errors
+    /// `Forbidden`, `WebhookNotFound`.
+    pub async fn get(&self, ctx: &RequestContext, id: WebhookId) -> Result<WebhookView, AppError> {
+        ctx.require(Role::Admin)?;
+        let snapshot = self.store.snapshot(ctx.tenant).await?;
+        let (webhook, progress) = read(&*snapshot, id).await?;
+        Ok(WebhookView { webhook, progress: progress.value, secret: None })
+    }
+
+    /// Whether messages may be sent to an address that a caller names.
+    async fn reachable(&self, url: &str) -> Result<(), AppError> {
+        let field = |code, message| {
+            AppError::Invalid(vec![FieldError { pointer: "/url".to_owned(), code, message }])
+        };
+        self.notifier.check(url).await.map_err(|error| match error {
+            AddressError::Malformed(message) => field("invalid", message),
+            AddressError::Unknown(message) => field("unknown_host", message),
+            AddressError::Denied(message) => AppError::EgressDenied { pointer: "/url", message },
+        })
+    }
+
+    fn audit(&self, ctx: &RequestContext, id: WebhookId, what: Audited) -> AuditEntry {
+        let Audited { action, before, after } = what;
+        AuditEntry {
+            at: self.clock.now(),
+            actor: ctx.actor(),
+            action: action.to_owned(),
+            subject: Subject { kind: SubjectKind::Webhook, id: id.uuid() },
+            ok: true,
+            reason: None,
+            before,
+            after,
+            request_id: Some(ctx.request_id.clone()),
+        }
+    }
+}
+
+/// What is put on record of a command.
+#[derive(Default)]
+struct Audited {
+    action: &'static str,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+/// A webhook with how far it was told.
+async fn read(
+    snapshot: &dyn Snapshot,
+    id: WebhookId,
+) -> Result<(Versioned<Webhook>, Versioned<Progress>), AppError> {
+    let webhook = snapshot.webhook(id).await?.ok_or(AppError::WebhookNotFound)?;
+    let progress = snapshot.webhook_progress(id).await?.ok_or(AppError::WebhookNotFound)?;
+    Ok((webhook, progress))
+}
+
+/// What the audit keeps of a webhook: everything but its secrets.
+fn facts(webhook: &Webhook) -> Value {
+    let types: Vec<&str> = webhook.event_types.iter().map(EventPattern::as_str).collect();
+    json!({
+        "url": webhook.url, "description": webhook.description, "event_types": types,
+        "is_active": webhook.is_active,
+    })
+}
+
+/// Refuses a change that is based on an older reading.
+fn same_version(ctx: &RequestContext, version: Version) -> Result<(), AppError> {
+    match ctx.if_match {
+        Some(expected) if expected != version.get() => {
+            Err(AppError::VersionMismatch { expected, actual: version.get() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
