@@ -99,7 +99,7 @@ impl SessionService {
             summary: summary(&session, blockers.first()),
             queue_position: queue.position(session.id, now),
             agent,
-            next_deadline: session.due_at(),
+            next_deadline: session.deadline(),
             blockers,
         })
     }

@@ -116,7 +116,7 @@ impl SessionService {
         let found = self.snapshot(tenant).await?.session(id).await?;
         let saved = match found.and_then(|found| found.value.due(self.clock.now())) {
             // Nothing ends: the work need not be saved.
-            None | Some(Due::AtRisk | Due::Start) => None,
+            None | Some(Due::AtRisk | Due::Start | Due::Verify) => None,
             Some(_) => self.save_work(by, id, trigger, limit).await?,
         };
         let decide = |change: &mut Change| {
@@ -124,6 +124,8 @@ impl SessionService {
             let Some(due) = change.session.due(now) else { return Ok(()) };
             let (error_type, message) = match due {
                 Due::Start => return apply(change, |session| session.start(by.cause(now))),
+                // Gates take their time: whoever runs them looks for it, too.
+                Due::Verify => return Ok(()),
                 Due::AtRisk => {
                     let event = change.session.tell_at_risk(now);
                     change.tell([event]);

@@ -242,6 +242,7 @@ impl SessionDto {
             workspace_ref: _,
             blocking_items: _,
             at_risk_told: _,
+            verify_wanted: _,
             verification,
         } = run;
         Self {

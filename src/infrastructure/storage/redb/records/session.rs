@@ -283,6 +283,7 @@ struct RunV1 {
     workspace_ref: Option<String>,
     blocking_items: u32,
     at_risk_told: bool,
+    verify_wanted: Option<i64>,
     verification: Option<VerificationV1>,
 }
 
@@ -309,6 +310,7 @@ impl RunV1 {
             workspace_ref,
             blocking_items,
             at_risk_told,
+            verify_wanted,
             verification,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
@@ -334,6 +336,7 @@ impl RunV1 {
             workspace_ref: workspace_ref.clone(),
             blocking_items: *blocking_items,
             at_risk_told: *at_risk_told,
+            verify_wanted: millis(*verify_wanted),
             verification: verification.as_ref().map(VerificationV1::of),
         })
     }
@@ -361,6 +364,7 @@ impl RunV1 {
             workspace_ref,
             blocking_items,
             at_risk_told,
+            verify_wanted,
             verification,
         } = self;
         let reasons = degraded_reasons
@@ -387,6 +391,7 @@ impl RunV1 {
             workspace_ref,
             blocking_items,
             at_risk_told,
+            verify_wanted: time(verify_wanted),
             verification: verification.map(VerificationV1::domain),
         })
     }

@@ -123,6 +123,7 @@ fn run() -> RunState {
         workspace_ref: Some("d".to_owned()),
         blocking_items: 1,
         at_risk_told: true,
+        verify_wanted: Some(at(8)),
         verification: Some(Verification {
             passed: true,
             tree_hash: Some("t".to_owned()),
