@@ -19,7 +19,8 @@ use super::session::alone::Turns;
 use super::session::change::{By, Change};
 use super::session::checkpoint::not_now;
 use super::session::expect_version;
-use crate::domain::ids::SessionId;
+use super::session::report::SUPERVISOR;
+use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::session::gates::Verification;
 use crate::domain::session::status::{SessionStatus, Trigger};
@@ -103,27 +104,97 @@ impl JudgeService {
         force: bool,
     ) -> Result<Versioned<Session>, AppError> {
         ctx.require(Role::Member)?;
-        let by = By::Caller(ctx);
+        self.verify_as(By::Caller(ctx), id, force).await
+    }
+
+    async fn verify_as(
+        &self,
+        by: By<'_>,
+        id: SessionId,
+        force: bool,
+    ) -> Result<Versioned<Session>, AppError> {
         // Neither is the folder put away meanwhile, nor is the session given to an agent.
         let _alone = self.sessions.turns.alone(id).await;
-        let change = Change::read(&*self.sessions.snapshot(ctx.tenant).await?, id).await?;
-        expect_version(ctx.if_match, &change)?;
+        let change = Change::read(&*self.sessions.snapshot(by.tenant()).await?, id).await?;
+        if let By::Caller(ctx) = by {
+            expect_version(ctx.if_match, &change)?;
+        }
         may_verify(&change.session)?;
         let saved = self.sessions.save_before(by, id, Trigger::Pause).await?;
         let session = change.session;
         let commit = saved.or_else(|| session.run.workspace_ref.clone());
         let known = session.run.verification.as_ref().filter(|_| !force);
         let judged = self.judge(&session, commit.as_deref(), known).await?;
-        // What was found is told, whatever changed meanwhile.
-        let ctx = &RequestContext { if_match: None, ..ctx.clone() };
         let decide = |change: &mut Change| {
+            change.session.run.verify_wanted = None;
             if let Some(verification) = &judged {
                 let event = change.session.verified(verification.clone(), self.clock.now());
                 change.tell([event]);
             }
             Ok(())
         };
-        Ok(self.sessions.change(By::Caller(ctx), id, "verify", None, decide).await?.0)
+        // What was found is told, whatever changed meanwhile.
+        let own;
+        let by = match by {
+            By::Caller(ctx) => {
+                own = RequestContext { if_match: None, ..ctx.clone() };
+                By::Caller(&own)
+            }
+            By::Part(..) => by,
+        };
+        Ok(self.sessions.change(by, id, "verify", None, decide).await?.0)
+    }
+
+    /// Promises what the gates say to somebody who does not wait for it: it is stored, so that a
+    /// server that is killed meanwhile leaves it to the next.
+    ///
+    /// # Errors
+    /// The store's, `SessionNotFound`.
+    pub async fn promise(
+        &self,
+        ctx: &RequestContext,
+        id: SessionId,
+    ) -> Result<Versioned<Session>, AppError> {
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            // Whoever is done meanwhile has told it already.
+            let is_under_way = self.turns.is_taken(id) || self.sessions.turns.is_taken(id);
+            if is_under_way && change.session.run.verify_wanted.is_none() {
+                change.session.run.verify_wanted = Some(now);
+                change.updated(&["verify_requested"], now);
+            }
+            Ok(())
+        };
+        // The answer to remember is that of the end.
+        let ctx = RequestContext { if_match: None, repeat: None, ..ctx.clone() };
+        Ok(self.sessions.change(By::Caller(&ctx), id, "verify", None, decide).await?.0)
+    }
+
+    /// Whether somebody waits for what the gates of a session say, and nobody is at it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn owes(&self, tenant: TenantId, id: SessionId) -> Result<bool, AppError> {
+        let found = self.sessions.snapshot(tenant).await?.session(id).await?;
+        let wanted = found.is_some_and(|found| found.value.run.verify_wanted.is_some());
+        Ok(wanted && !self.turns.is_taken(id) && !self.sessions.turns.is_taken(id))
+    }
+
+    /// Runs the gates for whoever was promised it. What cannot be run is given up, and told in the
+    /// log.
+    pub async fn keep_promise(&self, tenant: TenantId, id: SessionId) {
+        let by = By::Part(tenant, SUPERVISOR);
+        let Err(error) = self.verify_as(by, id, true).await else { return };
+        tracing::warn!(session.id = %id, %error, "The gates of session {id} could not be run");
+        let decide = |change: &mut Change| {
+            if change.session.run.verify_wanted.take().is_some() {
+                change.updated(&["verify_requested"], self.clock.now());
+            }
+            Ok(())
+        };
+        if let Err(error) = self.sessions.change(by, id, "verify", None, decide).await {
+            tracing::warn!(session.id = %id, %error, "Session {id} still waits for its gates");
+        }
     }
 
     /// The end of what a gate printed goes to the log.

@@ -84,7 +84,10 @@ impl Reconciler {
 
     async fn see_to(&self, due: Due) -> Result<(), AppError> {
         match due {
-            Due::Session(tenant, id) => self.sessions.do_what_is_due(tenant, id).await,
+            Due::Session(tenant, id) => {
+                self.supervisors.verify_if_promised(tenant, id).await?;
+                self.sessions.do_what_is_due(tenant, id).await
+            }
             Due::Attention(tenant, id) => self.attention.expire(tenant, id).await,
         }
     }

@@ -114,7 +114,7 @@ impl SessionService {
             queue_position: queue.position(session.id, now),
             eta: queue.expected(session.id, now).filter(|_| only_slots(&blockers)),
             agent,
-            next_deadline: session.due_at(),
+            next_deadline: session.deadline(),
             blockers,
         })
     }

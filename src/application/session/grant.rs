@@ -119,7 +119,7 @@ impl SessionService {
         let found = self.snapshot(tenant).await?.session(id).await?;
         let saved = match found.and_then(|found| found.value.due(self.clock.now())) {
             // Nothing ends: the work need not be saved.
-            None | Some(Due::AtRisk | Due::Start) => None,
+            None | Some(Due::AtRisk | Due::Start | Due::Verify) => None,
             Some(_) => self.save_work(by, id, trigger, limit).await?,
         };
         let decide = |change: &mut Change| {
@@ -131,6 +131,8 @@ impl SessionService {
                     change.guard(to_queue(&quotas));
                     return apply(change, |session| session.start(by.cause(now)));
                 }
+                // Gates take their time: whoever runs them looks for it, too.
+                Due::Verify => return Ok(()),
                 Due::AtRisk => {
                     let event = change.session.tell_at_risk(now);
                     change.tell([event]);

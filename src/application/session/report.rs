@@ -72,7 +72,7 @@ pub struct CallUsage {
     pub model: Option<String>,
 }
 
-pub(super) const SUPERVISOR: &str = "supervisor";
+pub(in crate::application) const SUPERVISOR: &str = "supervisor";
 
 impl SessionService {
     /// A change by the holder of the lease.

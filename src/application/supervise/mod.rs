@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use self::attempt::Supervisor;
 use super::agent::AgentService;
 use super::attention::AttentionService;
+use super::error::AppError;
 use super::events::Deltas;
 use super::judge::JudgeService;
 use super::ports::clock::Clock;
@@ -20,6 +21,7 @@ use super::ports::journal::Journal;
 use super::ports::workspaces::Workspaces;
 use super::session::SessionService;
 use super::session::report::Holder;
+use crate::domain::ids::{SessionId, TenantId};
 
 /// Times that supervisors keep.
 #[derive(Debug, Clone)]
@@ -86,6 +88,30 @@ impl Supervisors {
     #[must_use]
     pub fn new(tools: Tools, tracker: TaskTracker, stop: CancellationToken) -> Self {
         Self { tools: Arc::new(tools), tracker, stop }
+    }
+
+    /// Takes up a verification that somebody was promised and that nobody is at, such as one that an
+    /// earlier server was killed in.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn verify_if_promised(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+    ) -> Result<(), AppError> {
+        let judge = self.tools.judge.clone();
+        if !judge.owes(tenant, id).await? {
+            return Ok(());
+        }
+        let stop = self.stop.clone();
+        self.tracker.spawn(Box::pin(async move {
+            tokio::select! {
+                () = judge.keep_promise(tenant, id) => {}
+                () = stop.cancelled() => {}
+            }
+        }));
+        Ok(())
     }
 
     /// Supervises the run behind this lease, unless that is done already.

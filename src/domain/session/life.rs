@@ -53,6 +53,8 @@ pub enum Due {
     Start,
     /// It runs out of time, which is told once.
     AtRisk,
+    /// Somebody was promised what its gates say.
+    Verify,
     /// It waited too long for a slot.
     QueueTimeout,
     /// Its execution clock ran out.
@@ -397,9 +399,9 @@ impl Session {
         self.run.checkpoint_count > 0 && self.metrics.retry_count < self.spec.retry.max_retries
     }
 
-    /// When something is due for this session by itself; `None` when nothing ever is.
+    /// When its status ends by itself; `None` when it never does.
     #[must_use]
-    pub fn due_at(&self) -> Option<Timestamp> {
+    pub fn deadline(&self) -> Option<Timestamp> {
         let after = |since: Option<Timestamp>, seconds: Option<u32>| {
             Some(since?.after(Duration::from_secs(u64::from(seconds?))))
         };
@@ -409,10 +411,7 @@ impl Session {
                 Some(times.into_iter().flatten().max().unwrap_or(self.stamps.updated_at))
             }
             SessionStatus::Queued => after(self.stamps.queued_at, self.spec.queue_timeout_seconds),
-            SessionStatus::Running => {
-                let over = self.run.clock.reaches(self.time_limit());
-                [over, self.at_risk_at()].into_iter().flatten().min()
-            }
+            SessionStatus::Running => self.run.clock.reaches(self.time_limit()),
             SessionStatus::Degraded => {
                 let grace = after(self.run.degraded_since, Some(self.spec.degraded_grace_seconds));
                 [grace, self.run.clock.reaches(self.time_limit())].into_iter().flatten().min()
@@ -432,16 +431,13 @@ impl Session {
     /// What is due at `now`.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> Option<Due> {
-        if self.due_at()? > now {
-            return None;
+        if self.deadline().is_none_or(|at| at > now) {
+            return self.due_besides(now);
         }
         match self.status() {
             SessionStatus::Pending => Some(Due::Start),
             SessionStatus::Queued => Some(Due::QueueTimeout),
             SessionStatus::Paused => Some(Due::PauseTimeout),
-            SessionStatus::Running if self.run.clock.at(now) < self.time_limit() => {
-                Some(Due::AtRisk)
-            }
             SessionStatus::Running => Some(Due::ExecutionTimeout),
             SessionStatus::Degraded if self.run.clock.at(now) >= self.time_limit() => {
                 Some(Due::ExecutionTimeout)

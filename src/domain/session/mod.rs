@@ -210,6 +210,8 @@ pub struct RunState {
     pub blocking_items: u32,
     /// That this attempt runs out of time was told.
     pub at_risk_told: bool,
+    /// Since when somebody is promised what the gates say.
+    pub verify_wanted: Option<Timestamp>,
     /// What the gates said last.
     pub verification: Option<Verification>,
 }

@@ -45,7 +45,7 @@ pub async fn verify(
     tokio::select! {
         session = verified => Ok(command.answer(&Subject::Session(&session?))),
         () = app.clock.sleep(PATIENCE) => {
-            let session = app.sessions.get(&command.ctx, id).await?;
+            let session = app.judge.promise(&command.ctx, id).await?;
             let mut answer = command.answer(&Subject::Session(&session));
             *answer.status_mut() = StatusCode::ACCEPTED;
             Ok(answer)

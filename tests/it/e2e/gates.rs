@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{array, asks, begin_with, calculator, events_without_gap, settled, text, worktrees};
@@ -206,6 +207,32 @@ async fn the_same_files_are_judged_once_unless_somebody_insists() {
     let plain = server.post("sessions", json!({ "initial_prompt": "x" })).await;
     let path = format!("sessions/{}/verify", text(&plain["id"]));
     assert_eq!(server.refused(&path, json!({}), 409).await["code"], "INVALID_TRANSITION");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verification_that_was_promised_is_kept_by_the_next_server() {
+    let (site, repo) = (Site::simulated(), calculator());
+    let notes = tempfile::tempdir().expect("a folder");
+    std::fs::write(notes.path().join("go"), "").expect("written");
+    let server = site.serve().await;
+    let id = begin(&server, &repo, json!([waits(notes.path())])).await;
+    server.until_status(&id, "completed").await;
+    std::fs::remove_file(notes.path().join("go")).expect("removed");
+    let (path, body) = (format!("sessions/{id}/verify"), json!({ "force": true }));
+    let answer = server.send(Method::POST, &path, Some(&body), None).await.expect("an answer");
+    assert_eq!((answer.status.as_u16(), runs(notes.path())), (202, 2), "{:#}", answer.body);
+    server.kill().await;
+    let server = site.serve().await;
+    eventually("the gate runs again", async || runs(notes.path()) == 3).await;
+    std::fs::write(notes.path().join("go"), "").expect("written");
+    eventually("it is told", async || {
+        let events = server.all(&format!("sessions/{id}/events")).await;
+        events.iter().filter(|event| event["type"] == "session.verified").count() == 2
+    })
+    .await;
+    eventually("the checkout is gone", async || worktrees(&repo) == 1).await;
+    assert_eq!(runs(notes.path()), 3, "and not once more");
     server.stop().await;
 }
 

@@ -243,6 +243,7 @@ impl SessionDto {
             budget_told: _,
             blocking_items: _,
             at_risk_told: _,
+            verify_wanted: _,
             verification,
         } = run;
         Self {

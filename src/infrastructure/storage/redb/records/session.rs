@@ -285,6 +285,7 @@ struct RunV1 {
     budget_told: Option<String>,
     blocking_items: u32,
     at_risk_told: bool,
+    verify_wanted: Option<i64>,
     verification: Option<VerificationV1>,
 }
 
@@ -312,6 +313,7 @@ impl RunV1 {
             budget_told,
             blocking_items,
             at_risk_told,
+            verify_wanted,
             verification,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
@@ -338,6 +340,7 @@ impl RunV1 {
             budget_told: budget_told.map(|level| level.as_str().to_owned()),
             blocking_items: *blocking_items,
             at_risk_told: *at_risk_told,
+            verify_wanted: millis(*verify_wanted),
             verification: verification.as_ref().map(VerificationV1::of),
         })
     }
@@ -366,6 +369,7 @@ impl RunV1 {
             budget_told,
             blocking_items,
             at_risk_told,
+            verify_wanted,
             verification,
         } = self;
         let reasons = degraded_reasons
@@ -395,6 +399,7 @@ impl RunV1 {
                 .transpose()?,
             blocking_items,
             at_risk_told,
+            verify_wanted: time(verify_wanted),
             verification: verification.map(VerificationV1::domain),
         })
     }

@@ -142,6 +142,7 @@ fn run() -> RunState {
         budget_told: Some(BudgetLevel::Soft),
         blocking_items: 1,
         at_risk_told: true,
+        verify_wanted: Some(at(8)),
         verification: Some(Verification {
             passed: true,
             tree_hash: Some("t".to_owned()),
