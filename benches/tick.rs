@@ -58,6 +58,10 @@ fn agents(whose: u32, count: u32) -> Vec<AgentSlot> {
     (0..count).map(|number| AgentSlot { agent: Arc::new(agent(number)), down: None }).collect()
 }
 
+fn name(whose: u32, number: u32) -> SessionId {
+    SessionId::new(Uuid::from_u128(u128::from(whose) << 64 | u128::from(number)))
+}
+
 /// A session that waits; a few kinds of needs and every priority.
 fn session(whose: u32, number: u32) -> Session {
     let needs = [&[][..], &["code_review"], &["testing"]][number as usize % 3];
@@ -68,7 +72,7 @@ fn session(whose: u32, number: u32) -> Session {
         ..SessionDraft::default()
     };
     let spec = draft.accept().expect("a valid draft");
-    let id = SessionId::new(Uuid::from_u128(u128::from(whose) << 64 | u128::from(number)));
+    let id = name(whose, number);
     let code = SessionCode::new(u64::from(number));
     let since = at(u64::from(number % 1000));
     let lineage = Lineage::default();
@@ -135,8 +139,7 @@ fn row(size: &Size, clock: &SystemClock) -> String {
         let asked = each(clock, 200, || {
             for number in 0..200 {
                 let whose = number * 7 % size.tenants;
-                let id = session(whose, size.queued_each - 1).id;
-                state.position(id, at(1001));
+                state.position(name(whose, size.queued_each - 1), at(1001));
             }
         });
         decisions.push((both - noted).max(0.0));
