@@ -25,7 +25,7 @@ use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::{ApiKey, Role};
 use orchestrator::domain::tenant::quotas::Quotas;
-use orchestrator::domain::tenant::weight::Weight;
+use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::webhook::delivery::Schedule;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::gates::LocalGates;
@@ -94,6 +94,28 @@ pub(crate) async fn lift_quotas(store: &dyn Store) {
     store.commit(set).await.expect("lifted");
 }
 
+/// A tenant beside the default one, without bounds.
+fn other_tenant(id: TenantId, now: Timestamp) -> Tenant {
+    Tenant {
+        id,
+        slug: OTHER.to_owned(),
+        name: "Other".to_owned(),
+        quotas: Quotas::UNLIMITED,
+        ..Tenant::bootstrap(now)
+    }
+}
+
+/// Webhooks that may reach this machine.
+fn webhooks(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> WebhookService {
+    let allowed =
+        Allowed { networks: vec!["127.0.0.0/8".parse().expect("a network")], ..Allowed::default() };
+    let egress = Egress::new(allowed, Arc::new(SystemLookup));
+    let notifier = HttpNotifier::new(egress, Duration::from_secs(1), Arc::clone(clock));
+    let notifier = Arc::new(notifier.expect("a client"));
+    let (store, clock, ids) = (Arc::clone(store), Arc::clone(clock), Arc::clone(ids));
+    WebhookService::new(store, clock, ids, notifier, webhook_options())
+}
+
 impl TestApp {
     /// With the limits as shipped, but no rate.
     pub(crate) async fn new() -> Self {
@@ -130,19 +152,9 @@ impl TestApp {
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
         let other = TenantId::new(ids.uuid());
-        let tenant = Tenant {
-            id: other,
-            slug: OTHER.to_owned(),
-            name: "Other".to_owned(),
-            is_active: true,
-            quotas: Quotas::UNLIMITED,
-            weight: Weight::DEFAULT,
-            holds: Vec::new(),
-            created_at: clock.now(),
-        };
         identity.load().await.expect("loaded");
         lift_quotas(&*store).await;
-        let put = Put { expect: Expect::Absent, value: tenant };
+        let put = Put { expect: Expect::Absent, value: other_tenant(other, clock.now()) };
         store.commit(ChangeSet::new(other).write(Write::Tenant(put))).await.expect("made");
         identity.load().await.expect("loaded");
         identity.admit_administrator(ADMIN).await.expect("admitted");
@@ -161,24 +173,8 @@ impl TestApp {
             Arc::clone(&clock),
             0,
         );
-        let allowed = Allowed {
-            networks: vec!["127.0.0.0/8".parse().expect("a network")],
-            ..Allowed::default()
-        };
-        let notifier = HttpNotifier::new(
-            Egress::new(allowed, Arc::new(SystemLookup)),
-            Duration::from_secs(1),
-            Arc::clone(&clock),
-        );
-        let webhooks = WebhookService::new(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            Arc::clone(&ids),
-            Arc::new(notifier.expect("a client")),
-            webhook_options(),
-        );
         let parts = Parts {
-            webhooks,
+            webhooks: webhooks(&store, &clock, &ids),
             judge,
             attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
             sessions,

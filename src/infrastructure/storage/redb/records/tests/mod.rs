@@ -1,5 +1,7 @@
 //! Every kind of record: what was written once is read for ever.
 
+mod webhooks;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -37,9 +39,6 @@ use crate::domain::tenant::weight::Weight;
 use crate::domain::usage::Usage;
 use crate::domain::usage::budget::BudgetLevel;
 use crate::domain::version::{Version, Versioned};
-use crate::domain::webhook::delivery::{self, Delivery, DeliveryState, Told};
-use crate::domain::webhook::progress::{Disabled, Progress};
-use crate::domain::webhook::{EventPattern, Secret, SigningKey, Webhook};
 use crate::domain::workspace::{Workspace, WorkspaceKind, WorkspaceSpec};
 
 const KEY: &[u8] = b"the key of the record";
@@ -395,71 +394,6 @@ fn aggregates_are_written_as_ever() {
         revoked_at: None,
     };
     check("api_key", &versioned(key));
-}
-
-#[test]
-fn webhooks_are_written_as_ever() {
-    let (webhook_id, tenant_id) = (WebhookId::new(id(11)), TenantId::new(id(1)));
-    let webhook = Webhook {
-        id: webhook_id,
-        tenant_id,
-        url: "https://u".to_owned(),
-        description: Some("d".to_owned()),
-        event_types: EventPattern::parse("session.*").into_iter().collect(),
-        is_active: true,
-        keys: vec![SigningKey {
-            secret: Secret::new("whsec_s".to_owned()),
-            expires_at: Some(at(1)),
-        }],
-        created_by: "me".to_owned(),
-        created_at: at(0),
-        updated_at: at(2),
-    };
-    check("webhook", &versioned(webhook));
-    let progress = Progress {
-        webhook_id,
-        tenant_id,
-        cursor: 9,
-        failing_since: Some(at(1)),
-        last_error: Some("e".to_owned()),
-        last_success_at: Some(at(2)),
-        recovered_at: Some(at(3)),
-        resume_at: Some(at(4)),
-        disabled: Some(Disabled { at: at(5), reason: "r".to_owned() }),
-        logged: 3,
-    };
-    check("webhook_progress", &versioned(progress));
-    let subject = Subject { kind: SubjectKind::Session, id: id(2) };
-    let event_type = EventType::SessionFailed;
-    let gap = Told::Gap { requested: 1, oldest: 2 };
-    for (name, told) in [
-        ("delivery", Told::Event { seq: 4, event_type, subject }),
-        ("delivery_gap", gap),
-        ("delivery_test", Told::Test),
-    ] {
-        let attempt = delivery::Attempt {
-            at: at(1),
-            duration_ms: 2,
-            status: Some(500),
-            error: Some("e".to_owned()),
-            response: Some("r".to_owned()),
-        };
-        let delivery = Delivery {
-            id: DeliveryId::new(id(12)),
-            webhook_id,
-            tenant_id,
-            message_id: "msg_1".to_owned(),
-            told,
-            redelivery_of: Some(DeliveryId::new(id(13))),
-            state: DeliveryState::Pending,
-            attempts: vec![attempt],
-            failures: 1,
-            next_attempt_at: Some(at(3)),
-            created_at: at(0),
-            finished_at: Some(at(4)),
-        };
-        check(name, &versioned(delivery));
-    }
 }
 
 #[test]
