@@ -40,7 +40,7 @@ pub enum AppError {
     DeliveryNotFound,
     /// An address leads where the server may not send anything.
     #[error("messages may not be sent to this address")]
-    EgressDenied {
+    EndpointNotAllowed {
         /// Which field names the address.
         pointer: &'static str,
         /// What is wrong with it, and what would help.
@@ -100,7 +100,7 @@ pub enum AppError {
     #[error("the session would hold more than can be stored in one record")]
     RecordTooLarge,
     /// A quota is used up.
-    #[error("the limit of {limit} {quota} is reached")]
+    #[error("{quota} is reached: {used} of {limit}")]
     QuotaExceeded {
         /// Name of the quota.
         quota: &'static str,

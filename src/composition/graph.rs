@@ -1,8 +1,10 @@
 //! The graph of one server: which adapter stands behind which port, and who knows whom.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -230,6 +232,12 @@ impl Graph {
     }
 }
 
+/// The addresses by which a machine calls itself.
+const THIS_MACHINE: [IpNet; 2] = [
+    IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+    IpNet::new_assert(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+];
+
 /// Webhooks, and the way to send to them.
 fn webhooks(
     settings: &Settings,
@@ -238,9 +246,14 @@ fn webhooks(
     ids: &Arc<dyn Ids>,
 ) -> Result<WebhookService, reqwest::Error> {
     let wanted = &settings.webhooks;
+    let mut networks = wanted.allowed_networks.clone();
+    // What only this machine reaches may tell this machine.
+    if settings.server.listen.ip().is_loopback() {
+        networks.extend(THIS_MACHINE);
+    }
     let allowed = Allowed {
         hosts: wanted.allowed_hosts.clone(),
-        networks: wanted.allowed_networks.clone(),
+        networks,
         own: Some(settings.server.listen),
     };
     let egress = Egress::new(allowed, Arc::new(SystemLookup));

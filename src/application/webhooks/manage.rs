@@ -24,7 +24,7 @@ impl WebhookService {
     /// A new webhook, with its secret.
     ///
     /// # Errors
-    /// `Invalid`, `EgressDenied`, `QuotaExceeded`, `Forbidden`.
+    /// `Invalid`, `EndpointNotAllowed`, `QuotaExceeded`, `Forbidden`.
     pub async fn create(
         &self,
         ctx: &RequestContext,
@@ -103,7 +103,7 @@ impl WebhookService {
     /// Changes what may change. Switching it on also takes up one that the product switched off.
     ///
     /// # Errors
-    /// `Invalid`, `EgressDenied`, `WebhookNotFound`, `VersionMismatch`, `Forbidden`.
+    /// `Invalid`, `EndpointNotAllowed`, `WebhookNotFound`, `VersionMismatch`, `Forbidden`.
     pub async fn change(
         &self,
         ctx: &RequestContext,

@@ -136,7 +136,9 @@ impl WebhookService {
         self.notifier.check(url).await.map_err(|error| match error {
             AddressError::Malformed(message) => field("invalid", message),
             AddressError::Unknown(message) => field("unknown_host", message),
-            AddressError::Denied(message) => AppError::EgressDenied { pointer: "/url", message },
+            AddressError::Denied(message) => {
+                AppError::EndpointNotAllowed { pointer: "/url", message }
+            }
         })
     }
 

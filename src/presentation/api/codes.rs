@@ -47,7 +47,7 @@ closed_enum!(
         ShuttingDown = "SHUTTING_DOWN",
         WebhookNotFound = "WEBHOOK_NOT_FOUND",
         DeliveryNotFound = "DELIVERY_NOT_FOUND",
-        EgressDenied = "EGRESS_DENIED",
+        EndpointNotAllowed = "ENDPOINT_NOT_ALLOWED",
     }
 );
 
@@ -261,7 +261,7 @@ impl ErrorCode {
                 "No such delivery",
                 "list the deliveries of the webhook; finished ones are forgotten in time",
             ),
-            Self::EgressDenied => row(
+            Self::EndpointNotAllowed => row(
                 S::UNPROCESSABLE_ENTITY,
                 "Address not allowed",
                 "name a public https address, or have it listed in webhooks.allowed_hosts or webhooks.allowed_networks",

@@ -313,7 +313,7 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
         codes.push(C::Forbidden);
         codes.extend(path.contains("{id}").then_some(C::WebhookNotFound));
         codes.extend(path.contains("{delivery_id}").then_some(C::DeliveryNotFound));
-        codes.extend((writes && body).then_some(C::EgressDenied));
+        codes.extend((writes && body).then_some(C::EndpointNotAllowed));
     }
     if path.ends_with("/events") || path.ends_with("/logs") || path.ends_with("/transcript") {
         codes.push(C::CursorExpired);

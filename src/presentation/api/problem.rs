@@ -238,9 +238,9 @@ impl From<AppError> for Problem {
             AppError::AgentNotFound => plain(C::AgentNotFound),
             AppError::WebhookNotFound => plain(C::WebhookNotFound),
             AppError::DeliveryNotFound => plain(C::DeliveryNotFound),
-            AppError::EgressDenied { pointer, message } => plain(C::EgressDenied).with(
+            AppError::EndpointNotAllowed { pointer, message } => plain(C::EndpointNotAllowed).with(
                 "errors",
-                json!([{ "pointer": pointer, "code": "egress_denied", "message": message }]),
+                json!([{ "pointer": pointer, "code": "not_allowed", "message": message }]),
             ),
             AppError::Transition { code: _, refused } => transition(*refused, detail),
             AppError::NotNow { code: _, status, what: _ } => plain(C::InvalidTransition)

@@ -118,7 +118,7 @@ fn exit_of(api_code: &str, status: u16) -> u8 {
         | "TENANT_REQUIRED"
         | "PAYLOAD_TOO_LARGE"
         | "UNSUPPORTED_MEDIA_TYPE"
-        | "EGRESS_DENIED"
+        | "ENDPOINT_NOT_ALLOWED"
         | "IDEMPOTENCY_KEY_REUSED" => code::USAGE,
         "AGENT_UNAVAILABLE"
         | "STORE_READ_ONLY"

@@ -24,7 +24,7 @@ async fn addresses_inside_the_house_are_refused_by_creation_and_change() {
         let changed = app.send(app.request(Method::PATCH, &path_of(&hook), Some(body))).await;
         for answer in [made, changed] {
             let told = (answer.status, answer.code());
-            assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, "EGRESS_DENIED"), "{url}");
+            assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, "ENDPOINT_NOT_ALLOWED"), "{url}");
             assert_eq!(answer.body["errors"][0]["pointer"], "/url", "{}", answer.body);
             assert!(answer.body["remedy"].as_str().is_some_and(|text| !text.is_empty()));
         }

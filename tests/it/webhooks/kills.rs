@@ -13,7 +13,6 @@ use crate::support::server::{ADMIN_KEY, Server, Site, array, text};
 fn site() -> Site {
     let patient = format!("[{}]", vec!["\"100ms\""; 20].join(","));
     Site::simulated()
-        .with("WEBHOOKS__ALLOWED_NETWORKS", "[\"127.0.0.0/8\"]")
         .with("WEBHOOKS__RETRY_AFTER", &patient)
         .with("SERVER__REQUESTS_PER_SECOND", "100000")
         .with("SERVER__REQUEST_BURST", "100000")

@@ -25,17 +25,30 @@ pub enum SessionCommand {
     #[command(visible_alias = "ls")]
     List(ListArgs),
     /// One session with its figures.
-    Show { session: String },
+    Show {
+        /// Code or id of the session.
+        session: String,
+    },
     /// Create a session.
     Create(Box<CreateArgs>),
     /// Ask a session to run.
-    Start { session: String },
+    Start {
+        /// Code or id of the session.
+        session: String,
+    },
     /// Hold a running session at the end of its turn.
-    Pause { session: String },
+    Pause {
+        /// Code or id of the session.
+        session: String,
+    },
     /// Go on with a paused session.
-    Resume { session: String },
+    Resume {
+        /// Code or id of the session.
+        session: String,
+    },
     /// End a session that runs or is paused.
     Stop {
+        /// Code or id of the session.
         session: String,
         /// Why, for the record.
         #[arg(long)]
@@ -43,6 +56,7 @@ pub enum SessionCommand {
     },
     /// Withdraw a session that waits or is paused.
     Cancel {
+        /// Code or id of the session.
         session: String,
         /// Why, for the record.
         #[arg(long)]
@@ -50,6 +64,7 @@ pub enum SessionCommand {
     },
     /// Run a failed session again.
     Retry {
+        /// Code or id of the session.
         session: String,
         /// Go on from this checkpoint; the newest by default.
         #[arg(long, value_name = "SEQ")]
@@ -57,6 +72,7 @@ pub enum SessionCommand {
     },
     /// Declare a running session completed.
     Complete {
+        /// Code or id of the session.
         session: String,
         /// What the work gave, a JSON object.
         #[arg(long, default_value = "{}", value_parser = json_object)]
@@ -70,6 +86,7 @@ pub enum SessionCommand {
     },
     /// Declare a session failed.
     Fail {
+        /// Code or id of the session.
         session: String,
         /// What went wrong.
         #[arg(long, value_name = "TEXT")]
@@ -83,6 +100,7 @@ pub enum SessionCommand {
     },
     /// Run the gates of a session on its work; exit code 1 when a required one fails.
     Verify {
+        /// Code or id of the session.
         session: String,
         /// Also when the same files were judged already.
         #[arg(long)]
@@ -90,6 +108,7 @@ pub enum SessionCommand {
     },
     /// Judge a session that has ended.
     Rate {
+        /// Code or id of the session.
         session: String,
         /// Share of the work that succeeded, 0–1.
         #[arg(long, required_unless_present_any = ["quality", "comment"])]
@@ -103,6 +122,7 @@ pub enum SessionCommand {
     },
     /// Tell a running or paused session something more.
     Prompt {
+        /// Code or id of the session.
         session: String,
         /// What to say.
         text: String,
@@ -115,6 +135,7 @@ pub enum SessionCommand {
     /// Delete a session that does not run.
     #[command(visible_alias = "rm")]
     Delete {
+        /// Code or id of the session.
         session: String,
         /// For good.
         #[arg(long)]
@@ -123,9 +144,13 @@ pub enum SessionCommand {
     /// Change title, priority, tags, limits.
     Edit(EditArgs),
     /// Saved states of a session.
-    Checkpoints { session: String },
+    Checkpoints {
+        /// Code or id of the session.
+        session: String,
+    },
     /// Save the state of a session now.
     Checkpoint {
+        /// Code or id of the session.
         session: String,
         /// What to keep with it, a JSON object.
         #[arg(long, default_value = "{}", value_parser = json_object)]
@@ -133,14 +158,19 @@ pub enum SessionCommand {
     },
     /// Take a session back to a checkpoint.
     Restore {
+        /// Code or id of the session.
         session: String,
         /// Number of the checkpoint.
         checkpoint: u64,
     },
     /// Each run of a session.
-    Attempts { session: String },
+    Attempts {
+        /// Code or id of the session.
+        session: String,
+    },
     /// What was said and done.
     Transcript {
+        /// Code or id of the session.
         session: String,
         /// Go on until the session ends.
         #[arg(long, short)]
@@ -148,6 +178,7 @@ pub enum SessionCommand {
     },
     /// Log lines.
     Logs {
+        /// Code or id of the session.
         session: String,
         /// Go on until the session ends.
         #[arg(long, short)]
@@ -161,17 +192,24 @@ pub enum SessionCommand {
     /// Bring the work of a session home.
     Merge(MergeArgs),
     /// A session and its children.
-    Tree { session: String },
+    Tree {
+        /// Code or id of the session.
+        session: String,
+    },
     /// Counts, success, durations, cost.
     Stats,
     /// What happened to a session.
     Events {
+        /// Code or id of the session.
         session: String,
         #[command(flatten)]
         args: EventArgs,
     },
     /// Follow a session until it ends.
-    Watch { session: String },
+    Watch {
+        /// Code or id of the session.
+        session: String,
+    },
 }
 
 /// Which sessions to list.
