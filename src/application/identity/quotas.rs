@@ -65,7 +65,7 @@ impl IdentityService {
             }
             let (quotas, changes) = found.value.quotas.with(wanted)?;
             if changes.is_empty() {
-                break;
+                return self.report(id).await;
             }
             let put = Put {
                 expect: Expect::At(found.version),
@@ -81,7 +81,7 @@ impl IdentityService {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.report(id).await
+        Err(AppError::Contended)
     }
 
     /// The events and the audit entry of a change.

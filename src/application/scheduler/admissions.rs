@@ -134,7 +134,7 @@ impl AdmissionService {
         decide: impl Fn(&mut Tenant, Held) -> Result<bool, AppError> + Send,
     ) -> Result<Vec<NamedHold>, AppError> {
         allow(ctx, wanted.scope)?;
-        let (owner, held) = self.subject(ctx, wanted).await?;
+        let (owner, held) = self.subject(ctx, wanted, action).await?;
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let tenants = self.store.fleet().await?.tenants().await?;
             let found = tenants.into_iter().find(|tenant| tenant.value.id == owner);
@@ -167,6 +167,7 @@ impl AdmissionService {
         &self,
         ctx: &RequestContext,
         wanted: &Admission,
+        action: &str,
     ) -> Result<(TenantId, Held), AppError> {
         let wrong = |code, message: &str| {
             let pointer = "/agent".to_owned();
@@ -181,7 +182,7 @@ impl AdmissionService {
                 let known = agent.map(|agent| agent.value.id);
                 // A hold outlives its agent: it is released by the agent's id.
                 let id =
-                    known.or_else(|| AgentId::parse(reference).filter(|_| wanted.reason.is_none()));
+                    known.or_else(|| AgentId::parse(reference).filter(|_| action == "release"));
                 Ok((ctx.tenant, Held::Agent(id.ok_or(AppError::AgentNotFound)?)))
             }
             (HoldScope::Agent, None) => Err(wrong("required", "is required with this scope")),

@@ -109,6 +109,27 @@ fn priority_then_age_and_a_long_wait_lifts() {
 }
 
 #[test]
+fn nothing_is_given_to_what_has_spent_its_budget() {
+    let mut state = with(9, vec![agent(1, 9, &[])]);
+    let (mut spent, mut paused) = (queued(1, 0, 0, &[]), taken(queued(2, 0, 0, &[]), 1, 1));
+    spent.spec.token_budget = Some(0);
+    paused.pause(Cause::by("ann", at(2))).expect("legal");
+    paused.run.resume_wanted = true;
+    paused.spec.token_budget = Some(0);
+    for session in [&spent, &paused] {
+        observe(&mut state, session);
+    }
+    assert_eq!(granted(&mut state, 5), Vec::<u128>::new());
+    for session in [&mut spent, &mut paused] {
+        session.spec.token_budget = None;
+        observe(&mut state, session);
+    }
+    let mut all = granted(&mut state, 6);
+    all.sort_unstable();
+    assert_eq!(all, [1, 2]);
+}
+
+#[test]
 fn less_slack_comes_first_until_waiting_outweighs_it() {
     let mut state = with(1, vec![agent(1, 50, &[])]);
     let slack = |seconds| Some(Duration::from_secs(seconds));

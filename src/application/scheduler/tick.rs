@@ -276,8 +276,9 @@ impl State {
     fn attach(&mut self, session: &Session, slack: Option<Duration>) {
         let (id, tenant) = (session.id, session.tenant_id);
         let cost = Cost::of(session.spec.estimated_complexity);
-        let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
-        let queued = session.status() == SessionStatus::Queued && !session.is_exhausted();
+        let may = !session.is_exhausted();
+        let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted && may;
+        let queued = session.status() == SessionStatus::Queued && may;
         let queued_at = session.stamps.queued_at.filter(|_| queued);
         if let Some(queued_at) = queued_at.or(session.stamps.paused_at.filter(|_| resumes)) {
             let priority = session.spec.priority;

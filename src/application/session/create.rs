@@ -260,8 +260,8 @@ impl SessionService {
     ) -> Result<(), AppError> {
         let now = self.clock.now();
         // Their reason names it, as long as it can be read.
-        if deleted.value.broke_off_at().is_some() {
-            self.end_children(ctx.tenant, deleted.value.id).await?;
+        if let Some(at) = deleted.value.broke_off_at() {
+            self.end_children(ctx.tenant, deleted.value.id, at).await?;
         }
         let _alone = self.turns.alone(deleted.value.id).await;
         if let PutAway::Kept(reason) = self.remove_files(&deleted.value).await? {

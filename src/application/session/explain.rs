@@ -213,10 +213,11 @@ fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> 
             let command = Some(format!("orchestrator session start {code}"));
             Some(blocker(BlockerCode::NotStarted, text, since, "start it", command))
         }
-        SessionStatus::Queued if session.is_exhausted() => Some(exhausted(session)),
+        SessionStatus::Queued | SessionStatus::Paused if session.is_exhausted() => {
+            Some(exhausted(session))
+        }
         SessionStatus::Queued => Some(queue.why(session)),
         SessionStatus::Paused if session.run.resume_wanted => Some(queue.why(session)),
-        SessionStatus::Paused if session.is_exhausted() => Some(exhausted(session)),
         SessionStatus::Paused => {
             let reason = session.status_reason().map(|reason| format!(" ({reason})"));
             let text = format!("it is paused{}", reason.unwrap_or_default());

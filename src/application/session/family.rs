@@ -13,8 +13,9 @@ use super::control::apply;
 use super::report::SUPERVISOR;
 use crate::application::error::AppError;
 use crate::application::ports::changes::{ChangeSet, Write};
-use crate::application::ports::reads::{Order, SessionFilter, SessionQuery};
+use crate::application::ports::reads::{Order, SessionFilter, SessionQuery, Snapshot};
 use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::session::Session;
 use crate::domain::session::checkpoint::CheckpointTrigger;
 use crate::domain::session::status::{SessionStatus, Trigger};
 use crate::domain::time::Timestamp;
@@ -36,7 +37,7 @@ impl SessionService {
         parent: SessionId,
         at: Timestamp,
     ) -> Result<(), AppError> {
-        self.end_children(tenant, parent).await?;
+        self.end_children(tenant, parent, at).await?;
         let done = ChangeSet::new(tenant).write(Write::ChildrenDone { parent, at });
         self.store.commit(done).await?;
         Ok(())
@@ -60,15 +61,24 @@ impl SessionService {
         }
     }
 
-    /// Ends the open children of a session; their own children follow by themselves.
+    /// Ends the open children of a session that ended at this time and was not taken back since;
+    /// their own children follow by themselves.
     pub(super) async fn end_children(
         &self,
         tenant: TenantId,
         parent: SessionId,
+        at: Timestamp,
     ) -> Result<(), AppError> {
-        let reason = self.farewell(tenant, parent).await?;
         let (mut after, mut failed) = (None, None);
         loop {
+            // Children of a later life are told apart: those of this moment were there at its end.
+            let snapshot = self.snapshot(tenant).await?;
+            let ended = end_of(&*snapshot, parent).await?;
+            if ended.as_ref().is_some_and(|ended| ended.broke_off_at() != Some(at)) {
+                return failed.map_or(Ok(()), Err);
+            }
+            let reason =
+                ended.map_or_else(|| "its parent was deleted".to_owned(), |ended| ended.farewell());
             let filter = SessionFilter {
                 parent_id: Some(parent),
                 statuses: SessionStatus::OPEN.to_vec(),
@@ -76,7 +86,8 @@ impl SessionService {
             };
             let order = Order::OldestFirst;
             let query = SessionQuery { filter, order, after, limit: PAGE, count: false };
-            let page = self.snapshot(tenant).await?.sessions(query).await?;
+            let page = snapshot.sessions(query).await?;
+            drop(snapshot);
             let followers = page.items.iter().filter(|child| child.value.follows_its_parent());
             let followers: Vec<SessionId> = followers.map(|child| child.value.id).collect();
             let mut ended = stream::iter(followers)
@@ -96,17 +107,6 @@ impl SessionService {
                 return failed.map_or(Ok(()), Err);
             }
         }
-    }
-
-    /// What the children of a session are told of its end.
-    async fn farewell(&self, tenant: TenantId, parent: SessionId) -> Result<String, AppError> {
-        let snapshot = self.snapshot(tenant).await?;
-        let found = match snapshot.session(parent).await? {
-            Some(found) => Some(found),
-            None => snapshot.deleted_session(parent).await?,
-        };
-        Ok(found
-            .map_or_else(|| "its parent was deleted".to_owned(), |parent| parent.value.farewell()))
     }
 
     async fn end_child(
@@ -136,4 +136,13 @@ impl SessionService {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A session as it stands, deleted or not; `None` once it was purged.
+async fn end_of(snapshot: &dyn Snapshot, id: SessionId) -> Result<Option<Session>, AppError> {
+    let found = match snapshot.session(id).await? {
+        Some(found) => Some(found),
+        None => snapshot.deleted_session(id).await?,
+    };
+    Ok(found.map(|found| found.value))
 }

@@ -47,6 +47,10 @@ impl SessionService {
         let by = By::Part(tenant, "scheduler");
         let uuids = [self.ids.uuid(), self.ids.uuid()];
         let granted = self.change_counted(by, id, "grant", token, |change| {
+            // Its budget may have been lowered since it was chosen.
+            if change.session.is_exhausted() {
+                return Ok(false);
+            }
             let now = self.clock.now();
             let (status, wanted) = (change.session.status(), change.session.run.resume_wanted);
             let reason = if status == SessionStatus::Queued {

@@ -237,7 +237,8 @@ impl SessionService {
             let done = exhausted
                 && matches!(turn.end, TurnEnd::Done | TurnEnd::Cut)
                 && change.session.run.prompts.is_empty();
-            if change.session.run.pause_wanted.is_some() && !gave_up && !done {
+            let pauses = change.session.run.pause_wanted.is_some() || exhausted;
+            if pauses && !gave_up && !done {
                 let told = change.session.run.prompt.take();
                 change.session.run.prompt = match turn.end {
                     TurnEnd::Aborted => Some(go_on(told, uuid, now)),

@@ -79,7 +79,6 @@ pub(super) fn watch(change: &mut Change, uuid: Uuid, now: Timestamp) {
     }
     if level == BudgetLevel::Hard {
         tell(change, EventType::UsageHardLimitReached, &budget, now);
-        change.session.run.pause_wanted.get_or_insert(now);
     }
     change.session.run.budget_told = Some(level);
 }

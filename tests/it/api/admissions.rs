@@ -111,6 +111,8 @@ async fn a_hold_of_a_tenant_is_its_own_and_one_of_the_instance_concerns_all() {
     let body = json!({ "scope": "agent", "agent": "AGENT-ONE" });
     let unknown = other(Method::POST, HOLD, Some(body)).await;
     assert_eq!((unknown.status.as_u16(), unknown.code()), (404, "AGENT_NOT_FOUND"));
+    let nobody = json!({ "scope": "agent", "agent": "0198f3a0-0000-7000-8000-000000000001" });
+    assert_eq!(app.post(HOLD, nobody).await.code(), "AGENT_NOT_FOUND");
 }
 
 #[tokio::test]

@@ -71,6 +71,7 @@ async fn work_that_is_done_with_its_last_cent_is_completed() {
     ]);
     let body = json!({
         "initial_prompt": scripted("Spend all.", &turns), "start": true, "token_budget": 1000,
+        "gates": [{ "name": "mended", "command": ["grep", "-q", "a + b", "calc.py"] }],
         "workspace": { "kind": "git", "repo": repo.text() },
         "permission_policy": { "default": "allow" },
     });

@@ -65,6 +65,24 @@ async fn running(lab: &Lab, id: SessionId) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_end_owed_does_not_touch_the_children_of_the_next_life() {
+    let lab = Lab::new().await;
+    lab.schedule();
+    let parent = lab.begin(hangs()).await;
+    running(&lab, parent).await;
+    lab.sessions.fail(&caller(), parent, failure(false)).await.expect("failed");
+    let at = lab.session(parent).await.stamps.ended_at.expect("it ended");
+    lab.sessions.retry(&caller(), parent, None).await.expect("taken back");
+    let later = child(&lab, parent, OnParentEnd::Cascade, hangs(), false).await.expect("created");
+    let tenant = lab.session(parent).await.tenant_id;
+    // A scan that had read the debt before it was settled comes late.
+    lab.sessions.treat_children(tenant, parent, at).await.expect("nothing to do");
+    assert_eq!(lab.session(later).await.status(), SessionStatus::Pending);
+    lab.sessions.stop(&caller(), parent, None).await.ok();
+    settle(&lab).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn children_of_a_stopped_session_follow_it_all_the_way_down() {
     let (lab, repo) = (Lab::new().await, TestRepo::with(&[("a.txt", "a\n")]));
     lab.schedule();

@@ -211,11 +211,8 @@ impl Supervisor {
         let Some(session) = self.held_session().await? else { return Ok(false) };
         let interrupts =
             session.run.prompts.iter().any(|prompt| prompt.mode == PromptMode::Interrupt);
-        if let Some(asked) = session.run.pause_wanted {
-            self.abort_at.get_or_insert(asked.after(self.tools.options.pause_grace));
-        }
-        if interrupts && !self.aborted {
-            self.abort_at = Some(self.tools.clock.now());
+        if !self.aborted {
+            self.abort_at = self.end_of_patience(&session, interrupts);
         }
         let owed =
             self.tools.attention.undelivered(self.holder.tenant, self.holder.session).await?;
@@ -225,6 +222,20 @@ impl Supervisor {
             }
         }
         Ok(true)
+    }
+
+    /// When a turn is aborted that does not end by itself: at once for a prompt that interrupts, a
+    /// while after somebody wanted a pause, or after the budget was spent.
+    fn end_of_patience(&self, session: &Session, interrupts: bool) -> Option<Timestamp> {
+        let now = self.tools.clock.now();
+        let spent = session.is_exhausted().then_some(now);
+        let since = session.run.pause_wanted.or(spent);
+        let later = since.map(|since| since.after(self.tools.options.pause_grace));
+        match later {
+            _ if interrupts => Some(now),
+            Some(later) => Some(self.abort_at.map_or(later, |known| known.min(later))),
+            None => None,
+        }
     }
 
     async fn deliver(&mut self, running: &Running, item: &AttentionItem) -> Result<(), AppError> {
