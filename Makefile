@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check supply-chain check test deep bench
+.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check supply-chain check test sim deep bench
 
 BINARY := $(or $(CARGO_TARGET_DIR),target)/debug/orchestrator
 # Options for `make run` and `make bench`, as in: make bench ARGS="--quick --row create"
@@ -51,6 +51,11 @@ check: fmt-check lint ## Format and lints only
 
 test: prepare fmt-check lint build openapi-check supply-chain ## Everything CI checks
 	@bash tests/tools/run-tests.sh
+
+SEED ?= 1
+
+sim: ## Replays one simulation and tells what happens, as in: make sim SEED=7
+	SIM_SEED=$(SEED) cargo test --locked --test it -- --exact sim::one_seed --nocapture
 
 deep: export ORCHESTRATOR_DEEP := 1
 deep: test ## The same with the long versions of the tests

@@ -7,6 +7,7 @@ mod e2e;
 mod life;
 mod opencode;
 mod recovery;
+mod sim;
 mod support;
 mod webhooks;
 mod workspaces;

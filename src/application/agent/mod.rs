@@ -149,6 +149,7 @@ impl AgentService {
     async fn probe(&self, kind: AgentKind, driver: &Arc<dyn AgentDriver>) {
         let began = self.clock.now();
         let result = tokio::select! {
+            biased;
             result = driver.probe() => result.map_err(|error| error.message),
             () = self.clock.sleep(PROBE_TIME) => {
                 Err(format!("it did not answer within {} s", PROBE_TIME.as_secs()))

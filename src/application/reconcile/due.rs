@@ -49,6 +49,7 @@ impl Reconciler {
                 at_work.push(async move { (due, self.see_to(due).await) });
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 Some((due, done)) = at_work.next() => self.note(&mut agenda, due, &done),
                 () = &mut next_look => {

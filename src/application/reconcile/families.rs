@@ -19,12 +19,14 @@ impl Reconciler {
         let mut resting = Resting::new();
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 looked = self.treat(&mut resting) => if let Err(error) = looked {
                     tracing::warn!(%error, "Children of ended sessions could not be looked for");
                 },
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = self.sessions.wake.family_rang() => {}
                 () = self.clock.sleep(LEFT_OVER) => {}

@@ -19,6 +19,7 @@ impl Reconciler {
         let mut resting = Resting::new();
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 looked = self.put_away(&mut resting) => if let Err(error) = looked {
                     tracing::warn!(%error, "Folders that are left over could not be looked for");

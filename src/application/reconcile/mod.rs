@@ -77,10 +77,12 @@ impl Reconciler {
     ) {
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = agents.probe_all() => wake.scheduler(),
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = clock.sleep(Duration::from_secs(30)) => {}
             }
@@ -90,6 +92,7 @@ impl Reconciler {
     /// Waits before the next look; `false` when there is to be none.
     async fn again(&self, after: Duration, stop: &CancellationToken) -> bool {
         tokio::select! {
+            biased;
             () = stop.cancelled() => false,
             () = self.clock.sleep(after) => true,
         }

@@ -179,6 +179,7 @@ impl Scheduler {
         let mut longest = self.clock.sleep(self.at_least_every);
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return None,
                 () = self.sessions.wake.scheduler_rang() => return Some(()),
                 () = &mut longest => {

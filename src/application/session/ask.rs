@@ -19,21 +19,50 @@ use crate::domain::version::Versioned;
 /// Items that are read at once.
 const PAGE: usize = 1000;
 
+/// What became of an ask that was made before.
+enum Before {
+    /// There was none.
+    Never,
+    /// It is open.
+    Open,
+    /// It is settled, and the agent has not got the answer.
+    Settled(Box<AttentionItem>),
+}
+
 impl SessionService {
     /// The agent asks a person; the item that stands for the ask, new or known. One that is settled
     /// and whose answer the agent has not got is to be answered at once.
     ///
     /// # Errors
-    /// `StaleResult`.
+    /// `StaleResult`, `Contended`.
     pub async fn raise(
         &self,
         holder: Holder,
         ask: &Ask,
         timeout: Duration,
     ) -> Result<AttentionItem, AppError> {
-        if let Some(owed) = self.asked_again(holder, ask).await? {
-            return Ok(owed);
+        for _ in 0..super::MAX_COMMIT_ATTEMPTS {
+            let is_known = match self.asked_before(holder, ask).await? {
+                Before::Settled(owed) => return Ok(*owed),
+                Before::Open => true,
+                Before::Never => false,
+            };
+            if let Some(item) = self.stand_for(holder, ask, timeout, is_known).await? {
+                return Ok(item);
+            }
         }
+        Err(AppError::Contended)
+    }
+
+    /// The open item that stands for an ask, made if need be; `None` when it was known and has just
+    /// been settled.
+    async fn stand_for(
+        &self,
+        holder: Holder,
+        ask: &Ask,
+        timeout: Duration,
+        is_known: bool,
+    ) -> Result<Option<AttentionItem>, AppError> {
         let uuid = self.ids.uuid();
         let decide = |change: &mut Change| {
             let now = self.clock.now();
@@ -42,7 +71,10 @@ impl SessionService {
             };
             if let Some(known) = change.items.iter_mut().find(same) {
                 known.agent_ref.clone_from(&ask.agent_ref);
-                return Ok(known.clone());
+                return Ok(Some(known.clone()));
+            }
+            if is_known {
+                return Ok(None);
             }
             let item = AttentionItem {
                 id: item_id(uuid),
@@ -66,22 +98,24 @@ impl SessionService {
                 agent_ref: ask.agent_ref.clone(),
             };
             change.raise(item.clone(), now);
-            Ok(item)
+            Ok(Some(item))
         };
         Ok(self.report(holder, "raise", decide).await?.1)
     }
 
-    /// The settled item that answers an ask, now under the name that the agent gives the ask.
-    async fn asked_again(
-        &self,
-        holder: Holder,
-        ask: &Ask,
-    ) -> Result<Option<AttentionItem>, AppError> {
+    /// What became of an ask that was made before; what is settled goes by the name that the agent
+    /// gives the ask now.
+    async fn asked_before(&self, holder: Holder, ask: &Ask) -> Result<Before, AppError> {
         let snapshot = self.snapshot(holder.tenant).await?;
         let owed = owed(&*snapshot, holder.session).await?;
+        let open = Some(AttentionState::Open);
+        let open = snapshot.attention_items(Some(holder.session), open, None, PAGE).await?;
         drop(snapshot);
         let same = |item: &Versioned<AttentionItem>| item.value.fingerprint == ask.fingerprint;
-        let Some(found) = owed.into_iter().rfind(same) else { return Ok(None) };
+        if open.iter().any(same) {
+            return Ok(Before::Open);
+        }
+        let Some(found) = owed.into_iter().rfind(same) else { return Ok(Before::Never) };
         let mut item = found.value;
         if item.agent_ref != ask.agent_ref {
             item.agent_ref.clone_from(&ask.agent_ref);
@@ -92,7 +126,7 @@ impl SessionService {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Some(item))
+        Ok(Before::Settled(Box::new(item)))
     }
 
     /// The agent no longer waits for an ask that nobody settled.

@@ -177,6 +177,7 @@ impl SessionService {
         let message = format!("{}: saved before {verb}", session.code);
         let save = self.workspaces.checkpoint(id, &workspace, &message);
         tokio::select! {
+            biased;
             saved = save => Ok(saved.unwrap_or_else(|error| {
                 tracing::warn!(session.id = %id, %error, "The work of session {id} could not be saved");
                 None

@@ -297,6 +297,7 @@ impl SessionService {
             let subject = id.uuid();
             loop {
                 let news = tokio::select! {
+                    biased;
                     () = &mut deadline => return Ok(Settled { session, settled: false }),
                     news = feed.recv() => news,
                 };

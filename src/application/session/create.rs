@@ -221,7 +221,7 @@ impl SessionService {
     /// Deletes softly, or for good with `purge`.
     ///
     /// # Errors
-    /// `NotNow` while it is active, `SessionNotFound`, `Forbidden`.
+    /// `NotNow` while it is active or its files cannot be put away, `SessionNotFound`, `Forbidden`.
     pub async fn delete(
         &self,
         ctx: &RequestContext,
@@ -264,9 +264,15 @@ impl SessionService {
             self.end_children(ctx.tenant, deleted.value.id, at).await?;
         }
         let _alone = self.turns.alone(deleted.value.id).await;
+        // Without its record nobody would find its files again.
         if let PutAway::Kept(reason) = self.remove_files(&deleted.value).await? {
             let id = deleted.value.id;
             tracing::warn!(session.id = %id, %reason, "The workspace of session {id} stays: {reason}");
+            return Err(AppError::NotNow {
+                code: deleted.value.code.to_string(),
+                status: deleted.value.status(),
+                what: "it is deleted, but its files could not be put away yet; ask for the purge again",
+            });
         }
         let set = ChangeSet::new(ctx.tenant)
             .write(Write::PurgeSession(deleted.version, deleted.value.id))

@@ -107,6 +107,7 @@ impl Supervisors {
         let stop = self.stop.clone();
         self.tracker.spawn(Box::pin(async move {
             tokio::select! {
+                biased;
                 () = judge.keep_promise(tenant, id) => {}
                 () = stop.cancelled() => {}
             }

@@ -14,6 +14,11 @@ closed_enum!(
     }
 );
 
+/// More tokens of a kind no model takes or gives in one call.
+const MOST_TOKENS: u64 = 1_000_000_000;
+/// No model call costs more: 100,000 dollars.
+const MOST_COST: Usd = Usd::from_micros(100_000_000_000);
+
 /// Tokens and cost of one or many model calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
@@ -39,7 +44,24 @@ impl Usage {
     /// Input, output, cache writes and reasoning.
     #[must_use]
     pub const fn tokens_total(&self) -> u64 {
-        self.tokens_input + self.tokens_output + self.tokens_cache_write + self.tokens_reasoning
+        self.tokens_input
+            .saturating_add(self.tokens_output)
+            .saturating_add(self.tokens_cache_write)
+            .saturating_add(self.tokens_reasoning)
+    }
+
+    /// Whether one model call can have used this: what is beyond was made up by the agent.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        let tokens = [
+            self.tokens_input,
+            self.tokens_output,
+            self.tokens_cache_read,
+            self.tokens_cache_write,
+            self.tokens_reasoning,
+        ];
+        tokens.iter().all(|count| *count <= MOST_TOKENS)
+            && self.cost_usd.is_none_or(|cost| (Usd::ZERO..=MOST_COST).contains(&cost))
     }
 
     /// The sum of two usages; a known and an unknown cost give the known one.

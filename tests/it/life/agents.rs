@@ -14,6 +14,7 @@ use orchestrator::domain::session::Session;
 use orchestrator::domain::session::attempt::LeaseReason;
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::time::Timestamp;
+use orchestrator::domain::usage::Usage;
 use orchestrator::infrastructure::clock::ManualClock;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
@@ -94,6 +95,40 @@ async fn an_ask_that_comes_again_before_its_answer_arrived_is_answered_under_its
     let items = lab.attention.list(&caller(), Some(id), None, None, 10).await.expect("listed");
     assert_eq!(items.len(), 1, "{items:?}");
     assert_eq!(lab.session(id).await.run.blocking_items, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_asks_again_although_it_was_answered_gets_the_same_answer_again() {
+    let (lab, strings) = stage().await;
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("a run", async || strings.is_playing()).await;
+    strings.tell(ask("first")).await;
+    lab.allow(id).await;
+    eventually("the answer", async || strings.answers().len() == 1).await;
+    strings.tell(ask("first")).await;
+    eventually("the same answer", async || strings.answers().len() == 2).await;
+    let wanted = ("first".to_owned(), Answer::AllowOnce);
+    assert_eq!(strings.answers(), [wanted.clone(), wanted]);
+    let items = lab.attention.list(&caller(), Some(id), None, None, 10).await.expect("listed");
+    assert_eq!(items.len(), 1, "nobody is asked twice: {items:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_reports_what_no_model_can_use_fails_its_attempt() {
+    let (lab, strings) = stage().await;
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("a run", async || strings.is_playing()).await;
+    let usage = Usage {
+        tokens_input: u64::MAX,
+        tokens_output: u64::MAX,
+        reported: true,
+        ..Usage::default()
+    };
+    strings.tell(AgentEvent::Usage { key: "a".to_owned(), usage, model: None }).await;
+    let failed = lab.wait(id, "a failure", |session| session.metrics.retry_count == 1).await;
+    let error = failed.metrics.previous_errors.last().expect("kept");
+    assert_eq!(error.error_type, "agent_protocol_error");
+    assert_eq!(failed.metrics.usage.tokens_total(), 0, "none of it counts");
 }
 
 #[tokio::test]

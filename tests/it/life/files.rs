@@ -1,6 +1,7 @@
 //! Worktrees: none is left behind, none is taken away from somebody, and no refused command moved
 //! anything.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use orchestrator::application::error::AppError;
@@ -212,4 +213,20 @@ async fn a_session_that_was_taken_back_goes_on_from_there() {
     assert_eq!(lab.session(id).await.status(), SessionStatus::Running);
     lab.allow(id).await;
     lab.until(id, SessionStatus::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_folder_cannot_be_put_away_is_not_purged() {
+    let (lab, repo) = (Lab::new().await, repo());
+    lab.schedule();
+    let id = lab.begin(plays_in(&repo, &json!([asks()]))).await;
+    lab.asked(id).await;
+    lab.files.keeps.store(true, SeqCst);
+    lab.sessions.stop(&caller(), id, None).await.expect("stopped");
+    let refused = lab.sessions.delete(&caller(), id, true).await;
+    assert!(matches!(refused, Err(AppError::NotNow { .. })), "{refused:?}");
+    assert!(lab.session(id).await.stamps.deleted_at.is_some(), "its record finds the folder");
+    lab.files.keeps.store(false, SeqCst);
+    lab.sessions.delete(&caller(), id, true).await.expect("purged");
+    put_away(&lab, id).await;
 }

@@ -1,6 +1,7 @@
 //! Workspaces with the real git, some calls of which can be held up.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use orchestrator::application::ports::workspaces::{
@@ -20,11 +21,18 @@ pub(crate) struct Held {
     folders: Folders,
     holds: watch::Sender<Holds>,
     calls: Mutex<Vec<(&'static str, SessionId)>>,
+    /// No folder can be put away.
+    pub(crate) keeps: AtomicBool,
 }
 
 impl Held {
     pub(crate) fn new(folders: Folders) -> Self {
-        Self { folders, holds: watch::Sender::new(Holds::new()), calls: Mutex::default() }
+        Self {
+            folders,
+            holds: watch::Sender::new(Holds::new()),
+            calls: Mutex::default(),
+            keeps: AtomicBool::new(false),
+        }
     }
 
     /// From now on calls of this name wait before they begin.
@@ -130,6 +138,9 @@ impl Workspaces for Held {
         workspace: &Workspace,
     ) -> Result<Removal, WorkspaceError> {
         self.pass("remove", session).await;
+        if self.keeps.load(Ordering::SeqCst) {
+            return Ok(Removal::Kept { reason: "somebody is in it".to_owned() });
+        }
         self.folders.remove(session, workspace).await
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 mod documented;
+pub(crate) mod invariants;
 pub(crate) mod opencode;
 pub(crate) mod repo;
 pub(crate) mod scripted_llm;

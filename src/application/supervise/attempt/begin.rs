@@ -87,6 +87,7 @@ impl Supervisor {
             let mut starting = driver.start(assignment.clone());
             let started = loop {
                 tokio::select! {
+                    biased;
                     started = &mut starting => break started,
                     () = self.bell.rang() => {
                         if self.held_session().await?.is_none() {
@@ -108,6 +109,7 @@ impl Supervisor {
             };
             // A run that is just ending makes room in a moment.
             tokio::select! {
+                biased;
                 () = clock.sleep(FULL_AGAIN) => {}
                 () = self.bell.rang() => {}
                 () = &mut time_is_up => return Ok(Begun::Full(full)),

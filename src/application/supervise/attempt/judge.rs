@@ -25,6 +25,7 @@ impl Supervisor {
         let mut judging = Box::pin(tools.judge.judge(&session, commit.as_deref(), None));
         let judged = loop {
             tokio::select! {
+                biased;
                 judged = &mut judging => break judged,
                 () = self.bell.rang() => match self.held_session().await? {
                     None => return Ok(Ended::Released),

@@ -8,7 +8,7 @@
 mod begin;
 mod judge;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +53,8 @@ pub struct Supervisor {
     calls: Vec<CallUsage>,
     message_ref: Option<String>,
     asks: HashMap<String, AttentionId>,
-    answered: Vec<AttentionId>,
+    /// What this run of the agent was told, by the name that it gave its ask.
+    answered: BTreeMap<String, AttentionItem>,
     abort_at: Option<Timestamp>,
     aborted: bool,
     checkpoint_at: Timestamp,
@@ -74,7 +75,7 @@ impl Supervisor {
             calls: Vec::new(),
             message_ref: None,
             asks: HashMap::new(),
-            answered: Vec::new(),
+            answered: BTreeMap::new(),
             abort_at: None,
             aborted: false,
             checkpoint_at,
@@ -85,6 +86,7 @@ impl Supervisor {
     pub async fn run(mut self, stop: CancellationToken) {
         let id = self.holder.session;
         let ended = tokio::select! {
+            biased;
             ended = self.supervise() => ended,
             () = stop.cancelled() => Ok(Ended::Shutdown),
         };
@@ -160,15 +162,17 @@ impl Supervisor {
         loop {
             let wait = self.next_wait();
             let ended = tokio::select! {
+                biased;
+                // An agent that never stops talking is no reason not to hear the bell.
+                () = self.bell.rang() => {
+                    (!self.look_again(running).await?).then_some(Ended::Released)
+                }
                 event = running.events.recv() => {
                     let Some(event) = event else {
                         let message = "the agent's connection ended without a result";
                         return self.fail(DriverError::new(ErrorType::AgentLost, message)).await;
                     };
                     self.heard(running, event).await?
-                }
-                () = self.bell.rang() => {
-                    (!self.look_again(running).await?).then_some(Ended::Released)
                 }
                 () = tools.clock.sleep(wait) => self.time_passed(running).await?,
             };
@@ -217,7 +221,7 @@ impl Supervisor {
         let owed =
             self.tools.attention.undelivered(self.holder.tenant, self.holder.session).await?;
         for item in owed {
-            if !self.answered.contains(&item.id) {
+            if self.answered.get(&item.agent_ref).is_none_or(|told| told.id != item.id) {
                 self.deliver(running, &item).await?;
             }
         }
@@ -242,7 +246,7 @@ impl Supervisor {
         let answer = answer_of(item);
         match running.control.answer(&item.agent_ref, answer).await {
             Ok(()) => {
-                self.answered.push(item.id);
+                self.answered.insert(item.agent_ref.clone(), item.clone());
                 self.tools.attention.delivered(self.holder.tenant, item.id).await
             }
             Err(error) => {
@@ -286,6 +290,11 @@ impl Supervisor {
                 }
             }
             AgentEvent::Phase(phase) => sessions.phase(holder, phase).await?,
+            AgentEvent::Usage { key: _, usage, model: _ } if !usage.is_plausible() => {
+                let message = "the agent reports tokens or a cost that no model call can have";
+                let error = DriverError::new(ErrorType::AgentProtocolError, message);
+                return self.fail(error).await.map(Some);
+            }
             AgentEvent::Usage { key, usage, model } => {
                 self.calls.push(CallUsage { key, usage, model });
             }
@@ -294,6 +303,14 @@ impl Supervisor {
                 self.count().await?;
             }
             AgentEvent::Ask(ask) => {
+                // It had its answer before its question came here, or did not hear it: it gets the
+                // same again, and nobody else is asked.
+                let told = self.answered.get(&ask.agent_ref);
+                if let Some(told) = told.filter(|told| told.fingerprint == ask.fingerprint) {
+                    let told = told.clone();
+                    self.deliver(running, &told).await?;
+                    return Ok(None);
+                }
                 let timeout = match ask.kind {
                     AttentionKind::Question => self.tools.options.question_timeout,
                     AttentionKind::Permission | AttentionKind::Review | AttentionKind::Budget => {

@@ -1,0 +1,177 @@
+//! The store as the server under test sees it: slow, busy, full, cut off, and sometimes with a bug
+//! that was planted to see whether it is found.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use orchestrator::application::ports::changes::{ChangeSet, Counter, Expect, Write};
+use orchestrator::application::ports::reads::{Fleet, Snapshot};
+use orchestrator::application::ports::store::{
+    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+};
+use orchestrator::domain::event::StoredEvent;
+use orchestrator::domain::ids::TenantId;
+use orchestrator::domain::time::Timestamp;
+use tokio::sync::broadcast;
+
+use super::weather::{Fate, Weather};
+
+/// Bugs that a product like this could have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// A commit is acknowledged and was never made.
+    LostCommit,
+    /// A counter is not kept.
+    LostCount,
+    /// The last event of a change is not written.
+    LostEvent,
+    /// Who did it is not written.
+    LostAudit,
+    /// Answers are not remembered.
+    LostAnswer,
+    /// Bounds are checked before the commit and not in it.
+    NoGuards,
+    /// The last writer wins.
+    NoVersions,
+    /// A fencing token is given out twice.
+    SameToken,
+    /// One tenant is shown another one's data.
+    WrongTenant,
+    /// Nobody looks for what is due.
+    NoReconciler,
+    /// Runs are left open at the agent.
+    NeverClosed,
+}
+
+impl Planted {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::LostCommit,
+        Self::LostCount,
+        Self::LostEvent,
+        Self::LostAudit,
+        Self::LostAnswer,
+        Self::NoGuards,
+        Self::NoVersions,
+        Self::SameToken,
+        Self::WrongTenant,
+        Self::NoReconciler,
+        Self::NeverClosed,
+    ];
+}
+
+/// The store behind the weather.
+pub(crate) struct SimStore {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) weather: Arc<Weather>,
+    pub(crate) planted: Option<Planted>,
+}
+
+impl SimStore {
+    fn has(&self, bug: Planted, one_in: u64) -> bool {
+        self.planted == Some(bug) && self.weather.below(one_in) == 0
+    }
+
+    /// What a store with the planted bug makes of a change.
+    async fn twisted(&self, mut changes: ChangeSet) -> ChangeSet {
+        if self.has(Planted::LostCount, 10) {
+            let is_number = |counter: &Counter| {
+                matches!(counter, Counter::SessionCodes | Counter::FencingTokens)
+            };
+            changes.counters.retain(|(counter, _)| is_number(counter));
+        }
+        if self.has(Planted::LostEvent, 10) {
+            changes.events.pop();
+        }
+        if self.has(Planted::LostAudit, 5) {
+            changes.audit = None;
+        }
+        if self.has(Planted::LostAnswer, 1) {
+            changes.remembered = None;
+        }
+        if self.has(Planted::NoGuards, 1) {
+            changes.guards.clear();
+        }
+        if self.has(Planted::NoVersions, 1) {
+            let now = self.inner.snapshot(changes.tenant).await.expect("readable");
+            for write in &mut changes.writes {
+                if let Write::Session(put) = write
+                    && let Ok(Some(found)) = now.session(put.value.id).await
+                {
+                    put.expect = Expect::At(found.version);
+                }
+            }
+        }
+        changes
+    }
+}
+
+#[async_trait]
+impl Store for SimStore {
+    async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.weather.moment().await;
+        if self.weather.strikes(0.002) {
+            return Err(StoreError::Unavailable);
+        }
+        if self.has(Planted::WrongTenant, 10) {
+            return self.inner.snapshot(TenantId::BOOTSTRAP).await;
+        }
+        self.inner.snapshot(tenant).await
+    }
+
+    async fn fleet(&self) -> Result<Box<dyn Fleet>, StoreError> {
+        self.weather.moment().await;
+        if self.weather.strikes(0.002) {
+            return Err(StoreError::Unavailable);
+        }
+        self.inner.fleet().await
+    }
+
+    async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
+        self.weather.moment().await;
+        let fate = self.weather.fate();
+        match fate {
+            Fate::Busy => return Err(CommitError::Busy),
+            Fate::Stale => return Err(CommitError::Stale),
+            Fate::Full => return Err(CommitError::ReadOnly("the disk is full".to_owned())),
+            Fate::DiesBefore => self.weather.die().await,
+            Fate::Done | Fate::DiesAfter => {}
+        }
+        if self.has(Planted::LostCommit, 20) {
+            return Ok(Committed { last_seq: 0 });
+        }
+        let changes = self.twisted(changes).await;
+        let committed = self.inner.commit(changes).await;
+        if fate == Fate::DiesAfter {
+            self.weather.die().await;
+        }
+        self.weather.moment().await;
+        committed
+    }
+
+    async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
+        self.weather.moment().await;
+        if sequence == Sequence::FencingTokens && self.has(Planted::SameToken, 3) {
+            let number = self.inner.allocate(tenant, sequence).await?;
+            return Ok((number - 1).max(1));
+        }
+        self.inner.allocate(tenant, sequence).await
+    }
+
+    fn feed(&self) -> broadcast::Receiver<Arc<Vec<StoredEvent>>> {
+        self.inner.feed()
+    }
+
+    fn health(&self) -> StoreHealth {
+        let full = || "the disk is full".to_owned();
+        StoreHealth {
+            read_only: self.weather.is_full().then(full),
+            short_of_room: self.weather.is_short().then(full),
+            ..self.inner.health()
+        }
+    }
+
+    async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
+        self.weather.moment().await;
+        self.inner.forget_expired(now, limit).await
+    }
+}

@@ -1,0 +1,70 @@
+//! Time, identities and chance of a simulation, all of it from one seed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use orchestrator::application::ports::clock::{Clock, Ids};
+use orchestrator::domain::time::Timestamp;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Simulated time. While a life goes on it is the paused clock of that life's runtime, which jumps
+/// to the next sleeper whenever nobody has anything to do; between lives it stands still.
+pub(crate) struct SimClock(Mutex<(Timestamp, Option<Instant>)>);
+
+impl SimClock {
+    pub(crate) const fn new(now: Timestamp) -> Self {
+        Self(Mutex::new((now, None)))
+    }
+
+    /// A life begins; called inside its runtime.
+    pub(crate) fn go(&self) {
+        self.0.lock().expect("whole").1 = Some(Instant::now());
+    }
+
+    /// The life is over, and nothing happens for a while; called inside its runtime.
+    pub(crate) fn halt(&self, down_for: Duration) {
+        let now = self.now();
+        *self.0.lock().expect("whole") = (now.after(down_for), None);
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        let (base, since) = *self.0.lock().expect("whole");
+        since.map_or(base, |since| base.after(since.elapsed()))
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Identities that rise, and chance.
+pub(crate) struct SimIds {
+    state: Mutex<(StdRng, u64)>,
+}
+
+impl SimIds {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: Mutex::new((StdRng::seed_from_u64(seed), 0)) }
+    }
+}
+
+impl Ids for SimIds {
+    fn uuid(&self) -> Uuid {
+        let mut state = self.state.lock().expect("whole");
+        state.1 += 1;
+        let mut bytes = [0; 10];
+        bytes[3..].copy_from_slice(&state.1.to_be_bytes()[1..]);
+        uuid::Builder::from_unix_timestamp_millis(1_750_000_000_000, &bytes).into_uuid()
+    }
+
+    fn chance(&self) -> f64 {
+        self.state.lock().expect("whole").0.random()
+    }
+}
