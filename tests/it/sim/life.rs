@@ -31,20 +31,14 @@ use super::store::{Planted, SimStore};
 use super::time::{SimClock, SimIds};
 use super::town::Town;
 
-/// Agents that every tenant has.
-const AGENTS: [BuiltIn; 2] = [
-    BuiltIn { name: "AGENT-OPENCODE", kind: AgentKind::Opencode, capacity: 2 },
-    BuiltIn { name: "AGENT-SIMULATED", kind: AgentKind::Simulated, capacity: 3 },
-];
-/// Sessions that execute at once.
-const SLOTS: usize = 5;
-
 /// What outlives a server.
 pub(crate) struct Ground {
     pub(crate) clock: Arc<SimClock>,
     pub(crate) ids: Arc<SimIds>,
     pub(crate) town: Arc<Town>,
     pub(crate) files: Arc<SimFiles>,
+    /// Sessions that execute at once, of all and of each of the two agents of a tenant.
+    pub(crate) slots: (usize, [u32; 2]),
     pub(crate) planted: Option<Planted>,
 }
 
@@ -114,7 +108,7 @@ impl Server {
             },
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
-        let queue = Queue::new(SLOTS);
+        let queue = Queue::new(ground.slots.0);
         let admissions =
             AdmissionService::new(Arc::clone(&store), Arc::clone(&clock), queue.clone());
         let server = Self {
@@ -128,34 +122,40 @@ impl Server {
             stop,
             tracker,
         };
-        server.take_up(&supervisors, &ids).await?;
+        server.take_up(&supervisors, &ids, &built_in(ground.slots.1)).await?;
         server.work(supervisors, ground.planted != Some(Planted::NoReconciler));
         Ok(server)
     }
 
     /// Registers the agents and takes up every run, as often as the store needs.
-    async fn take_up(&self, supervisors: &Supervisors, ids: &Arc<dyn Ids>) -> Result<(), AppError> {
+    async fn take_up(
+        &self,
+        supervisors: &Supervisors,
+        ids: &Arc<dyn Ids>,
+        agents: &[BuiltIn],
+    ) -> Result<(), AppError> {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let identity = IdentityService::new(Arc::clone(&self.store), clock, Arc::clone(ids));
         for _ in 0..200 {
-            match self.try_to_take_up(supervisors, &identity).await {
+            match self.try_to_take_up(supervisors, &identity, agents).await {
                 Ok(()) => return Ok(()),
                 Err(AppError::StoreReadOnly(_) | AppError::Busy | AppError::Contended) => {}
                 Err(error) => return Err(error),
             }
             self.clock.sleep(Duration::from_secs(1)).await;
         }
-        self.try_to_take_up(supervisors, &identity).await
+        self.try_to_take_up(supervisors, &identity, agents).await
     }
 
     async fn try_to_take_up(
         &self,
         supervisors: &Supervisors,
         identity: &IdentityService,
+        agents: &[BuiltIn],
     ) -> Result<(), AppError> {
         identity.load().await?;
         for tenant in &identity.tenants() {
-            self.agents.ensure(tenant.id, &AGENTS).await?;
+            self.agents.ensure(tenant.id, agents).await?;
         }
         recover(supervisors, self.store.as_ref()).await.map(drop)
     }
@@ -197,6 +197,14 @@ impl Server {
         }
         self.agents.shutdown().await;
     }
+}
+
+fn built_in(capacities: [u32; 2]) -> [BuiltIn; 2] {
+    let [first, second] = capacities;
+    [
+        BuiltIn { name: "AGENT-OPENCODE", kind: AgentKind::Opencode, capacity: first },
+        BuiltIn { name: "AGENT-SIMULATED", kind: AgentKind::Simulated, capacity: second },
+    ]
 }
 
 fn drivers(ground: &Ground, tracker: &TaskTracker) -> [Arc<dyn AgentDriver>; 2] {

@@ -8,6 +8,7 @@ mod files;
 mod ledger;
 mod life;
 mod people;
+mod shares;
 mod store;
 mod time;
 mod town;

@@ -75,11 +75,18 @@ struct Book {
 pub(crate) struct Town {
     book: Mutex<Book>,
     pub(crate) weather: Arc<Weather>,
+    /// Every turn takes so many milliseconds and ends well.
+    steady: Option<u64>,
 }
 
 impl Town {
     pub(crate) fn new(weather: Arc<Weather>) -> Self {
-        Self { book: Mutex::default(), weather }
+        Self { book: Mutex::default(), weather, steady: None }
+    }
+
+    /// Agents that need so long for every turn, and do nothing else.
+    pub(crate) fn steady(weather: Arc<Weather>, millis: u64) -> Self {
+        Self { steady: Some(millis), ..Self::new(weather) }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -207,6 +214,10 @@ impl Town {
 
     /// What a turn will be like.
     fn plan(&self) -> Turn {
+        if let Some(millis) = self.steady {
+            let acts = VecDeque::from([Act::Work(millis), Act::End(TurnEnd::Done, false)]);
+            return Turn { acts, ..Turn::default() };
+        }
         let dice = |bound| self.weather.below(bound);
         let mut acts = VecDeque::new();
         for _ in 0..=dice(4) {

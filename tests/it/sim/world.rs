@@ -97,7 +97,7 @@ pub(crate) fn simulate(seed: u64, planted: Option<Planted>) -> Outcome {
     Outcome { problems, digest, events, ledger: world.ledger }
 }
 
-fn runtime() -> Runtime {
+pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
 }
 
@@ -115,7 +115,7 @@ impl World {
             .chain((1..count).map(|number| TenantId::new(Uuid::from_u128(1 + number))))
             .collect();
         Self {
-            ground: Ground { clock, ids, town, files, planted },
+            ground: Ground { clock, ids, town, files, slots: (5, [2, 3]), planted },
             weather,
             store,
             ledger: Arc::default(),
