@@ -11,7 +11,6 @@ use orchestrator::application::identity::IdentityService;
 use orchestrator::application::judge::JudgeService;
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
-use orchestrator::application::ports::journal::Journal;
 use orchestrator::application::ports::store::Store;
 use orchestrator::application::ports::workspaces::Workspaces;
 use orchestrator::application::reconcile::Reconciler;
@@ -27,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use super::agent::SimDriver;
 use super::files::SimFiles;
+use super::kept::Opened;
 use super::store::{Planted, SimStore};
 use super::time::{SimClock, SimIds};
 use super::town::Town;
@@ -57,14 +57,11 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server on a store, as composition does.
-    pub(crate) async fn start(
-        ground: &Ground,
-        store: Arc<dyn Store>,
-        journal: Arc<dyn Journal>,
-    ) -> Result<Self, AppError> {
+    pub(crate) async fn start(ground: &Ground, opened: Opened) -> Result<Self, AppError> {
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let weather = Arc::clone(&ground.town.weather);
-        let behind = SimStore { inner: store, weather, planted: ground.planted };
+        let Opened { store, journal, disk } = opened;
+        let behind = SimStore { inner: store, weather, planted: ground.planted, disk };
         let store: Arc<dyn Store> = Arc::new(behind);
         let clock: Arc<dyn Clock> = Arc::clone(&ground.clock) as _;
         let ids: Arc<dyn Ids> = Arc::clone(&ground.ids) as _;

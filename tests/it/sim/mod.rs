@@ -5,6 +5,7 @@
 
 mod agent;
 mod files;
+mod kept;
 mod ledger;
 mod life;
 mod people;
@@ -12,6 +13,7 @@ mod shares;
 mod store;
 mod time;
 mod town;
+mod waited;
 mod weather;
 mod world;
 

@@ -20,6 +20,7 @@ use orchestrator::infrastructure::storage::memory::MemoryStore;
 use uuid::Uuid;
 
 use super::files::SimFiles;
+use super::kept::Opened;
 use super::life::{Ground, Server};
 use super::people::caller;
 use super::time::{SimClock, SimIds};
@@ -63,7 +64,9 @@ impl Calm {
             slots: (slots, [100, 100]),
             planted: None,
         };
-        let server = Server::start(&ground, Arc::clone(&store) as _, Arc::clone(&store) as _);
+        let (journal, disk) = (Arc::clone(&store) as _, None);
+        let opened = Opened { store: Arc::clone(&store) as _, journal, disk };
+        let server = Server::start(&ground, opened);
         let server = server.await.expect("started");
         Self { clock, store, server }
     }
@@ -153,7 +156,8 @@ fn work_of_the_lowest_priority_is_done_under_a_steady_stream_of_urgent_work() {
             minutes += 1;
             let queued = calm.count(SessionStatus::Queued).await;
             assert!(queued[&TenantId::BOOTSTRAP] > 10, "urgent work always waits");
-            let status = calm.server.sessions.get(&ctx, humble).await.expect("there").value.status();
+            let status =
+                calm.server.sessions.get(&ctx, humble).await.expect("there").value.status();
             if status == SessionStatus::Completed {
                 break;
             }

@@ -11,10 +11,12 @@ use orchestrator::application::ports::store::{
 };
 use orchestrator::domain::event::StoredEvent;
 use orchestrator::domain::ids::TenantId;
+use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::time::Timestamp;
 use tokio::sync::broadcast;
 
 use super::weather::{Fate, Weather};
+use crate::recovery::disk::Disk;
 
 /// Bugs that a product like this could have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub(crate) struct SimStore {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) weather: Arc<Weather>,
     pub(crate) planted: Option<Planted>,
+    /// The disk below, when there is one.
+    pub(crate) disk: Option<Disk>,
 }
 
 impl SimStore {
@@ -105,6 +109,24 @@ impl SimStore {
     }
 }
 
+impl SimStore {
+    /// I7: no committed state goes beyond the quotas, which nobody changes here.
+    async fn watch_bounds(&self, tenant: TenantId) {
+        let now = self.inner.snapshot(tenant).await.expect("readable");
+        let Some(found) = now.tenant().await.expect("readable") else { return };
+        let quotas = found.value.quotas;
+        for (counter, limit) in [
+            (Counter::OpenSessions, quotas.max_concurrent_sessions),
+            (Counter::SessionsIn(SessionStatus::Queued), quotas.max_queue_depth),
+        ] {
+            let used = now.counter(counter).await.expect("readable");
+            if limit.is_some_and(|limit| i128::from(used) > i128::from(limit)) {
+                self.weather.saw(format!("I7: {counter:?} of {tenant} was {used} of {limit:?}"));
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Store for SimStore {
     async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
@@ -133,16 +155,27 @@ impl Store for SimStore {
             Fate::Busy => return Err(CommitError::Busy),
             Fate::Stale => return Err(CommitError::Stale),
             Fate::Full => return Err(CommitError::ReadOnly("the disk is full".to_owned())),
-            Fate::DiesBefore => self.weather.die().await,
+            Fate::DiesBefore => {
+                // On a disk the power goes somewhere within the commit.
+                if let Some(disk) = &self.disk {
+                    disk.power_for(self.weather.below(12));
+                    drop(self.inner.commit(changes).await);
+                }
+                return self.weather.die().await;
+            }
             Fate::Done | Fate::DiesAfter => {}
         }
         if self.has(Planted::LostCommit, 20) {
             return Ok(Committed { last_seq: 0 });
         }
         let changes = self.twisted(changes).await;
+        let tenant = changes.tenant;
         let committed = self.inner.commit(changes).await;
+        if committed.is_ok() {
+            self.watch_bounds(tenant).await;
+        }
         if fate == Fate::DiesAfter {
-            self.weather.die().await;
+            return self.weather.die().await;
         }
         self.weather.moment().await;
         committed

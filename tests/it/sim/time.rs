@@ -9,34 +9,49 @@ use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::domain::time::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Simulated time. While a life goes on it is the paused clock of that life's runtime, which jumps
 /// to the next sleeper whenever nobody has anything to do; between lives it stands still.
-pub(crate) struct SimClock(Mutex<(Timestamp, Option<Instant>)>);
+///
+/// Threads outside the runtime, such as the writer of the embedded store, see the time that was last
+/// asked for inside: whoever they work for waits meanwhile.
+pub(crate) struct SimClock(Mutex<Shown>);
+
+struct Shown {
+    base: Timestamp,
+    since: Option<Instant>,
+    last: Timestamp,
+}
 
 impl SimClock {
     pub(crate) const fn new(now: Timestamp) -> Self {
-        Self(Mutex::new((now, None)))
+        Self(Mutex::new(Shown { base: now, since: None, last: now }))
     }
 
     /// A life begins; called inside its runtime.
     pub(crate) fn go(&self) {
-        self.0.lock().expect("whole").1 = Some(Instant::now());
+        self.0.lock().expect("whole").since = Some(Instant::now());
     }
 
     /// The life is over, and nothing happens for a while; called inside its runtime.
     pub(crate) fn halt(&self, down_for: Duration) {
-        let now = self.now();
-        *self.0.lock().expect("whole") = (now.after(down_for), None);
+        let now = self.now().after(down_for);
+        *self.0.lock().expect("whole") = Shown { base: now, since: None, last: now };
     }
 }
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        let (base, since) = *self.0.lock().expect("whole");
-        since.map_or(base, |since| base.after(since.elapsed()))
+        let mut shown = self.0.lock().expect("whole");
+        if let Some(since) = shown.since
+            && Handle::try_current().is_ok()
+        {
+            shown.last = shown.base.after(since.elapsed());
+        }
+        shown.last
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -1,5 +1,6 @@
 //! What goes wrong and when: decided by the seed, asked by every simulated part.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -34,6 +35,8 @@ struct Sky {
     full_until: Timestamp,
     /// The disk is short of room until then.
     short_until: Timestamp,
+    /// What was seen that must not be, at the moment when it was.
+    seen: BTreeSet<String>,
 }
 
 /// The faults of one simulation.
@@ -51,6 +54,7 @@ impl Weather {
             crash: CancellationToken::new(),
             full_until: Timestamp::EPOCH,
             short_until: Timestamp::EPOCH,
+            seen: BTreeSet::new(),
         };
         Self { clock, sky: Mutex::new(sky) }
     }
@@ -79,6 +83,16 @@ impl Weather {
     /// Any number below this one.
     pub(crate) fn below(&self, bound: u64) -> u64 {
         self.sky().chance.random_range(0..bound)
+    }
+
+    /// Something was seen that must not be.
+    pub(crate) fn saw(&self, problem: String) {
+        self.sky().seen.insert(problem);
+    }
+
+    /// Everything that was seen.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.sky().seen.iter().cloned().collect()
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -127,9 +141,9 @@ impl Weather {
     }
 
     /// The process dies here and now: nothing that it does afterwards has any effect.
-    pub(crate) async fn die(&self) {
+    pub(crate) async fn die<T>(&self) -> T {
         self.sky().crash.cancel();
-        pending::<()>().await;
+        pending().await
     }
 
     /// Everything takes a moment; who is dead waits for ever.

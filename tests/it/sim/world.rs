@@ -6,10 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use orchestrator::application::error::AppError;
 use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use orchestrator::application::ports::clock::Clock;
-use orchestrator::application::ports::journal::Journal;
 use orchestrator::application::ports::store::{Store, StoreError};
 use orchestrator::application::scheduler::admissions::Admission;
 use orchestrator::domain::ids::{SessionId, TenantId};
@@ -18,13 +16,13 @@ use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::domain::time::Timestamp;
-use orchestrator::infrastructure::storage::memory::MemoryStore;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
 use super::files::SimFiles;
+use super::kept::{Kept, Opened};
 use super::ledger::Ledger;
 use super::life::{Ground, Server};
 use super::people::{Person, caller};
@@ -32,6 +30,7 @@ use super::store::Planted;
 use super::time::{SimClock, SimIds};
 use super::town::Town;
 use super::weather::Weather;
+use crate::recovery::disk::Loss;
 use crate::support::invariants::{Shown, broken};
 
 /// When simulated time begins, in milliseconds.
@@ -54,7 +53,7 @@ pub(crate) struct Outcome {
 struct World {
     ground: Ground,
     weather: Arc<Weather>,
-    store: Arc<MemoryStore>,
+    kept: Kept,
     ledger: Arc<Ledger>,
     tenants: Vec<TenantId>,
     dice: StdRng,
@@ -76,25 +75,21 @@ fn watch_for_panics() {
     });
 }
 
-/// Simulates what the seed says.
+/// Simulates what the seed says; every fifth keeps its store on a disk.
 pub(crate) fn simulate(seed: u64, planted: Option<Planted>) -> Outcome {
     watch_for_panics();
     PANICS.take();
     let mut world = World::new(seed, planted);
-    let mut problems = world.live();
-    problems.extend(PANICS.take().into_iter().map(|panic| format!("I14: {panic}")));
-    let (shown, digest, events) = match world.look() {
-        Ok(found) => found,
-        Err(error) => {
-            problems.push(format!("the store cannot be read: {error}"));
-            (Vec::new(), 0, 0)
+    let mut outcome = match world.live() {
+        Ok(outcome) => outcome,
+        Err(problem) => {
+            let ledger = Arc::clone(&world.ledger);
+            Outcome { problems: vec![problem], digest: 0, events: 0, ledger }
         }
     };
-    problems.extend(shown);
-    if tracing::enabled!(tracing::Level::DEBUG) && !problems.is_empty() {
-        world.tell();
-    }
-    Outcome { problems, digest, events, ledger: world.ledger }
+    let panics = PANICS.take().into_iter().map(|panic| format!("I14: {panic}"));
+    outcome.problems.extend(panics);
+    outcome
 }
 
 pub(super) fn runtime() -> Runtime {
@@ -107,7 +102,7 @@ impl World {
         let clock = Arc::new(SimClock::new(Timestamp::from_millis(BEGIN)));
         let weather = Arc::new(Weather::new(Arc::clone(&clock), dice.random()));
         let ids = Arc::new(SimIds::new(dice.random()));
-        let store = MemoryStore::new(Arc::clone(&clock) as _, Arc::clone(&ids) as _);
+        let kept = Kept::new(seed % 5 == 4, Arc::clone(&clock) as _, Arc::clone(&ids) as _);
         let town = Arc::new(Town::new(Arc::clone(&weather)));
         let files = Arc::new(SimFiles::new(Arc::clone(&clock), Arc::clone(&weather)));
         let count = dice.random_range(2..4u128);
@@ -117,42 +112,45 @@ impl World {
         Self {
             ground: Ground { clock, ids, town, files, slots: (5, [2, 3]), planted },
             weather,
-            store,
+            kept,
             ledger: Arc::default(),
             tenants,
             dice,
         }
     }
 
-    /// All lives, one after another; what went wrong in the last one.
-    fn live(&mut self) -> Vec<String> {
-        runtime().block_on(self.settle_in());
+    /// All lives, one after another.
+    fn live(&mut self) -> Result<Outcome, String> {
+        self.settle_in()?;
         for _ in 0..self.dice.random_range(1..5) {
-            self.stormy_life();
+            self.stormy_life()?;
         }
         self.calm_life()
     }
 
     /// The tenants come.
-    async fn settle_in(&mut self) {
-        self.ground.clock.go();
-        for (number, tenant) in self.tenants.clone().into_iter().enumerate() {
-            let now = self.ground.clock.now();
-            let quotas = Quotas {
-                max_concurrent_sessions: Some(self.dice.random_range(4..12)),
-                max_queue_depth: Some(self.dice.random_range(2..8)),
-            };
-            let slug = format!("tenant-{number}");
-            let tenant = Tenant { id: tenant, slug, quotas, ..Tenant::bootstrap(now) };
-            let set = ChangeSet::new(tenant.id);
-            let put = Put { expect: Expect::Absent, value: tenant };
-            self.store.commit(set.write(Write::Tenant(put))).await.expect("made");
-        }
-        self.ground.clock.halt(Duration::ZERO);
+    fn settle_in(&mut self) -> Result<(), String> {
+        runtime().block_on(async {
+            self.ground.clock.go();
+            let store = self.kept.open()?.store;
+            for (number, id) in self.tenants.clone().into_iter().enumerate() {
+                let quotas = Quotas {
+                    max_concurrent_sessions: Some(self.dice.random_range(4..12)),
+                    max_queue_depth: Some(self.dice.random_range(2..8)),
+                };
+                let (slug, now) = (format!("tenant-{number}"), self.ground.clock.now());
+                let value = Tenant { id, slug, quotas, ..Tenant::bootstrap(now) };
+                let put = Write::Tenant(Put { expect: Expect::Absent, value });
+                store.commit(ChangeSet::new(id).write(put)).await.expect("made");
+            }
+            self.kept.close(None);
+            self.ground.clock.halt(Duration::ZERO);
+            Ok(())
+        })
     }
 
     /// A life that ends somewhere: in the middle of something, or in order.
-    fn stormy_life(&mut self) {
+    fn stormy_life(&mut self) -> Result<(), String> {
         let is_killed = self.dice.random_bool(0.75);
         let early = self.dice.random_bool(0.2);
         let dies_in = self.dice.random_range(1..if early { 12 } else { 250 });
@@ -160,22 +158,30 @@ impl World {
         let runtime = runtime();
         runtime.block_on(async {
             self.ground.clock.go();
+            let opened = self.kept.open()?;
             tokio::select! {
                 biased;
                 () = crash.cancelled() => {}
-                () = self.day() => {}
+                () = self.day(opened) => {}
             }
             let down_for = Duration::from_millis(self.dice.random_range(0..100_000));
             self.ground.clock.halt(down_for);
-        });
+            Ok::<_, String>(())
+        })?;
+        // Whatever was under way ends where it stands.
         drop(runtime);
+        let loss = (Loss::EACH[self.dice.random_range(0..3)], self.dice.random());
+        self::runtime().block_on(async {
+            self.kept.close(crash.is_cancelled().then_some(loss));
+        });
         self.ground.town.server_is_gone();
+        Ok(())
     }
 
     /// A server starts, people work, and it stops.
-    async fn day(&mut self) {
-        let server = match self.start().await {
-            Ok(server) => server,
+    async fn day(&mut self, opened: Opened) {
+        let server = match Server::start(&self.ground, opened).await {
+            Ok(server) => Arc::new(server),
             Err(error) => return self.ledger.refused("starting", &error),
         };
         let mut people = Vec::new();
@@ -191,23 +197,16 @@ impl World {
         server.stop().await;
     }
 
-    async fn start(&self) -> Result<Arc<Server>, AppError> {
-        let store = Arc::clone(&self.store);
-        let server =
-            Server::start(&self.ground, Arc::clone(&store) as _, store as Arc<dyn Journal>);
-        server.await.map(Arc::new)
-    }
-
-    /// A life without faults, in which everything that was begun comes to its end.
-    fn calm_life(&self) -> Vec<String> {
+    /// A life without faults, in which everything that was begun comes to its end; then what the
+    /// store shows is held against every invariant and against what people were told.
+    fn calm_life(&mut self) -> Result<Outcome, String> {
         self.weather.begin(None, true);
-        let runtime = runtime();
-        runtime.block_on(async {
+        runtime().block_on(async {
             self.ground.clock.go();
-            let server = match self.start().await {
-                Ok(server) => server,
-                Err(error) => return vec![format!("I8: the server does not start: {error}")],
-            };
+            let opened = self.kept.open()?;
+            let store = Arc::clone(&opened.store);
+            let server = Server::start(&self.ground, opened).await;
+            let server = server.map_err(|error| format!("I8: it does not start: {error}"))?;
             for tenant in &self.tenants {
                 let wanted = Admission { scope: HoldScope::Tenant, agent: None, reason: None };
                 let ctx = caller(*tenant, "release");
@@ -215,22 +214,26 @@ impl World {
                     self.ledger.refused("release", &error);
                 }
             }
-            let mut left = self.unrest(&server).await;
+            let mut left = self.unrest(&server, &*store).await;
             let until = self.ground.clock.now().after(PATIENCE);
             while !left.is_empty() && self.ground.clock.now() < until {
                 self.ground.clock.sleep(Duration::from_secs(10)).await;
-                left = self.unrest(&server).await;
+                left = self.unrest(&server, &*store).await;
             }
             server.stop().await;
+            let looked = self.look(&*store).await.map_err(|error| format!("reading: {error}"));
+            self.kept.close(None);
             self.ground.clock.halt(Duration::ZERO);
-            left
+            let mut outcome = looked?;
+            outcome.problems.splice(0..0, left);
+            Ok(outcome)
         })
     }
 
     /// What has not come to its end yet.
-    async fn unrest(&self, server: &Server) -> Vec<String> {
+    async fn unrest(&self, server: &Server, store: &dyn Store) -> Vec<String> {
         let mut left = Vec::new();
-        let fleet = self.store.fleet().await.expect("readable");
+        let fleet = store.fleet().await.expect("readable");
         let found = fleet.sessions_in(SessionStatus::ALL).await.expect("readable");
         for session in &found {
             let session = &session.value;
@@ -270,32 +273,25 @@ impl World {
         left
     }
 
-    /// What the store shows, held against every invariant and what people were told.
-    fn look(&self) -> Result<(Vec<String>, u64, usize), StoreError> {
-        let (mut wrong, all) = runtime().block_on(broken(self.store.as_ref()))?;
-        wrong.extend(self.ground.town.problems());
-        wrong.extend(self.ledger.verify(&all));
+    async fn look(&self, store: &dyn Store) -> Result<Outcome, StoreError> {
+        let (mut problems, all) = broken(store).await?;
+        problems.extend(self.weather.seen());
+        problems.extend(self.ground.town.problems());
+        problems.extend(self.ledger.verify(&all));
         for (_, session) in all.iter().flat_map(|shown| shown.sessions.values()) {
-            let (told, most) =
-                (session.metrics.usage.tokens_total(), self.ground.town.spent(session.id));
+            let told = session.metrics.usage.tokens_total();
+            let most = self.ground.town.spent(session.id);
             if told > most {
-                wrong.push(format!("I12: {} counted {told} tokens of {most}", session.code));
+                problems.push(format!("I12: {} counted {told} tokens of {most}", session.code));
             }
         }
-        let events = all.iter().map(|shown| shown.events.len()).sum();
-        Ok((wrong, digest(&all), events))
-    }
-}
-
-impl World {
-    /// Writes every event to the log.
-    fn tell(&self) {
-        let told = runtime().block_on(broken(self.store.as_ref()));
-        for event in told.iter().flat_map(|(_, all)| all).flat_map(|shown| &shown.events) {
+        for event in all.iter().flat_map(|shown| &shown.events) {
             let (at, kind) = (event.event.occurred_at, event.event.event_type);
             let payload = serde_json::to_string(&event.event.payload).expect("JSON");
             tracing::debug!("{at} {} #{} {kind} {payload}", event.tenant_id, event.seq);
         }
+        let events = all.iter().map(|shown| shown.events.len()).sum();
+        Ok(Outcome { problems, digest: digest(&all), events, ledger: Arc::clone(&self.ledger) })
     }
 }
 

@@ -1,0 +1,335 @@
+//! The embedded store as one step of a simulation: whoever calls it waits on the spot, so that its
+//! threads decide nothing about the order in which things happen.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use async_trait::async_trait;
+use orchestrator::application::ports::changes::{ChangeSet, Counter, Remembered};
+use orchestrator::application::ports::journal::{Appended, Entry, Journal, NewEntry, Stream};
+use orchestrator::application::ports::reads::{
+    AttentionReads, EventReads, Fleet, OwedChildren, SessionPage, SessionQuery, SessionReads,
+    Snapshot,
+};
+use orchestrator::application::ports::store::{
+    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+};
+use orchestrator::application::ports::webhooks::WebhookReads;
+use orchestrator::domain::agent::Agent;
+use orchestrator::domain::attention::{AttentionItem, AttentionState};
+use orchestrator::domain::audit::StoredAudit;
+use orchestrator::domain::event::StoredEvent;
+use orchestrator::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, TenantId, WebhookId};
+use orchestrator::domain::session::attempt::Attempt;
+use orchestrator::domain::session::checkpoint::Checkpoint;
+use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::session::{Session, SessionCode};
+use orchestrator::domain::tenant::Tenant;
+use orchestrator::domain::tenant::key::ApiKey;
+use orchestrator::domain::time::Timestamp;
+use orchestrator::domain::version::Versioned;
+use orchestrator::domain::webhook::Webhook;
+use orchestrator::domain::webhook::delivery::{Delivery, DeliveryState};
+use orchestrator::domain::webhook::progress::Progress;
+use orchestrator::infrastructure::storage::redb::RedbStore;
+use tokio::sync::broadcast;
+
+type Read<T> = Result<T, StoreError>;
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits on the spot, whatever other threads have to do for it.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    // The budget of the task that calls must not run out in here.
+    let mut future = pin!(tokio::task::unconstrained(future));
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// The embedded store, waited for.
+pub(crate) struct Waited {
+    store: Arc<RedbStore>,
+    events: broadcast::Sender<Arc<Vec<StoredEvent>>>,
+}
+
+impl Waited {
+    pub(crate) fn new(store: Arc<RedbStore>) -> Self {
+        Self { store, events: broadcast::Sender::new(4096) }
+    }
+}
+
+#[async_trait]
+impl Store for Waited {
+    async fn snapshot(&self, tenant: TenantId) -> Read<Box<dyn Snapshot>> {
+        wait(self.store.snapshot(tenant)).map(|inner| Box::new(Shown(inner)) as Box<dyn Snapshot>)
+    }
+
+    async fn fleet(&self) -> Read<Box<dyn Fleet>> {
+        wait(self.store.fleet()).map(|inner| Box::new(Seen(inner)) as Box<dyn Fleet>)
+    }
+
+    async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
+        let tells = !changes.events.is_empty();
+        let mut feed = self.store.feed();
+        let committed = wait(self.store.commit(changes))?;
+        if tells && let Ok(batch) = wait(feed.recv()) {
+            // Fails when nobody listens.
+            self.events.send(batch).ok();
+        }
+        Ok(committed)
+    }
+
+    async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Read<u64> {
+        wait(self.store.allocate(tenant, sequence))
+    }
+
+    fn feed(&self) -> broadcast::Receiver<Arc<Vec<StoredEvent>>> {
+        self.events.subscribe()
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.store.health()
+    }
+
+    async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
+        wait(self.store.forget_expired(now, limit))
+    }
+}
+
+#[async_trait]
+impl Journal for Waited {
+    async fn append(
+        &self,
+        tenant: TenantId,
+        session: SessionId,
+        stream: Stream,
+        entries: Vec<NewEntry>,
+    ) -> Result<u64, CommitError> {
+        wait(self.store.append(tenant, session, stream, entries))
+    }
+
+    async fn read(
+        &self,
+        tenant: TenantId,
+        session: SessionId,
+        stream: Stream,
+        after: u64,
+        limit: usize,
+    ) -> Read<Vec<Entry>> {
+        wait(self.store.read(tenant, session, stream, after, limit))
+    }
+
+    async fn weight(&self, tenant: TenantId, session: SessionId) -> Read<u64> {
+        wait(self.store.weight(tenant, session))
+    }
+
+    fn appended(&self) -> broadcast::Receiver<Arc<Appended>> {
+        self.store.appended()
+    }
+}
+
+struct Shown(Box<dyn Snapshot>);
+
+#[async_trait]
+impl SessionReads for Shown {
+    async fn session(&self, id: SessionId) -> Read<Option<Versioned<Session>>> {
+        wait(self.0.session(id))
+    }
+
+    async fn deleted_session(&self, id: SessionId) -> Read<Option<Versioned<Session>>> {
+        wait(self.0.deleted_session(id))
+    }
+
+    async fn session_by_code(&self, code: SessionCode) -> Read<Option<SessionId>> {
+        wait(self.0.session_by_code(code))
+    }
+
+    async fn sessions(&self, query: SessionQuery) -> Read<SessionPage> {
+        wait(self.0.sessions(query))
+    }
+
+    async fn children(&self, parent: SessionId, limit: usize) -> Read<Vec<SessionId>> {
+        wait(self.0.children(parent, limit))
+    }
+
+    async fn attempt(&self, session: SessionId, number: u32) -> Read<Option<Versioned<Attempt>>> {
+        wait(self.0.attempt(session, number))
+    }
+
+    async fn attempts(&self, session: SessionId) -> Read<Vec<Versioned<Attempt>>> {
+        wait(self.0.attempts(session))
+    }
+
+    async fn checkpoint(&self, session: SessionId, sequence: u64) -> Read<Option<Checkpoint>> {
+        wait(self.0.checkpoint(session, sequence))
+    }
+
+    async fn checkpoints(&self, session: SessionId) -> Read<Vec<Checkpoint>> {
+        wait(self.0.checkpoints(session))
+    }
+}
+
+#[async_trait]
+impl AttentionReads for Shown {
+    async fn attention(&self, id: AttentionId) -> Read<Option<Versioned<AttentionItem>>> {
+        wait(self.0.attention(id))
+    }
+
+    async fn attention_items(
+        &self,
+        session: Option<SessionId>,
+        state: Option<AttentionState>,
+        after: Option<AttentionId>,
+        limit: usize,
+    ) -> Read<Vec<Versioned<AttentionItem>>> {
+        wait(self.0.attention_items(session, state, after, limit))
+    }
+}
+
+#[async_trait]
+impl EventReads for Shown {
+    async fn last_seq(&self) -> Read<u64> {
+        wait(self.0.last_seq())
+    }
+
+    async fn first_seq(&self) -> Read<u64> {
+        wait(self.0.first_seq())
+    }
+
+    async fn events(
+        &self,
+        after: u64,
+        session: Option<SessionId>,
+        limit: usize,
+    ) -> Read<Vec<StoredEvent>> {
+        wait(self.0.events(after, session, limit))
+    }
+
+    async fn audit(&self, after: u64, limit: usize) -> Read<Vec<StoredAudit>> {
+        wait(self.0.audit(after, limit))
+    }
+}
+
+#[async_trait]
+impl WebhookReads for Shown {
+    async fn webhooks(&self) -> Read<Vec<Versioned<Webhook>>> {
+        wait(self.0.webhooks())
+    }
+
+    async fn webhook(&self, id: WebhookId) -> Read<Option<Versioned<Webhook>>> {
+        wait(self.0.webhook(id))
+    }
+
+    async fn webhook_progress(&self, id: WebhookId) -> Read<Option<Versioned<Progress>>> {
+        wait(self.0.webhook_progress(id))
+    }
+
+    async fn delivery(
+        &self,
+        webhook: WebhookId,
+        id: DeliveryId,
+    ) -> Read<Option<Versioned<Delivery>>> {
+        wait(self.0.delivery(webhook, id))
+    }
+
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        state: Option<DeliveryState>,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Read<Vec<Versioned<Delivery>>> {
+        wait(self.0.deliveries(webhook, state, before, limit))
+    }
+
+    async fn pending_deliveries(
+        &self,
+        webhook: WebhookId,
+        limit: usize,
+    ) -> Read<Vec<Versioned<Delivery>>> {
+        wait(self.0.pending_deliveries(webhook, limit))
+    }
+
+    async fn oldest_finished(&self, webhook: WebhookId, limit: usize) -> Read<Vec<DeliveryId>> {
+        wait(self.0.oldest_finished(webhook, limit))
+    }
+}
+
+#[async_trait]
+impl Snapshot for Shown {
+    async fn tenant(&self) -> Read<Option<Versioned<Tenant>>> {
+        wait(self.0.tenant())
+    }
+
+    async fn counter(&self, counter: Counter) -> Read<i64> {
+        wait(self.0.counter(counter))
+    }
+
+    async fn remembered(&self, key: [u8; 32]) -> Read<Option<Remembered>> {
+        wait(self.0.remembered(key))
+    }
+
+    async fn agent(&self, id: AgentId) -> Read<Option<Versioned<Agent>>> {
+        wait(self.0.agent(id))
+    }
+
+    async fn agents(&self) -> Read<Vec<Versioned<Agent>>> {
+        wait(self.0.agents())
+    }
+}
+
+struct Seen(Box<dyn Fleet>);
+
+#[async_trait]
+impl Fleet for Seen {
+    async fn tenants(&self) -> Read<Vec<Versioned<Tenant>>> {
+        wait(self.0.tenants())
+    }
+
+    async fn api_key(&self, hash: [u8; 32]) -> Read<Option<Versioned<ApiKey>>> {
+        wait(self.0.api_key(hash))
+    }
+
+    async fn has_api_keys(&self) -> Read<bool> {
+        wait(self.0.has_api_keys())
+    }
+
+    async fn sessions_in(&self, statuses: &[SessionStatus]) -> Read<Vec<Versioned<Session>>> {
+        wait(self.0.sessions_in(statuses))
+    }
+
+    async fn due_sessions(&self, now: Timestamp, limit: usize) -> Read<Vec<(TenantId, SessionId)>> {
+        wait(self.0.due_sessions(now, limit))
+    }
+
+    async fn owed_children(&self, limit: usize) -> Read<Vec<OwedChildren>> {
+        wait(self.0.owed_children(limit))
+    }
+
+    async fn due_attention(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Read<Vec<(TenantId, AttentionId)>> {
+        wait(self.0.due_attention(now, limit))
+    }
+
+    async fn webhooks(&self) -> Read<Vec<(TenantId, WebhookId)>> {
+        wait(self.0.webhooks())
+    }
+}
