@@ -69,6 +69,7 @@ async fn killed_again_and_again(seed: u64) {
         counters_equal_rows(&server.api).await;
         all.add(told);
         server.kill().await;
+        site.keeps_invariants().await;
     }
     let created = all.creates.len() as u64;
     assert!(created > ROUNDS, "seed {seed}: only {created} were created");

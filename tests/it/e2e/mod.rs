@@ -14,6 +14,7 @@ mod opencode_budget;
 mod opencode_kills;
 mod opencode_run;
 mod restart;
+mod shares;
 mod shutdown;
 mod writers;
 

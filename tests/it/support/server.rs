@@ -5,9 +5,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::drivers::guard;
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::storage::redb::{RedbOptions, RedbStore};
 use reqwest::{Client, Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -15,6 +19,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
+use super::invariants::broken;
 use super::opencode::{PATIENCE, opencode_program};
 use super::scripted_llm::ScriptedLlm;
 
@@ -88,6 +93,20 @@ impl Site {
         self.root.path()
     }
 
+    /// The store of a site whose server does not run.
+    pub(crate) fn store(&self) -> Arc<RedbStore> {
+        let (options, clock) = (RedbOptions::new(self.data()), Arc::new(SystemClock::new()));
+        RedbStore::open(options, clock, Arc::new(SystemIds)).expect("the store opens")
+    }
+
+    /// What is stored keeps every invariant, whatever became of the server.
+    pub(crate) async fn keeps_invariants(&self) {
+        let store = self.store();
+        let (wrong, _) = broken(&*store).await.expect("readable");
+        store.close().await;
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
     /// The executable in this site's surroundings.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
@@ -130,7 +149,7 @@ impl Site {
         let ready = ready.unwrap_or_else(|| panic!("not ready but {line:?}: {}", self.log()));
         let url = ready["url"].as_str().expect("a url").to_owned();
         let http = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Server { child, stdout, ready, api: Api { url, http } }
+        Server { child, stdout, ready, api: Api { url, http, tenant: "default" } }
     }
 
     /// What all servers of the site logged.
@@ -253,9 +272,16 @@ impl std::ops::Deref for Server {
 pub(crate) struct Api {
     pub(crate) url: String,
     pub(crate) http: Client,
+    /// Whose data.
+    tenant: &'static str,
 }
 
 impl Api {
+    /// The same for another tenant.
+    pub(crate) fn of(&self, tenant: &'static str) -> Self {
+        Self { tenant, ..self.clone() }
+    }
+
     /// One request, with whatever comes back; an error when the server is gone.
     pub(crate) async fn send(
         &self,
@@ -266,7 +292,7 @@ impl Api {
     ) -> Result<Answer, reqwest::Error> {
         let address = format!("{}/api/v1/{path}", self.url);
         let mut request = self.http.request(method, address).bearer_auth(ADMIN_KEY);
-        request = request.header("X-Tenant-ID", "default");
+        request = request.header("X-Tenant-ID", self.tenant);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
