@@ -152,6 +152,15 @@ pub enum AppError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl AppError {
+    /// Whether it passes by itself: a full disk, a store that is being reopened, too much at once.
+    /// Nothing was changed, and the same may be asked again in a moment.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::StoreReadOnly(_) | Self::Busy | Self::Contended)
+    }
+}
+
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {

@@ -167,7 +167,7 @@ impl AttentionService {
         tenant: TenantId,
         session: SessionId,
     ) -> Result<Vec<AttentionItem>, AppError> {
-        let snapshot = self.store.snapshot(tenant).await?;
+        let snapshot = self.sessions.readable(tenant).await?;
         let owed = owed(&*snapshot, session).await?;
         Ok(owed.into_iter().map(|found| found.value).collect())
     }

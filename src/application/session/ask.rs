@@ -106,7 +106,7 @@ impl SessionService {
     /// What became of an ask that was made before; what is settled goes by the name that the agent
     /// gives the ask now.
     async fn asked_before(&self, holder: Holder, ask: &Ask) -> Result<Before, AppError> {
-        let snapshot = self.snapshot(holder.tenant).await?;
+        let snapshot = self.readable(holder.tenant).await?;
         let owed = owed(&*snapshot, holder.session).await?;
         let open = Some(AttentionState::Open);
         let open = snapshot.attention_items(Some(holder.session), open, None, PAGE).await?;

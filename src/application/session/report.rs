@@ -3,6 +3,8 @@
 //! Invariant: a report counts only with the current fencing token. Anything else is refused and
 //! changes nothing.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -13,6 +15,7 @@ use super::control::apply;
 use super::usage;
 use crate::application::error::AppError;
 use crate::application::ports::driver::{DriverError, Prompt, TurnEnd};
+use crate::application::ports::reads::Snapshot;
 use crate::domain::event::EventType;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::attempt::{ErrorType, SessionError};
@@ -72,10 +75,14 @@ pub struct CallUsage {
     pub model: Option<String>,
 }
 
+/// What passes by itself is tried again after this.
+pub(in crate::application) const AGAIN: Duration = Duration::from_secs(1);
+
 pub(in crate::application) const SUPERVISOR: &str = "supervisor";
 
 impl SessionService {
-    /// A change by the holder of the lease.
+    /// A change by the holder of the lease. What passes by itself is waited out: meanwhile nobody
+    /// else can change anything either, and the agent, to whom nobody listens, comes to rest.
     pub(super) async fn report<T>(
         &self,
         holder: Holder,
@@ -83,13 +90,31 @@ impl SessionService {
         mut decide: impl FnMut(&mut Change) -> Result<T, AppError> + Send,
     ) -> Result<(Versioned<Session>, T), AppError> {
         let by = By::Part(holder.tenant, SUPERVISOR);
-        self.change(by, holder.session, action, None, |change| {
-            if !change.session.is_held_by(holder.fencing_token) {
-                return Err(AppError::StaleResult);
+        loop {
+            let done = self.change(by, holder.session, action, None, |change| {
+                if !change.session.is_held_by(holder.fencing_token) {
+                    return Err(AppError::StaleResult);
+                }
+                decide(change)
+            });
+            match done.await {
+                Err(error) if error.passes() => self.clock.sleep(AGAIN).await,
+                done => return done,
             }
-            decide(change)
-        })
-        .await
+        }
+    }
+
+    /// What there is to read, as soon as it can be read.
+    pub(in crate::application) async fn readable(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Box<dyn Snapshot>, AppError> {
+        loop {
+            match self.snapshot(tenant).await {
+                Err(error) if error.passes() => self.clock.sleep(AGAIN).await,
+                found => return found,
+            }
+        }
     }
 
     /// The workspace was made.

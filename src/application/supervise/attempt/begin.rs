@@ -122,16 +122,16 @@ impl Supervisor {
 
     async fn driver(&self, session: &Session) -> Result<Option<Arc<dyn AgentDriver>>, AppError> {
         let Some(lease) = &session.run.lease else { return Ok(None) };
-        let agents = self.tools.agents.list(self.holder.tenant).await?;
-        let agent = agents.iter().find(|agent| agent.id == lease.agent_id);
-        Ok(agent.and_then(|agent| self.tools.agents.driver(agent.kind)))
+        let snapshot = self.tools.sessions.readable(self.holder.tenant).await?;
+        let agent = snapshot.agent(lease.agent_id).await?;
+        Ok(agent.and_then(|agent| self.tools.agents.driver(agent.value.kind)))
     }
 
     /// How this run connects to what was before.
     async fn continuation(&self, session: &Session) -> Result<Continuation, AppError> {
         let run = &session.run;
         if let Some(sequence) = run.resume_from {
-            let snapshot = self.tools.sessions.store.snapshot(self.holder.tenant).await?;
+            let snapshot = self.tools.sessions.readable(self.holder.tenant).await?;
             let taken = snapshot.checkpoint(session.id, sequence).await?;
             let handle = taken.as_ref().and_then(|taken| taken.data.get("handle")).cloned();
             let handle = handle.filter(|handle| !handle.is_null()).or_else(|| run.handle.clone());

@@ -139,7 +139,7 @@ impl Supervisor {
 
     /// The session, while this supervisor's lease is the current one.
     async fn held_session(&self) -> Result<Option<Session>, AppError> {
-        let snapshot = self.tools.sessions.store.snapshot(self.holder.tenant).await?;
+        let snapshot = self.tools.sessions.readable(self.holder.tenant).await?;
         let found = snapshot.session(self.holder.session).await?.map(|found| found.value);
         Ok(found.filter(|session| session.is_held_by(self.holder.fencing_token)))
     }
@@ -247,7 +247,12 @@ impl Supervisor {
         match running.control.answer(&item.agent_ref, answer).await {
             Ok(()) => {
                 self.answered.insert(item.agent_ref.clone(), item.clone());
-                self.tools.attention.delivered(self.holder.tenant, item.id).await
+                let noted = self.tools.attention.delivered(self.holder.tenant, item.id).await;
+                match noted {
+                    // It has its answer; the next run would tell it the same once more.
+                    Err(error) if error.passes() => Ok(()),
+                    noted => noted,
+                }
             }
             Err(error) => {
                 let now = self.tools.clock.now();
@@ -409,9 +414,16 @@ impl Supervisor {
 
     async fn save_before_shutdown(&mut self) {
         let saved = self.save("shutdown").await;
-        let marked = self.tools.sessions.periodic_checkpoint(self.holder, saved.as_deref()).await;
+        let id = self.holder.session;
+        let marked = tokio::select! {
+            biased;
+            marked = self.tools.sessions.periodic_checkpoint(self.holder, saved.as_deref()) => marked,
+            () = self.tools.clock.sleep(AGAIN) => {
+                Err(AppError::StoreReadOnly("it took no checkpoint in time".to_owned()))
+            }
+        };
         if let Err(error) = marked {
-            tracing::info!(session.id = %self.holder.session, %error, "No checkpoint at shutdown");
+            tracing::info!(session.id = %id, %error, "No checkpoint at shutdown");
         }
         self.outbox.flush().await;
     }
