@@ -87,7 +87,7 @@ tables! {
     WebhookProgress = "webhook_progress.k1",
     /// tenant(16) ‖ webhook(16) ‖ delivery(16) → delivery
     Deliveries = "deliveries.k1",
-    /// tenant(16) ‖ webhook(16) ‖ delivery(16) → (), while the delivery is pending
+    /// tenant(16) ‖ webhook(16) ‖ delivery(16) → what decides its turn, while the delivery is pending
     PendingDeliveries = "pending_deliveries.k1",
     /// tenant(16) ‖ ended at, ms(8) ‖ session(16) → (), until its children are treated
     OwedChildren = "owed_children.k1",
