@@ -13,7 +13,7 @@ use crate::domain::event::{StoredEvent, Subject};
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
-use crate::domain::webhook::delivery::{Answer, Delivery};
+use crate::domain::webhook::delivery::{Answer, Delivery, Told};
 use crate::domain::webhook::progress::Progress;
 use crate::domain::webhook::waiting::Waiting;
 
@@ -39,8 +39,13 @@ impl Item {
         Self { delivery, is_new: false, answer: None, is_lost: false, event: None, chance: 0.0 }
     }
 
-    fn seq(&self) -> u64 {
-        Waiting::of(&self.delivery).seq
+    /// The first number that it tells of.
+    const fn first(&self) -> u64 {
+        match self.delivery.told {
+            Told::Event { seq, .. } => seq,
+            Told::Gap { requested, .. } => requested + 1,
+            Told::Test => 0,
+        }
     }
 }
 
@@ -60,7 +65,7 @@ pub(super) struct Lane {
 impl Lane {
     /// Where the messages go on behind the first `skipped` of the queue.
     pub(super) fn rest(&self, skipped: usize) -> Option<u64> {
-        self.queue.get(skipped).map(Item::seq).or(self.behind)
+        self.queue.get(skipped).map(Item::first).or(self.behind)
     }
 }
 

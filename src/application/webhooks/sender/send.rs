@@ -68,20 +68,16 @@ impl Sender {
                 self.lose(round.webhook, &mut lane, item);
                 continue;
             };
-            match self.deliver(round, &item.delivery, body).await {
-                Some(answer) => {
-                    let is_success = answer.is_success();
-                    item.answer = Some(answer);
-                    item.chance = self.hooks.ids.chance();
-                    lane.done.push(item);
-                    if !is_success {
-                        break;
-                    }
-                }
-                None => {
-                    lane.queue.push_front(item);
-                    break;
-                }
+            let Some(answer) = self.deliver(round, &item.delivery, body).await else {
+                lane.queue.push_front(item);
+                break;
+            };
+            let is_success = answer.is_success();
+            item.answer = Some(answer);
+            item.chance = self.hooks.ids.chance();
+            lane.done.push(item);
+            if !is_success {
+                break;
             }
         }
         // Whatever becomes of the last one, what comes next is known.
