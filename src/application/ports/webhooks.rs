@@ -9,6 +9,7 @@ use crate::domain::version::{Version, Versioned};
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook::delivery::{Delivery, DeliveryState};
 use crate::domain::webhook::progress::Progress;
+use crate::domain::webhook::waiting::Waiting;
 
 /// One write about a webhook.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,12 +87,8 @@ pub trait WebhookReads: Send + Sync {
         before: Option<DeliveryId>,
         limit: usize,
     ) -> Result<Vec<Versioned<Delivery>>, StoreError>;
-    /// Deliveries that are not finished, oldest first.
-    async fn pending_deliveries(
-        &self,
-        webhook: WebhookId,
-        limit: usize,
-    ) -> Result<Vec<Versioned<Delivery>>, StoreError>;
+    /// Deliveries that are not finished, oldest first, without reading them.
+    async fn waiting_deliveries(&self, webhook: WebhookId) -> Result<Vec<Waiting>, StoreError>;
     /// Finished deliveries, oldest first.
     async fn oldest_finished(
         &self,

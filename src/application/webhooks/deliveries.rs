@@ -13,7 +13,7 @@ use crate::domain::tenant::key::Role;
 use crate::domain::version::{Version, Versioned};
 use crate::domain::webhook::delivery::{Addressed, Delivery, DeliveryState};
 
-/// Deliveries that people may have waiting beside those that are held.
+/// Deliveries that people may have waiting.
 const BY_HAND: usize = 100;
 
 impl WebhookService {
@@ -85,31 +85,41 @@ impl WebhookService {
             }
             let mut value = found.value;
             value.next_attempt_at = None;
-            let (expect, version) = (Expect::At(found.version), found.version.next());
-            if let Some(sooner) = self.put(ctx, "redeliver", expect, version, value).await? {
+            let at = (Expect::At(found.version), found.version.next());
+            let set = ChangeSet::new(ctx.tenant);
+            if let Some(sooner) = self.put(ctx, "redeliver", set, at, &value).await? {
                 return Ok(sooner);
             }
         }
         Err(AppError::Contended)
     }
 
-    /// One more delivery that a person asked for.
+    /// One more delivery that a person asked for. The progress is written with it, so that a
+    /// webhook that is deleted meanwhile leaves nothing behind.
     async fn add(
         &self,
         ctx: &RequestContext,
         action: &'static str,
         delivery: Delivery,
     ) -> Result<Versioned<Delivery>, AppError> {
-        let snapshot = self.store.snapshot(ctx.tenant).await?;
-        read(&*snapshot, delivery.webhook_id).await?;
-        let most = self.options.held + BY_HAND;
-        let waiting = snapshot.pending_deliveries(delivery.webhook_id, most).await?.len();
-        drop(snapshot);
-        if waiting >= most {
-            return Err(AppError::Busy);
+        let id = delivery.webhook_id;
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            let snapshot = self.store.snapshot(ctx.tenant).await?;
+            let (_, progress) = read(&*snapshot, id).await?;
+            let waiting = snapshot.waiting_deliveries(id).await?;
+            drop(snapshot);
+            if waiting.iter().filter(|one| one.is_by_hand).count() >= BY_HAND {
+                return Err(AppError::Busy);
+            }
+            let alive = Put { expect: Expect::At(progress.version), value: progress.value };
+            let set =
+                ChangeSet::new(ctx.tenant).write(Write::Webhook(WebhookWrite::Progress(alive)));
+            let (expect, version) = (Expect::Absent, Version::FIRST);
+            if let Some(added) = self.put(ctx, action, set, (expect, version), &delivery).await? {
+                return Ok(added);
+            }
         }
-        let added = self.put(ctx, action, Expect::Absent, Version::FIRST, delivery).await?;
-        added.ok_or(AppError::Contended)
+        Err(AppError::Contended)
     }
 
     /// Stores a delivery; `None` when the race was lost.
@@ -117,16 +127,17 @@ impl WebhookService {
         &self,
         ctx: &RequestContext,
         action: &'static str,
-        expect: Expect,
-        version: Version,
-        value: Delivery,
+        set: ChangeSet,
+        (expect, version): (Expect, Version),
+        delivery: &Delivery,
     ) -> Result<Option<Versioned<Delivery>>, AppError> {
-        let told = Some(json!({ "delivery": value.id, "message_id": value.message_id }));
+        let told = Some(json!({ "delivery": delivery.id, "message_id": delivery.message_id }));
         let audited = Audited { action, before: None, after: told };
-        let entry = self.audit(ctx, value.webhook_id, audited);
-        let stored = Versioned { version, value: value.clone() };
-        let set = ChangeSet::new(ctx.tenant)
-            .write(Write::Webhook(WebhookWrite::Delivery(Put { expect, value })))
+        let entry = self.audit(ctx, delivery.webhook_id, audited);
+        let stored = Versioned { version, value: delivery.clone() };
+        let put = Put { expect, value: delivery.clone() };
+        let set = set
+            .write(Write::Webhook(WebhookWrite::Delivery(put)))
             .audit(Some(entry))
             .remember(ctx.remembered(&Subject::Delivery(&stored), self.clock.now()));
         Ok(self.tried(set).await?.then_some(stored))

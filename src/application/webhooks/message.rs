@@ -28,10 +28,11 @@ pub fn body(delivery: &Delivery, event: Option<&StoredEvent>) -> Option<Vec<u8>>
             let stored = event?;
             (stored.event.event_type.as_str(), stored.event.occurred_at, envelope(stored))
         }
-        Told::Gap { requested, oldest } => {
+        Told::Gap { requested, oldest, subject } => {
+            let about = subject.map(|it| json!({ "kind": it.kind, "id": it.id }));
             let data = json!({
                 "webhook_id": delivery.webhook_id, "tenant_id": delivery.tenant_id,
-                "requested": requested, "oldest": oldest,
+                "requested": requested, "oldest": oldest, "subject": about,
             });
             ("gap", delivery.created_at, data)
         }

@@ -4,6 +4,7 @@
 //! "look again".
 
 mod deliveries;
+pub mod figures;
 mod manage;
 pub mod message;
 pub mod sender;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use self::figures::Figures;
 use super::error::AppError;
 use super::ports::clock::{Clock, Ids};
 use super::ports::notifier::{AddressError, Notifier};
@@ -37,11 +39,13 @@ pub struct WebhookOptions {
     pub schedule: Schedule,
     /// Messages under way to one webhook.
     pub at_once: usize,
+    /// Messages under way of one tenant.
+    pub at_once_of_tenant: usize,
     /// Messages under way in all.
     pub at_once_in_all: usize,
-    /// Events taken up at once.
+    /// Events taken up, and lanes sent, at once.
     pub batch: usize,
-    /// Messages that may wait behind failures of others before no further events are taken up.
+    /// Subjects that may wait before no events about further ones are taken up.
     pub held: usize,
     /// Finished deliveries that the log of a webhook keeps.
     pub logged: u64,
@@ -53,8 +57,9 @@ impl Default for WebhookOptions {
     fn default() -> Self {
         Self {
             schedule: Schedule::default(),
-            at_once: 4,
-            at_once_in_all: 32,
+            at_once: 2,
+            at_once_of_tenant: 8,
+            at_once_in_all: 64,
             batch: 100,
             held: 1000,
             logged: 500,
@@ -83,6 +88,7 @@ pub struct WebhookService {
     notifier: Arc<dyn Notifier>,
     options: Arc<WebhookOptions>,
     bell: Arc<Notify>,
+    figures: Arc<Figures>,
 }
 
 impl WebhookService {
@@ -95,8 +101,14 @@ impl WebhookService {
         notifier: Arc<dyn Notifier>,
         options: WebhookOptions,
     ) -> Self {
-        let (options, bell) = (Arc::new(options), Arc::default());
-        Self { store, clock, ids, notifier, options, bell }
+        let (options, bell, figures) = (Arc::new(options), Arc::default(), Arc::default());
+        Self { store, clock, ids, notifier, options, bell, figures }
+    }
+
+    /// How all webhooks fare.
+    #[must_use]
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// All webhooks in order of creation.

@@ -5,9 +5,11 @@
 //! compared. Invariant: no figure makes the command fail; it fails only when nothing could be
 //! measured. Invariant: loopback only, bounded in count and time, temporary folders are removed.
 
+mod fill;
 mod load;
 mod machine;
 mod measure;
+mod million;
 mod process;
 mod report;
 mod rows;
@@ -51,6 +53,10 @@ pub(super) struct BenchArgs {
     /// Measure the limit probe alone
     #[arg(long)]
     pub limits_only: bool,
+    /// Sessions of the row `million`
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000,
+        value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    pub sessions: u64,
     /// Stop beginning new rows after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     pub max_seconds: u64,
@@ -71,6 +77,8 @@ pub(super) enum RowName {
     Fanout,
     /// Resident memory of an idle server
     Memory,
+    /// All of it on one store with a million sessions; takes minutes, and only when it is named
+    Million,
 }
 
 /// The command line of `orchestrator bench`.

@@ -30,6 +30,9 @@ pub(super) enum Unit {
     /// Less is better.
     #[serde(rename = "MiB")]
     Mebibytes,
+    /// Less is better.
+    #[serde(rename = "bytes")]
+    Bytes,
 }
 
 impl Unit {
@@ -38,6 +41,7 @@ impl Unit {
             Self::PerSecond => "per s",
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
+            Self::Bytes => "bytes",
         }
     }
 }

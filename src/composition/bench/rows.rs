@@ -11,20 +11,21 @@ use super::sockets::Sockets;
 use super::{BenchArgs, RowName, tell};
 
 /// Clients of the rows that read.
-const READERS: usize = 16;
+pub(super) const READERS: usize = 16;
 /// Clients that fill a store.
-const FILLERS: usize = 64;
+pub(super) const FILLERS: usize = 64;
 /// Sockets of `fanout`, and events of each of its rounds: fewer than a socket may be behind.
 const SOCKETS: usize = 1000;
 const EVENTS: u64 = 500;
 /// How long a server is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(2);
 
-const ALL: [(&str, &[RowName]); 4] = [
+const ALL: [(&str, &[RowName]); 5] = [
     ("memory", &[RowName::Memory]),
     ("create", &[RowName::Create]),
     ("list, get, start", &[RowName::List, RowName::Get, RowName::Start]),
     ("fanout", &[RowName::Fanout]),
+    ("million", &[RowName::Million]),
 ];
 
 /// Measures what was asked for.
@@ -47,6 +48,7 @@ pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
             [RowName::Memory] => bench.memory().await?,
             [RowName::Create] => bench.create().await?,
             [RowName::Fanout] => bench.fanout().await?,
+            [RowName::Million] => bench.million().await?,
             _ => bench.stored().await?,
         }
     }
@@ -58,30 +60,40 @@ pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
 }
 
 /// Both sides on one folder. The server is missing when only the limits are asked for.
-struct Pair {
-    folder: Folder,
-    server: Option<Process>,
-    probe: Process,
+pub(super) struct Pair {
+    /// Where both keep their stores.
+    pub(super) folder: Folder,
+    /// The product.
+    pub(super) server: Option<Process>,
+    /// The limit.
+    pub(super) probe: Process,
 }
 
 impl Pair {
-    fn sides(&self) -> Vec<&Process> {
+    /// Both, in the order of measuring.
+    pub(super) fn sides(&self) -> Vec<&Process> {
         self.server.iter().chain([&self.probe]).collect()
     }
 }
 
-struct Bench<'a> {
-    args: &'a BenchArgs,
-    effort: Effort,
+/// A run of the benchmark.
+pub(super) struct Bench<'a> {
+    /// What was asked for.
+    pub(super) args: &'a BenchArgs,
+    /// How thoroughly.
+    pub(super) effort: Effort,
     rows: Vec<Row>,
 }
 
 impl Bench<'_> {
     fn wants(&self, row: RowName) -> bool {
-        self.args.rows.is_empty() || self.args.rows.contains(&row)
+        // A million sessions take minutes to store: only whoever names them gets them.
+        let is_usual = self.args.rows.is_empty() && row != RowName::Million;
+        is_usual || self.args.rows.contains(&row)
     }
 
-    async fn pair(&self) -> anyhow::Result<Pair> {
+    /// Both sides on a new folder.
+    pub(super) async fn pair(&self) -> anyhow::Result<Pair> {
         let folder = Folder::new(self.args.dir.as_deref())?;
         let server = if self.args.limits_only {
             None
@@ -94,7 +106,15 @@ impl Bench<'_> {
         Ok(Pair { folder, server, probe })
     }
 
-    fn add(&mut self, name: &'static str, case: String, unit: Unit, goal: Goal, rounds: &Rounds) {
+    /// One more line of the report.
+    pub(super) fn add(
+        &mut self,
+        name: &'static str,
+        case: String,
+        unit: Unit,
+        goal: Goal,
+        rounds: &Rounds,
+    ) {
         let (server, probe) = rounds.figures();
         let (goal, trouble) = (Some(goal), rounds.trouble.clone());
         self.rows.push(Row { name, case, unit, server, probe, goal, trouble });
@@ -125,8 +145,9 @@ impl Bench<'_> {
             stored = size;
             if self.wants(RowName::List) {
                 let sides = pair.sides();
-                let rounds =
-                    in_turns(self.effort, READERS, &sides, |process| vec![list(process, 100)]);
+                let rounds = in_turns(self.effort, READERS, &sides, |process| {
+                    vec![list(process, "pending", 100)]
+                });
                 let rounds = rounds.await;
                 let case = format!("100 of {size}, {READERS} clients");
                 self.add("list", case, Unit::PerSecond, Goal::Share(0.6), &rounds);
@@ -134,7 +155,7 @@ impl Bench<'_> {
             if self.wants(RowName::Get) {
                 let mut wanted = Vec::new();
                 for process in pair.sides() {
-                    wanted.push((process.side, singles(process).await?));
+                    wanted.push((process.side, singles(process, "pending").await?));
                 }
                 let of =
                     |side| wanted.iter().find(|(of, _)| *of == side).map(|(_, all)| all.clone());
@@ -176,7 +197,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    async fn resident(&mut self, pair: &Pair, case: String, most: f64) {
+    /// Resident memory of both sides, left alone for a moment.
+    pub(super) async fn resident(&mut self, pair: &Pair, case: String, most: f64) {
         tokio::time::sleep(IDLE).await;
         let mut rounds = Rounds::default();
         for process in pair.sides() {
@@ -220,7 +242,10 @@ async fn deliver(process: &Process) -> anyhow::Result<Measured> {
 }
 
 /// Kills a process and waits until it is ready again; the value is in milliseconds.
-async fn restart(process: Process, folder: &Folder) -> anyhow::Result<(Process, Measured)> {
+pub(super) async fn restart(
+    process: Process,
+    folder: &Folder,
+) -> anyhow::Result<(Process, Measured)> {
     let side = process.side;
     process.kill().await?;
     let began = now();
@@ -228,12 +253,13 @@ async fn restart(process: Process, folder: &Folder) -> anyhow::Result<(Process, 
     Ok((process, value(began.elapsed().as_secs_f64() * 1e3)))
 }
 
-fn value(per_second: f64) -> Measured {
+/// A figure that is no rate.
+pub(super) fn value(per_second: f64) -> Measured {
     Measured { per_second, ..Measured::default() }
 }
 
 /// A session of usual size, under an idempotency key of its own.
-fn create(process: &Process) -> Vec<u8> {
+pub(super) fn create(process: &Process) -> Vec<u8> {
     let body = serde_json::json!({
         "title": "Make the parser accept trailing commas",
         "initial_prompt": "The parser refuses lists that end in a comma. Accept them, keep the \
@@ -269,18 +295,19 @@ async fn raise_quotas(server: &Process) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(process: &Process, limit: usize) -> Vec<u8> {
+/// The newest sessions in a status; the probe has one status only.
+pub(super) fn list(process: &Process, status: &str, limit: usize) -> Vec<u8> {
     let path = match process.side {
-        Side::Server => format!("/api/v1/sessions?status=pending&limit={limit}"),
+        Side::Server => format!("/api/v1/sessions?status={status}&limit={limit}"),
         Side::Probe => format!("/records?limit={limit}"),
     };
     head(process, "GET", &path, "")
 }
 
 /// Requests for single sessions: those of the newest page, all of which exist on both sides.
-async fn singles(process: &Process) -> anyhow::Result<Vec<Vec<u8>>> {
+pub(super) async fn singles(process: &Process, status: &str) -> anyhow::Result<Vec<Vec<u8>>> {
     let mut connection = Connection::open(process.address).await?;
-    let answer = connection.call(&list(process, 200)).await?;
+    let answer = connection.call(&list(process, status, 200)).await?;
     let page: serde_json::Value = serde_json::from_slice(answer.body)?;
     let ids = page["items"].as_array().into_iter().flatten().filter_map(|item| item["id"].as_str());
     let path = match process.side {

@@ -6,12 +6,9 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::super::event::{EventType, StoredEvent, Subject};
 use super::super::ids::{DeliveryId, TenantId, WebhookId};
 use super::super::time::Timestamp;
-use super::progress::Progress;
 use crate::closed_enum;
 
 /// Attempts that a delivery remembers; older ones are forgotten.
@@ -45,8 +42,10 @@ pub enum Told {
     Gap {
         /// What was told last.
         requested: u64,
-        /// The oldest event that is left.
+        /// Everything up to this number is gone.
         oldest: u64,
+        /// Only what is about this is missing; `None` when it is everything.
+        subject: Option<Subject>,
     },
     /// Somebody tries the webhook.
     Test,
@@ -74,6 +73,8 @@ pub struct Answer {
     pub attempt: Attempt,
     /// The receiver's `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// The guard let nothing be sent there.
+    pub is_denied: bool,
 }
 
 impl Answer {
@@ -116,8 +117,16 @@ impl Schedule {
         Some(self.0.get(index)?.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 10.0))
     }
 
+    /// How long a receiver is left alone that did not answer this often on end: the first wait,
+    /// doubled each time, up to the second.
+    #[must_use]
+    pub fn rest(&self, times: u32) -> Duration {
+        let first = self.0.first().copied().unwrap_or_default();
+        first.saturating_mul(1 << times.saturating_sub(1).min(16)).min(self.early().max(first))
+    }
+
     /// Shortest time between two attempts when a receiver has just recovered.
-    fn early(&self) -> Duration {
+    pub(super) fn early(&self) -> Duration {
         self.0.get(1).or_else(|| self.0.first()).copied().unwrap_or_default()
     }
 }
@@ -145,6 +154,8 @@ pub struct Delivery {
     pub failures: u32,
     /// When it is tried next; `None` as soon as its turn comes, and when it is finished.
     pub next_attempt_at: Option<Timestamp>,
+    /// While it waits: from this number on the log may hold more about the same subject.
+    pub behind: Option<u64>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was delivered or given up.
@@ -175,6 +186,7 @@ impl Delivery {
             attempts: Vec::new(),
             failures: 0,
             next_attempt_at: None,
+            behind: None,
             created_at: now,
             finished_at: None,
         }
@@ -192,7 +204,19 @@ impl Delivery {
     #[must_use]
     pub fn of_gap(to: Addressed, requested: u64, oldest: u64, now: Timestamp) -> Self {
         let id = format!("msg_gap_{}_{oldest}", to.webhook_id);
-        Self::new(to, id, Told::Gap { requested, oldest }, now)
+        Self::new(to, id, Told::Gap { requested, oldest, subject: None }, now)
+    }
+
+    /// Tells that events about one subject are missing.
+    #[must_use]
+    pub fn of_missing(
+        to: Addressed,
+        subject: Subject,
+        (requested, oldest): (u64, u64),
+        now: Timestamp,
+    ) -> Self {
+        let id = format!("msg_gap_{}_{}_{oldest}", to.webhook_id, subject.id);
+        Self::new(to, id, Told::Gap { requested, oldest, subject: Some(subject) }, now)
     }
 
     /// Tells nothing but that messages arrive.
@@ -215,26 +239,15 @@ impl Delivery {
         self.redelivery_of.is_some() || matches!(self.told, Told::Test)
     }
 
-    /// Deliveries with the same lane are sent one after another, in order.
+    /// What it is about, when others about the same wait for it.
     #[must_use]
-    pub fn lane(&self) -> Uuid {
-        match &self.told {
-            Told::Event { subject, .. } if !self.is_by_hand() => subject.id,
-            Told::Event { .. } | Told::Gap { .. } | Told::Test => self.id.uuid(),
+    pub const fn subject(&self) -> Option<Subject> {
+        match self.told {
+            _ if self.is_by_hand() => None,
+            Told::Event { subject, .. } => Some(subject),
+            Told::Gap { subject, .. } => subject,
+            Told::Test => None,
         }
-    }
-
-    /// When its turn comes, if nothing stands before it.
-    #[must_use]
-    pub fn due_at(&self, progress: &Progress, schedule: &Schedule) -> Timestamp {
-        let planned = self.next_attempt_at.unwrap_or(Timestamp::EPOCH);
-        let (Some(last), Some(recovered)) = (self.attempts.last(), progress.recovered_at) else {
-            return planned;
-        };
-        if last.at >= recovered {
-            return planned;
-        }
-        planned.min(last.at.after(schedule.early()))
     }
 
     /// Notes an attempt. One that was made before its time costs nothing of the schedule.
@@ -270,6 +283,7 @@ impl Delivery {
     fn finish(&mut self, state: DeliveryState, now: Timestamp) {
         self.state = state;
         self.next_attempt_at = None;
+        self.behind = None;
         self.finished_at = Some(now);
     }
 }

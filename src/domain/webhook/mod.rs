@@ -6,6 +6,7 @@
 
 pub mod delivery;
 pub mod progress;
+pub mod waiting;
 
 use std::time::Duration;
 

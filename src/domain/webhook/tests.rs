@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::delivery::{Addressed, Answer, Attempt, Delivery, DeliveryState, Schedule};
 use super::progress::Progress;
+use super::waiting::Waiting;
 use super::*;
 use crate::domain::event::{DomainEvent, StoredEvent, Subject};
 use crate::domain::ids::{DeliveryId, EventId, SessionId};
@@ -31,7 +32,7 @@ fn delivery() -> Delivery {
 fn answer(at: Timestamp, status: u16) -> Answer {
     let error = (!(200..300).contains(&status)).then(|| format!("answered {status}"));
     let attempt = Attempt { at, duration_ms: 0, status: Some(status), error, response: None };
-    Answer { attempt, retry_after: None }
+    Answer { attempt, retry_after: None, is_denied: false }
 }
 
 #[test]
@@ -126,13 +127,43 @@ fn after_an_outage_what_waits_is_tried_early_and_that_costs_nothing() {
     let mut progress = Progress::new(TenantId::BOOTSTRAP, one.webhook_id, 0);
     for second in [0, 1, 11] {
         one.settle(&answer(at(second * 1000), 500), &schedule, 0.0);
-        progress.failed("answered 500", at(second * 1000));
+        let attempt = one.attempts.last().expect("an attempt");
+        progress.failed(attempt, &schedule, at(second * 1000));
     }
     let planned = at(111_000);
-    assert_eq!(one.due_at(&progress, &schedule), planned);
+    assert_eq!(Waiting::of(&one).due_at(&progress, &schedule), planned);
     progress.succeeded(at(30_000));
-    assert_eq!(one.due_at(&progress, &schedule), at(21_000), "ten seconds after the last try");
+    let due = Waiting::of(&one).due_at(&progress, &schedule);
+    assert_eq!(due, at(21_000), "ten seconds after the last try");
     one.settle(&answer(at(31_000), 500), &schedule, 0.0);
     assert_eq!((one.failures, one.next_attempt_at), (3, Some(planned)));
-    assert_eq!(one.due_at(&progress, &schedule), planned, "once for each recovery");
+    let due = Waiting::of(&one).due_at(&progress, &schedule);
+    assert_eq!(due, planned, "once for each recovery");
+}
+
+#[test]
+fn a_receiver_that_does_not_answer_is_left_alone_longer_and_longer() {
+    let (schedule, silence) = (schedule(), |error: &str| Attempt {
+        at: at(0),
+        duration_ms: 0,
+        status: None,
+        error: Some(error.to_owned()),
+        response: None,
+    });
+    let mut progress = Progress::new(TenantId::BOOTSTRAP, delivery().webhook_id, 0);
+    let mut rests = Vec::new();
+    for _ in 0..8 {
+        progress.failed(&silence("no answer"), &schedule, at(0));
+        rests.push(progress.silence().map(|until| until.since(at(0)).as_secs()));
+    }
+    let expected = [None, None, Some(1), Some(2), Some(4), Some(8), Some(10), Some(10)];
+    assert_eq!(rests, expected, "from the first wait of the schedule to the second");
+    assert!(progress.is_silent());
+    let refused = answer(at(0), 500).attempt;
+    progress.failed(&refused, &schedule, at(0));
+    assert_eq!((progress.is_silent(), progress.silence()), (false, None), "it answers");
+    progress.failed(&silence("no answer"), &schedule, at(0));
+    progress.resume_at = Some(at(5));
+    progress.succeeded(at(1));
+    assert_eq!((progress.unanswered, progress.silence()), (0, Some(at(5))), "as it asked");
 }

@@ -209,7 +209,10 @@ pub(crate) struct Pager<'a> {
 impl<'a> Pager<'a> {
     /// An empty page.
     pub(crate) fn new(query: &'a SessionQuery) -> Self {
-        Self { query, page: SessionPage::default(), examined: 0, last: None }
+        // Sessions are large: to move those of a page to a larger place costs more than the place.
+        let items = Vec::with_capacity(query.limit.clamp(1, 100));
+        let page = SessionPage { items, ..SessionPage::default() };
+        Self { query, page, examined: 0, last: None }
     }
 
     /// Looks at the next candidate; `Break` when the page is done.

@@ -1,7 +1,8 @@
 //! Messages to webhooks over HTTP: signed, guarded, bounded in time and size.
 //!
 //! Invariant: no proxy of the environment, no redirect, no connection to an address that the guard
-//! did not let through in the same connection attempt.
+//! did not judge for this very message or for one just before on the same connection.
+//! Invariant: a message ends within its time, and its answer's body within a little more.
 
 pub mod egress;
 pub mod sign;
@@ -19,7 +20,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, USER_AGENT
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 
-use self::egress::{Denied, Egress};
+use self::egress::{Checked, Denied, Egress, HandedOver};
 use crate::application::ports::clock::Clock;
 use crate::application::ports::notifier::{AddressError, Message, NoSecret, Notifier};
 use crate::domain::time::Timestamp;
@@ -28,6 +29,8 @@ use crate::domain::webhook::delivery::{Answer, Attempt};
 
 /// Bytes of an answer's body that are read; what comes after is not waited for.
 const READ_BYTES: usize = 4096;
+/// Longest wait for those bytes; a receiver that drips them has accepted the message all the same.
+const READ_TIME: Duration = Duration::from_secs(1);
 /// Characters of it that are kept.
 const KEPT_CHARS: usize = 500;
 /// Random bytes of a secret.
@@ -36,7 +39,7 @@ const SECRET_BYTES: usize = 32;
 /// Sends messages over HTTP.
 pub struct HttpNotifier {
     client: Client,
-    egress: Arc<Egress>,
+    egress: Egress,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -51,15 +54,14 @@ impl HttpNotifier {
         timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
-        let egress = Arc::new(egress);
         let builder = || {
             Client::builder()
                 .no_proxy()
                 .redirect(Policy::none())
-                .dns_resolver(Arc::clone(&egress))
+                .dns_resolver(Arc::new(HandedOver))
                 .connect_timeout(timeout.min(Duration::from_secs(5)))
                 .timeout(timeout)
-                // An address is judged when it is connected to; no connection is kept for long.
+                // What was judged is connected to; no connection is kept for long.
                 .pool_idle_timeout(Duration::from_secs(10))
                 .pool_max_idle_per_host(4)
         };
@@ -72,28 +74,46 @@ impl HttpNotifier {
     }
 
     async fn post(&self, message: &Message, at: Timestamp) -> Outcome {
-        match self.egress.check(&message.url).await {
-            Ok(()) => {}
-            Err(AddressError::Denied(why)) => return Outcome::denied(&why),
-            Err(error) => return Outcome::failed(format!("cannot be reached: {error}")),
+        let answered = async {
+            let checked = match self.egress.check(&message.url).await {
+                Ok(checked) => checked,
+                Err(AddressError::Denied(why)) => return Err(Outcome::denied(&why)),
+                Err(error) => return Err(Outcome::failed(format!("cannot be reached: {error}"))),
+            };
+            self.request(checked, message, at).await
+        };
+        match tokio::time::timeout(self.timeout, answered).await {
+            Ok(Ok(response)) => self.read(response).await,
+            Ok(Err(outcome)) => outcome,
+            Err(_) => Outcome::failed(self.too_late()),
         }
+    }
+
+    async fn request(
+        &self,
+        checked: Checked,
+        message: &Message,
+        at: Timestamp,
+    ) -> Result<Response, Outcome> {
         let seconds = at.millis() / 1000;
         let Some(signature) = sign::signatures(message, seconds) else {
-            return Outcome::failed("the webhook has no valid secret; rotate it".to_owned());
+            let why = "the webhook has no valid secret; rotate it";
+            return Err(Outcome::failed(why.to_owned()));
         };
         let request = self
             .client
-            .post(&message.url)
+            .post(checked.url().clone())
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("industrial-orchestrator/", env!("CARGO_PKG_VERSION")))
             .header("webhook-id", &message.id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature)
             .body(message.body.clone());
-        match request.send().await {
-            Ok(response) => self.read(response).await,
-            Err(error) => Outcome::failed(self.reason(&error)),
-        }
+        checked.lend(request.send()).await.map_err(|error| self.unanswered(&error))
+    }
+
+    fn too_late(&self) -> String {
+        format!("no answer within {} ms", self.timeout.as_millis())
     }
 
     async fn read(&self, mut response: Response) -> Outcome {
@@ -106,41 +126,44 @@ impl HttpNotifier {
             _ => Some(format!("answered {status}")),
         };
         let mut bytes = Vec::new();
-        // The status says whether the message was accepted, however the body ends.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() >= READ_BYTES {
-                break;
+        let reading = async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                bytes.extend_from_slice(&chunk);
+                if bytes.len() >= READ_BYTES {
+                    break;
+                }
             }
-        }
+        };
+        // The status says whether the message was accepted, however the body ends.
+        tokio::time::timeout(READ_TIME, reading).await.unwrap_or_default();
         let text: String = String::from_utf8_lossy(&bytes)
             .chars()
             .filter(|letter| !letter.is_control() || *letter == '\n')
             .take(KEPT_CHARS)
             .collect();
         let response = Some(text).filter(|text| !text.is_empty());
-        Outcome { status: Some(status), error, response, retry_after }
+        Outcome { status: Some(status), error, response, retry_after, is_denied: false }
     }
 
     /// Why no answer came, in words that name no more than the address does.
-    fn reason(&self, error: &reqwest::Error) -> String {
+    fn unanswered(&self, error: &reqwest::Error) -> Outcome {
         let mut cause = error.source();
         let mut innermost = None;
         while let Some(inner) = cause {
             if let Some(denied) = inner.downcast_ref::<Denied>() {
-                return denial(&denied.to_string());
+                return Outcome::denied(&denied.to_string());
             }
             innermost = Some(inner.to_string());
             cause = inner.source();
         }
         let detail = innermost.unwrap_or_else(|| "no answer".to_owned());
-        if error.is_timeout() {
-            format!("no answer within {} ms", self.timeout.as_millis())
+        Outcome::failed(if error.is_timeout() {
+            self.too_late()
         } else if error.is_connect() {
             format!("cannot be reached: {detail}")
         } else {
             format!("the connection broke off: {detail}")
-        }
+        })
     }
 }
 
@@ -150,21 +173,24 @@ struct Outcome {
     error: Option<String>,
     response: Option<String>,
     retry_after: Option<Duration>,
+    is_denied: bool,
 }
 
 impl Outcome {
     const fn failed(error: String) -> Self {
-        Self { status: None, error: Some(error), response: None, retry_after: None }
+        Self {
+            status: None,
+            error: Some(error),
+            response: None,
+            retry_after: None,
+            is_denied: false,
+        }
     }
 
+    /// A refusal of the guard.
     fn denied(why: &str) -> Self {
-        Self::failed(denial(why))
+        Self { is_denied: true, ..Self::failed(format!("EGRESS_DENIED: {why}")) }
     }
-}
-
-/// A refusal of the guard in the log of deliveries.
-fn denial(why: &str) -> String {
-    format!("EGRESS_DENIED: {why}")
 }
 
 /// Where a redirect would have led.
@@ -187,15 +213,17 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 #[async_trait]
 impl Notifier for HttpNotifier {
     async fn check(&self, url: &str) -> Result<(), AddressError> {
-        self.egress.check(url).await
+        self.egress.check(url).await.map(drop)
     }
 
     async fn send(&self, message: &Message) -> Answer {
         let at = self.clock.now();
-        let Outcome { status, error, response, retry_after } = self.post(message, at).await;
+        let Outcome { status, error, response, retry_after, is_denied } =
+            self.post(message, at).await;
         let took = self.clock.now().since(at).as_millis();
         let duration_ms = u64::try_from(took).unwrap_or(u64::MAX);
-        Answer { attempt: Attempt { at, duration_ms, status, error, response }, retry_after }
+        let attempt = Attempt { at, duration_ms, status, error, response };
+        Answer { attempt, retry_after, is_denied }
     }
 
     fn new_secret(&self) -> Result<Secret, NoSecret> {

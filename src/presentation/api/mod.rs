@@ -26,6 +26,7 @@ pub mod page;
 pub mod params;
 pub mod problem;
 pub mod request_id;
+pub mod rows;
 mod schemas;
 pub mod server;
 pub mod sessions;

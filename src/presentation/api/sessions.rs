@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer::{Viewer, etag};
 use super::caller::Caller;
+use super::codes::ErrorCode;
 use super::dto::attempt::AttemptDto;
 use super::dto::checkpoint::CheckpointDto;
 use super::dto::create::{CreateSession, CreateSessionBody};
@@ -20,6 +21,7 @@ use super::json::Json;
 use super::page::{Page, Scope, limit};
 use super::params::Params;
 use super::problem::Problem;
+use super::rows;
 use super::state::AppState;
 use crate::application::ports::reads::{Order, SessionFilter, SessionPage, SessionQuery};
 use crate::application::principal::{RequestContext, Subject};
@@ -67,7 +69,7 @@ pub async fn list(
     Caller(ctx): Caller,
     uri: Uri,
     Query(mut params): Query,
-) -> Result<Json<Page<SessionDto>>, Problem> {
+) -> Result<Response, Problem> {
     let scope = Scope::of(ctx.tenant, &uri);
     let parent = match params.text("parent_id") {
         Some(reference) => Some(app.sessions.find(ctx.tenant, &reference).await?),
@@ -86,12 +88,18 @@ pub async fn list(
         tracing::warn!(skipped, "A list left {skipped} damaged records out");
     }
     let viewer = viewer(&app, &ctx);
-    Ok(Json(Page {
-        items: items.into_iter().map(|found| SessionDto::new(found, None, viewer)).collect(),
-        next_cursor: next.map(|last| scope.cursor(last.uuid())),
-        has_more: next.is_some(),
-        total,
-    }))
+    let next_cursor = next.map(|last| scope.cursor(last.uuid()));
+    let rest = Page { items: Vec::new(), next_cursor, has_more: next.is_some(), total };
+    let spelled = items.into_iter().map(|found| app.rows.row(found, viewer));
+    let spelled = spelled.collect::<Result<Vec<_>, _>>();
+    let body = spelled.and_then(|rows| rows::page(&rows, &rest)).map_err(|error| unspelled(&error));
+    Ok(rows::answer(body?))
+}
+
+/// An answer that JSON has no spelling for.
+fn unspelled(error: &serde_json::Error) -> Problem {
+    tracing::error!(%error, "An answer could not be written as JSON");
+    Problem::new(ErrorCode::InternalError, "internal error")
 }
 
 fn filter(params: &mut Params, parent_id: Option<SessionId>) -> SessionFilter {
@@ -177,10 +185,12 @@ pub async fn get(
         None
     };
     let etag = etag(found.version);
-    let session = SessionDto::new(found, Some(children), viewer(&app, &ctx));
+    let viewer = viewer(&app, &ctx);
     let body = if checkpoints.is_none() && attempts.is_none() {
-        Json(session).into_response()
+        let body = app.rows.detail(found, &children, viewer).map_err(|error| unspelled(&error));
+        rows::answer(body?)
     } else {
+        let session = SessionDto::new(found, Some(children), viewer);
         Json(SessionDetailDto { session, checkpoints, attempts }).into_response()
     };
     Ok(([(header::ETAG, etag)], body).into_response())

@@ -12,6 +12,7 @@ use super::idempotency::InFlight;
 use super::limits::{Failures, Rates};
 use super::metrics::Metrics;
 use super::problem::Problem;
+use super::rows::SessionRows;
 use crate::application::attention::AttentionService;
 use crate::application::events::EventService;
 use crate::application::identity::IdentityService;
@@ -164,6 +165,8 @@ pub struct Shared {
     pub hub: Hub,
     /// Places for sockets.
     pub seats: Seats,
+    /// Sessions as JSON that need not be spelled again.
+    pub rows: SessionRows,
     /// When the API was built.
     pub started_at: Timestamp,
 }
@@ -202,6 +205,7 @@ impl AppState {
             rates: Rates::new(options.rate),
             failures: Failures::default(),
             seats: Seats::default(),
+            rows: SessionRows::default(),
             hub,
             started_at,
             sessions,

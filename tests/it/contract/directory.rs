@@ -8,12 +8,13 @@ use orchestrator::application::ports::changes::{ChangeSet, Counter, CounterChang
 use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::reads::SessionQuery;
 use orchestrator::application::ports::store::{CommitError, Store, StoreError};
+use orchestrator::domain::event::{DomainEvent, EventType, Subject};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
 use tempfile::TempDir;
 
-use super::fixtures::{SetClock, TENANT, neighbour, note, open_redb, stored};
+use super::fixtures::{SetClock, TENANT, at, neighbour, note, open_redb, stored};
 
 fn try_open(dir: &std::path::Path) -> Result<Arc<RedbStore>, OpenError> {
     let clock = SetClock::new() as Arc<dyn Clock>;
@@ -204,6 +205,35 @@ async fn a_newer_store_is_refused_without_a_change() {
     assert!(refused.to_string().contains("9.9.9"), "{refused}");
     assert_eq!(refused.exit_code(), 78);
     assert_eq!(fs::read(dir.path().join("store.redb")).expect("the file"), before);
+}
+
+#[tokio::test]
+async fn a_damaged_event_does_not_end_the_events_of_its_session() {
+    let dir = TempDir::new().expect("a directory");
+    let store = open_redb(dir.path(), &SetClock::new());
+    let kept = stored(&*store, TENANT, 1).await;
+    let event = || {
+        let subject = Subject::session(kept.id);
+        DomainEvent::new(EventType::SessionUpdated, subject, at(1), serde_json::Value::Null)
+    };
+    let events = std::iter::repeat_with(event).take(9);
+    store.commit(ChangeSet::new(TENANT).events(events)).await.expect("told");
+    store.close().await;
+    tamper(dir.path(), "events.k1", |key, value| {
+        if key.ends_with(&3_u64.to_be_bytes()) {
+            let middle = value.len() / 2;
+            value[middle] ^= 1;
+        }
+    });
+    let store = open_redb(dir.path(), &SetClock::new());
+    let snapshot = store.snapshot(TENANT).await.expect("a snapshot");
+    let page = async |after, limit| -> Vec<u64> {
+        let found = snapshot.events(after, Some(kept.id), limit).await.expect("read");
+        found.iter().map(|event| event.seq).collect()
+    };
+    assert_eq!(page(0, 4).await, [1, 2, 4, 5], "a short page would be taken for the last");
+    assert_eq!(page(5, 4).await, [6, 7, 8, 9]);
+    assert_eq!(page(9, 4).await, [10]);
 }
 
 #[tokio::test]

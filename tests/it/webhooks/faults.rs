@@ -156,6 +156,48 @@ async fn a_redirect_is_not_followed_and_the_log_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_into_the_house_leads_nowhere_and_the_message_is_tried_again() {
+    let (app, receiver) = (app().await, Receiver::new().await);
+    let hook = hook(&app, &receiver, &["session.created"]).await;
+    let inside = "http://169.254.169.254/latest/meta-data";
+    receiver.say([Say::With(302, "location", inside.to_owned())]);
+    session(&app).await;
+    let got = until(&receiver, "it again", |got| got.len() == 2).await;
+    assert_eq!(got[0].id, got[1].id);
+    let page = until_told(&app, format!("{}/deliveries", path_of(&hook)), "its end", |page| {
+        page["items"][0]["state"] == "delivered"
+    });
+    let attempts = page.await["items"][0]["attempts"].clone();
+    assert_eq!(attempts[0]["status_code"], 302, "{attempts:#}");
+    let why = attempts[0]["error"].as_str().expect("a reason");
+    assert!(why.contains(inside) && why.contains("not followed"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_answers_slowly_gets_everything_once_and_in_order() {
+    let (app, receiver) = (app().await, Receiver::new().await);
+    let hook = hook(&app, &receiver, &["session.*"]).await;
+    receiver.always(Some(Say::Slowly(std::time::Duration::from_millis(150))));
+    let (one, other) = (session(&app).await, session(&app).await);
+    for number in 0..4 {
+        touch(&app, &one, &format!("a{number}")).await;
+        touch(&app, &other, &format!("b{number}")).await;
+    }
+    let got = until(&receiver, "everything", |got| distinct(got).len() == 10).await;
+    in_order_per_subject(&got);
+    assert_eq!(got.len(), 10, "slow is not wrong");
+    until_told(&app, format!("{}/deliveries", path_of(&hook)), "its end", |page| {
+        let items = page["items"].as_array().expect("a page");
+        items.len() == 10
+            && items.iter().all(|one| {
+                let took = one["attempts"][0]["duration_ms"].as_u64();
+                one["state"] == "delivered" && took.is_some_and(|took| took >= 150)
+            })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_has_a_bounded_number_of_webhooks() {
     let (app, receiver) = (app().await, Receiver::new().await);
     let mut made = Vec::new();

@@ -143,3 +143,57 @@ async fn events_that_are_no_longer_kept_are_told_as_a_gap() {
     assert!(array(&log["items"]).iter().any(|one| one["type"] == "gap"), "{log:#}");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_behind_a_message_outlives_a_kill_and_what_is_gone_meanwhile_is_told() {
+    let (site, receiver) = (site(), Receiver::new().await);
+    let server = site.serve().await;
+    let hook = json!({ "url": receiver.url(), "event_types": ["session.*"] });
+    let hook = server.api.post("webhooks", hook).await;
+    let made = server.api.post("sessions", json!({ "initial_prompt": "x" })).await;
+    let id = text(&made["id"]).to_owned();
+    until(&receiver, "the first", |got| got.len() == 1).await;
+    receiver.refuse(&id);
+    for number in 0..9 {
+        let title = json!({ "title": format!("t{number}") });
+        patch(&server, &format!("sessions/{id}"), title).await;
+    }
+    let got = until(&receiver, "the second", |got| distinct(got).len() == 2).await;
+    let first = distinct(&got)[1].seq();
+    let cursor = async || server.api.get(&format!("webhooks/{}", text(&hook["id"]))).await;
+    let newest = server.api.all("events").await.len() as u64;
+    let deadline = tokio::time::Instant::now() + super::PATIENCE;
+    while cursor().await["cursor"].as_u64() < Some(newest) {
+        assert!(tokio::time::Instant::now() < deadline, "{:#}", cursor().await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.kill().await;
+    forget(&site, first + 3);
+    let server = site.serve().await;
+    receiver.relent();
+    let rest: Vec<u64> = (first + 4..=newest).collect();
+    let wanted = |got: &[super::Got]| {
+        let seen: Vec<u64> = distinct(got).iter().map(super::Got::seq).collect();
+        rest.iter().all(|seq| seen.contains(seq))
+    };
+    let got = until(&receiver, "what is left", wanted).await;
+    in_order_per_subject(&got);
+    let got = distinct(&got);
+    let gaps: Vec<(u64, u64)> = got
+        .iter()
+        .filter(|one| one.body["type"] == "gap")
+        .map(|one| {
+            let data = &one.body["data"];
+            assert_eq!(data["subject"]["id"], json!(id), "{data:#}");
+            let number = |name: &str| data[name].as_u64().expect("a number");
+            (number("requested"), number("oldest"))
+        })
+        .collect();
+    assert_eq!(gaps, [(first - 1, first), (first, first + 3)], "{got:#?}");
+    let place = |wanted: &dyn Fn(&super::Got) -> bool| got.iter().position(wanted);
+    assert!(
+        place(&|one| one.body["type"] == "gap") < place(&|one| one.seq() == first + 4),
+        "the gap comes before what comes behind it"
+    );
+    server.stop().await;
+}

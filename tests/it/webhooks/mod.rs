@@ -1,6 +1,7 @@
 //! Webhooks against a real receiver: signatures, order, retries, and what must never be sent.
 
 mod edge;
+mod fair;
 mod faults;
 mod kills;
 mod line;

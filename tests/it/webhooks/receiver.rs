@@ -32,6 +32,8 @@ pub(super) enum Say {
     Status(u16),
     /// A status with one header.
     With(u16, &'static str, String),
+    /// Accepted, after this time.
+    Slowly(Duration),
     /// Nothing for a long time.
     Silence,
 }
@@ -43,6 +45,18 @@ struct Inner {
     /// Subjects whose messages are never accepted.
     refused: Vec<String>,
     always: Option<Say>,
+    /// Requests that are under way, and the most that ever were.
+    open: usize,
+    most: usize,
+}
+
+/// One request under way; it ends with the value, also when the sender goes.
+struct Open(Shared);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.lock().open -= 1;
+    }
 }
 
 #[derive(Clone, Default)]
@@ -124,6 +138,16 @@ impl Receiver {
         self.shared.lock().refused.clear();
     }
 
+    /// The most messages that were ever under way at once.
+    pub(super) fn most(&self) -> usize {
+        self.shared.lock().most
+    }
+
+    /// Messages that are under way.
+    pub(super) fn open(&self) -> usize {
+        self.shared.lock().open
+    }
+
     /// Every message so far, accepted or not.
     pub(super) fn got(&self) -> Vec<Got> {
         self.shared.lock().got.clone()
@@ -136,8 +160,11 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, bytes: Bytes) ->
         value.unwrap_or_default().to_owned()
     };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let _open = Open(shared.clone());
     let say = {
         let mut inner = shared.lock();
+        inner.open += 1;
+        inner.most = inner.most.max(inner.open);
         let subject = body["data"]["subject"]["id"].as_str().unwrap_or_default().to_owned();
         inner.got.push(Got {
             id: text("webhook-id"),
@@ -156,6 +183,10 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, bytes: Bytes) ->
     match say {
         Say::Status(status) => answer(status).into_response(),
         Say::With(status, name, value) => (answer(status), [(name, value)], "why").into_response(),
+        Say::Slowly(time) => {
+            tokio::time::sleep(time).await;
+            answer(204).into_response()
+        }
         Say::Silence => {
             tokio::time::sleep(Duration::from_mins(1)).await;
             answer(204).into_response()
@@ -208,6 +239,13 @@ pub(super) fn in_order_per_subject(got: &[Got]) {
     let mut last: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
     for one in distinct(got) {
         let seen = last.entry(one.subject()).or_default();
+        if one.body["type"] == "gap" {
+            // It stands for numbers up to this one, of which some may have come before.
+            let oldest = one.body["data"]["oldest"].as_u64().expect("a number");
+            assert!(oldest >= *seen, "a gap up to {oldest} after {seen}");
+            *seen = oldest;
+            continue;
+        }
         assert!(one.seq() > *seen, "{} after {seen} of {}", one.seq(), one.subject());
         *seen = one.seq();
     }

@@ -4,30 +4,34 @@
 //! that it passes; a process that dies between sending and that commit sends them again, under the
 //! same names.
 //! Invariant: a message that fails holds up later messages about the same subject and no others, as
-//! long as fewer than `held` wait.
+//! long as fewer than `held` subjects wait; of each the first is stored, the rest is in the log.
 
 mod lanes;
 mod outcome;
+mod send;
+mod share;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::lanes::Batch;
+use self::lanes::{Batch, Item, Lane};
+use self::share::Shares;
 use super::WebhookService;
 use crate::application::error::AppError;
 use crate::application::ports::reads::Snapshot;
-use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
+use crate::application::ports::store::StoreError;
+use crate::domain::ids::{TenantId, WebhookId};
 use crate::domain::time::Timestamp;
-use crate::domain::version::Versioned;
 use crate::domain::webhook::Webhook;
-use crate::domain::webhook::delivery::{Addressed, Delivery};
+use crate::domain::webhook::delivery::Delivery;
 use crate::domain::webhook::progress::Progress;
+use crate::domain::webhook::waiting::Waiting;
 
 /// How often it is looked for webhooks that nobody rang for.
 const LOOK: Duration = Duration::from_secs(30);
@@ -41,8 +45,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 pub struct Sender {
     hooks: WebhookService,
     tracker: TaskTracker,
-    /// Messages under way in all; whoever wants to send one more waits.
-    permits: Semaphore,
+    /// Who may send now; whoever wants to send one more waits.
+    shares: Shares,
 }
 
 /// What a look at a webhook came to.
@@ -65,8 +69,8 @@ impl Sender {
     /// Sends for these webhooks; the workers run on the tracker.
     #[must_use]
     pub fn new(hooks: WebhookService, tracker: TaskTracker) -> Self {
-        let permits = Semaphore::new(hooks.options.at_once_in_all);
-        Self { hooks, tracker, permits }
+        let shares = Shares::new(&hooks.options);
+        Self { hooks, tracker, shares }
     }
 
     /// Sends until cancelled; what is under way then is sent again after the next start.
@@ -106,6 +110,7 @@ impl Sender {
         stop: &CancellationToken,
     ) -> Result<(), AppError> {
         bells.retain(|_, bell| Arc::strong_count(bell) > 1);
+        self.shares.tidy();
         for (tenant, id) in self.hooks.store.fleet().await?.webhooks().await? {
             bells.entry((tenant, id)).or_insert_with(|| {
                 let bell = Arc::new(Notify::new());
@@ -129,7 +134,7 @@ impl Sender {
         let mut trouble = FIRST_WAIT;
         while !stop.is_cancelled() {
             let until = match Box::pin(self.look(tenant, id, &stop)).await {
-                Ok(Next::Gone) => return,
+                Ok(Next::Gone) => return self.hooks.figures.note(tenant, id, None),
                 Ok(next) => {
                     trouble = FIRST_WAIT;
                     match next {
@@ -177,20 +182,27 @@ impl Sender {
         let snapshot = self.hooks.store.snapshot(tenant).await?;
         let Some(webhook) = snapshot.webhook(id).await? else { return Ok(Next::Gone) };
         let Some(progress) = snapshot.webhook_progress(id).await? else { return Ok(Next::Gone) };
+        // An inactive tenant does not exist for anybody; what it is owed is sent when it is back.
+        if !snapshot.tenant().await?.is_some_and(|tenant| tenant.value.is_active) {
+            return Ok(Next::At(now.after(LOOK)));
+        }
         let (webhook, progress) = (webhook.value, progress.value);
-        let most = 2 * self.hooks.options.held;
-        let pending = snapshot.pending_deliveries(id, most).await?;
-        let mut batch = Batch::new(&webhook, &progress, &self.hooks.options, now);
+        let waiting = snapshot.waiting_deliveries(id).await?;
+        let mut batch = Batch::new(&webhook, &progress, &self.hooks.options, waiting, now);
+        self.hooks.figures.note(tenant, id, Some(batch.standing()));
         if batch.is_open() {
-            self.take_up(&*snapshot, (&webhook, &progress), pending.len(), &mut batch).await?;
+            self.take_up(&*snapshot, (&webhook, &progress), &mut batch).await?;
+        }
+        let (due, next) = batch.due();
+        for one in due {
+            self.load(&*snapshot, &webhook, one, &mut batch).await?;
         }
         drop(snapshot);
-        let rest = batch.arrange(pending);
         if !batch.is_work() {
-            return Ok(rest.map_or(Next::Idle, Next::At));
+            return Ok(next.map_or(Next::Idle, Next::At));
         }
-        self.send(&webhook, &mut batch, stop).await;
-        let is_there = self.record(&webhook, batch).await?;
+        self.send(&webhook, &mut batch, stop).await?;
+        let is_there = self.record(&webhook, &batch).await?;
         Ok(if is_there { Next::Again } else { Next::Gone })
     }
 
@@ -199,42 +211,69 @@ impl Sender {
         &self,
         snapshot: &dyn Snapshot,
         (webhook, progress): (&Webhook, &Progress),
-        waiting: usize,
         batch: &mut Batch<'_>,
     ) -> Result<(), AppError> {
-        let options = &self.hooks.options;
-        let room = options.held.saturating_sub(waiting).min(options.batch);
         let last = snapshot.last_seq().await?;
-        if room == 0 || last <= progress.cursor {
+        if last <= progress.cursor {
             return Ok(());
         }
-        let now = self.hooks.clock.now();
-        let to = || Addressed {
-            id: DeliveryId::new(self.hooks.ids.uuid()),
-            webhook_id: webhook.id,
-            tenant_id: webhook.tenant_id,
-        };
-        let first = match snapshot.first_seq().await? {
-            0 => last + 1,
-            first => first,
-        };
-        if progress.cursor + 1 < first {
-            batch.cursor = first - 1;
-            batch.add(Delivery::of_gap(to(), progress.cursor, first - 1, now), None);
-            return Ok(());
-        }
-        let events = snapshot.events(progress.cursor, None, room).await?;
-        // Damaged events are left out of a page; behind the last one nothing is left to wait for.
-        let is_end = events.len() < room;
+        let page = self.hooks.options.batch;
+        let events = snapshot.events(progress.cursor, None, page).await?;
+        let is_end = events.len() < page;
         for stored in events {
+            let (subject, is_wanted) =
+                (stored.event.subject, webhook.wants(stored.event.event_type));
+            if is_wanted && !batch.has_room(subject) {
+                return Ok(());
+            }
+            if self.miss(webhook, batch, stored.seq - 1) {
+                return Ok(());
+            }
             batch.cursor = stored.seq;
-            if webhook.wants(stored.event.event_type) {
-                batch.add(Delivery::of_event(to(), &stored, now), Some(stored));
+            if is_wanted {
+                let to = self.address(webhook);
+                batch.take(Delivery::of_event(to, &stored, self.hooks.clock.now()), stored);
             }
         }
         if is_end {
-            batch.cursor = batch.cursor.max(last);
+            self.miss(webhook, batch, last);
         }
+        Ok(())
+    }
+
+    /// Whether events between the cursor and this number are gone, too old or damaged: it is said
+    /// so before anything that comes later is taken up.
+    fn miss(&self, webhook: &Webhook, batch: &mut Batch<'_>, up_to: u64) -> bool {
+        let is_gone = up_to > batch.cursor;
+        if is_gone {
+            let (to, now) = (self.address(webhook), self.hooks.clock.now());
+            batch.add(Delivery::of_gap(to, batch.cursor, up_to, now));
+            batch.cursor = up_to;
+        }
+        is_gone
+    }
+
+    /// A lane that begins with a delivery whose turn has come.
+    async fn load(
+        &self,
+        snapshot: &dyn Snapshot,
+        webhook: &Webhook,
+        one: Waiting,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), StoreError> {
+        let mut lane = Lane { subject: one.subject, behind: one.behind, ..Lane::default() };
+        match snapshot.delivery(webhook.id, one.id).await {
+            Ok(Some(found)) => lane.queue.push_back(Item::stored(found.value)),
+            Ok(None) | Err(StoreError::Quarantined) => {
+                batch.unreadable.push(one);
+                let Some(subject) = one.subject else { return Ok(()) };
+                let (missing, now) = ((one.seq.saturating_sub(1), one.seq), self.hooks.clock.now());
+                let gap = Delivery::of_missing(self.address(webhook), subject, missing, now);
+                lane.queue.push_back(Item::fresh(gap, None));
+            }
+            Err(other) => return Err(other),
+        }
+        batch.lanes.push(lane);
         Ok(())
     }
 }
@@ -256,6 +295,3 @@ fn ring(bells: &Bells, tenants: impl Iterator<Item = TenantId>) {
         }
     }
 }
-
-/// A delivery as it is stored.
-type Stored = Versioned<Delivery>;

@@ -15,6 +15,7 @@ use crate::domain::version::Versioned;
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook::delivery::{Delivery, DeliveryState};
 use crate::domain::webhook::progress::Progress;
+use crate::domain::webhook::waiting::Waiting;
 use crate::infrastructure::storage::shared;
 
 /// The webhooks of one tenant.
@@ -124,19 +125,9 @@ impl WebhookReads for MemorySnapshot {
         Ok(wanted.take(limit).cloned().collect())
     }
 
-    async fn pending_deliveries(
-        &self,
-        webhook: WebhookId,
-        limit: usize,
-    ) -> Result<Vec<Versioned<Delivery>>, StoreError> {
-        Ok(self
-            .0
-            .webhooks
-            .of(webhook)
-            .filter(|found| is_pending(found))
-            .take(limit)
-            .cloned()
-            .collect())
+    async fn waiting_deliveries(&self, webhook: WebhookId) -> Result<Vec<Waiting>, StoreError> {
+        let pending = self.0.webhooks.of(webhook).filter(|found| is_pending(found));
+        Ok(pending.map(|found| Waiting::of(&found.value)).collect())
     }
 
     async fn oldest_finished(

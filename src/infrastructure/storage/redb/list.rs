@@ -17,7 +17,8 @@ use crate::domain::session::status::SessionStatus;
 use crate::domain::version::Versioned;
 use crate::infrastructure::storage::shared::{EXAMINED_PER_COUNT, Pager};
 
-/// Ids fetched from an index at once.
+/// Ids fetched from an index at once: as many as a page needs, within these bounds.
+const FEWEST: usize = 16;
 const BATCH: usize = 256;
 
 /// One page of sessions.
@@ -45,7 +46,7 @@ fn count(
     let only_status =
         SessionFilter { statuses: query.filter.statuses.clone(), ..SessionFilter::default() }
             == query.filter;
-    let mut by_index = query.clone();
+    let mut by_index = SessionQuery { limit: BATCH, ..query.clone() };
     if only_status && by_index.filter.statuses.is_empty() {
         by_index.filter.statuses = SessionStatus::ALL.to_vec();
     }
@@ -73,13 +74,14 @@ struct Source {
     /// The key of the cursor's place in this range.
     place: Box<dyn Fn(SessionId) -> keys::Key>,
     fetched: std::collections::VecDeque<SessionId>,
+    batch: usize,
     is_done: bool,
 }
 
 impl Source {
     fn new(table: Table, span: Span, place: impl Fn(SessionId) -> keys::Key + 'static) -> Self {
         let fetched = std::collections::VecDeque::new();
-        Self { table, span, place: Box::new(place), fetched, is_done: false }
+        Self { table, span, place: Box::new(place), fetched, batch: BATCH, is_done: false }
     }
 
     /// Leaves out what does not lie behind this session.
@@ -98,12 +100,12 @@ impl Source {
         direction: Direction,
     ) -> Result<Option<SessionId>, StoreError> {
         if self.fetched.is_empty() && !self.is_done {
-            let fetched = &mut self.fetched;
+            let (fetched, batch) = (&mut self.fetched, self.batch);
             view.scan(self.table, &self.span, direction, &mut |key, _| {
                 fetched.extend(keys::tail_id(key).map(SessionId::from_bytes));
-                Ok(flow(fetched.len() < BATCH))
+                Ok(flow(fetched.len() < batch))
             })?;
-            self.is_done = self.fetched.len() < BATCH;
+            self.is_done = self.fetched.len() < batch;
             if let Some(last) = self.fetched.back().copied() {
                 self.go_behind(last, direction);
             }
@@ -151,6 +153,10 @@ fn candidates(
         Order::NewestFirst => Direction::Down,
     };
     let mut sources = sources(tenant, &query.filter);
+    for source in &mut sources {
+        // One more says whether there is a next page.
+        source.batch = query.limit.saturating_add(1).clamp(FEWEST, BATCH);
+    }
     if let Some(after) = after {
         for source in &mut sources {
             source.go_behind(after, direction);
@@ -260,13 +266,18 @@ pub(super) fn events(
     let place = keys::event_by_session(tenant, session, after);
     let span = keys::events_of(tenant, session).above(place);
     let mut found = Vec::new();
-    for key in view.keys(Table::EventsBySession, &span, limit)? {
-        let Some(seq) = keys::tail_number(&key) else { continue };
+    if limit == 0 {
+        return Ok(found);
+    }
+    // A damaged event is left out and the next one comes in its place: a short page is the last.
+    view.scan(Table::EventsBySession, &span, Direction::Up, &mut |key, _| {
+        let Some(seq) = keys::tail_number(key) else { return Ok(flow(true)) };
         match view.record(Table::Events, &keys::numbered(tenant, seq)) {
             Ok(event) => found.extend(event),
             Err(StoreError::Quarantined) => {}
             Err(other) => return Err(other),
         }
-    }
+        Ok(flow(found.len() < limit))
+    })?;
     Ok(found)
 }

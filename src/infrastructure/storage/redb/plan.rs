@@ -413,18 +413,20 @@ impl<R: Rows> Planner<'_, R> {
         Ok(())
     }
 
-    /// An answer that is remembered already makes the set stale: read again and find it.
+    /// An answer that is remembered already makes the set stale: read again and find it. The answer
+    /// itself lies in the order of its expiry; only when that is lies under the key, which is random.
     fn remember(&mut self, answer: &Remembered, now: Timestamp) -> Result<(), CommitError> {
         let key = keys::remembered(self.tenant, &answer.key);
-        if let Some(old) = self.rows.record::<Remembered>(Table::Idempotency, &key)? {
-            if old.expires_at > now {
+        if let Some(Number(until)) = self.rows.record(Table::Idempotency, &key)? {
+            let until = Timestamp::from_millis(until);
+            if until > now {
                 return Err(CommitError::Stale);
             }
-            let expiry = keys::expiry(self.tenant, old.expires_at, &old.key);
+            let expiry = keys::expiry(self.tenant, until, &answer.key);
             self.plan.remove(Table::IdempotencyByExpiry, expiry);
         }
         let expiry = keys::expiry(self.tenant, answer.expires_at, &answer.key);
-        self.plan.mark(Table::IdempotencyByExpiry, expiry);
-        self.plan.insert(Table::Idempotency, key, answer)
+        self.plan.insert(Table::IdempotencyByExpiry, expiry, answer)?;
+        self.plan.insert(Table::Idempotency, key, &Number(answer.expires_at.millis()))
     }
 }

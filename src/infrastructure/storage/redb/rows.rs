@@ -213,4 +213,10 @@ impl Rows for View<'_> {
     fn shared(&self) -> &Shared {
         self.shared
     }
+
+    /// Read where it lies, without a copy.
+    fn record<T: Record>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let found = self.table(table)?.get(key).map_err(failed)?;
+        found.map(|value| decode(self.shared, table, key, value.value())).transpose()
+    }
 }

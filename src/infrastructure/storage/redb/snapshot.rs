@@ -24,6 +24,7 @@ use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::{Session, SessionCode};
 use crate::domain::tenant::Tenant;
+use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
 /// Keys that are read where they are asked for: going to another thread costs more.
@@ -199,8 +200,14 @@ impl Snapshot for RedbSnapshot {
     }
 
     async fn remembered(&self, key: [u8; 32]) -> Result<Option<Remembered>, StoreError> {
-        let key = keys::remembered(self.tenant, &key);
-        self.reader.read(|view| view.record(Table::Idempotency, &key))
+        let place = keys::remembered(self.tenant, &key);
+        self.reader.read(|view| {
+            let Some(Number(until)) = view.record(Table::Idempotency, &place)? else {
+                return Ok(None);
+            };
+            let expiry = keys::expiry(self.tenant, Timestamp::from_millis(until), &key);
+            view.record(Table::IdempotencyByExpiry, &expiry)
+        })
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError> {

@@ -67,9 +67,9 @@ tables! {
     Audit = "audit.k1",
     /// tenant(16) → newest numbers of events and audit, newest hash of the audit
     Heads = "heads.k1",
-    /// tenant(16) ‖ key(32) → remembered answer
+    /// tenant(16) ‖ key(32) → when it may be forgotten; in no order, so it is kept small
     Idempotency = "idempotency.k1",
-    /// tenant(16) ‖ expires at, ms(8) ‖ key(32) → ()
+    /// tenant(16) ‖ expires at, ms(8) ‖ key(32) → remembered answer
     IdempotencyByExpiry = "idempotency_by_expiry.k1",
     /// tenant(16) ‖ counter(1) ‖ status(1) → number
     Counters = "counters.k1",
@@ -87,7 +87,7 @@ tables! {
     WebhookProgress = "webhook_progress.k1",
     /// tenant(16) ‖ webhook(16) ‖ delivery(16) → delivery
     Deliveries = "deliveries.k1",
-    /// tenant(16) ‖ webhook(16) ‖ delivery(16) → (), while the delivery is pending
+    /// tenant(16) ‖ webhook(16) ‖ delivery(16) → what decides its turn, while the delivery is pending
     PendingDeliveries = "pending_deliveries.k1",
     /// tenant(16) ‖ ended at, ms(8) ‖ session(16) → (), until its children are treated
     OwedChildren = "owed_children.k1",

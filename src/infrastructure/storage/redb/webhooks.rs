@@ -2,10 +2,13 @@
 //!
 //! Invariant: a delivery has an entry in the index of pending ones exactly while it is pending.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 
 use super::keys::{self, Key};
 use super::plan::Planner;
+use super::records;
 use super::rows::{Direction, Rows, View, decode, flow};
 use super::snapshot::RedbSnapshot;
 use super::tables::Table;
@@ -17,6 +20,7 @@ use crate::domain::version::{Version, Versioned};
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook::delivery::{Delivery, DeliveryState};
 use crate::domain::webhook::progress::Progress;
+use crate::domain::webhook::waiting::Waiting;
 
 impl<R: Rows> Planner<'_, R> {
     /// The plan of one write about a webhook.
@@ -46,10 +50,9 @@ impl<R: Rows> Planner<'_, R> {
         let key = keys::delivery(self.tenant, put.value.webhook_id, put.value.id);
         let (_, now) = self.put(Table::Deliveries, key.clone(), put)?;
         if now.state == DeliveryState::Pending {
-            self.plan.mark(Table::PendingDeliveries, key);
-        } else {
-            self.plan.remove(Table::PendingDeliveries, key);
+            return self.plan.insert(Table::PendingDeliveries, key, &Waiting::of(&now));
         }
+        self.plan.remove(Table::PendingDeliveries, key);
         Ok(())
     }
 
@@ -66,22 +69,22 @@ impl<R: Rows> Planner<'_, R> {
     }
 }
 
-/// Walks the deliveries of a webhook and keeps what is wanted, at most `limit`; damaged ones are
-/// left out.
-fn walk<T>(
+/// Deliveries of a webhook in a state or any, newest first, at most `limit`; damaged ones are left
+/// out.
+fn newest(
     view: &View<'_>,
     span: &keys::Span,
-    direction: Direction,
+    state: Option<DeliveryState>,
     limit: usize,
-    mut keep: impl FnMut(Versioned<Delivery>) -> Option<T>,
-) -> Result<Vec<T>, StoreError> {
+) -> Result<Vec<Versioned<Delivery>>, StoreError> {
     let mut found = Vec::new();
     if limit == 0 {
         return Ok(found);
     }
-    view.scan(Table::Deliveries, span, direction, &mut |key, bytes| {
+    let keep = |found: &Versioned<Delivery>| state.is_none_or(|state| found.value.state == state);
+    view.scan(Table::Deliveries, span, Direction::Down, &mut |key, bytes| {
         match decode(view.shared(), Table::Deliveries, key, bytes) {
-            Ok(delivery) => found.extend(keep(delivery)),
+            Ok(delivery) => found.extend(Some(delivery).filter(keep)),
             Err(StoreError::Quarantined) => {}
             Err(other) => return Err(other),
         }
@@ -90,16 +93,44 @@ fn walk<T>(
     Ok(found)
 }
 
-/// The deliveries under these keys; damaged ones are left out.
-fn each(view: &View<'_>, keys: &[Key]) -> Result<Vec<Versioned<Delivery>>, StoreError> {
-    let mut found = Vec::with_capacity(keys.len());
-    for key in keys {
-        match view.record(Table::Deliveries, key) {
-            Ok(delivery) => found.extend(delivery),
+/// What waits of a webhook. An entry that cannot be read is made again from its delivery.
+fn waiting(view: &View<'_>, span: &keys::Span) -> Result<Vec<Waiting>, StoreError> {
+    let (mut found, mut broken) = (Vec::new(), Vec::new());
+    view.scan(Table::PendingDeliveries, span, Direction::Up, &mut |key, bytes| {
+        match records::open(key, bytes) {
+            Ok(waiting) => found.push(waiting),
+            Err(_) => broken.push(key.to_vec()),
+        }
+        Ok(flow(true))
+    })?;
+    for key in broken {
+        match view.record::<Versioned<Delivery>>(Table::Deliveries, &key) {
+            Ok(delivery) => found.extend(delivery.map(|one| Waiting::of(&one.value))),
             Err(StoreError::Quarantined) => {}
             Err(other) => return Err(other),
         }
     }
+    Ok(found)
+}
+
+/// Finished deliveries by their keys alone: those that are in no index of pending ones.
+fn finished(
+    view: &View<'_>,
+    span: &keys::Span,
+    limit: usize,
+) -> Result<Vec<DeliveryId>, StoreError> {
+    let mut found = Vec::new();
+    if limit == 0 {
+        return Ok(found);
+    }
+    let pending: HashSet<Key> =
+        view.keys(Table::PendingDeliveries, span, usize::MAX)?.into_iter().collect();
+    view.scan(Table::Deliveries, span, Direction::Up, &mut |key, _| {
+        if !pending.contains(key) {
+            found.extend(keys::tail_id(key).map(DeliveryId::from_bytes));
+        }
+        Ok(flow(found.len() < limit))
+    })?;
     Ok(found)
 }
 
@@ -151,22 +182,12 @@ impl WebhookReads for RedbSnapshot {
         if let Some(before) = before {
             span = span.below(keys::delivery(self.tenant, webhook, before));
         }
-        self.range(move |view| {
-            walk(view, &span, Direction::Down, limit, |found| {
-                state.is_none_or(|state| found.value.state == state).then_some(found)
-            })
-        })
-        .await
+        self.range(move |view| newest(view, &span, state, limit)).await
     }
 
-    async fn pending_deliveries(
-        &self,
-        webhook: WebhookId,
-        limit: usize,
-    ) -> Result<Vec<Versioned<Delivery>>, StoreError> {
+    async fn waiting_deliveries(&self, webhook: WebhookId) -> Result<Vec<Waiting>, StoreError> {
         let span = keys::deliveries(self.tenant, webhook);
-        self.range(move |view| each(view, &view.keys(Table::PendingDeliveries, &span, limit)?))
-            .await
+        self.range(move |view| waiting(view, &span)).await
     }
 
     async fn oldest_finished(
@@ -175,11 +196,6 @@ impl WebhookReads for RedbSnapshot {
         limit: usize,
     ) -> Result<Vec<DeliveryId>, StoreError> {
         let span = keys::deliveries(self.tenant, webhook);
-        self.range(move |view| {
-            walk(view, &span, Direction::Up, limit, |found| {
-                (found.value.state != DeliveryState::Pending).then_some(found.value.id)
-            })
-        })
-        .await
+        self.range(move |view| finished(view, &span, limit)).await
     }
 }

@@ -74,7 +74,11 @@ fn reach_of_four(four: Ipv4Addr) -> Reach {
 fn reach_of_six(six: Ipv6Addr) -> Reach {
     match six.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Reach::Never("an unspecified address"),
-        [0xFD00, 0xEC2, 0, 0, 0, 0, 0, 0x254] => Reach::Never("a metadata address of clouds"),
+        [0xFD00, 0xEC2, 0, 0, 0, 0, 0, 0x254] | [0xFD20, 0xCE, 0, 0, 0, 0, 0, 0x254] => {
+            Reach::Never("a metadata address of clouds")
+        }
+        // Source: RFC 8215. Where in it the other address stands is up to each network.
+        [0x64, 0xFF9B, 1, ..] => Reach::Never("an address that stands for another one"),
         [0xFE80..=0xFEBF, ..] => Reach::Never("a link-local address"),
         [0xFF00..=0xFFFF, ..] => Reach::Never("a multicast address"),
         [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Inside("a loopback address"),

@@ -1,8 +1,8 @@
 //! Where messages may go: the guard against addresses inside the house.
 //!
-//! A literal address is judged before the request, since it never reaches the resolver; a name is
-//! looked up by us for every connection, and the connection goes to what was judged, so that an
-//! answer that changes in between leads nowhere.
+//! A name is looked up once for each message, every address of it is judged together with scheme
+//! and port, and the connection goes to exactly those addresses: they are handed to the request, which
+//! looks nothing up itself. An answer that changes in between is never seen.
 //!
 //! Invariant: one bad address among those of a name refuses the name.
 //! Invariant: link-local, metadata, multicast, broadcast and unspecified addresses are refused
@@ -10,7 +10,8 @@
 
 mod addresses;
 
-use std::net::{IpAddr, SocketAddr};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,41 +83,33 @@ impl Egress {
     ///
     /// # Errors
     /// `AddressError`, in words for whoever named the address.
-    pub async fn check(&self, text: &str) -> Result<(), AddressError> {
+    pub async fn check(&self, text: &str) -> Result<Checked, AddressError> {
         let url = parse(text).map_err(AddressError::Malformed)?;
-        let denied = |denied: Denied| AddressError::Denied(denied.to_string());
-        self.judge(&url).map_err(denied)?;
-        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
-        let found = self.resolve(name).await.map_err(|e| AddressError::Unknown(e.to_string()))?;
         let port = url.port_or_known_default().unwrap_or_default();
-        self.judge_name(name, Some((url.scheme(), port)), &found).map_err(denied)
-    }
-
-    fn judge(&self, url: &Url) -> Result<(), Denied> {
-        let literal = match url.host() {
-            Some(Host::Ipv4(address)) => IpAddr::V4(address),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address),
-            Some(Host::Domain(_)) | None => return Ok(()),
+        let (name, found) = match url.host() {
+            Some(Host::Ipv4(address)) => (address.to_string(), vec![IpAddr::V4(address)]),
+            Some(Host::Ipv6(address)) => (address.to_string(), vec![IpAddr::V6(address)]),
+            Some(Host::Domain(name)) => {
+                let found = self.resolve(name).await;
+                (name.to_owned(), found.map_err(|error| AddressError::Unknown(error.to_string()))?)
+            }
+            None => return Err(AddressError::Malformed("has no host".to_owned())),
         };
-        let port = url.port_or_known_default().unwrap_or_default();
-        let name = literal.to_string();
-        self.judge_name(&name, Some((url.scheme(), port)), &[literal])
+        self.judge(&name, (url.scheme(), port), &found)
+            .map_err(|denied| AddressError::Denied(denied.to_string()))?;
+        let addresses = found.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        Ok(Checked { url, name, addresses })
     }
 
-    /// Judges every address of a name; scheme and port count where they are known.
-    fn judge_name(
-        &self,
-        name: &str,
-        way: Option<(&str, u16)>,
-        found: &[IpAddr],
-    ) -> Result<(), Denied> {
-        let is_listed = self.allowed.hosts.iter().any(|host| {
-            let with_port = way.map(|(_, port)| format!("{name}:{port}"));
-            host.eq_ignore_ascii_case(name)
-                || with_port.is_some_and(|full| host.eq_ignore_ascii_case(&full))
-                || (way.is_none()
-                    && host.rsplit_once(':').is_some_and(|(it, _)| it.eq_ignore_ascii_case(name)))
-        });
+    /// Judges every address of a name.
+    fn judge(&self, name: &str, way: (&str, u16), found: &[IpAddr]) -> Result<(), Denied> {
+        let (scheme, port) = way;
+        let full = format!("{name}:{port}");
+        let is_listed = self
+            .allowed
+            .hosts
+            .iter()
+            .any(|host| host.eq_ignore_ascii_case(name) || host.eq_ignore_ascii_case(&full));
         for address in found {
             let address = unwrapped(*address);
             let is_in = self.allowed.networks.iter().any(|network| network.contains(&address));
@@ -135,7 +128,7 @@ impl Egress {
                          server list it in `webhooks.allowed_hosts` or `webhooks.allowed_networks`"
                     )));
                 }
-                Reach::Public if !is_listed && way.is_some_and(|(scheme, _)| scheme == "http") => {
+                Reach::Public if !is_listed && scheme == "http" => {
                     return Err(Denied(format!(
                         "{name} is a public address; use https, or have an administrator of the \
                          server list it in `webhooks.allowed_hosts`"
@@ -143,17 +136,19 @@ impl Egress {
                 }
                 Reach::Inside(_) | Reach::Public => {}
             }
-            if self.is_own(address, way) {
+            if self.is_own(address, port) {
                 return Err(Denied(format!("{name} leads to this server itself")));
             }
         }
         Ok(())
     }
 
-    fn is_own(&self, address: IpAddr, way: Option<(&str, u16)>) -> bool {
+    fn is_own(&self, address: IpAddr, port: u16) -> bool {
         self.allowed.own.is_some_and(|own| {
-            let is_here = address == own.ip() || (address.is_loopback() && own.ip().is_loopback());
-            is_here && way.is_some_and(|(_, port)| port == own.port())
+            let is_here = address == own.ip()
+                || (address.is_loopback() && own.ip().is_loopback())
+                || (own.ip().is_unspecified() && is_of_this_machine(address));
+            is_here && port == own.port()
         })
     }
 
@@ -168,15 +163,51 @@ impl Egress {
     }
 }
 
-impl Resolve for Egress {
+/// Whether an address belongs to this machine: only such can be bound to.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// An address that was judged, with everything that its name leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    url: Url,
+    name: String,
+    addresses: Vec<SocketAddr>,
+}
+
+tokio::task_local! {
+    /// The address that the request of this task was judged for.
+    static CHECKED: Checked;
+}
+
+impl Checked {
+    /// Where to.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Runs a request that may connect to exactly these addresses.
+    pub async fn lend<T>(self, request: impl Future<Output = T>) -> T {
+        CHECKED.scope(self, request).await
+    }
+}
+
+/// Hands a request the addresses that it was judged for, and looks nothing up.
+pub struct HandedOver;
+
+impl Resolve for HandedOver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.clone();
+        let found = CHECKED.try_with(|checked| {
+            let is_it = checked.name.eq_ignore_ascii_case(name.as_str());
+            is_it.then(|| checked.addresses.clone())
+        });
         Box::pin(async move {
-            let found = Self::resolve(&guard, name.as_str()).await?;
-            guard.judge_name(name.as_str(), None, &found)?;
-            // Port 0 stands for the one of the address.
-            let judged = found.into_iter().map(|address| SocketAddr::new(address, 0));
-            Ok(Box::new(judged) as Addrs)
+            let judged = found.ok().flatten();
+            let judged =
+                judged.ok_or_else(|| Denied(format!("{} was not judged", name.as_str())))?;
+            Ok(Box::new(judged.into_iter()) as Addrs)
         })
     }
 }

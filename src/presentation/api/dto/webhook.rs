@@ -41,9 +41,9 @@ pub struct WebhookDto {
     pub disabled_at: Option<Timestamp>,
     /// Why.
     pub disabled_reason: Option<String>,
-    /// The receiver asked for silence until then.
+    /// Nothing is sent before: the receiver asked for silence, or did not answer several times.
     pub resume_at: Option<Timestamp>,
-    /// Events up to this number were delivered, are not wanted, or have a delivery of their own.
+    /// Events up to this number were delivered, are not wanted, or wait behind one that failed.
     pub cursor: u64,
     /// What messages are signed with: `whsec_` and base64. Only in the answer to creation and
     /// rotation.
@@ -84,6 +84,8 @@ impl From<&WebhookView> for WebhookDto {
             last_success_at,
             recovered_at: _,
             resume_at,
+            unanswered: _,
+            rest_until,
             disabled,
             logged: _,
         } = progress;
@@ -111,7 +113,7 @@ impl From<&WebhookView> for WebhookDto {
             last_success_at,
             disabled_at,
             disabled_reason,
-            resume_at,
+            resume_at: resume_at.max(rest_until),
             cursor,
             secret: secret.map(|secret| secret.expose().to_owned()),
             previous_secret_until: keys.get(1).and_then(|key| key.expires_at),
@@ -182,12 +184,13 @@ impl From<&Versioned<Delivery>> for DeliveryDto {
             attempts,
             failures: _,
             next_attempt_at,
+            behind: _,
             created_at,
             finished_at,
         } = found.value.clone();
         let (kind, seq) = match told {
             Told::Event { seq, event_type, subject: _ } => (event_type.as_str(), Some(seq)),
-            Told::Gap { requested: _, oldest: _ } => ("gap", None),
+            Told::Gap { requested: _, oldest: _, subject: _ } => ("gap", None),
             Told::Test => ("test", None),
         };
         let attempt = |attempt: Attempt| {

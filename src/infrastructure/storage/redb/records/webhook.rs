@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 use crate::domain::webhook::delivery::{Attempt, Delivery, DeliveryState, Told};
 use crate::domain::webhook::progress::{Disabled, Progress};
+use crate::domain::webhook::waiting::Waiting;
 use crate::domain::webhook::{EventPattern, Secret, SigningKey, Webhook};
 use crate::infrastructure::storage::redb::codec;
 
@@ -107,6 +108,8 @@ struct ProgressV1 {
     last_success_at: Option<i64>,
     recovered_at: Option<i64>,
     resume_at: Option<i64>,
+    unanswered: u32,
+    rest_until: Option<i64>,
     disabled: Option<(i64, String)>,
     logged: u64,
 }
@@ -124,6 +127,8 @@ impl Record for Versioned<Progress> {
             last_success_at,
             recovered_at,
             resume_at,
+            unanswered,
+            rest_until,
             disabled,
             logged,
         } = &self.value;
@@ -138,6 +143,8 @@ impl Record for Versioned<Progress> {
             last_success_at: millis(*last_success_at),
             recovered_at: millis(*recovered_at),
             resume_at: millis(*resume_at),
+            unanswered: *unanswered,
+            rest_until: millis(*rest_until),
             disabled: disabled.as_ref().map(why),
             logged: *logged,
         })?)
@@ -154,6 +161,8 @@ impl Record for Versioned<Progress> {
             last_success_at,
             recovered_at,
             resume_at,
+            unanswered,
+            rest_until,
             disabled,
             logged,
         } = payload.parse(1)?;
@@ -167,6 +176,8 @@ impl Record for Versioned<Progress> {
             last_success_at: time(last_success_at),
             recovered_at: time(recovered_at),
             resume_at: time(resume_at),
+            unanswered,
+            rest_until: time(rest_until),
             disabled: disabled.map(why),
             logged,
         };
@@ -177,7 +188,7 @@ impl Record for Versioned<Progress> {
 #[derive(Serialize, Deserialize)]
 enum ToldV1 {
     Event { seq: u64, event_type: String, subject: SubjectV1 },
-    Gap { requested: u64, oldest: u64 },
+    Gap { requested: u64, oldest: u64, subject: Option<SubjectV1> },
     Test,
 }
 
@@ -203,6 +214,7 @@ struct DeliveryV1 {
     attempts: Vec<AttemptV1>,
     failures: u32,
     next_attempt_at: Option<i64>,
+    behind: Option<u64>,
     created_at: i64,
     finished_at: Option<i64>,
 }
@@ -214,7 +226,11 @@ fn told_v1(told: &Told) -> ToldV1 {
             event_type: event_type.as_str().to_owned(),
             subject: SubjectV1::of(*subject),
         },
-        Told::Gap { requested, oldest } => ToldV1::Gap { requested: *requested, oldest: *oldest },
+        Told::Gap { requested, oldest, subject } => ToldV1::Gap {
+            requested: *requested,
+            oldest: *oldest,
+            subject: subject.map(SubjectV1::of),
+        },
         Told::Test => ToldV1::Test,
     }
 }
@@ -226,7 +242,10 @@ fn told(told: ToldV1) -> Result<Told, Unreadable> {
             event_type: word(&event_type, EventType::parse, "told.event_type")?,
             subject: subject.domain()?,
         },
-        ToldV1::Gap { requested, oldest } => Told::Gap { requested, oldest },
+        ToldV1::Gap { requested, oldest, subject } => {
+            let subject = subject.map(SubjectV1::domain).transpose()?;
+            Told::Gap { requested, oldest, subject }
+        }
         ToldV1::Test => Told::Test,
     })
 }
@@ -256,6 +275,7 @@ impl Record for Versioned<Delivery> {
             attempts,
             failures,
             next_attempt_at,
+            behind,
             created_at,
             finished_at,
         } = &self.value;
@@ -271,6 +291,7 @@ impl Record for Versioned<Delivery> {
             attempts: attempts.iter().map(attempt_v1).collect(),
             failures: *failures,
             next_attempt_at: millis(*next_attempt_at),
+            behind: *behind,
             created_at: created_at.millis(),
             finished_at: millis(*finished_at),
         })?)
@@ -289,6 +310,7 @@ impl Record for Versioned<Delivery> {
             attempts,
             failures,
             next_attempt_at,
+            behind,
             created_at,
             finished_at,
         } = payload.parse(1)?;
@@ -303,9 +325,72 @@ impl Record for Versioned<Delivery> {
             attempts: attempts.into_iter().map(attempt).collect(),
             failures,
             next_attempt_at: time(next_attempt_at),
+            behind,
             created_at: Timestamp::from_millis(created_at),
             finished_at: time(finished_at),
         };
         Ok(Self { version: Version::new(version), value })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct WaitingV1 {
+    id: [u8; 16],
+    subject: Option<SubjectV1>,
+    seq: u64,
+    behind: Option<u64>,
+    is_by_hand: bool,
+    next_attempt_at: Option<i64>,
+    last_attempt_at: Option<i64>,
+    created_at: i64,
+}
+
+impl Record for Waiting {
+    const KIND: u8 = 23;
+
+    fn spell(&self) -> Result<Vec<u8>, Unstorable> {
+        let Self {
+            id,
+            subject,
+            seq,
+            behind,
+            is_by_hand,
+            next_attempt_at,
+            last_attempt_at,
+            created_at,
+        } = self;
+        Ok(codec::encode(&WaitingV1 {
+            id: *id.as_bytes(),
+            subject: subject.map(SubjectV1::of),
+            seq: *seq,
+            behind: *behind,
+            is_by_hand: *is_by_hand,
+            next_attempt_at: millis(*next_attempt_at),
+            last_attempt_at: millis(*last_attempt_at),
+            created_at: created_at.millis(),
+        })?)
+    }
+
+    fn read(payload: Payload<'_>) -> Result<Self, Unreadable> {
+        let WaitingV1 {
+            id,
+            subject,
+            seq,
+            behind,
+            is_by_hand,
+            next_attempt_at,
+            last_attempt_at,
+            created_at,
+        } = payload.parse(1)?;
+        Ok(Self {
+            id: DeliveryId::from_bytes(id),
+            subject: subject.map(SubjectV1::domain).transpose()?,
+            seq,
+            behind,
+            is_by_hand,
+            next_attempt_at: time(next_attempt_at),
+            last_attempt_at: time(last_attempt_at),
+            created_at: Timestamp::from_millis(created_at),
+        })
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::webhook::delivery::{self, Delivery, DeliveryState, Told};
 use crate::domain::webhook::progress::{Disabled, Progress};
+use crate::domain::webhook::waiting::Waiting;
 use crate::domain::webhook::{EventPattern, Secret, SigningKey, Webhook};
 
 #[test]
@@ -33,13 +34,15 @@ fn webhooks_are_written_as_ever() {
         last_success_at: Some(at(2)),
         recovered_at: Some(at(3)),
         resume_at: Some(at(4)),
+        unanswered: 2,
+        rest_until: Some(at(6)),
         disabled: Some(Disabled { at: at(5), reason: "r".to_owned() }),
         logged: 3,
     };
     check("webhook_progress", &versioned(progress));
     let subject = Subject { kind: SubjectKind::Session, id: id(2) };
     let event_type = EventType::SessionFailed;
-    let gap = Told::Gap { requested: 1, oldest: 2 };
+    let gap = Told::Gap { requested: 1, oldest: 2, subject: Some(subject) };
     for (name, told) in [
         ("delivery", Told::Event { seq: 4, event_type, subject }),
         ("delivery_gap", gap),
@@ -63,9 +66,21 @@ fn webhooks_are_written_as_ever() {
             attempts: vec![attempt],
             failures: 1,
             next_attempt_at: Some(at(3)),
+            behind: Some(7),
             created_at: at(0),
             finished_at: Some(at(4)),
         };
         check(name, &versioned(delivery));
     }
+    let waiting = Waiting {
+        id: DeliveryId::new(id(12)),
+        subject: Some(subject),
+        seq: 4,
+        behind: Some(7),
+        is_by_hand: false,
+        next_attempt_at: Some(at(3)),
+        last_attempt_at: Some(at(1)),
+        created_at: at(0),
+    };
+    check("delivery_waiting", &waiting);
 }

@@ -2,6 +2,8 @@
 //!
 //! Invariant: no label carries an id or a raw path; what depends on stored state is read when asked.
 
+mod webhooks;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use prometheus::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::webhooks::WebhookMetrics;
 use super::state::AppState;
 use crate::application::error::AppError;
 use crate::application::ports::changes::Counter;
@@ -48,6 +51,7 @@ pub struct Metrics {
     cost: CounterVec,
     uptime: Gauge,
     free: Gauge,
+    webhooks: WebhookMetrics,
     waiting: Mutex<HashMap<Uuid, Timestamp>>,
 }
 
@@ -132,6 +136,7 @@ impl Metrics {
                 "Free space on the disk of the store",
             )
             .expect("the name is valid"),
+            webhooks: WebhookMetrics::new(&registry),
             waiting: Mutex::default(),
             registry,
         };
@@ -278,6 +283,7 @@ impl Metrics {
         self.active.set(active);
         // A store that lies on no disk has no end of room.
         self.free.set(app.store.health().free_bytes.map_or(f64::INFINITY, bytes));
+        self.webhooks.collect(app.webhooks.figures(), app.clock.now());
         self.uptime.set(app.clock.now().since(app.started_at).as_secs_f64());
         Ok(())
     }
