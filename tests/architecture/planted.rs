@@ -105,6 +105,7 @@ fn broken_habits_are_found() {
         ("fn f() { println!(\"x\") }", "println! is not used"),
         ("fn f() { std::eprint!(\"x\") }", "eprint! is not used"),
         ("fn f() { todo!() }", "todo! is not used"),
+        ("async fn f() { tokio::select! { a = b => {} } }", "select! is biased"),
         ("#[allow(dead_code)] fn f() {}", "#[expect("),
         ("#![allow(dead_code)]", "#[expect("),
         ("#[cfg_attr(x, allow(dead_code))] fn f() {}", "#[expect("),
@@ -130,6 +131,7 @@ fn good_habits_pass() {
         "//! A.\nstruct Implementation; struct Utilization; struct Managed;",
         "//! A.\n#[expect(dead_code, reason = \"b\")] fn allow(ignore: u8) { f(\"println!\") }",
         "//! A.\nfn f() { anstream::println!(\"x\") }",
+        "//! A.\nasync fn f() { tokio::select! { biased; a = b => {} } }",
         "//! A.\n#[cfg(feature = \"x\")]\npub mod a;\n#[cfg(feature = \"y\")] mod b;",
         "//! A.\n#[cfg(test)] mod tests { struct Feature; }",
     ] {

@@ -175,6 +175,13 @@ pub(crate) fn habits(path: &str, source: &str) -> Vec<String> {
             {
                 report(&format!("{word}! is not used here"));
             }
+            "select"
+                if next == "!"
+                    && path.starts_with("src/application/")
+                    && text(at + 3) != "biased" =>
+            {
+                report("select! is biased here: chance comes from the `Ids` port alone");
+            }
             "allow" if next == "(" && matches!(text(at - 1), "[" | ",") => {
                 report("suppress with #[expect(…, reason = …)]");
             }

@@ -118,14 +118,14 @@ impl Supervisor {
         let Some(session) = self.held_session().await? else { return Ok(Ended::Released) };
         let Some(prompt) = session.run.prompt.clone() else {
             if session.must_pass_gates() {
-                return self.judge().await;
+                return Box::pin(self.judge()).await;
             }
             return Self::released(self.tools.sessions.nothing_left(self.holder).await);
         };
         let prompt = Prompt { id: prompt.id, text: prompt.text };
         match self.start(&session, &workspace, prompt).await? {
             Begun::Running(running) => match self.watch(running).await? {
-                Ended::Judge => self.judge().await,
+                Ended::Judge => Box::pin(self.judge()).await,
                 ended @ (Ended::Released | Ended::Shutdown) => Ok(ended),
             },
             Begun::Full(why) => {

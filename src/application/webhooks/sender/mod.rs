@@ -85,6 +85,7 @@ impl Sender {
             let mut look = sender.hooks.clock.sleep(LOOK);
             loop {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => return,
                     () = sender.hooks.bell.notified() => {
                         ring_all(&bells);
@@ -148,6 +149,7 @@ impl Sender {
                     let wait = trouble;
                     trouble = (trouble * 2).min(LONGEST_WAIT);
                     tokio::select! {
+                        biased;
                         () = stop.cancelled() => return,
                         () = clock.sleep(wait) => continue,
                     }
@@ -160,6 +162,7 @@ impl Sender {
                 }
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = bell.notified() => clock.sleep(GATHER).await,
                 () = due => {}

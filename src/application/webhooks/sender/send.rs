@@ -113,6 +113,7 @@ impl Sender {
             Some(self.hooks.notifier.send(&message).await)
         };
         let answer = tokio::select! {
+            biased;
             () = round.stop.cancelled() => None,
             answer = answered => answer,
         }?;
