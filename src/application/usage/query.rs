@@ -134,7 +134,9 @@ impl UsageService {
             let mut day = from;
             while day <= to {
                 let rolled = snapshot.usage_day(day).await?.map(|found| found.value);
-                let usage = match rolled.filter(DayUsage::is_whole) {
+                // Where the clock went back, a day that was over may go on.
+                let rolled = rolled.filter(|rolled| rolled.is_whole() && now >= day.end());
+                let usage = match rolled {
                     Some(rolled) => rolled,
                     None => day_of(&*snapshot, day, now).await?,
                 };
