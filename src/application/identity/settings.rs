@@ -26,16 +26,15 @@ pub struct TenantPatch {
 }
 
 impl IdentityService {
-    /// A tenant: for its administrators.
+    /// The caller's own tenant; system administrators see every one.
     ///
     /// # Errors
-    /// `Forbidden`, `TenantNotFound`, or the store's.
+    /// `TenantNotFound`, or the store's.
     pub async fn tenant_as_it_is(
         &self,
         ctx: &RequestContext,
         reference: &str,
     ) -> Result<Versioned<Tenant>, AppError> {
-        ctx.require(Role::Admin)?;
         let id = self.within_reach(ctx, reference)?;
         self.store.snapshot(id).await?.tenant().await?.ok_or(AppError::TenantNotFound)
     }
@@ -50,6 +49,7 @@ impl IdentityService {
         reference: &str,
         patch: &TenantPatch,
     ) -> Result<Versioned<Tenant>, AppError> {
+        ctx.require(Role::Admin)?;
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let found = self.tenant_as_it_is(ctx, reference).await?;
             if let Some(expected) = ctx.if_match.filter(|read| *read != found.version.get()) {

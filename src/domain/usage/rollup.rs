@@ -164,3 +164,62 @@ impl DayTally {
         DayUsage { day, made_at, sessions, rows: self.rows.into_iter().map(row).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::ids::{TenantId, UsageId};
+    use crate::domain::usage::{CostSource, Usage};
+
+    fn record(number: u64, session: u128, model: &str, simulated: bool) -> UsageRecord {
+        let cost_usd = (number != 3).then_some(Usd::from_micros(5));
+        UsageRecord {
+            id: UsageId::new(Uuid::from_u128(u128::from(number))),
+            tenant_id: TenantId::BOOTSTRAP,
+            session_id: SessionId::new(Uuid::from_u128(session)),
+            attempt: 1,
+            task_id: None,
+            agent_id: AgentId::new(Uuid::from_u128(7)),
+            model_identifier: Some(model.to_owned()),
+            usage: Usage { tokens_input: number, cost_usd, simulated, ..Usage::default() },
+            cost_source: CostSource::Unknown,
+            wall_ms: 10,
+            turn: number,
+            recorded_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_roll_up_follows_from_its_records_in_whatever_order() {
+        let records = [
+            record(1, 1, "a", false),
+            record(2, 1, "b", false),
+            record(3, 2, "a", false),
+            record(4, 2, "a", true),
+        ];
+        let (mut tally, mut reversed) = (DayTally::default(), DayTally::default());
+        for (record, other) in records.iter().zip(records.iter().rev()) {
+            tally.add(record);
+            reversed.add(other);
+        }
+        let day = Day::of(Timestamp::EPOCH);
+        let made = tally.finish(day, day.start());
+        assert!(made.says_the_same(&reversed.finish(day, day.start())));
+        assert_eq!(made.sessions, (2, 1), "a session that used two models is one");
+        let rows: Vec<(Option<&str>, bool, u64, u64, u64)> = made
+            .rows
+            .iter()
+            .map(|row| {
+                let Sums { tokens_total, unpriced, .. } = row.sums;
+                (row.model.as_deref(), row.simulated, row.sessions, tokens_total, unpriced)
+            })
+            .collect();
+        let expected =
+            [(Some("a"), false, 2, 4, 1), (Some("a"), true, 1, 4, 0), (Some("b"), false, 1, 2, 0)];
+        assert_eq!(rows, expected);
+        assert_eq!(made.rows[0].sums.cost_usd, Some(Usd::from_micros(5)), "of what is known");
+        assert!(!made.is_whole() && DayUsage { made_at: day.end(), ..made }.is_whole());
+    }
+}

@@ -325,8 +325,8 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     if path.ends_with("/events") || path.ends_with("/logs") || path.ends_with("/transcript") {
         codes.push(C::CursorExpired);
     }
-    let tenants = ["/quotas", "/budgets", "/prices", "/tenants/{id}"];
-    if tenants.iter().any(|end| path.ends_with(end)) {
+    let administered = ["/quotas", "/budgets", "/prices"];
+    if administered.iter().any(|end| path.ends_with(end)) {
         codes.push(C::Forbidden);
     }
     if path == "/metrics" {

@@ -242,7 +242,9 @@ async fn the_share_of_a_tenant_is_a_setting() {
     assert_eq!(pointers, ["/name", "/settings/weight"], "{}", wrong.body);
     let admin = app.key(TenantId::BOOTSTRAP, Role::Admin).await;
     let lead = app.key(TenantId::BOOTSTRAP, Role::Lead).await;
+    assert_eq!(as_key(&app, &lead, Method::GET, TENANT, Value::Null).await, 200);
     let other = format!("/api/v1/tenants/{OTHER}");
+    assert_eq!(as_key(&app, &admin, Method::GET, &other, Value::Null).await, 404);
     for (key, path, status) in
         [(&lead, TENANT, 403), (&admin, TENANT, 200), (&admin, other.as_str(), 404)]
     {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use orchestrator::application::error::AppError;
+use orchestrator::application::identity::IdentityService;
 use orchestrator::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Put, Write,
 };
@@ -23,12 +24,13 @@ use orchestrator::domain::schedule::blocker::BlockerCode;
 use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
-use orchestrator::domain::tenant::quotas::Quotas;
+use orchestrator::domain::tenant::quotas::{QuotaName, Quotas};
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::usage::period::{Day, Month};
 use orchestrator::domain::usage::price::{Price, PriceRow};
 use orchestrator::domain::usage::record::UsageRecord;
 use orchestrator::domain::usage::{CostSource, Usage};
+use orchestrator::infrastructure::ids::SystemIds;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -243,4 +245,41 @@ async fn prices_say_what_an_agent_does_not_and_days_are_summed_from_the_records(
         }
     }
     assert!(!told(&lab, EventType::UsagePricesUpdated).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bound_below_what_was_used_ends_the_work_and_a_raised_one_is_told_of_anew() {
+    let (lab, strings) = stage().await;
+    let (store, clock) = (Arc::clone(&lab.store) as _, Arc::clone(&lab.clock) as _);
+    let identity = IdentityService::new(store, clock, Arc::new(SystemIds));
+    identity.load().await.expect("loaded");
+    let mut system = caller();
+    system.principal.is_system = true;
+    let set = async |limit: u64| {
+        let wanted = [(QuotaName::MaxTokensPerMonth, Some(limit))];
+        identity.set_quotas(&system, "default", &wanted).await.expect("set");
+    };
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("a run", async || strings.is_playing()).await;
+    uses(&strings, "a", 500, None).await;
+    eventually("it is counted", async || charged(&lab).await.0 == 500).await;
+    set(400).await;
+    eventually("the end", async || told(&lab, EventType::UsageHardLimitReached).await.len() == 1)
+        .await;
+    assert_eq!(told(&lab, EventType::UsageSoftLimitReached).await.len(), 1);
+    eventually("an order to end the turn", async || strings.aborts.load(SeqCst) > 0).await;
+    strings.tell(over(TurnEnd::Aborted)).await;
+    lab.until(id, SessionStatus::Paused).await;
+    set(1000).await;
+    lab.sessions.resume(&caller(), id).await.expect("it goes on");
+    eventually("another run", async || strings.starts.load(SeqCst) == 2).await;
+    eventually("somebody listens", async || strings.is_playing()).await;
+    uses(&strings, "b", 400, None).await;
+    eventually("the news again", async || {
+        told(&lab, EventType::UsageSoftLimitReached).await.len() == 2
+    })
+    .await;
+    assert_eq!(told(&lab, EventType::UsageHardLimitReached).await.len(), 1);
+    strings.tell(over(TurnEnd::Done)).await;
+    lab.until(id, SessionStatus::Completed).await;
 }
