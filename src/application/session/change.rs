@@ -219,7 +219,13 @@ impl Change {
     /// Whether there is nothing to commit.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.events.is_empty() && self.writes.is_empty() && self.session == self.before.value
+        let as_read = |(item, before): (&AttentionItem, &Versioned<AttentionItem>)| {
+            before.version != NOT_STORED && *item == before.value
+        };
+        self.events.is_empty()
+            && self.writes.is_empty()
+            && self.session == self.before.value
+            && self.items.iter().zip(&self.items_before).all(as_read)
     }
 
     /// The session as it was read.
