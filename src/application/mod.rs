@@ -14,6 +14,7 @@ pub mod identity;
 pub mod judge;
 pub mod session;
 pub mod system;
+pub mod usage;
 pub mod webhooks;
 
 pub mod reconcile;

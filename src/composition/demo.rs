@@ -101,7 +101,7 @@ pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliE
     }
     lifecycle::log(&settings)?;
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
-    let running = Running::start(&settings, &host.environment, clock, true).await?;
+    let running = Box::pin(Running::start(&settings, &host.environment, clock, true)).await?;
     let told =
         |error: AppError| CliError::new(code::FAILED, format!("the demonstration failed: {error}"));
     populate(&running).await.map_err(told)?;

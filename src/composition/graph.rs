@@ -26,6 +26,7 @@ use crate::application::scheduler::{Queue, Scheduler};
 use crate::application::session::{SessionOptions, SessionService};
 use crate::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use crate::application::system::SystemService;
+use crate::application::usage::UsageService;
 use crate::application::webhooks::sender::Sender;
 use crate::application::webhooks::{WebhookOptions, WebhookService};
 use crate::domain::agent::AgentKind;
@@ -108,6 +109,7 @@ pub(super) struct Graph {
     pub agents: AgentService,
     pub events: EventService,
     pub webhooks: WebhookService,
+    pub usage: UsageService,
     pub identity: IdentityService,
     pub system: SystemService,
     pub supervisors: Supervisors,
@@ -176,6 +178,7 @@ impl Graph {
         let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
         let queue = Queue::new(settings.scheduler.max_running_sessions as usize);
         let webhooks = webhooks(settings, &store, &clock, &ids)?;
+        let usage = UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone());
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
         let system = SystemService::new(
@@ -194,6 +197,7 @@ impl Graph {
             agents,
             events,
             webhooks,
+            usage,
             identity,
             system,
             supervisors,

@@ -39,7 +39,7 @@ impl ThisMachine {
         settings.server.listen = ([127, 0, 0, 1], 0).into();
         start_logging(None, "warn").map_err(|error| CliError::new(code::CONFIG, error))?;
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let running = Running::start(&settings, &self.environment, clock, works).await?;
+        let running = Box::pin(Running::start(&settings, &self.environment, clock, works)).await?;
         let key = match &settings.server.admin_key {
             Some(given) => given.clone(),
             None => std::fs::read_to_string(running.key_file())

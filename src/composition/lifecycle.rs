@@ -19,7 +19,7 @@ pub(super) async fn serve(host: &ThisMachine) -> Result<(), CliError> {
     let settings = host.load()?;
     log(&settings)?;
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
-    let running = Running::start(&settings, &host.environment, clock, true).await?;
+    let running = Box::pin(Running::start(&settings, &host.environment, clock, true)).await?;
     announce(&settings, &running, false);
     until_told(running).await
 }

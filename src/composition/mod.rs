@@ -69,6 +69,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Admissions(_)
         | Command::Why { .. }
         | Command::Tenant(_)
+        | Command::Usage(_)
         | Command::Event(_)
         | Command::Webhook(_)
         | Command::Doctor { .. }

@@ -144,6 +144,7 @@ impl Running {
         };
         self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
+        self.work.spawn(self.graph.usage.clone().run(self.stop_work.clone()));
         self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
             self.graph.agents.clone(),
@@ -170,6 +171,7 @@ impl Running {
             attention: graph.attention.clone(),
             events: graph.events.clone(),
             webhooks: graph.webhooks.clone(),
+            usage: graph.usage.clone(),
             system: graph.system.clone(),
             identity: graph.identity.clone(),
             store: Arc::clone(&graph.store),

@@ -73,6 +73,8 @@ id!(/// A webhook.
     WebhookId);
 id!(/// A message to a webhook.
     DeliveryId);
+id!(/// A record of what was used.
+    UsageId);
 
 impl TenantId {
     /// The tenant `default`, made at first start.

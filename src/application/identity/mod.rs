@@ -1,6 +1,7 @@
 //! Who a caller is, and which tenants there are.
 
 pub mod quotas;
+pub mod settings;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

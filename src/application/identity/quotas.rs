@@ -8,13 +8,15 @@ use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use crate::application::ports::store::CommitError;
 use crate::application::principal::RequestContext;
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
-use crate::application::session::limits::counter_of;
+use crate::application::session::limits::{bounds_in, counter_of};
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::Role;
 use crate::domain::tenant::quotas::{QuotaChange, QuotaName, Quotas};
+use crate::domain::usage::month::Purse;
+use crate::domain::usage::period::Month;
 
 /// The quotas of a tenant, and what is used of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,7 @@ impl IdentityService {
         reference: &str,
     ) -> Result<QuotaReport, AppError> {
         ctx.require(Role::Admin)?;
-        let tenant = self.tenant_for(ctx, reference)?;
+        let tenant = self.within_reach(ctx, reference)?;
         self.report(tenant).await
     }
 
@@ -53,10 +55,48 @@ impl IdentityService {
         wanted: &[(QuotaName, Option<u64>)],
     ) -> Result<QuotaReport, AppError> {
         ctx.require(Role::Admin)?;
-        let id = self.tenant_for(ctx, reference)?;
+        let id = self.within_reach(ctx, reference)?;
         if !ctx.principal.is_system {
             return Err(AppError::SystemOnly);
         }
+        self.replace(ctx, id, wanted).await
+    }
+
+    /// What the caller's tenant may use this month, and has used: for its administrators.
+    ///
+    /// # Errors
+    /// `Forbidden`, or the store's.
+    pub async fn budgets(&self, ctx: &RequestContext) -> Result<Purse, AppError> {
+        ctx.require(Role::Admin)?;
+        let snapshot = self.store.snapshot(ctx.tenant).await?;
+        Ok(bounds_in(&*snapshot, self.clock.now()).await?.purse)
+    }
+
+    /// Replaces bounds of the month: the budget is a matter of the tenant's administrators, the
+    /// quota of tokens one of system administrators.
+    ///
+    /// # Errors
+    /// `Forbidden`, `SystemOnly`, `Invalid`.
+    pub async fn set_budgets(
+        &self,
+        ctx: &RequestContext,
+        wanted: &[(QuotaName, Option<u64>)],
+    ) -> Result<Purse, AppError> {
+        ctx.require(Role::Admin)?;
+        let own = |name: &QuotaName| *name == QuotaName::MonthlyBudgetUsd;
+        if !ctx.principal.is_system && !wanted.iter().all(|(name, _)| own(name)) {
+            return Err(AppError::SystemOnly);
+        }
+        self.replace(ctx, ctx.tenant, wanted).await?;
+        self.budgets(ctx).await
+    }
+
+    async fn replace(
+        &self,
+        ctx: &RequestContext,
+        id: TenantId,
+        wanted: &[(QuotaName, Option<u64>)],
+    ) -> Result<QuotaReport, AppError> {
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let found = self.store.snapshot(id).await?.tenant().await?;
             let found = found.ok_or(AppError::TenantNotFound)?;
@@ -89,11 +129,13 @@ impl IdentityService {
         let now = self.clock.now();
         let subject = Subject { kind: SubjectKind::Tenant, id: id.uuid() };
         let events = changes.iter().map(|QuotaChange { quota, old, new }| {
-            let payload = json!({ "quota": quota, "old": old, "new": new });
+            let figure = |bound: &Option<u64>| bound.map(|bound| quota.figure(bound));
+            let payload = json!({ "quota": quota, "old": figure(old), "new": figure(new) });
             DomainEvent::new(EventType::TenantQuotaChanged, subject, now, payload)
         });
         let side = |pick: fn(&QuotaChange) -> Option<u64>| {
-            let members = changes.iter().map(|one| (one.quota.to_string(), json!(pick(one))));
+            let figure = |one: &QuotaChange| json!(pick(one).map(|bound| one.quota.figure(bound)));
+            let members = changes.iter().map(|one| (one.quota.to_string(), figure(one)));
             Some(Value::Object(members.collect::<Map<_, _>>()))
         };
         ChangeSet::new(id).events(events).audit(Some(AuditEntry {
@@ -112,16 +154,23 @@ impl IdentityService {
     async fn report(&self, tenant: TenantId) -> Result<QuotaReport, AppError> {
         let snapshot = self.store.snapshot(tenant).await?;
         let found = snapshot.tenant().await?.ok_or(AppError::TenantNotFound)?;
-        let mut used = Vec::new();
+        let (month, mut used) = (Month::of(self.clock.now()), Vec::new());
         for quota in QuotaName::ALL {
-            let count = snapshot.counter(counter_of(*quota)).await?;
+            let count = snapshot.counter(counter_of(*quota, month)).await?;
             used.push((*quota, u64::try_from(count).unwrap_or(0)));
         }
         Ok(QuotaReport { tenant, quotas: found.value.quotas, used })
     }
 
     /// The tenant that a path names; others than the caller's own do not exist for most callers.
-    fn tenant_for(&self, ctx: &RequestContext, reference: &str) -> Result<TenantId, AppError> {
+    ///
+    /// # Errors
+    /// `TenantNotFound`.
+    pub fn within_reach(
+        &self,
+        ctx: &RequestContext,
+        reference: &str,
+    ) -> Result<TenantId, AppError> {
         let found = self.tenant(reference).map(|tenant| tenant.id);
         found
             .filter(|id| *id == ctx.tenant || ctx.principal.is_system)

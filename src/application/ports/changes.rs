@@ -4,6 +4,7 @@
 //! inside the transaction. Every arm is closed on purpose: a new aggregate does not compile until
 //! every adapter handles it.
 
+use super::usage::UsageWrite;
 use super::webhooks::WebhookWrite;
 use crate::domain::agent::Agent;
 use crate::domain::attention::AttentionItem;
@@ -17,6 +18,7 @@ use crate::domain::session::status::SessionStatus;
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::ApiKey;
 use crate::domain::time::Timestamp;
+use crate::domain::usage::period::Month;
 use crate::domain::version::Version;
 
 /// What a write expects to find.
@@ -81,6 +83,8 @@ pub enum Write {
     PurgeSession(Version, SessionId),
     /// A webhook, or what belongs to one.
     Webhook(WebhookWrite),
+    /// What was used, or what belongs to that.
+    Usage(UsageWrite),
 }
 
 /// A number that the store keeps per tenant.
@@ -96,6 +100,10 @@ pub enum Counter {
     FencingTokens,
     /// Webhooks that are not deleted.
     Webhooks,
+    /// Tokens that were charged in this month.
+    MonthTokens(Month),
+    /// Millionths of a dollar that were charged in this month.
+    MonthMicros(Month),
 }
 
 /// How a counter changes. Both kinds commute, so they never make a change set stale.

@@ -8,5 +8,6 @@ pub mod journal;
 pub mod notifier;
 pub mod reads;
 pub mod store;
+pub mod usage;
 pub mod webhooks;
 pub mod workspaces;

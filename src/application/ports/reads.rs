@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::changes::{Counter, Remembered};
 use super::store::StoreError;
+use super::usage::UsageReads;
 use super::webhooks::WebhookReads;
 use crate::domain::agent::Agent;
 use crate::domain::attention::{Attention, AttentionItem, AttentionState};
@@ -190,7 +191,7 @@ pub trait EventReads: Send + Sync {
 
 /// Everything of one tenant at one moment.
 #[async_trait]
-pub trait Snapshot: SessionReads + AttentionReads + EventReads + WebhookReads {
+pub trait Snapshot: SessionReads + AttentionReads + EventReads + WebhookReads + UsageReads {
     /// The tenant itself; `None` before it was made.
     async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError>;
     /// A counter; 0 when it was never changed.
@@ -219,6 +220,8 @@ pub struct OwedChildren {
 pub trait Fleet: Send + Sync {
     /// All tenants.
     async fn tenants(&self) -> Result<Vec<Versioned<Tenant>>, StoreError>;
+    /// A counter of a tenant; 0 when it was never changed.
+    async fn counter(&self, tenant: TenantId, counter: Counter) -> Result<i64, StoreError>;
     /// The API key whose secret has this hash.
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError>;
     /// Whether any API key was ever made.

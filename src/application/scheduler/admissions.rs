@@ -152,7 +152,7 @@ impl AdmissionService {
                 .audit(Some(self.audit(ctx, wanted, action, owner, held)));
             match self.store.commit(set).await {
                 Ok(_) => {
-                    self.queue.read_tenants(self.store.as_ref()).await?;
+                    self.queue.read_tenants(self.store.as_ref(), self.clock.now()).await?;
                     return self.list(ctx).await;
                 }
                 Err(CommitError::Stale) => {}

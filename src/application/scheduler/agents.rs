@@ -52,7 +52,8 @@ impl Scheduler {
         news: &mut News,
     ) -> Result<Vec<TenantId>, AppError> {
         if news.agents {
-            news.tenants.extend(self.queue.read_tenants(self.store.as_ref()).await?);
+            let now = self.clock.now();
+            news.tenants.extend(self.queue.read_tenants(self.store.as_ref(), now).await?);
         }
         for tenant in &news.tenants {
             let agents = self.agents.list(*tenant).await?;

@@ -25,6 +25,8 @@ pub(super) struct Lines {
     pub(super) ready: Option<Standing>,
     /// Nothing new is given out for it.
     pub(super) hold: Option<Hold>,
+    /// Nothing is left of what it may use this month.
+    pub(super) spent: bool,
     by_needs: BTreeMap<Arc<Needs>, BTreeSet<Rank>>,
     waiting: usize,
     waiting_cost: u64,

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::position::Position;
 use super::tick::State;
 use crate::application::error::AppError;
+use crate::application::ports::changes::Counter;
 use crate::application::ports::store::Store;
 use crate::application::session::explain::Blocker;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
+use crate::domain::usage::month::Purse;
+use crate::domain::usage::period::Month;
 
 /// The line of waiting sessions.
 #[derive(Clone)]
@@ -31,16 +34,30 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads weights and holds of all tenants; the tenants.
+    /// Reads weights, holds and what is left of the month of all tenants; the tenants.
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn read_tenants(&self, store: &dyn Store) -> Result<Vec<TenantId>, AppError> {
+    pub(super) async fn read_tenants(
+        &self,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<Vec<TenantId>, AppError> {
         let _turn = self.reading.lock().await;
-        let tenants = store.fleet().await?.tenants().await?;
+        let fleet = store.fleet().await?;
+        let tenants = fleet.tenants().await?;
+        let (month, mut spent) = (Month::of(now), Vec::with_capacity(tenants.len()));
+        for tenant in tenants.iter().map(|found| &found.value) {
+            let tokens = fleet.counter(tenant.id, Counter::MonthTokens(month)).await?;
+            let micros = fleet.counter(tenant.id, Counter::MonthMicros(month)).await?;
+            let purse = Purse::new(&tenant.quotas, month, tokens, micros);
+            spent.push(purse.exhausted().is_some());
+        }
+        drop(fleet);
         let mut state = self.state();
-        for tenant in &tenants {
+        for (tenant, spent) in tenants.iter().zip(spent) {
             state.set_tenant(&tenant.value);
+            state.set_spent(tenant.value.id, spent);
         }
         Ok(tenants.iter().map(|tenant| tenant.value.id).collect())
     }

@@ -323,3 +323,22 @@ fn the_pace_of_the_line_tells_when() {
 
 #[path = "histories.rs"]
 mod histories;
+
+#[test]
+fn a_tenant_that_has_spent_its_month_is_given_nothing_and_the_others_are() {
+    let (ours, theirs) = (TenantId::BOOTSTRAP, tenant(9));
+    let mut state = with(10, vec![agent(1, 5, &[])]);
+    state.set_agents(theirs, vec![agent(2, 5, &[])]);
+    state.observe(&queued(1, 2, 1, &[]), None);
+    state.observe(&queued_of(theirs, 2, 2, 1), None);
+    state.set_spent(ours, true);
+    let grants = state.tick(at(2));
+    assert_eq!(grants.iter().map(|grant| grant.tenant).collect::<Vec<_>>(), [theirs]);
+    assert_eq!((state.waiting(), state.tick(at(3)).len()), (1, 0));
+    state.set_spent(ours, false);
+    let grants = state.tick(at(4));
+    assert_eq!(grants.iter().map(|grant| grant.tenant).collect::<Vec<_>>(), [ours]);
+    // Spent between the decision and the grant: it is taken back.
+    state.set_spent(ours, true);
+    assert!(state.is_held(&grants[0]));
+}

@@ -124,7 +124,9 @@ impl State {
         let lines = self.tenants.get(&grant.tenant);
         self.hold.is_some()
             || lines.is_some_and(|lines| {
-                lines.hold.is_some() || lines.roster.held().contains_key(&grant.agent.id)
+                lines.hold.is_some()
+                    || lines.spent
+                    || lines.roster.held().contains_key(&grant.agent.id)
             })
     }
 
@@ -192,6 +194,15 @@ impl State {
             lines.hold = own;
             lines.roster.hold(agents);
             self.settle(tenant.id);
+        }
+    }
+
+    /// Whether nothing is left of what a tenant may use this month: nothing new begins then.
+    pub fn set_spent(&mut self, tenant: TenantId, spent: bool) {
+        let known = self.tenants.get(&tenant).is_some_and(|lines| lines.spent);
+        if known != spent {
+            self.tenants.entry(tenant).or_default().spent = spent;
+            self.settle(tenant);
         }
     }
 
@@ -326,7 +337,7 @@ impl State {
         if let Some(standing) = before {
             self.ready.remove(&(standing, tenant));
         }
-        if lines.waiting() > 0 && lines.hold.is_none() {
+        if lines.waiting() > 0 && lines.hold.is_none() && !lines.spent {
             if before.is_none() {
                 lines.account.join(self.turn);
             }

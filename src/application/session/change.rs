@@ -75,6 +75,7 @@ pub struct Change {
     items_before: Vec<Versioned<AttentionItem>>,
     writes: Vec<Write>,
     guards: Vec<Guard>,
+    counters: Vec<(Counter, CounterChange)>,
     events: Vec<DomainEvent>,
 }
 
@@ -98,6 +99,7 @@ impl Change {
             items_before,
             writes: Vec::new(),
             guards: Vec::new(),
+            counters: Vec::new(),
             events: Vec::new(),
         })
     }
@@ -140,6 +142,7 @@ impl Change {
             resumed_from_checkpoint: from_checkpoint,
             usage: crate::domain::usage::Usage::default(),
             counted_calls: Vec::new(),
+            counted_ms: 0,
             leases: vec![lease],
             stale_reports: 0,
         });
@@ -208,10 +211,21 @@ impl Change {
         self.guards.extend(guards);
     }
 
+    /// Changes a counter beyond those that follow from the session.
+    pub fn count(&mut self, counter: Counter, by: i64) {
+        self.counters.push((counter, CounterChange::Add(by)));
+    }
+
     /// Whether there is nothing to commit.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.events.is_empty() && self.writes.is_empty() && self.session == self.before.value
+        let as_read = |(item, before): (&AttentionItem, &Versioned<AttentionItem>)| {
+            before.version != NOT_STORED && *item == before.value
+        };
+        self.events.is_empty()
+            && self.writes.is_empty()
+            && self.session == self.before.value
+            && self.items.iter().zip(&self.items_before).all(as_read)
     }
 
     /// The session as it was read.
@@ -235,6 +249,7 @@ impl Change {
         let mut set = ChangeSet::new(before.tenant_id).events(self.events);
         set.guards = self.guards;
         set.counters = counter_changes(Some(before), after);
+        set.counters.extend(self.counters);
         set.audit = audit(by, action, reason, Some(before), after, now);
         set.writes.push(Write::Session(Put {
             expect: Expect::At(self.before.version),

@@ -54,15 +54,15 @@ impl SessionService {
         ctx.require(Role::Member)?;
         self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
-        let quotas = self.quotas(ctx.tenant).await?;
+        let bounds = self.bounds(ctx.tenant).await?;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             if change.session.status().after(Trigger::Retry).is_ok() {
                 take_back(change, None, by.cause(now))?;
-                change.guard(to_open(&quotas));
+                change.guard(to_open(&bounds.quotas));
             }
             if change.session.status().after(Trigger::Start).is_ok() {
-                usage::check(&change.session)?;
+                usage::check(&change.session, &bounds.purse)?;
             }
             if change.session.spec.not_before.is_some_and(|time| time > now)
                 && change.session.status() == SessionStatus::Pending
@@ -74,7 +74,7 @@ impl SessionService {
                 }
                 return Ok(());
             }
-            change.guard(to_queue(&quotas));
+            change.guard(to_queue(&bounds.quotas));
             apply(change, |session| session.start(by.cause(now)))
         };
         Ok(self.change(by, id, "start", None, decide).await?.0)
@@ -96,12 +96,12 @@ impl SessionService {
         }
         self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
-        let quotas = self.quotas(ctx.tenant).await?;
+        let bounds = self.bounds(ctx.tenant).await?;
         let decide = |change: &mut Change| {
             let cause = by.cause(self.clock.now());
             take_back(change, from_checkpoint, cause)?;
-            usage::check(&change.session)?;
-            change.guard(to_queue(&quotas));
+            usage::check(&change.session, &bounds.purse)?;
+            change.guard(to_queue(&bounds.quotas));
             apply(change, |session| session.start(cause))
         };
         Ok(self.change(by, id, "retry", None, decide).await?.0)
@@ -133,10 +133,11 @@ impl SessionService {
     /// `Transition`, `SessionNotFound`.
     pub async fn resume(&self, ctx: &RequestContext, id: SessionId) -> Result<Settled, AppError> {
         ctx.require(Role::Member)?;
+        let bounds = self.bounds(ctx.tenant).await?;
         let decide = |change: &mut Change| {
             let session = &mut change.session;
             session.status().after(Trigger::Resume).map_err(|no| refused(session, no))?;
-            usage::check(session)?;
+            usage::check(session, &bounds.purse)?;
             if !session.run.resume_wanted {
                 session.run.resume_wanted = true;
                 change.updated(&["resume_requested"], self.clock.now());

@@ -96,6 +96,7 @@ impl SessionService {
             Session::create(id, ctx.tenant, code, spec, lineage, created_by, now);
         session.run = run;
         let mut events = vec![created];
+        let bounds = self.bounds(ctx.tenant).await?;
         if let Some((source, sequence)) = session.lineage.forked_from {
             let subject = Subject::session(source);
             let payload = json!({ "new_session_id": id, "checkpoint_sequence": sequence });
@@ -104,8 +105,11 @@ impl SessionService {
         if start && waits {
             session.run.start_wanted = true;
         } else if start {
-            usage::check(&session)?;
+            let checked = usage::check(&session, &bounds.purse);
             let by = By::Caller(ctx);
+            if let Err(error) = checked {
+                return Err(self.told_of_refusal(by, error).await);
+            }
             events.extend(session.start(by.cause(now)).map_err(|no| refused(&session, no))?);
         }
         let saved = Versioned { version: Version::FIRST, value: session };
@@ -117,7 +121,7 @@ impl SessionService {
             .audit(audit(By::Caller(ctx), "create", None, None, session, now))
             .remember(ctx.remembered(&Answer::Session(&saved), now));
         set.counters.extend(counter_changes(None, session));
-        let quotas = self.quotas(ctx.tenant).await?;
+        let quotas = bounds.quotas;
         let queued = session.status() == SessionStatus::Queued;
         set.guards = if queued { to_queue(&quotas) } else { to_open(&quotas) };
         if let Some(parent) = session.lineage.parent_id {
@@ -133,7 +137,7 @@ impl SessionService {
                 Ok(saved)
             }
             Err(CommitError::Refused) => Err(parent_error("has ended and takes no children")),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.told_of_refusal(By::Caller(ctx), error.into()).await),
         }
     }
 

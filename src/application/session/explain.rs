@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::SessionService;
-use super::limits::blocked_by_quota;
+use super::limits::{blocked_by_quota, bounds_in};
+use super::usage::{exhausted, spent};
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
 use crate::application::scheduler::Queue;
@@ -73,8 +74,12 @@ impl SessionService {
         let waits = session.status() == SessionStatus::Pending
             && session.due(now).is_some_and(|due| due == Due::Start);
         let bounded = if waits { blocked_by_quota(&*snapshot, &session).await? } else { None };
+        let purse = bounds_in(&*snapshot, now).await?.purse;
         drop(snapshot);
-        let exhausted = (waits && session.is_exhausted()).then(|| exhausted(&session));
+        let stands = matches!(session.status(), SessionStatus::Queued | SessionStatus::Paused);
+        let spent = spent(&session, &purse).filter(|_| waits || stands);
+        let exhausted = spent.map(|budget| exhausted(&session, &budget, &purse));
+        let is_exhausted = exhausted.is_some();
         let mut blockers = Vec::from_iter(exhausted.or(bounded));
         if session.status().is_open()
             && let Some(reason) = self.store.health().read_only
@@ -105,7 +110,9 @@ impl SessionService {
             let text = "its files are being merged, restored or put away";
             blockers.push(files_in_use(&session, text));
         }
-        blockers.extend(waiting(&session, queue, now));
+        if !(stands && is_exhausted) {
+            blockers.extend(waiting(&session, queue, now));
+        }
         let agent = session.run.lease.as_ref().map(|lease| lease.agent_name.clone());
         Ok(Explanation {
             state: session.status(),
@@ -117,20 +124,6 @@ impl SessionService {
             next_deadline: session.deadline(),
             blockers,
         })
-    }
-}
-
-/// Nothing is left of its budget.
-fn exhausted(session: &Session) -> Blocker {
-    let used = session.budget().map(|budget| budget.to_string()).unwrap_or_default();
-    let code = session.code;
-    Blocker {
-        code: BlockerCode::BudgetExhausted,
-        text: format!("nothing is left of its budget: {used}"),
-        object: session.budget().map(|budget| budget.scope.to_string()),
-        since: Some(session.status_updated_at()),
-        remedy: "raise its budget and resume it, or fork it with another one".to_owned(),
-        command: Some(format!("orchestrator session edit {code} --budget DOLLARS")),
     }
 }
 
@@ -212,9 +205,6 @@ fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> 
             let text = "nobody asked it to run yet".to_owned();
             let command = Some(format!("orchestrator session start {code}"));
             Some(blocker(BlockerCode::NotStarted, text, since, "start it", command))
-        }
-        SessionStatus::Queued | SessionStatus::Paused if session.is_exhausted() => {
-            Some(exhausted(session))
         }
         SessionStatus::Queued => Some(queue.why(session)),
         SessionStatus::Paused if session.run.resume_wanted => Some(queue.why(session)),

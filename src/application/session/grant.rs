@@ -46,9 +46,10 @@ impl SessionService {
         let token = self.store.allocate(tenant, Sequence::FencingTokens).await?;
         let by = By::Part(tenant, "scheduler");
         let uuids = [self.ids.uuid(), self.ids.uuid()];
+        let purse = self.bounds(tenant).await?.purse;
         let granted = self.change_counted(by, id, "grant", token, |change| {
-            // Its budget may have been lowered since it was chosen.
-            if change.session.is_exhausted() {
+            // A budget may have been lowered, or spent, since it was chosen.
+            if usage::spent(&change.session, &purse).is_some() {
                 return Ok(false);
             }
             let now = self.clock.now();
@@ -119,7 +120,7 @@ impl SessionService {
         let by = By::Part(tenant, SUPERVISOR);
         let trigger = Trigger::Expire;
         let limit = self.options.checkpoint_timeout.min(DEADLINE_SAVE);
-        let quotas = self.quotas(tenant).await?;
+        let bounds = self.bounds(tenant).await?;
         let found = self.snapshot(tenant).await?.session(id).await?;
         let saved = match found.and_then(|found| found.value.due(self.clock.now())) {
             // Nothing ends: the work need not be saved.
@@ -131,8 +132,8 @@ impl SessionService {
             let Some(due) = change.session.due(now) else { return Ok(()) };
             let (error_type, message) = match due {
                 Due::Start => {
-                    usage::check(&change.session)?;
-                    change.guard(to_queue(&quotas));
+                    usage::check(&change.session, &bounds.purse)?;
+                    change.guard(to_queue(&bounds.quotas));
                     return apply(change, |session| session.start(by.cause(now)));
                 }
                 // Gates take their time: whoever runs them looks for it, too.

@@ -1,31 +1,47 @@
 //! The bounds of a tenant, at the moves that count against them.
 //!
-//! Invariant: a bound is a guard of the commit that would pass it, so that no race gets past it.
+//! Invariant: a bound of things is a guard of the commit that would pass it, so that no race gets
+//! past it. The bounds of a month are looked at before: what is under way then may pass them.
 
 use super::SessionService;
 use crate::application::error::AppError;
 use crate::application::ports::changes::{Counter, Guard};
 use crate::application::ports::reads::Snapshot;
+use crate::application::ports::store::StoreError;
 use crate::application::session::explain::Blocker;
 use crate::domain::ids::TenantId;
 use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::tenant::quotas::{QuotaName, Quotas};
+use crate::domain::time::Timestamp;
+use crate::domain::usage::month::Purse;
+use crate::domain::usage::period::Month;
 
-/// The counter behind a quota.
+/// The counter behind a quota, in this month.
 #[must_use]
-pub const fn counter_of(quota: QuotaName) -> Counter {
+pub const fn counter_of(quota: QuotaName, month: Month) -> Counter {
     match quota {
         QuotaName::MaxConcurrentSessions => Counter::OpenSessions,
         QuotaName::MaxQueueDepth => Counter::SessionsIn(SessionStatus::Queued),
+        QuotaName::MaxTokensPerMonth => Counter::MonthTokens(month),
+        QuotaName::MonthlyBudgetUsd => Counter::MonthMicros(month),
     }
 }
 
 /// The quota that a counter is bounded by.
 #[must_use]
 pub fn quota_of(counter: Counter) -> Option<QuotaName> {
-    QuotaName::ALL.iter().copied().find(|quota| counter_of(*quota) == counter)
+    match counter {
+        Counter::OpenSessions => Some(QuotaName::MaxConcurrentSessions),
+        Counter::SessionsIn(SessionStatus::Queued) => Some(QuotaName::MaxQueueDepth),
+        Counter::MonthTokens(_) => Some(QuotaName::MaxTokensPerMonth),
+        Counter::MonthMicros(_) => Some(QuotaName::MonthlyBudgetUsd),
+        Counter::SessionsIn(_)
+        | Counter::SessionCodes
+        | Counter::FencingTokens
+        | Counter::Webhooks => None,
+    }
 }
 
 /// What has to hold after a session was opened.
@@ -39,8 +55,38 @@ pub(super) fn to_queue(quotas: &Quotas) -> Vec<Guard> {
 }
 
 fn guards(quotas: &Quotas, names: &[QuotaName]) -> Vec<Guard> {
-    let bounded = names.iter().filter_map(|name| Some((*name, quotas.get(*name)?)));
-    bounded.map(|(name, limit)| Guard::CounterAtMost { counter: counter_of(name), limit }).collect()
+    let bounded = names.iter().filter_map(|name| Some((counted_by(*name)?, quotas.get(*name)?)));
+    bounded.map(|(counter, limit)| Guard::CounterAtMost { counter, limit }).collect()
+}
+
+/// The counter of things behind a quota.
+const fn counted_by(quota: QuotaName) -> Option<Counter> {
+    match quota {
+        QuotaName::MaxConcurrentSessions => Some(Counter::OpenSessions),
+        QuotaName::MaxQueueDepth => Some(Counter::SessionsIn(SessionStatus::Queued)),
+        QuotaName::MaxTokensPerMonth | QuotaName::MonthlyBudgetUsd => None,
+    }
+}
+
+/// Everything that bounds a tenant.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Its quotas.
+    pub quotas: Quotas,
+    /// What it used this month, against what it may.
+    pub purse: Purse,
+}
+
+/// The bounds of the tenant that is looked at.
+///
+/// # Errors
+/// The store's.
+pub async fn bounds_in(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Bounds, StoreError> {
+    let quotas = snapshot.tenant().await?.map(|found| found.value.quotas).unwrap_or_default();
+    let month = Month::of(now);
+    let tokens = snapshot.counter(Counter::MonthTokens(month)).await?;
+    let micros = snapshot.counter(Counter::MonthMicros(month)).await?;
+    Ok(Bounds { quotas, purse: Purse::new(&quotas, month, tokens, micros) })
 }
 
 /// The quotas of the tenant that is looked at.
@@ -49,9 +95,9 @@ async fn quotas_in(snapshot: &dyn Snapshot) -> Result<Quotas, AppError> {
 }
 
 impl SessionService {
-    /// The quotas of a tenant.
-    pub(super) async fn quotas(&self, tenant: TenantId) -> Result<Quotas, AppError> {
-        quotas_in(&*self.snapshot(tenant).await?).await
+    /// Everything that bounds a tenant now.
+    pub(super) async fn bounds(&self, tenant: TenantId) -> Result<Bounds, AppError> {
+        Ok(bounds_in(&*self.snapshot(tenant).await?, self.clock.now()).await?)
     }
 }
 
@@ -80,7 +126,8 @@ pub(super) async fn blocked_by_quota(
         ),
     ] {
         let Some(limit) = quotas.get(name) else { continue };
-        let used = snapshot.counter(counter_of(name)).await?;
+        let Some(counter) = counted_by(name) else { continue };
+        let used = snapshot.counter(counter).await?;
         let used = u64::try_from(used).unwrap_or(0);
         if used + entering > limit {
             return Ok(Some(Blocker {

@@ -16,6 +16,7 @@ mod not_yet;
 pub mod put_away;
 pub mod query;
 pub mod rate;
+mod refusals;
 pub mod report;
 mod usage;
 pub mod work;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use self::alone::Turns;
 use self::change::{By, Change};
+use self::refusals::Refusals;
 use super::error::AppError;
 use super::ports::changes::ChangeSet;
 use super::ports::clock::{Clock, Ids};
@@ -69,6 +71,7 @@ pub struct SessionService {
     pub(super) wake: Wake,
     pub(super) turns: Turns,
     pub(super) options: SessionOptions,
+    refusals: Refusals,
 }
 
 impl SessionService {
@@ -82,7 +85,8 @@ impl SessionService {
         wake: Wake,
         options: SessionOptions,
     ) -> Self {
-        Self { store, workspaces, clock, ids, wake, turns: Turns::default(), options }
+        let (turns, refusals) = (Turns::default(), Refusals::default());
+        Self { store, workspaces, clock, ids, wake, turns, options, refusals }
     }
 
     /// The bells that these use cases ring.
@@ -125,7 +129,10 @@ impl SessionService {
             if let By::Caller(ctx) = by {
                 expect_version(ctx.if_match, &change)?;
             }
-            let answer = decide(&mut change)?;
+            let answer = match decide(&mut change) {
+                Ok(answer) => answer,
+                Err(error) => return Err(self.told_of_refusal(by, error).await),
+            };
             if change.is_idle() {
                 let unchanged = change.unchanged();
                 match self.remember(by, &unchanged).await {
@@ -145,7 +152,7 @@ impl SessionService {
                     return Ok((saved, answer));
                 }
                 Err(CommitError::Stale | CommitError::Refused) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.told_of_refusal(by, error.into()).await),
             }
         }
         Err(AppError::Contended)

@@ -51,6 +51,8 @@ pub struct TurnOver {
     pub message_ref: Option<String>,
     /// Commit that the working tree was saved as.
     pub saved: Option<String>,
+    /// Whether the supervisor had ended it, for a pause, a prompt or a budget.
+    pub broken_off: bool,
 }
 
 /// What comes after a turn.
@@ -160,6 +162,8 @@ impl SessionService {
         message_ref: Option<&str>,
     ) -> Result<(), AppError> {
         let uuid = self.ids.uuid();
+        let prices = self.snapshot(holder.tenant).await?.prices().await?;
+        let prices = prices.map(|found| found.value).unwrap_or_default();
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             if let Some(message) = message_ref {
@@ -167,7 +171,7 @@ impl SessionService {
             }
             change.session.stamps.updated_at = now;
             for call in calls {
-                usage::count(change, call, now);
+                usage::count(change, call, &prices, self.ids.uuid(), now);
             }
             usage::watch(change, uuid, now);
             Ok(())
@@ -250,6 +254,7 @@ impl SessionService {
     pub async fn turn_over(&self, holder: Holder, turn: &TurnOver) -> Result<Next, AppError> {
         let by = By::Part(holder.tenant, SUPERVISOR);
         let uuid = self.ids.uuid();
+        let purse = self.bounds(holder.tenant).await?.purse;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             if turn.message_ref.is_some() {
@@ -258,7 +263,7 @@ impl SessionService {
             // With nothing else to be told, an agent that gave up has failed, pause or no pause.
             let gave_up = turn.end == TurnEnd::Rejected && change.session.run.prompts.is_empty();
             // Work that is done needs no more of a budget.
-            let exhausted = change.session.is_exhausted();
+            let exhausted = usage::spent(&change.session, &purse).is_some();
             let done = exhausted
                 && matches!(turn.end, TurnEnd::Done | TurnEnd::Cut)
                 && change.session.run.prompts.is_empty();
@@ -284,6 +289,16 @@ impl SessionService {
                 change.session.run.prompt = Some(next);
                 self.mark(change, CheckpointTrigger::Turn, turn);
                 return Ok(Next::Prompt(prompt));
+            }
+            if turn.end == TurnEnd::Aborted && turn.broken_off {
+                // What it was broken off for is no longer wanted: it goes on when there is a slot.
+                let told = change.session.run.prompt.take();
+                change.session.run.prompt = Some(go_on(told, uuid, now));
+                self.mark(change, CheckpointTrigger::Pause, turn);
+                let cause = by.cause(now).because("what its turn was ended for is over");
+                apply(change, |session| session.pause(cause))?;
+                change.session.run.resume_wanted = true;
+                return Ok(Next::Over);
             }
             self.conclude(change, turn, by)
         };

@@ -1,20 +1,34 @@
-//! What the model calls of a session used, and what happens when that comes near its budget.
+//! What the model calls of a session used, and what happens when that comes near a bound: its own
+//! budget, or the bounds of its tenant's month.
+//!
+//! Invariant: a call is counted, recorded and charged to the month in one commit, once.
 
 use std::time::Duration;
 
 use serde_json::json;
 use uuid::Uuid;
 
-use super::change::{Change, item_id};
-use super::report::CallUsage;
+use super::SessionService;
+use super::change::{By, Change, item_id};
+use super::explain::Blocker;
+use super::report::{CallUsage, SUPERVISOR};
 use crate::application::error::AppError;
+use crate::application::ports::changes::{Counter, Write};
+use crate::application::ports::usage::UsageWrite;
 use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Risk};
 use crate::domain::canonical::sha256_hex;
 use crate::domain::event::EventType;
+use crate::domain::ids::{SessionId, TenantId, UsageId};
+use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::session::Session;
 use crate::domain::session::metrics::Warning;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::budget::{BudgetLevel, BudgetUse};
+use crate::domain::usage::Usage;
+use crate::domain::usage::budget::{BudgetLevel, BudgetScope, BudgetUse, tightest_of};
+use crate::domain::usage::month::Purse;
+use crate::domain::usage::period::Month;
+use crate::domain::usage::price::PriceTable;
+use crate::domain::usage::record::UsageRecord;
 
 /// The reason of a pause by a budget.
 pub(super) const EXHAUSTED: &str = "budget_exhausted";
@@ -22,43 +36,68 @@ pub(super) const EXHAUSTED: &str = "budget_exhausted";
 const SEEN_AFTER: Duration = Duration::from_hours(24);
 
 /// Counts what a call used, once.
-pub(super) fn count(change: &mut Change, call: &CallUsage, now: Timestamp) {
-    let Some(attempt) = &mut change.attempt else { return };
+pub(super) fn count(
+    change: &mut Change,
+    call: &CallUsage,
+    prices: &PriceTable,
+    id: Uuid,
+    now: Timestamp,
+) {
+    let session = &mut change.session;
+    let (Some(attempt), Some(lease)) = (&mut change.attempt, &session.run.lease) else { return };
     if attempt.counted_calls.contains(&call.key) {
         return;
     }
     attempt.counted_calls.push(call.key.clone());
-    attempt.usage = attempt.usage.plus(&call.usage);
-    let metrics = &mut change.session.metrics;
-    metrics.usage = metrics.usage.plus(&call.usage);
-    metrics.api_calls_count += 1;
-    let usage = &call.usage;
-    let payload = json!({
-        "attempt": attempt.number, "model_identifier": call.model,
-        "tokens_input": usage.tokens_input, "tokens_output": usage.tokens_output,
-        "tokens_cache_read": usage.tokens_cache_read,
-        "tokens_cache_write": usage.tokens_cache_write,
-        "tokens_reasoning": usage.tokens_reasoning, "tokens_total": usage.tokens_total(),
-        "cost_usd": usage.cost_usd, "simulated": usage.simulated,
-        "cost_source": if usage.cost_usd.is_some() { "reported" } else { "unknown" },
-    });
-    let event = change.session.event(EventType::UsageRecorded, now, payload);
+    let (cost_usd, cost_source) = prices.charge(call.model.as_deref(), &call.usage);
+    let usage = Usage { cost_usd, ..call.usage };
+    attempt.usage = attempt.usage.plus(&usage);
+    session.metrics.usage = session.metrics.usage.plus(&usage);
+    session.metrics.api_calls_count += 1;
+    let clock = u64::try_from(session.run.clock.at(now).as_millis()).unwrap_or(u64::MAX);
+    let wall_ms = clock.saturating_sub(attempt.counted_ms);
+    attempt.counted_ms = attempt.counted_ms.max(clock);
+    let record = UsageRecord {
+        id: UsageId::new(id),
+        tenant_id: session.tenant_id,
+        session_id: session.id,
+        attempt: attempt.number,
+        task_id: None,
+        agent_id: lease.agent_id,
+        model_identifier: call.model.clone(),
+        usage,
+        cost_source,
+        wall_ms,
+        turn: u64::try_from(attempt.counted_calls.len()).unwrap_or(u64::MAX),
+        recorded_at: now,
+    };
+    let event = session.event(EventType::UsageRecorded, now, record.payload());
+    let month = Month::of(now);
+    let (tokens, micros) = (record.charged_tokens(), record.charged_micros());
+    for (counter, by) in
+        [(Counter::MonthTokens(month), tokens), (Counter::MonthMicros(month), micros)]
+    {
+        if by != 0 {
+            change.count(counter, by);
+        }
+    }
     change.tell([event]);
-    warn_of_unknown_cost(change, call, now);
+    change.write(Write::Usage(UsageWrite::Record(record)));
+    warn_of_unknown_cost(change, call, &usage, now);
 }
 
 /// What nobody knows the price of is not charged: whoever set a budget is told once.
-fn warn_of_unknown_cost(change: &mut Change, call: &CallUsage, now: Timestamp) {
+fn warn_of_unknown_cost(change: &mut Change, call: &CallUsage, usage: &Usage, now: Timestamp) {
     const TYPE: &str = "cost_unknown";
     let metrics = &mut change.session.metrics;
-    let known = call.usage.cost_usd.is_some() || call.usage.simulated;
+    let known = usage.cost_usd.is_some() || usage.simulated;
     let told = metrics.warnings.iter().any(|warning| warning.warning_type == TYPE);
     if known || told || change.session.spec.budget_usd.is_none() {
         return;
     }
     metrics.warn(Warning {
         warning_type: TYPE.to_owned(),
-        message: "the agent does not tell what its model costs: budget_usd bounds nothing, use token_budget".to_owned(),
+        message: "the agent does not tell what its model costs: budget_usd bounds nothing; set its price (`orchestrator usage prices`), or use token_budget".to_owned(),
         timestamp: now,
         context: json!({ "model_identifier": call.model }),
     });
@@ -74,7 +113,7 @@ pub(super) fn watch(change: &mut Change, uuid: Uuid, now: Timestamp) {
     }
     if told.is_none() {
         tell(change, EventType::UsageSoftLimitReached, &budget, now);
-        let item = news(change, &budget, uuid, now);
+        let item = news(&change.session, &budget, None, uuid, now);
         change.raise(item, now);
     }
     if level == BudgetLevel::Hard {
@@ -90,19 +129,30 @@ fn tell(change: &mut Change, event_type: EventType, budget: &BudgetUse, now: Tim
     change.tell([event]);
 }
 
-fn news(change: &Change, budget: &BudgetUse, uuid: Uuid, now: Timestamp) -> AttentionItem {
-    let session = &change.session;
+/// The item that tells people of a bound that is near; `month` for one of the tenant.
+fn news(
+    session: &Session,
+    budget: &BudgetUse,
+    month: Option<Month>,
+    uuid: Uuid,
+    now: Timestamp,
+) -> AttentionItem {
     let (limit, used) = budget.figures();
-    let text = format!("{}:{}:{limit}", session.id, budget.scope);
+    let title = match month {
+        None => format!("{budget} are used; at the bound the session pauses"),
+        Some(month) => {
+            format!("{budget} of the tenant are used in {month}; at the bound its sessions pause")
+        }
+    };
     AttentionItem {
         id: item_id(uuid),
         tenant_id: session.tenant_id,
         session_id: session.id,
         attempt: session.run.attempt,
         kind: AttentionKind::Budget,
-        title: format!("{budget} are used; at the bound the session pauses"),
-        payload: json!({ "scope": budget.scope, "limit": limit, "used": used }),
-        fingerprint: sha256_hex(text.as_bytes()),
+        title,
+        payload: json!({ "scope": budget.scope, "limit": limit, "used": used, "period": month }),
+        fingerprint: fingerprint(session.id, budget, month),
         risk: Risk::Low,
         state: AttentionState::Open,
         decision: None,
@@ -115,13 +165,116 @@ fn news(change: &Change, budget: &BudgetUse, uuid: Uuid, now: Timestamp) -> Atte
     }
 }
 
+/// One item for each bound of a session, and of each month.
+fn fingerprint(session: SessionId, budget: &BudgetUse, month: Option<Month>) -> String {
+    let (limit, _) = budget.figures();
+    let month = month.map(|month| format!(":{month}")).unwrap_or_default();
+    sha256_hex(format!("{session}:{}:{limit}{month}", budget.scope).as_bytes())
+}
+
+impl SessionService {
+    /// Tells the people of an executing session, once, that its tenant comes near to a bound of
+    /// this month.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn tell_of_bound(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        budget: &BudgetUse,
+        month: Month,
+    ) -> Result<(), AppError> {
+        let mark = fingerprint(id, budget, Some(month));
+        let items =
+            self.snapshot(tenant).await?.attention_items(Some(id), None, None, 1000).await?;
+        if items.iter().any(|item| item.value.fingerprint == mark) {
+            return Ok(());
+        }
+        let uuid = self.ids.uuid();
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            let is_known = change.items.iter().any(|item| item.fingerprint == mark);
+            if change.session.status().is_executing() && !is_known {
+                let item = news(&change.session, budget, Some(month), uuid, now);
+                change.raise(item, now);
+                change.session.stamps.updated_at = now;
+            }
+            Ok(())
+        };
+        match self.change(By::Part(tenant, SUPERVISOR), id, "budget", None, decide).await {
+            Ok(_) | Err(AppError::SessionNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether nothing is left of what bounds a session: its own budget, or its tenant's month.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn is_spent(&self, session: &Session) -> Result<bool, AppError> {
+        let purse = self.bounds(session.tenant_id).await?.purse;
+        Ok(spent(session, &purse).is_some())
+    }
+}
+
+/// The bound that nothing is left of: of the session's budgets and those of its tenant's month the
+/// tightest counts.
+pub(super) fn spent(session: &Session, purse: &Purse) -> Option<BudgetUse> {
+    let all = session.budget().into_iter().chain(purse.uses());
+    tightest_of(all).filter(|budget| budget.level() == BudgetLevel::Hard)
+}
+
 /// Whether the session may begin or go on.
 ///
 /// # Errors
-/// `BudgetExhausted` when nothing is left of its budget.
-pub(super) fn check(session: &Session) -> Result<(), AppError> {
-    let exhausted = session.budget().filter(|budget| budget.level() == BudgetLevel::Hard);
-    exhausted.map_or(Ok(()), |budget| {
-        Err(AppError::BudgetExhausted { code: session.code.to_string(), budget })
+/// `BudgetExhausted` when nothing is left of a budget, `QuotaExceeded` when that is the quota of
+/// tokens.
+pub(super) fn check(session: &Session, purse: &Purse) -> Result<(), AppError> {
+    let Some(budget) = spent(session, purse) else { return Ok(()) };
+    let BudgetUse { scope, limit, used } = budget;
+    Err(match scope {
+        BudgetScope::TenantTokens => AppError::QuotaExceeded { quota: scope.as_str(), limit, used },
+        BudgetScope::TenantCost => {
+            AppError::BudgetExhausted { code: format!("this tenant in {}", purse.month), budget }
+        }
+        BudgetScope::SessionCost | BudgetScope::SessionTokens => {
+            AppError::BudgetExhausted { code: session.code.to_string(), budget }
+        }
     })
+}
+
+/// Nothing is left of a bound: which, and what would help.
+pub(super) fn exhausted(session: &Session, budget: &BudgetUse, purse: &Purse) -> Blocker {
+    let (code, month, end) = (session.code, purse.month, purse.month.end());
+    let (text, remedy, command) = match budget.scope {
+        BudgetScope::SessionCost => (
+            format!("nothing is left of its budget: {budget}"),
+            "raise its budget and resume it, or fork it with another one".to_owned(),
+            format!("orchestrator session edit {code} --budget DOLLARS"),
+        ),
+        BudgetScope::SessionTokens => (
+            format!("nothing is left of its token budget: {budget}"),
+            "fork it with another token budget".to_owned(),
+            format!("orchestrator session fork {code}"),
+        ),
+        BudgetScope::TenantCost => (
+            format!("nothing is left of the tenant's budget for {month}: {budget}"),
+            format!("raise the budget of the month, or wait until it ends at {end}"),
+            "orchestrator usage budgets --monthly DOLLARS".to_owned(),
+        ),
+        BudgetScope::TenantTokens => (
+            format!("nothing is left of the tenant's quota of tokens for {month}: {budget}"),
+            format!("have the quota raised, or wait until the month ends at {end}"),
+            "orchestrator tenant quotas --set max_tokens_per_month=NUMBER".to_owned(),
+        ),
+    };
+    Blocker {
+        code: BlockerCode::BudgetExhausted,
+        text,
+        object: Some(budget.scope.to_string()),
+        since: Some(session.status_updated_at()),
+        remedy,
+        command: Some(command),
+    }
 }

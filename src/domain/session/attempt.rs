@@ -131,6 +131,8 @@ pub struct Attempt {
     pub usage: Usage,
     /// Model calls that are in `usage` already: a call that is told twice counts once.
     pub counted_calls: Vec<String>,
+    /// What the execution clock showed at the newest report of use.
+    pub counted_ms: u64,
     /// Its leases in order of granting.
     pub leases: Vec<Lease>,
     /// Reports that came with an older token, newest last; kept as evidence.

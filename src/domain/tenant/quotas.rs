@@ -1,16 +1,21 @@
-//! How much a tenant may have at once.
+//! How much a tenant may have at once, and use in a month.
 //!
-//! Invariant: a quota is enforced by a guard in the commit that would pass it, never by counting
-//! first and writing later.
+//! Invariant: a quota of things is enforced by a guard in the commit that would pass it, never by
+//! counting first and writing later. What was used was used: a quota of use ends what would use more.
+
+use serde_json::{Value, json};
 
 use crate::closed_enum;
 use crate::domain::field::{FieldError, FieldErrors};
+use crate::domain::money::Usd;
 
 closed_enum!(
     /// The quotas that this version enforces.
     QuotaName {
         MaxConcurrentSessions = "max_concurrent_sessions",
         MaxQueueDepth = "max_queue_depth",
+        MaxTokensPerMonth = "max_tokens_per_month",
+        MonthlyBudgetUsd = "monthly_budget_usd",
     }
 );
 
@@ -21,17 +26,31 @@ pub struct Quotas {
     pub max_concurrent_sessions: Option<u64>,
     /// Sessions that wait in the queue.
     pub max_queue_depth: Option<u64>,
+    /// Tokens of a UTC month.
+    pub max_tokens_per_month: Option<u64>,
+    /// Cost of a UTC month, in millionths of a dollar.
+    pub monthly_budget_micros: Option<u64>,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { max_concurrent_sessions: Some(10), max_queue_depth: Some(1000) }
+        Self {
+            max_concurrent_sessions: Some(10),
+            max_queue_depth: Some(1000),
+            max_tokens_per_month: Some(1_000_000),
+            monthly_budget_micros: None,
+        }
     }
 }
 
 impl Quotas {
     /// Nothing is bounded.
-    pub const UNLIMITED: Self = Self { max_concurrent_sessions: None, max_queue_depth: None };
+    pub const UNLIMITED: Self = Self {
+        max_concurrent_sessions: None,
+        max_queue_depth: None,
+        max_tokens_per_month: None,
+        monthly_budget_micros: None,
+    };
 
     /// The bound of this quota.
     #[must_use]
@@ -39,6 +58,8 @@ impl Quotas {
         match name {
             QuotaName::MaxConcurrentSessions => self.max_concurrent_sessions,
             QuotaName::MaxQueueDepth => self.max_queue_depth,
+            QuotaName::MaxTokensPerMonth => self.max_tokens_per_month,
+            QuotaName::MonthlyBudgetUsd => self.monthly_budget_micros,
         }
     }
 
@@ -46,6 +67,8 @@ impl Quotas {
         match name {
             QuotaName::MaxConcurrentSessions => &mut self.max_concurrent_sessions,
             QuotaName::MaxQueueDepth => &mut self.max_queue_depth,
+            QuotaName::MaxTokensPerMonth => &mut self.max_tokens_per_month,
+            QuotaName::MonthlyBudgetUsd => &mut self.monthly_budget_micros,
         }
     }
 
@@ -60,9 +83,10 @@ impl Quotas {
         let (mut quotas, mut errors) = (*self, FieldErrors::default());
         let mut changes = Vec::new();
         for (quota, new) in wanted {
-            let least = quota.least();
-            if new.is_some_and(|limit| limit < least || limit > LARGEST) {
-                let message = format!("must be {least} to {LARGEST}, or null for no bound");
+            let (least, largest) = (quota.least(), quota.largest());
+            if new.is_some_and(|limit| limit < least || limit > largest) {
+                let (least, largest) = (quota.figure(least), quota.figure(largest));
+                let message = format!("must be {least} to {largest}, or null for no bound");
                 errors.add(format!("/{quota}"), "out_of_range", message);
                 continue;
             }
@@ -87,15 +111,33 @@ pub struct QuotaChange {
     pub new: Option<u64>,
 }
 
-/// The largest bound; more is said by having none.
-const LARGEST: u64 = 1_000_000_000;
-
 impl QuotaName {
+    /// A bound or a use as it is told: a count, or dollars.
+    #[must_use]
+    pub fn figure(self, number: u64) -> Value {
+        match self {
+            Self::MaxConcurrentSessions | Self::MaxQueueDepth | Self::MaxTokensPerMonth => {
+                json!(number)
+            }
+            Self::MonthlyBudgetUsd => {
+                json!(Usd::from_micros(i64::try_from(number).unwrap_or(i64::MAX)))
+            }
+        }
+    }
+
+    /// The largest bound; more is said by having none.
+    const fn largest(self) -> u64 {
+        match self {
+            Self::MaxConcurrentSessions | Self::MaxQueueDepth => 1_000_000_000,
+            Self::MaxTokensPerMonth | Self::MonthlyBudgetUsd => 1_000_000_000_000_000,
+        }
+    }
+
     /// The smallest bound that makes sense.
     const fn least(self) -> u64 {
         match self {
             Self::MaxConcurrentSessions => 1,
-            Self::MaxQueueDepth => 0,
+            Self::MaxQueueDepth | Self::MaxTokensPerMonth | Self::MonthlyBudgetUsd => 0,
         }
     }
 }
@@ -112,7 +154,7 @@ mod tests {
         assert_eq!(changes, [QuotaChange { quota: name, old: Some(10), new: Some(64) }]);
         let (same, changes) = quotas.with(&[(name, Some(64))]).expect("valid");
         assert_eq!((same, changes.len()), (quotas, 0));
-        let all = [(name, None), (QuotaName::MaxQueueDepth, None)];
+        let all: Vec<_> = QuotaName::ALL.iter().map(|name| (*name, None)).collect();
         assert_eq!(Quotas::default().with(&all).expect("valid").0, Quotas::UNLIMITED);
         let wrong = [(name, Some(0)), (QuotaName::MaxQueueDepth, Some(u64::MAX))];
         let errors = Quotas::default().with(&wrong).expect_err("both are wrong");

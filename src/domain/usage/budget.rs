@@ -13,6 +13,8 @@ closed_enum!(
     BudgetScope {
         SessionCost = "session_budget_usd",
         SessionTokens = "session_token_budget",
+        TenantCost = "monthly_budget_usd",
+        TenantTokens = "max_tokens_per_month",
     }
 );
 
@@ -56,10 +58,10 @@ impl BudgetUse {
     #[must_use]
     pub fn figures(&self) -> (Value, Value) {
         let spell = |number: u64| match self.scope {
-            BudgetScope::SessionCost => {
+            BudgetScope::SessionCost | BudgetScope::TenantCost => {
                 json!(Usd::from_micros(i64::try_from(number).unwrap_or(i64::MAX)))
             }
-            BudgetScope::SessionTokens => json!(number),
+            BudgetScope::SessionTokens | BudgetScope::TenantTokens => json!(number),
         };
         (spell(self.limit), spell(self.used))
     }
@@ -69,12 +71,14 @@ impl std::fmt::Display for BudgetUse {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (used, limit) = (self.used, self.limit);
         match self.scope {
-            BudgetScope::SessionCost => {
+            BudgetScope::SessionCost | BudgetScope::TenantCost => {
                 let dollars =
                     |number: u64| Usd::from_micros(i64::try_from(number).unwrap_or(i64::MAX));
                 write!(formatter, "{} of {}", dollars(used), dollars(limit))
             }
-            BudgetScope::SessionTokens => write!(formatter, "{used} of {limit} tokens"),
+            BudgetScope::SessionTokens | BudgetScope::TenantTokens => {
+                write!(formatter, "{used} of {limit} tokens")
+            }
         }
     }
 }
@@ -94,13 +98,19 @@ pub fn tightest(cost: Option<Usd>, tokens: Option<u64>, usage: &Usage) -> Option
         limit,
         used: charged.tokens_total(),
     });
+    tightest_of(cost.into_iter().chain(tokens))
+}
+
+/// The tightest of several budgets: the one whose use is nearest to its bound.
+#[must_use]
+pub fn tightest_of(budgets: impl IntoIterator<Item = BudgetUse>) -> Option<BudgetUse> {
     // Shares are compared crosswise: left.used / left.limit against right.used / right.limit.
     let share = |left: &BudgetUse, right: &BudgetUse| {
         let crossed =
             |one: &BudgetUse, other: &BudgetUse| u128::from(one.used) * u128::from(other.limit);
         left.level().cmp(&right.level()).then(crossed(left, right).cmp(&crossed(right, left)))
     };
-    cost.into_iter().chain(tokens).max_by(share)
+    budgets.into_iter().max_by(share)
 }
 
 #[cfg(test)]

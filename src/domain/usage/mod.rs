@@ -1,6 +1,11 @@
 //! Tokens and money: what agents report having used.
 
 pub mod budget;
+pub mod month;
+pub mod period;
+pub mod price;
+pub mod record;
+pub mod rollup;
 
 use super::money::Usd;
 use crate::closed_enum;

@@ -12,8 +12,9 @@ use crate::application::ports::store::{CommitError, Sequence, StoreError};
 use crate::domain::audit::{AuditEntry, StoredAudit};
 use crate::domain::canonical::sha256_hex;
 use crate::domain::event::{DomainEvent, SubjectKind};
-use crate::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, WebhookId};
+use crate::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, UsageId, WebhookId};
 use crate::domain::session::Session;
+use crate::domain::usage::period::Day;
 use crate::domain::version::{Version, Versioned};
 
 /// Rows looked at for one page; beyond it the page is short and says where to go on.
@@ -52,6 +53,7 @@ enum Named<'a> {
     Tenant,
     ApiKey(&'a [u8; 32]),
     Webhook((u8, WebhookId, Option<DeliveryId>)),
+    Usage((u8, Option<UsageId>, Option<Day>)),
 }
 
 /// Refuses a set that writes one record twice or reaches into another tenant.
@@ -89,6 +91,9 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
             Write::Webhook(write) => {
                 (Named::Webhook(write.record()), write.tenant().unwrap_or(changes.tenant))
             }
+            Write::Usage(write) => {
+                (Named::Usage(write.record()), write.tenant().unwrap_or(changes.tenant))
+            }
         };
         if tenant != changes.tenant {
             return Err(malformed("a change set may only write within its own tenant"));
@@ -109,6 +114,7 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
         | Write::ChildrenOwed { .. }
         | Write::ChildrenDone { .. }
         | Write::Webhook(_)
+        | Write::Usage(_)
         | Write::PurgeSession(..) => false,
     };
     if changes.writes.iter().any(touches_purged) {

@@ -206,7 +206,7 @@ impl ErrorCode {
             Self::BudgetExhausted => row(
                 S::PAYMENT_REQUIRED,
                 "Budget exhausted",
-                "raise the budget: PATCH /sessions/{id} with budget_usd, or fork the session with another one",
+                "raise the budget: PATCH /sessions/{id} with budget_usd, PUT /budgets for that of the month, or fork the session with another one",
             ),
             Self::QuotaExceeded => row(
                 S::TOO_MANY_REQUESTS,

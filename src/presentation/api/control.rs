@@ -217,7 +217,7 @@ pub async fn restore(
     let sessions = app.sessions.clone();
     app.carry_through(async move {
         let id = sessions.find(command.ctx.tenant, &id).await?;
-        let session = sessions.restore(&command.ctx, id, seq).await?;
+        let session = Box::pin(sessions.restore(&command.ctx, id, seq)).await?;
         Ok(command.answer(&Subject::Session(&session)))
     })
     .await

@@ -339,6 +339,7 @@ words!(
     crate::domain::webhook::delivery::DeliveryState,
     crate::domain::workspace::WorkspaceKind,
     crate::application::ports::workspaces::MergeMode,
+    crate::application::usage::query::GroupBy,
 );
 
 #[cfg(test)]

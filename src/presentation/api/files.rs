@@ -105,7 +105,8 @@ pub async fn merge(
         let id = work.sessions.find(command.ctx.tenant, &id).await?;
         let MergeBody { mode, message } = &command.body;
         let mode = mode.unwrap_or(MergeMode::Merge);
-        let report = work.sessions.merge(&command.ctx, id, mode, message.as_deref()).await?;
+        let merged = work.sessions.merge(&command.ctx, id, mode, message.as_deref());
+        let report = Box::pin(merged).await?;
         Ok(command.answer_with(&work, &MergeDto::from(report)).await?.into_response())
     })
     .await

@@ -9,6 +9,7 @@ pub mod attention;
 pub mod caller;
 pub mod codes;
 pub mod control;
+mod csv;
 pub mod docs;
 pub mod dto;
 pub mod extract;
@@ -34,6 +35,7 @@ pub mod state;
 pub mod streams;
 pub mod system;
 pub mod tenants;
+pub mod usage;
 pub mod verify;
 pub mod wants;
 pub mod webhooks;
@@ -87,7 +89,12 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(attention::resolve_many))
         .routes(routes!(attention::get))
         .routes(routes!(attention::resolve))
+        .routes(routes!(tenants::get, tenants::patch))
         .routes(routes!(tenants::quotas, tenants::set_quotas))
+        .routes(routes!(usage::tenant_usage))
+        .routes(routes!(usage::usage))
+        .routes(routes!(usage::prices, usage::set_prices))
+        .routes(routes!(usage::budgets, usage::set_budgets))
         .routes(routes!(admissions::list))
         .routes(routes!(admissions::hold))
         .routes(routes!(admissions::release))

@@ -23,6 +23,11 @@ const BODIES: &[&str] = &[
     "Resolve",
     "ResolveMany",
     "Admission",
+    "PatchTenant",
+    "PatchTenantSettings",
+    "SetPrice",
+    "SetPrices",
+    "SetBudgets",
     "CreateWebhook",
     "PatchWebhook",
 ];
@@ -203,6 +208,7 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
         "session_type" => *schema = reference("SessionType"),
         "attention" => *schema = reference("Attention"),
         "state" => *schema = reference(state),
+        "group_by" => *schema = reference("GroupBy"),
         _ => {}
     }
 }
@@ -261,7 +267,8 @@ fn complete_response(path: &str, method: &str, status: &str, response: &mut Valu
     if status == "201" {
         headers.insert("Location".to_owned(), text("Path of the new object"));
     }
-    let one = path.ends_with("/{id}") && path.starts_with("/api/v1/") && method == "get";
+    let named = path.ends_with("/{id}") || path.ends_with("/prices");
+    let one = named && path.starts_with("/api/v1/") && method == "get";
     if one || (command && path.starts_with("/api/v1/")) {
         headers.insert("ETag".to_owned(), text("Version of the object, where it has one"));
     }
@@ -317,6 +324,10 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     }
     if path.ends_with("/events") || path.ends_with("/logs") || path.ends_with("/transcript") {
         codes.push(C::CursorExpired);
+    }
+    let administered = ["/quotas", "/budgets", "/prices"];
+    if administered.iter().any(|end| path.ends_with(end)) {
+        codes.push(C::Forbidden);
     }
     if path == "/metrics" {
         codes.extend([C::Unauthenticated, C::RateLimited]);

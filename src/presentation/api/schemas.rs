@@ -53,6 +53,8 @@ words!(
     ExecutionMode in crate::domain::session::spec::ExecutionMode,
     PermissionDecision in crate::domain::session::spec::PermissionDecision,
     HoldScope in crate::domain::schedule::hold::HoldScope,
+    BudgetLevel in crate::domain::usage::budget::BudgetLevel,
+    GroupBy in crate::application::usage::query::GroupBy,
     Phase in crate::domain::session::Phase,
     DegradedReason in crate::domain::session::DegradedReason,
     PromptMode in crate::domain::session::PromptMode,

@@ -21,6 +21,7 @@ use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
 use crate::application::system::SystemService;
+use crate::application::usage::UsageService;
 use crate::application::webhooks::WebhookService;
 use crate::domain::time::Timestamp;
 use crate::presentation::ws::hub::Hub;
@@ -112,6 +113,7 @@ pub struct Parts {
     pub attention: AttentionService,
     pub events: EventService,
     pub webhooks: WebhookService,
+    pub usage: UsageService,
     pub system: SystemService,
     pub identity: IdentityService,
     pub store: Arc<dyn Store>,
@@ -137,6 +139,8 @@ pub struct Shared {
     pub events: EventService,
     /// Use cases of webhooks.
     pub webhooks: WebhookService,
+    /// What is used, and what it costs.
+    pub usage: UsageService,
     /// Health and readiness.
     pub system: SystemService,
     /// Who is behind a key.
@@ -189,6 +193,7 @@ impl AppState {
             attention,
             events,
             webhooks,
+            usage,
             system,
             identity,
             store,
@@ -213,6 +218,7 @@ impl AppState {
             attention,
             events,
             webhooks,
+            usage,
             system,
             identity,
             store,

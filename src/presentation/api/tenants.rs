@@ -1,11 +1,14 @@
-//! `/tenants`: what a tenant may have.
+//! `/tenants`: a tenant, and what it may have.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::answer::etag;
 use super::caller::Caller;
+use super::dto::usage::bound;
 use super::extract::Path;
 use super::fields::{Fields, FromFields};
 use super::idempotency::Command;
@@ -13,8 +16,12 @@ use super::json::Json;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::application::identity::quotas::QuotaReport;
+use crate::application::identity::settings::TenantPatch;
 use crate::domain::ids::TenantId;
+use crate::domain::money::Usd;
+use crate::domain::tenant::Tenant;
 use crate::domain::tenant::quotas::QuotaName;
+use crate::domain::time::Timestamp;
 
 /// What a tenant may have, and has. Null is no bound.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +33,10 @@ pub struct QuotasDto {
     pub max_concurrent_sessions: Option<u64>,
     /// Most sessions that wait in the queue.
     pub max_queue_depth: Option<u64>,
+    /// Most tokens of a month of UTC.
+    pub max_tokens_per_month: Option<u64>,
+    /// Most US dollars of a month of UTC.
+    pub monthly_budget_usd: Option<Usd>,
     /// What is used of each.
     pub used: UsedDto,
 }
@@ -38,6 +49,10 @@ pub struct UsedDto {
     pub max_concurrent_sessions: u64,
     /// Sessions that wait in the queue.
     pub max_queue_depth: u64,
+    /// Tokens that were charged this month.
+    pub max_tokens_per_month: u64,
+    /// US dollars that were charged this month.
+    pub monthly_budget_usd: Usd,
 }
 
 impl From<QuotaReport> for QuotasDto {
@@ -49,12 +64,20 @@ impl From<QuotaReport> for QuotasDto {
             tenant_id: report.tenant,
             max_concurrent_sessions: report.quotas.max_concurrent_sessions,
             max_queue_depth: report.quotas.max_queue_depth,
+            max_tokens_per_month: report.quotas.max_tokens_per_month,
+            monthly_budget_usd: report.quotas.monthly_budget_micros.map(dollars),
             used: UsedDto {
                 max_concurrent_sessions: used(QuotaName::MaxConcurrentSessions),
                 max_queue_depth: used(QuotaName::MaxQueueDepth),
+                max_tokens_per_month: used(QuotaName::MaxTokensPerMonth),
+                monthly_budget_usd: dollars(used(QuotaName::MonthlyBudgetUsd)),
             },
         }
     }
+}
+
+fn dollars(micros: u64) -> Usd {
+    Usd::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// Quotas to set: what is omitted stays, null is no bound.
@@ -66,6 +89,10 @@ pub struct SetQuotasBody {
     pub max_concurrent_sessions: Option<u64>,
     #[schema(minimum = 0, maximum = 1_000_000_000)]
     pub max_queue_depth: Option<u64>,
+    #[schema(minimum = 0)]
+    pub max_tokens_per_month: Option<u64>,
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    pub monthly_budget_usd: Option<f64>,
 }
 
 /// The body of `PUT /tenants/{id}/quotas`, read.
@@ -75,11 +102,106 @@ impl FromFields for SetQuotas {
     fn read(fields: &mut Fields) -> Self {
         let mut changes = Vec::new();
         for name in QuotaName::ALL {
-            let given = fields.nullable(name.as_str(), Fields::integer);
-            changes.extend(given.map(|limit| (*name, limit)));
+            changes.extend(bound(fields, *name).map(|limit| (*name, limit)));
         }
         Self(changes)
     }
+}
+
+/// A tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tenant)]
+pub struct TenantDto {
+    /// Its identity.
+    pub id: TenantId,
+    /// Unique short name.
+    pub slug: String,
+    /// For people.
+    pub name: String,
+    /// An inactive tenant does not exist for anybody.
+    pub is_active: bool,
+    /// What it set for itself.
+    pub settings: TenantSettingsDto,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What a tenant set for itself.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TenantSettings)]
+pub struct TenantSettingsDto {
+    /// Its share of the instance, compared with other tenants.
+    pub weight: f64,
+}
+
+impl From<&Tenant> for TenantDto {
+    fn from(tenant: &Tenant) -> Self {
+        Self {
+            id: tenant.id,
+            slug: tenant.slug.clone(),
+            name: tenant.name.clone(),
+            is_active: tenant.is_active,
+            settings: TenantSettingsDto { weight: tenant.weight.number() },
+            created_at: tenant.created_at,
+        }
+    }
+}
+
+/// What is to become different; what is omitted stays.
+#[derive(Debug, ToSchema)]
+#[schema(as = PatchTenant, example = json!({ "settings": { "weight": 2 } }))]
+#[expect(missing_docs, reason = "the fields are those of the answer")]
+pub struct PatchTenantBody {
+    #[schema(min_length = 2, max_length = 100)]
+    pub name: Option<String>,
+    pub settings: Option<PatchTenantSettingsBody>,
+}
+
+/// Settings to change; what is omitted stays.
+#[derive(Debug, ToSchema)]
+#[schema(as = PatchTenantSettings)]
+#[expect(missing_docs, reason = "the fields are those of the answer")]
+pub struct PatchTenantSettingsBody {
+    #[schema(minimum = 0.1, maximum = 100)]
+    pub weight: Option<f64>,
+}
+
+/// The body of `PATCH /tenants/{id}`, read.
+pub struct PatchTenant(TenantPatch);
+
+impl FromFields for PatchTenant {
+    fn read(fields: &mut Fields) -> Self {
+        let name = fields.text("name");
+        let weight = fields.object("settings", |inner| inner.number("weight")).flatten();
+        Self(TenantPatch { name, weight })
+    }
+}
+
+/// Read a tenant.
+#[utoipa::path(get, path = "/api/v1/tenants/{id}", tag = "tenants",
+    params(("id" = String, Path, description = "Id or slug of the tenant")),
+    responses((status = 200, description = "The tenant", body = TenantDto)))]
+pub async fn get(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let found = app.identity.tenant_as_it_is(&ctx, &id).await?;
+    let tag = etag(found.version);
+    Ok(([(header::ETAG, tag)], Json(TenantDto::from(&found.value))).into_response())
+}
+
+/// Change the name or the settings of a tenant.
+#[utoipa::path(patch, path = "/api/v1/tenants/{id}", tag = "tenants", request_body = PatchTenantBody,
+    params(("id" = String, Path, description = "Id or slug of the tenant")),
+    responses((status = 200, description = "The tenant as it now stands", body = TenantDto)))]
+pub async fn patch(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    command: Command<PatchTenant>,
+) -> Result<Response, Problem> {
+    let changed = app.identity.change_tenant(&command.ctx, &id, &command.body.0).await?;
+    command.answer_with(&app, &TenantDto::from(&changed.value)).await
 }
 
 /// Read the quotas of a tenant.

@@ -27,22 +27,36 @@ pub struct Wants {
     pub last_event_id: Option<u64>,
 }
 
+/// Whether the client wants a table for a spreadsheet.
+#[derive(Debug, Clone, Copy)]
+pub struct Csv(pub bool);
+
+impl FromRequestParts<AppState> for Csv {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        Ok(Self(accepts(parts, "text/csv")))
+    }
+}
+
+/// Whether this media type is named in `Accept`.
+fn accepts(parts: &Parts, essence: &str) -> bool {
+    let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| {
+        accept
+            .split(',')
+            .filter_map(|part| part.split(';').next())
+            .any(|part| part.trim().eq_ignore_ascii_case(essence))
+    })
+}
+
 impl FromRequestParts<AppState> for Wants {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
-        let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let accepts = |essence: &str| {
-            accept.is_some_and(|accept| {
-                accept
-                    .split(',')
-                    .filter_map(|part| part.split(';').next())
-                    .any(|part| part.trim().eq_ignore_ascii_case(essence))
-            })
-        };
-        let form = if accepts("text/event-stream") {
+        let form = if accepts(parts, "text/event-stream") {
             Form::Live
-        } else if accepts("application/x-ndjson") {
+        } else if accepts(parts, "application/x-ndjson") {
             Form::Lines
         } else {
             Form::Page

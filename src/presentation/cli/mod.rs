@@ -16,6 +16,7 @@ pub mod output;
 mod run;
 mod session;
 mod tenant;
+mod usage;
 mod webhook;
 mod why;
 
@@ -132,6 +133,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         | Command::Admissions(_)
         | Command::Why { .. }
         | Command::Tenant(_)
+        | Command::Usage(_)
         | Command::Webhook(_)
         | Command::Event(_) => Box::pin(ask_server(command, context)).await,
         Command::Doctor { airgap } => {
@@ -171,6 +173,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Admissions(command) => admissions::run(command, &client, printer).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Tenant(command) => tenant::run(command, &client, printer).await,
+        Command::Usage(args) => usage::run(args, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,
         Command::Webhook(command) => webhook::run(command, &client, printer).await,
         Command::Serve(_)

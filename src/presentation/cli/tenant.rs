@@ -1,5 +1,6 @@
-//! `tenant …`: what a tenant may have.
+//! `tenant …`: a tenant, and what it may have.
 
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::args::TenantCommand;
@@ -14,7 +15,42 @@ pub(super) async fn run(
     client: &Client,
     printer: &Printer,
 ) -> Result<u8, CliError> {
-    let TenantCommand::Quotas { set } = command;
+    match command {
+        TenantCommand::Quotas { set } => quotas(set, client, printer).await,
+        TenantCommand::Update { name, weight } => update(name, weight, client, printer).await,
+    }
+}
+
+async fn update(
+    name: Option<String>,
+    weight: Option<f64>,
+    client: &Client,
+    printer: &Printer,
+) -> Result<u8, CliError> {
+    let path = ["tenants", client.tenant()];
+    let mut changes = Map::new();
+    changes.extend(name.map(|name| ("name".to_owned(), json!(name))));
+    changes.extend(weight.map(|weight| ("settings".to_owned(), json!({ "weight": weight }))));
+    let tenant = if changes.is_empty() {
+        client.get(&path, &[]).await?
+    } else {
+        client.json(client.request(Method::PATCH, &path).json(&Value::Object(changes))).await?
+    };
+    if printer.is_json() {
+        printer.json(&tenant);
+        return Ok(code::OK);
+    }
+    let row =
+        [plain(&tenant["slug"]), plain(&tenant["name"]), plain(&tenant["settings"]["weight"])];
+    printer.table(&["TENANT", "NAME", "WEIGHT"], &[row.to_vec()]);
+    Ok(code::OK)
+}
+
+async fn quotas(
+    set: Vec<(String, Value)>,
+    client: &Client,
+    printer: &Printer,
+) -> Result<u8, CliError> {
     let path = ["tenants", client.tenant(), "quotas"];
     let quotas = if set.is_empty() {
         client.get(&path, &[]).await?
@@ -46,9 +82,12 @@ pub(super) fn bound(text: &str) -> Result<(String, Value), String> {
     let limit = match limit {
         "none" | "null" | "unlimited" => Value::Null,
         number => {
-            let number: u64 =
-                number.parse().map_err(|_| format!("{number} is no whole number, nor none"))?;
-            json!(number)
+            let whole = number.parse::<u64>().map(|number| json!(number));
+            let amount =
+                || number.parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount >= 0.0);
+            whole
+                .or_else(|_| amount().map(|amount| json!(amount)).ok_or(()))
+                .map_err(|()| format!("{number} is no number, nor none"))?
         }
     };
     Ok((name.trim().to_owned(), limit))

@@ -9,10 +9,12 @@ use orchestrator::presentation::api::dto::input::{
     CheckpointBody, Complete, Fail, Fork, MergeBody, PatchSession, PromptBody, RateBody,
     ReasonBody, ResolveBody, ResolveManyBody, RetryBody,
 };
+use orchestrator::presentation::api::dto::usage::{SetBudgets, SetPrices};
 use orchestrator::presentation::api::dto::verification::VerifyBody;
 use orchestrator::presentation::api::dto::webhook::{CreateWebhook, PatchWebhook};
 use orchestrator::presentation::api::fields::{Fields, FromFields};
 use orchestrator::presentation::api::openapi_json;
+use orchestrator::presentation::api::tenants::{PatchTenant, SetQuotas};
 use serde_json::Value;
 
 use crate::support::app::{TestApp, request};
@@ -184,6 +186,10 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("Resolve", names::<ResolveBody>()));
     all.push(("ResolveMany", names::<ResolveManyBody>()));
     all.push(("Admission", names::<AdmissionBody>()));
+    all.push(("PatchTenant", names::<PatchTenant>()));
+    all.push(("SetPrices", names::<SetPrices>()));
+    all.push(("SetBudgets", names::<SetBudgets>()));
+    all.push(("SetQuotas", names::<SetQuotas>()));
     all.push(("CreateWebhook", names::<CreateWebhook>()));
     all.push(("PatchWebhook", names::<PatchWebhook>()));
     for (schema, mut read) in all {

@@ -65,7 +65,11 @@ async fn quotas_are_read_and_set_one_by_one_and_told() {
         (&second["max_concurrent_sessions"], &second["max_queue_depth"]),
         (&json!(5), &json!(3))
     );
-    assert_eq!(second["used"], json!({ "max_concurrent_sessions": 1, "max_queue_depth": 0 }));
+    let used = json!({
+        "max_concurrent_sessions": 1, "max_queue_depth": 0, "max_tokens_per_month": 0,
+        "monthly_budget_usd": 0.0,
+    });
+    assert_eq!(second["used"], used);
     assert_eq!(app.get(QUOTAS).await.body, second);
     let wrong = put(&app, json!({ "max_queue_depth": -1, "max_dogs": 3 })).await;
     assert_eq!(wrong.code(), "VALIDATION_ERROR");

@@ -29,6 +29,7 @@ fn help_of_the_main_commands() {
         ("help_attention_resolve", &["attention", "resolve"]),
         ("help_admissions", &["admissions"]),
         ("help_event", &["event"]),
+        ("help_usage", &["usage"]),
         ("help_webhook", &["webhook"]),
         ("help_doctor", &["doctor"]),
     ] {

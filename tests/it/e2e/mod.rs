@@ -16,6 +16,7 @@ mod opencode_run;
 mod restart;
 mod shares;
 mod shutdown;
+mod usage;
 mod writers;
 
 use serde_json::{Value, json};

@@ -26,6 +26,7 @@ use orchestrator::application::scheduler::{Queue, Scheduler};
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::{SessionOptions, SessionService};
 use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
+use orchestrator::application::usage::UsageService;
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::attention::{AttentionState, Decision};
 use orchestrator::domain::event::StoredEvent;
@@ -281,6 +282,17 @@ impl Lab {
             Duration::from_millis(100),
         );
         self.tracker.spawn(scheduler.run(self.stop.clone()));
+    }
+
+    /// Lets people be told of bounds that come near.
+    pub(crate) fn watch_use(&self) {
+        self.tracker.spawn(self.usage().run(self.stop.clone()));
+    }
+
+    /// What is used.
+    pub(crate) fn usage(&self) -> UsageService {
+        let (store, clock) = (Arc::clone(&self.store) as _, Arc::clone(&self.clock) as _);
+        UsageService::new(store, clock, self.sessions.clone())
     }
 
     /// Lets everything be looked for that is due or left over.

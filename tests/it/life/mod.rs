@@ -11,3 +11,4 @@ mod puppet;
 mod room;
 mod shares;
 mod turns;
+mod usage;

@@ -26,6 +26,8 @@ pub(crate) struct Strings {
     pub(crate) deaf: AtomicBool,
     pub(crate) starts: AtomicUsize,
     pub(crate) closed: AtomicUsize,
+    /// Turns that were to be ended.
+    pub(crate) aborts: AtomicUsize,
     /// Answers that were not heard.
     pub(crate) missed: AtomicUsize,
     answers: Mutex<Vec<(String, Answer)>>,
@@ -105,6 +107,7 @@ impl RunControl for Hand {
     }
 
     async fn abort(&self) -> Result<(), DriverError> {
+        self.0.aborts.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use orchestrator::application::scheduler::{Queue, Scheduler};
 use orchestrator::application::session::{SessionOptions, SessionService};
 use orchestrator::application::supervise::recover::recover;
 use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
+use orchestrator::application::usage::UsageService;
 use orchestrator::domain::agent::AgentKind;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -50,6 +51,7 @@ pub(crate) struct Server {
     pub(crate) attention: AttentionService,
     pub(crate) admissions: AdmissionService,
     pub(crate) queue: Queue,
+    pub(crate) identity: IdentityService,
     agents: AgentService,
     stop: CancellationToken,
     tracker: TaskTracker,
@@ -108,6 +110,8 @@ impl Server {
         let queue = Queue::new(ground.slots.0);
         let admissions =
             AdmissionService::new(Arc::clone(&store), Arc::clone(&clock), queue.clone());
+        let identity =
+            IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
         let server = Self {
             clock: Arc::clone(&ground.clock),
             store,
@@ -115,43 +119,36 @@ impl Server {
             attention,
             admissions,
             queue,
+            identity,
             agents,
             stop,
             tracker,
         };
-        server.take_up(&supervisors, &ids, &built_in(ground.slots.1)).await?;
+        server.take_up(&supervisors, &built_in(ground.slots.1)).await?;
         server.work(supervisors, ground.planted != Some(Planted::NoReconciler));
         Ok(server)
     }
 
     /// Registers the agents and takes up every run, as often as the store needs.
-    async fn take_up(
-        &self,
-        supervisors: &Supervisors,
-        ids: &Arc<dyn Ids>,
-        agents: &[BuiltIn],
-    ) -> Result<(), AppError> {
-        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
-        let identity = IdentityService::new(Arc::clone(&self.store), clock, Arc::clone(ids));
+    async fn take_up(&self, supervisors: &Supervisors, agents: &[BuiltIn]) -> Result<(), AppError> {
         for _ in 0..200 {
-            match self.try_to_take_up(supervisors, &identity, agents).await {
+            match self.try_to_take_up(supervisors, agents).await {
                 Ok(()) => return Ok(()),
                 Err(AppError::StoreReadOnly(_) | AppError::Busy | AppError::Contended) => {}
                 Err(error) => return Err(error),
             }
             self.clock.sleep(Duration::from_secs(1)).await;
         }
-        self.try_to_take_up(supervisors, &identity, agents).await
+        self.try_to_take_up(supervisors, agents).await
     }
 
     async fn try_to_take_up(
         &self,
         supervisors: &Supervisors,
-        identity: &IdentityService,
         agents: &[BuiltIn],
     ) -> Result<(), AppError> {
-        identity.load().await?;
-        for tenant in &identity.tenants() {
+        self.identity.load().await?;
+        for tenant in &self.identity.tenants() {
             self.agents.ensure(tenant.id, agents).await?;
         }
         recover(supervisors, self.store.as_ref()).await.map(drop)
@@ -179,6 +176,9 @@ impl Server {
         if does_all {
             self.tracker.spawn(reconciler.run(self.stop.clone()));
         }
+        let usage =
+            UsageService::new(Arc::clone(&self.store), Arc::clone(&clock), self.sessions.clone());
+        self.tracker.spawn(usage.run(self.stop.clone()));
         let (agents, wake) = (self.agents.clone(), self.sessions.wake().clone());
         self.tracker.spawn(Reconciler::probe(agents, clock, wake, self.stop.clone()));
     }

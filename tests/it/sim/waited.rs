@@ -17,6 +17,7 @@ use orchestrator::application::ports::reads::{
 use orchestrator::application::ports::store::{
     CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
 };
+use orchestrator::application::ports::usage::{UsageCursor, UsageReads};
 use orchestrator::application::ports::webhooks::WebhookReads;
 use orchestrator::domain::agent::Agent;
 use orchestrator::domain::attention::{AttentionItem, AttentionState};
@@ -30,10 +31,15 @@ use orchestrator::domain::session::{Session, SessionCode};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::ApiKey;
 use orchestrator::domain::time::Timestamp;
+use orchestrator::domain::usage::period::Day;
+use orchestrator::domain::usage::price::PriceTable;
+use orchestrator::domain::usage::record::UsageRecord;
+use orchestrator::domain::usage::rollup::DayUsage;
 use orchestrator::domain::version::Versioned;
 use orchestrator::domain::webhook::Webhook;
 use orchestrator::domain::webhook::delivery::{Delivery, DeliveryState};
 use orchestrator::domain::webhook::progress::Progress;
+use orchestrator::domain::webhook::waiting::Waiting;
 use orchestrator::infrastructure::storage::redb::RedbStore;
 use tokio::sync::broadcast;
 
@@ -257,16 +263,37 @@ impl WebhookReads for Shown {
         wait(self.0.deliveries(webhook, state, before, limit))
     }
 
-    async fn pending_deliveries(
-        &self,
-        webhook: WebhookId,
-        limit: usize,
-    ) -> Read<Vec<Versioned<Delivery>>> {
-        wait(self.0.pending_deliveries(webhook, limit))
+    async fn waiting_deliveries(&self, webhook: WebhookId) -> Read<Vec<Waiting>> {
+        wait(self.0.waiting_deliveries(webhook))
     }
 
     async fn oldest_finished(&self, webhook: WebhookId, limit: usize) -> Read<Vec<DeliveryId>> {
         wait(self.0.oldest_finished(webhook, limit))
+    }
+}
+
+#[async_trait]
+impl UsageReads for Shown {
+    async fn usage_records(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<UsageCursor>,
+        limit: usize,
+    ) -> Read<Vec<UsageRecord>> {
+        wait(self.0.usage_records(from, to, after, limit))
+    }
+
+    async fn usage_day(&self, day: Day) -> Read<Option<Versioned<DayUsage>>> {
+        wait(self.0.usage_day(day))
+    }
+
+    async fn last_usage_day(&self) -> Read<Option<Day>> {
+        wait(self.0.last_usage_day())
+    }
+
+    async fn prices(&self) -> Read<Option<Versioned<PriceTable>>> {
+        wait(self.0.prices())
     }
 }
 
@@ -299,6 +326,10 @@ struct Seen(Box<dyn Fleet>);
 impl Fleet for Seen {
     async fn tenants(&self) -> Read<Vec<Versioned<Tenant>>> {
         wait(self.0.tenants())
+    }
+
+    async fn counter(&self, tenant: TenantId, counter: Counter) -> Read<i64> {
+        wait(self.0.counter(tenant, counter))
     }
 
     async fn api_key(&self, hash: [u8; 32]) -> Read<Option<Versioned<ApiKey>>> {

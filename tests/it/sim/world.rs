@@ -14,7 +14,7 @@ use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::schedule::hold::HoldScope;
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
-use orchestrator::domain::tenant::quotas::Quotas;
+use orchestrator::domain::tenant::quotas::{QuotaName, Quotas};
 use orchestrator::domain::time::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -137,6 +137,14 @@ impl World {
                 let quotas = Quotas {
                     max_concurrent_sessions: Some(self.dice.random_range(4..12)),
                     max_queue_depth: Some(self.dice.random_range(2..8)),
+                    max_tokens_per_month: self
+                        .dice
+                        .random_bool(0.3)
+                        .then(|| self.dice.random_range(2000..40_000)),
+                    monthly_budget_micros: self
+                        .dice
+                        .random_bool(0.3)
+                        .then(|| self.dice.random_range(20_000..400_000)),
                 };
                 let (slug, now) = (format!("tenant-{number}"), self.ground.clock.now());
                 let value = Tenant { id, slug, quotas, ..Tenant::bootstrap(now) };
@@ -212,6 +220,12 @@ impl World {
                 let ctx = caller(*tenant, "release");
                 if let Err(error) = server.admissions.release(&ctx, &wanted).await {
                     self.ledger.refused("release", &error);
+                }
+                let month =
+                    [(QuotaName::MaxTokensPerMonth, None), (QuotaName::MonthlyBudgetUsd, None)];
+                let whose = tenant.to_string();
+                if let Err(error) = server.identity.set_quotas(&ctx, &whose, &month).await {
+                    self.ledger.refused("quotas", &error);
                 }
             }
             let mut left = self.unrest(&server, &*store).await;

@@ -20,6 +20,7 @@ use orchestrator::application::scheduler::Queue;
 use orchestrator::application::scheduler::wake::Wake;
 use orchestrator::application::session::{SessionOptions, SessionService};
 use orchestrator::application::system::SystemService;
+use orchestrator::application::usage::UsageService;
 use orchestrator::application::webhooks::{WebhookOptions, WebhookService};
 use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
@@ -175,6 +176,7 @@ impl TestApp {
         );
         let parts = Parts {
             webhooks: webhooks(&store, &clock, &ids),
+            usage: UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone()),
             judge,
             attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
             sessions,

@@ -12,6 +12,8 @@ use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::session::Session;
 use orchestrator::domain::session::attempt::Attempt;
 use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::time::Timestamp;
+use orchestrator::domain::usage::month::counted;
 
 /// Everything of one tenant that is checked, at one moment.
 pub(crate) struct Shown {
@@ -108,6 +110,12 @@ async fn counters(
     let mut expected = vec![(Counter::OpenSessions, count(&SessionStatus::is_open))];
     for status in SessionStatus::ALL {
         expected.push((Counter::SessionsIn(*status), count(&|known| known == *status)));
+    }
+    let (from, to) = (Timestamp::EPOCH, Timestamp::from_millis(i64::MAX / 2));
+    let records = snapshot.usage_records(from, to, None, usize::MAX).await?;
+    for (month, (tokens, micros)) in counted(&records) {
+        expected.push((Counter::MonthTokens(month), tokens));
+        expected.push((Counter::MonthMicros(month), micros));
     }
     for (counter, rows) in expected {
         let counted = snapshot.counter(counter).await?;

@@ -323,7 +323,9 @@ impl Api {
 
     /// Takes the bounds of the default tenant away.
     pub(crate) async fn lift_quotas(&self) {
-        let none = json!({ "max_concurrent_sessions": null, "max_queue_depth": null });
+        let none = json!({
+            "max_concurrent_sessions": null, "max_queue_depth": null, "max_tokens_per_month": null,
+        });
         let path = "tenants/default/quotas";
         let answer = self.send(Method::PUT, path, Some(&none), None).await.expect("an answer");
         assert!(answer.status.is_success(), "{answer:?}");

@@ -216,7 +216,8 @@ impl Supervisor {
         let interrupts =
             session.run.prompts.iter().any(|prompt| prompt.mode == PromptMode::Interrupt);
         if !self.aborted {
-            self.abort_at = self.end_of_patience(&session, interrupts);
+            let spent = self.tools.sessions.is_spent(&session).await?;
+            self.abort_at = self.end_of_patience(&session, interrupts, spent);
         }
         let owed =
             self.tools.attention.undelivered(self.holder.tenant, self.holder.session).await?;
@@ -229,11 +230,15 @@ impl Supervisor {
     }
 
     /// When a turn is aborted that does not end by itself: at once for a prompt that interrupts, a
-    /// while after somebody wanted a pause, or after the budget was spent.
-    fn end_of_patience(&self, session: &Session, interrupts: bool) -> Option<Timestamp> {
+    /// while after somebody wanted a pause, or after a budget was spent.
+    fn end_of_patience(
+        &self,
+        session: &Session,
+        interrupts: bool,
+        spent: bool,
+    ) -> Option<Timestamp> {
         let now = self.tools.clock.now();
-        let spent = session.is_exhausted().then_some(now);
-        let since = session.run.pause_wanted.or(spent);
+        let since = session.run.pause_wanted.or(spent.then_some(now));
         let later = since.map(|since| since.after(self.tools.options.pause_grace));
         match later {
             _ if interrupts => Some(now),
@@ -369,7 +374,8 @@ impl Supervisor {
         self.count().await?;
         self.outbox.flush().await;
         let saved = self.save("turn").await;
-        let turn = TurnOver { end, text, message_ref, saved };
+        let broken_off = self.aborted;
+        let turn = TurnOver { end, text, message_ref, saved, broken_off };
         self.checkpoint_at = self.tools.clock.now().after(self.tools.options.checkpoint_interval);
         (self.abort_at, self.aborted) = (None, false);
         match self.tools.sessions.turn_over(self.holder, &turn).await {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::usage::Used;
 use super::webhooks::Webhooks;
 use crate::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Guard, Put, Remembered, Write,
@@ -42,6 +43,7 @@ pub(super) struct TenantData {
     pub(super) remembered: BTreeMap<[u8; 32], Arc<Remembered>>,
     pub(super) owed_children: BTreeSet<(Timestamp, SessionId)>,
     pub(super) webhooks: Webhooks,
+    pub(super) used: Used,
 }
 
 /// Everything.
@@ -195,6 +197,7 @@ impl TenantData {
                 (self.sessions.get(id).map(|found| found.version), Expect::At(*version))
             }
             Write::Webhook(write) => return self.webhooks.expect(write),
+            Write::Usage(write) => return self.used.expect(write),
         };
         shared::next_version(found, expect).map(|_| ())
     }
@@ -226,6 +229,7 @@ impl TenantData {
             }
             Write::Tenant(put) => self.tenant = Some(versioned(put)),
             Write::Webhook(write) => self.webhooks.apply(write),
+            Write::Usage(write) => self.used.apply(write),
             Write::ApiKey(_) => {} // kept outside the tenants, by the secret's hash
             Write::ChildrenOwed { parent, at } => {
                 let mut all = self.sessions.values().map(|found| &found.value);

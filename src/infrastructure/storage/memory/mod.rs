@@ -5,6 +5,7 @@
 
 mod data;
 mod snapshot;
+mod usage;
 mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
@@ -95,6 +96,7 @@ impl Store for MemoryStore {
                 | Write::Tenant(_)
                 | Write::ApiKey(_)
                 | Write::Webhook(_)
+                | Write::Usage(_)
                 | Write::ChildrenOwed { .. }
                 | Write::ChildrenDone { .. } => None,
             })

@@ -202,6 +202,11 @@ impl Fleet for MemoryFleet {
         Ok(self.0.tenants.values().filter_map(|data| data.tenant.clone()).collect())
     }
 
+    async fn counter(&self, tenant: TenantId, counter: Counter) -> Result<i64, StoreError> {
+        let found = self.0.tenants.get(&tenant).and_then(|data| data.counters.get(&counter));
+        Ok(found.copied().unwrap_or(0))
+    }
+
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError> {
         Ok(self.0.api_keys.get(&hash).cloned())
     }

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use super::family;
 use super::handle::{Reader, blocking};
 use super::keys::{self, Span};
+use super::records::Number;
 use super::rows::{Direction, Rows, View, flow};
 use super::tables::Table;
 use super::webhooks;
+use crate::application::ports::changes::Counter;
 use crate::application::ports::reads::{Fleet, OwedChildren};
 use crate::application::ports::store::StoreError;
 use crate::domain::ids::{AttentionId, SessionId, TenantId, WebhookId};
@@ -89,6 +91,12 @@ impl Fleet for RedbFleet {
             view.records(Table::Tenants, &keys::everything(), usize::MAX)
         })
         .await
+    }
+
+    async fn counter(&self, tenant: TenantId, counter: Counter) -> Result<i64, StoreError> {
+        let key = keys::counter(tenant, counter);
+        let found = self.reader.read(|view| view.record(Table::Counters, &key))?;
+        Ok(found.map_or(0, |Number(value)| value))
     }
 
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError> {

@@ -13,6 +13,7 @@ use crate::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, TenantId, 
 use crate::domain::session::SessionCode;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
+use crate::domain::usage::period::{Day, Month};
 
 /// Bytes of a key.
 pub(super) type Key = Vec<u8>;
@@ -161,6 +162,14 @@ pub(super) fn due_until(tenant: TenantId, at: Timestamp) -> Span {
     }
 }
 
+/// Everything of a tenant from this instant to before that one.
+pub(super) fn due_between(tenant: TenantId, from: Timestamp, to: Timestamp) -> Span {
+    Span {
+        low: Bound::Included(due(tenant, from, [0; 16])),
+        high: Bound::Excluded(due(tenant, to, [0; 16])),
+    }
+}
+
 /// Everything of a tenant that is ever due.
 pub(super) fn all_due(tenant: TenantId) -> Span {
     Span::of(tenant.as_bytes().to_vec(), 40)
@@ -253,12 +262,16 @@ pub(super) fn expired(tenant: TenantId, at: Timestamp) -> Span {
 }
 
 pub(super) fn counter(tenant: TenantId, counter: Counter) -> Key {
+    let of_month =
+        |kind: u8, month: Month| join(&[tenant.as_bytes(), &[kind], &month.number().to_be_bytes()]);
     let (kind, status) = match counter {
         Counter::OpenSessions => (1, 0),
         Counter::SessionsIn(status) => (2, status_number(status)),
         Counter::SessionCodes => (3, 0),
         Counter::FencingTokens => (4, 0),
         Counter::Webhooks => (16, 0),
+        Counter::MonthTokens(month) => return of_month(32, month),
+        Counter::MonthMicros(month) => return of_month(33, month),
     };
     join(&[tenant.as_bytes(), &[kind, status]])
 }
@@ -294,6 +307,19 @@ pub(super) fn delivery(tenant: TenantId, webhook: WebhookId, id: DeliveryId) -> 
 
 pub(super) fn deliveries(tenant: TenantId, webhook: WebhookId) -> Span {
     Span::of(join(&[tenant.as_bytes(), webhook.as_bytes()]), 48)
+}
+
+pub(super) fn day(tenant: TenantId, day: Day) -> Key {
+    join(&[tenant.as_bytes(), &day.number().to_be_bytes()])
+}
+
+pub(super) fn days(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 20)
+}
+
+/// The day in a key.
+pub(super) fn day_of(key: &[u8]) -> Option<Day> {
+    Some(Day::from_number(u32::from_be_bytes(*key.last_chunk::<4>()?)))
 }
 
 pub(super) fn quarantine(table: u8, key: &[u8]) -> Key {

@@ -23,6 +23,7 @@ mod rows;
 mod snapshot;
 mod space;
 mod tables;
+mod usage;
 mod webhooks;
 mod writer;
 
@@ -146,7 +147,7 @@ impl RedbStore {
         let RedbOptions { cache_bytes, queue_capacity, feed_capacity, probe_every, space, .. } =
             *options;
         let quarantined = migrate::count_quarantined(&database)?;
-        match recount::recount(&database) {
+        match recount::recount(&database, clock.now()) {
             Ok(0) => {}
             Ok(wrong) => tracing::warn!(wrong, "{wrong} counters were wrong and are counted anew"),
             Err(error) => tracing::error!(%error, "The counters could not be checked"),

@@ -200,6 +200,7 @@ impl<R: Rows> Planner<'_, R> {
             }
             Write::PurgeSession(version, session) => self.purge(version, session),
             Write::Webhook(write) => self.put_webhook(write),
+            Write::Usage(write) => self.put_usage(write),
         }
     }
 

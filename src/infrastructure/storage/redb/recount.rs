@@ -14,15 +14,17 @@ use super::migrate::guarded;
 use super::records::{self, Number};
 use super::rows::bounds;
 use super::tables::Table;
+use super::usage::recounted;
 use crate::application::ports::changes::Counter;
 use crate::domain::ids::TenantId;
 use crate::domain::session::status::SessionStatus;
+use crate::domain::time::Timestamp;
 
 /// Corrects the counters that disagree; returns how many did.
-pub(super) fn recount(database: &Database) -> Result<usize, OpenError> {
+pub(super) fn recount(database: &Database, now: Timestamp) -> Result<usize, OpenError> {
     guarded(|| {
         let transaction = database.begin_read().map_err(OpenError::failed)?;
-        let wrong = Counted::open(&transaction)?.wrong()?;
+        let wrong = Counted::open(&transaction)?.wrong(now)?;
         drop(transaction);
         if wrong.is_empty() {
             return Ok(0);
@@ -48,6 +50,7 @@ type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// The tables that are compared.
 struct Counted {
     sessions: Rows,
+    usage: Rows,
     counters: Rows,
 }
 
@@ -55,13 +58,18 @@ impl Counted {
     fn open(transaction: &ReadTransaction) -> Result<Self, OpenError> {
         let open =
             |table: Table| transaction.open_table(table.definition()).map_err(OpenError::failed);
-        Ok(Self { sessions: open(Table::SessionsByStatus)?, counters: open(Table::Counters)? })
+        Ok(Self {
+            sessions: open(Table::SessionsByStatus)?,
+            usage: open(Table::Usage)?,
+            counters: open(Table::Counters)?,
+        })
     }
 
     /// The counters that disagree, as they should be.
-    fn wrong(&self) -> Result<Vec<(Key, i64)>, OpenError> {
+    fn wrong(&self, now: Timestamp) -> Result<Vec<(Key, i64)>, OpenError> {
         let mut tenants = tenants_of(&self.sessions)?;
         tenants.extend(tenants_of(&self.counters)?);
+        tenants.extend(tenants_of(&self.usage)?);
         let mut wrong = Vec::new();
         for tenant in tenants {
             let mut open = 0;
@@ -75,6 +83,9 @@ impl Counted {
                 )?;
             }
             self.compare(keys::counter(tenant, Counter::OpenSessions), open, &mut wrong)?;
+            for (key, expected) in recounted(&self.usage, tenant, now)? {
+                self.compare(key, expected, &mut wrong)?;
+            }
         }
         Ok(wrong)
     }

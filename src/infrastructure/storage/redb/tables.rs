@@ -71,7 +71,7 @@ tables! {
     Idempotency = "idempotency.k1",
     /// tenant(16) ‖ expires at, ms(8) ‖ key(32) → remembered answer
     IdempotencyByExpiry = "idempotency_by_expiry.k1",
-    /// tenant(16) ‖ counter(1) ‖ status(1) → number
+    /// tenant(16) ‖ counter(1) ‖ status(1) → number; tenant(16) ‖ counter(1) ‖ month(4) → number
     Counters = "counters.k1",
     /// tenant(16) ‖ session(16) ‖ stream(1) ‖ first seq(8) → chunk of entries
     Journal = "journal.k1",
@@ -91,6 +91,12 @@ tables! {
     PendingDeliveries = "pending_deliveries.k1",
     /// tenant(16) ‖ ended at, ms(8) ‖ session(16) → (), until its children are treated
     OwedChildren = "owed_children.k1",
+    /// tenant(16) ‖ recorded at, ms(8) ‖ record(16) → record of use
+    Usage = "usage.k1",
+    /// tenant(16) ‖ day(4) → roll-up of the day
+    UsageDays = "usage_days.k1",
+    /// tenant(16) → prices
+    Prices = "prices.k1",
 }
 
 impl Table {

@@ -65,6 +65,7 @@ impl From<Attempt> for AttemptDto {
             resumed_from_checkpoint,
             usage,
             counted_calls: _,
+            counted_ms: _,
             leases,
             stale_reports,
         } = attempt;

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod session;
 pub mod spec;
 pub mod stats;
+pub mod usage;
 pub mod verification;
 pub mod webhook;
 pub mod work;

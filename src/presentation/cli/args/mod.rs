@@ -4,6 +4,7 @@
 mod admissions;
 mod run;
 mod session;
+mod usage;
 mod webhook;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use self::run::RunArgs;
 pub use self::session::{
     CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
 };
+pub use self::usage::{GroupWord, UsageArgs, UsageCommand};
 pub use self::webhook::{
     WebhookCommand, WebhookCreateArgs, WebhookDeliveriesArgs, WebhookEditArgs,
 };
@@ -174,6 +176,8 @@ pub enum Command {
     /// What a tenant may have.
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// What was used, what it costs, and how much of it may be.
+    Usage(UsageArgs),
     /// Everything that happened.
     #[command(subcommand, visible_alias = "events")]
     Event(EventCommand),
@@ -274,13 +278,24 @@ pub enum AttentionCommand {
 #[command(after_help = "\
 Examples:
   orchestrator tenant quotas
-  orchestrator tenant quotas --set max_concurrent_sessions=50 --set max_queue_depth=none")]
+  orchestrator tenant quotas --set max_concurrent_sessions=50 --set max_queue_depth=none
+  orchestrator tenant update --weight 2")]
 pub enum TenantCommand {
     /// What is used of each quota; `--set` changes them.
     Quotas {
         /// A new bound, or `none`; repeatable.
         #[arg(long, value_name = "QUOTA=NUMBER", value_parser = super::tenant::bound)]
         set: Vec<(String, serde_json::Value)>,
+    },
+    /// The tenant; options change it.
+    #[command(visible_alias = "show")]
+    Update {
+        /// For people.
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+        /// Its share of this server, compared with other tenants: 0.1 to 100.
+        #[arg(long, value_name = "NUMBER")]
+        weight: Option<f64>,
     },
 }
 

@@ -23,6 +23,7 @@ struct AttemptV1 {
     resumed_from_checkpoint: Option<u64>,
     usage: UsageV1,
     counted_calls: Vec<String>,
+    counted_ms: u64,
     leases: Vec<LeaseV1>,
     stale_reports: u32,
 }
@@ -174,6 +175,7 @@ impl Record for Versioned<Attempt> {
             resumed_from_checkpoint,
             usage,
             counted_calls,
+            counted_ms,
             leases,
             stale_reports,
         } = &self.value;
@@ -188,6 +190,7 @@ impl Record for Versioned<Attempt> {
             resumed_from_checkpoint: *resumed_from_checkpoint,
             usage: UsageV1::of(usage),
             counted_calls: counted_calls.clone(),
+            counted_ms: *counted_ms,
             leases: leases.iter().map(LeaseV1::of).collect(),
             stale_reports: *stale_reports,
         })?)
@@ -205,6 +208,7 @@ impl Record for Versioned<Attempt> {
             resumed_from_checkpoint,
             usage,
             counted_calls,
+            counted_ms,
             leases,
             stale_reports,
         } = payload.parse(1)?;
@@ -218,6 +222,7 @@ impl Record for Versioned<Attempt> {
             resumed_from_checkpoint,
             usage: usage.domain(),
             counted_calls,
+            counted_ms,
             leases: leases.into_iter().map(LeaseV1::domain).collect::<Result<_, _>>()?,
             stale_reports,
         };

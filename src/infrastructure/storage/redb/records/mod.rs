@@ -20,6 +20,7 @@ mod spec;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod webhook;
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! Every kind of record: what was written once is read for ever.
 
+mod usage;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -35,9 +36,12 @@ use crate::domain::session::{
 };
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::{ApiKey, Role};
+use crate::domain::tenant::quotas::Quotas;
 use crate::domain::tenant::weight::Weight;
 use crate::domain::usage::Usage;
 use crate::domain::usage::budget::BudgetLevel;
+use crate::domain::usage::month::LimitsTold;
+use crate::domain::usage::period::Month;
 use crate::domain::version::{Version, Versioned};
 use crate::domain::workspace::{Workspace, WorkspaceKind, WorkspaceSpec};
 
@@ -65,7 +69,10 @@ fn tenant() -> Tenant {
         hold(Held::Agent(AgentId::new(id(7))), None),
     ];
     let weight = Weight::from_hundredths(250).expect("a weight");
-    Tenant { weight, holds, ..Tenant::bootstrap(at(0)) }
+    let month = Some(Month::from_number(682));
+    let limits_told = LimitsTold { month, cost: None, tokens: Some(BudgetLevel::Hard) };
+    let quotas = Quotas { monthly_budget_micros: Some(9_500_000), ..Quotas::default() };
+    Tenant { quotas, weight, holds, limits_told, ..Tenant::bootstrap(at(0)) }
 }
 
 fn lease() -> Lease {
@@ -302,6 +309,7 @@ fn attempt() -> Attempt {
         resumed_from_checkpoint: Some(1),
         usage: usage(),
         counted_calls: vec!["call".to_owned()],
+        counted_ms: 70,
         leases: vec![lease()],
         stale_reports: 3,
     }

@@ -1,0 +1,123 @@
+//! Reading a tenant, and setting its name and its share.
+
+use serde_json::json;
+
+use super::IdentityService;
+use crate::application::error::AppError;
+use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
+use crate::application::ports::store::CommitError;
+use crate::application::principal::RequestContext;
+use crate::application::session::MAX_COMMIT_ATTEMPTS;
+use crate::domain::audit::AuditEntry;
+use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
+use crate::domain::field::FieldErrors;
+use crate::domain::tenant::Tenant;
+use crate::domain::tenant::key::Role;
+use crate::domain::tenant::weight::Weight;
+use crate::domain::version::Versioned;
+
+/// What is to become different of a tenant.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TenantPatch {
+    /// For people, 2–100 characters.
+    pub name: Option<String>,
+    /// Its share of the instance, 0.1–100.
+    pub weight: Option<f64>,
+}
+
+impl IdentityService {
+    /// The caller's own tenant; system administrators see every one.
+    ///
+    /// # Errors
+    /// `TenantNotFound`, or the store's.
+    pub async fn tenant_as_it_is(
+        &self,
+        ctx: &RequestContext,
+        reference: &str,
+    ) -> Result<Versioned<Tenant>, AppError> {
+        let id = self.within_reach(ctx, reference)?;
+        self.store.snapshot(id).await?.tenant().await?.ok_or(AppError::TenantNotFound)
+    }
+
+    /// Changes a tenant: for its administrators, and its share, which is one of others too, for those
+    /// of the system. The scheduler reads the share with the next look.
+    ///
+    /// # Errors
+    /// `Forbidden`, `SystemOnly`, `TenantNotFound`, `Invalid`, `VersionMismatch`.
+    pub async fn change_tenant(
+        &self,
+        ctx: &RequestContext,
+        reference: &str,
+        patch: &TenantPatch,
+    ) -> Result<Versioned<Tenant>, AppError> {
+        ctx.require(Role::Admin)?;
+        if patch.weight.is_some() && !ctx.principal.is_system {
+            return Err(AppError::SystemOnly);
+        }
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            let found = self.tenant_as_it_is(ctx, reference).await?;
+            if let Some(expected) = ctx.if_match.filter(|read| *read != found.version.get()) {
+                return Err(AppError::VersionMismatch { expected, actual: found.version.get() });
+            }
+            let tenant = apply(&found.value, patch)?;
+            let changed = changed(&found.value, &tenant);
+            if changed.is_empty() {
+                return Ok(found);
+            }
+            let now = self.clock.now();
+            let subject = Subject { kind: SubjectKind::Tenant, id: tenant.id.uuid() };
+            let payload = json!({ "changed": changed });
+            let event = DomainEvent::new(EventType::TenantUpdated, subject, now, payload);
+            let side = |tenant: &Tenant| {
+                Some(json!({ "name": tenant.name, "weight": tenant.weight.number() }))
+            };
+            let audit = AuditEntry {
+                at: now,
+                actor: ctx.actor(),
+                action: "update_tenant".to_owned(),
+                subject,
+                ok: true,
+                reason: None,
+                before: side(&found.value),
+                after: side(&tenant),
+                request_id: Some(ctx.request_id.clone()),
+            };
+            let put = Put { expect: Expect::At(found.version), value: tenant.clone() };
+            let set = ChangeSet::new(tenant.id)
+                .write(Write::Tenant(put))
+                .events([event])
+                .audit(Some(audit));
+            match self.store.commit(set).await {
+                Ok(_) => {
+                    self.load().await?;
+                    return Ok(Versioned { version: found.version.next(), value: tenant });
+                }
+                Err(CommitError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AppError::Contended)
+    }
+}
+
+fn apply(tenant: &Tenant, patch: &TenantPatch) -> Result<Tenant, AppError> {
+    let (mut tenant, mut errors) = (tenant.clone(), FieldErrors::default());
+    if let Some(name) = &patch.name {
+        let name = name.trim();
+        errors.length("/name", name, 2, 100);
+        name.clone_into(&mut tenant.name);
+    }
+    if let Some(weight) = patch.weight {
+        match Weight::parse(weight) {
+            Some(weight) => tenant.weight = weight,
+            None => errors.add("/settings/weight", "out_of_range", "must be 0.1 to 100"),
+        }
+    }
+    Ok(errors.into_result(tenant)?)
+}
+
+fn changed(before: &Tenant, after: &Tenant) -> Vec<&'static str> {
+    let name = (before.name != after.name).then_some("name");
+    let weight = (before.weight != after.weight).then_some("settings.weight");
+    name.into_iter().chain(weight).collect()
+}

@@ -1,0 +1,82 @@
+//! Reading and setting what models cost.
+
+use serde_json::json;
+
+use super::UsageService;
+use crate::application::error::AppError;
+use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
+use crate::application::ports::store::CommitError;
+use crate::application::ports::usage::UsageWrite;
+use crate::application::principal::RequestContext;
+use crate::application::session::MAX_COMMIT_ATTEMPTS;
+use crate::domain::audit::AuditEntry;
+use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
+use crate::domain::tenant::key::Role;
+use crate::domain::usage::price::{PriceRow, PriceTable};
+use crate::domain::version::{Version, Versioned};
+
+impl UsageService {
+    /// The prices: for administrators. Before any were set the table is empty, in version 0.
+    ///
+    /// # Errors
+    /// `Forbidden`, or the store's.
+    pub async fn prices(&self, ctx: &RequestContext) -> Result<Versioned<PriceTable>, AppError> {
+        ctx.require(Role::Admin)?;
+        let found = self.store.snapshot(ctx.tenant).await?.prices().await?;
+        let none = Versioned { version: Version::new(0), value: PriceTable::default() };
+        Ok(found.unwrap_or(none))
+    }
+
+    /// Replaces the prices: for administrators. What was used before keeps its cost.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid` with every row that is wrong, `VersionMismatch`.
+    pub async fn set_prices(
+        &self,
+        ctx: &RequestContext,
+        rows: Vec<PriceRow>,
+    ) -> Result<Versioned<PriceTable>, AppError> {
+        ctx.require(Role::Admin)?;
+        let table = PriceTable::new(rows)?;
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            let before = self.prices(ctx).await?;
+            let actual = before.version.get();
+            if let Some(expected) = ctx.if_match.filter(|read| *read != actual) {
+                return Err(AppError::VersionMismatch { expected, actual });
+            }
+            let changed = before.value.changed(&table);
+            if changed.is_empty() {
+                return Ok(before);
+            }
+            let expect = if actual == 0 { Expect::Absent } else { Expect::At(before.version) };
+            let put = Put { expect, value: table.clone() };
+            let now = self.clock.now();
+            let subject = Subject { kind: SubjectKind::Tenant, id: ctx.tenant.uuid() };
+            let payload = json!({ "changed": changed });
+            let event = DomainEvent::new(EventType::UsagePricesUpdated, subject, now, payload);
+            let audit = AuditEntry {
+                at: now,
+                actor: ctx.actor(),
+                action: "set_prices".to_owned(),
+                subject,
+                ok: true,
+                reason: None,
+                before: None,
+                after: Some(json!({ "changed": changed })),
+                request_id: Some(ctx.request_id.clone()),
+            };
+            let set = ChangeSet::new(ctx.tenant)
+                .write(Write::Usage(UsageWrite::Prices(put)))
+                .events([event])
+                .audit(Some(audit));
+            match self.store.commit(set).await {
+                Ok(_) => {
+                    return Ok(Versioned { version: before.version.next(), value: table });
+                }
+                Err(CommitError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AppError::Contended)
+    }
+}
