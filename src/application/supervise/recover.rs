@@ -64,7 +64,7 @@ pub async fn recover(supervisors: &Supervisors, store: &dyn Store) -> Result<Rec
 /// now is found again by the scan for folders that are left over.
 pub async fn clean_up(tools: &Tools, tenant: TenantId, id: SessionId) {
     match tools.sessions.put_away(tenant, id).await {
-        Ok(PutAway::Gone | PutAway::Needed) | Err(AppError::SessionNotFound) => {}
+        Ok(PutAway::Gone | PutAway::Needed | PutAway::InUse) | Err(AppError::SessionNotFound) => {}
         Ok(PutAway::Kept(reason)) => {
             tracing::warn!(session.id = %id, %reason, "The workspace of session {id} stays: {reason}");
         }

@@ -15,6 +15,7 @@ mod opencode_kills;
 mod opencode_run;
 mod restart;
 mod shutdown;
+mod why;
 mod writers;
 
 use serde_json::{Value, json};

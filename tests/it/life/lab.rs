@@ -2,6 +2,7 @@
 //! be moved, records can be damaged and git can be held up.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use orchestrator::application::scheduler::wake::Wake;
 use orchestrator::application::scheduler::{Queue, Scheduler};
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::{SessionOptions, SessionService};
+use orchestrator::application::supervise::recover::recover;
 use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::attention::{AttentionState, Decision};
@@ -35,6 +37,7 @@ use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::workspace::WorkspaceSpec;
 use orchestrator::infrastructure::clock::SystemClock;
@@ -45,7 +48,7 @@ use orchestrator::infrastructure::storage::memory::MemoryStore;
 use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,6 +89,12 @@ pub(crate) struct Damaged {
     store: Arc<MemoryStore>,
     sessions: Mutex<BTreeSet<SessionId>>,
     pub(crate) short_of_room: Mutex<Option<String>>,
+    /// Whoever asks for a fencing token waits while this is set.
+    pub(crate) no_tokens: watch::Sender<bool>,
+    /// How many have asked for one.
+    pub(crate) wanted_tokens: AtomicUsize,
+    /// Why it takes no writes, when it takes none.
+    pub(crate) read_only: Mutex<Option<String>>,
 }
 
 impl Damaged {
@@ -105,6 +114,9 @@ impl Store for Damaged {
     }
 
     async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
+        if let Some(reason) = self.read_only.lock().expect("whole").clone() {
+            return Err(CommitError::ReadOnly(reason));
+        }
         let damaged = |write: &Write| {
             let Write::Session(put) = write else { return false };
             self.sessions.lock().expect("whole").contains(&put.value.id)
@@ -116,6 +128,11 @@ impl Store for Damaged {
     }
 
     async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
+        if sequence == Sequence::FencingTokens {
+            self.wanted_tokens.fetch_add(1, Ordering::SeqCst);
+            let mut held = self.no_tokens.subscribe();
+            held.wait_for(|held| !held).await.expect("the sender lives as long");
+        }
         self.store.allocate(tenant, sequence).await
     }
 
@@ -125,7 +142,8 @@ impl Store for Damaged {
 
     fn health(&self) -> StoreHealth {
         let short_of_room = self.short_of_room.lock().expect("whole").clone();
-        StoreHealth { short_of_room, ..self.store.health() }
+        let read_only = self.read_only.lock().expect("whole").clone();
+        StoreHealth { read_only, short_of_room, ..self.store.health() }
     }
 
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
@@ -144,6 +162,8 @@ pub(crate) struct Lab {
     pub(crate) supervisors: Supervisors,
     pub(crate) queue: Queue,
     pub(crate) root: TempDir,
+    tools: Box<dyn Fn() -> Tools + Send + Sync>,
+    supervising: CancellationToken,
     stop: CancellationToken,
     tracker: TaskTracker,
 }
@@ -181,6 +201,9 @@ impl Lab {
             store: Arc::clone(&memory),
             sessions: Mutex::default(),
             short_of_room: Mutex::default(),
+            no_tokens: watch::Sender::new(false),
+            wanted_tokens: AtomicUsize::new(0),
+            read_only: Mutex::default(),
         });
         let stored: Arc<dyn Store> = Arc::clone(&store) as _;
         let root = tempfile::tempdir().expect("a folder");
@@ -217,22 +240,24 @@ impl Lab {
             .await
             .expect("loaded");
         lift_quotas(&*stored).await;
-        let tools = Tools {
-            sessions: sessions.clone(),
-            attention: attention.clone(),
-            agents: agents.clone(),
-            journal: memory,
-            judge,
-            workspaces,
-            clock: time,
+        let whole = (sessions.clone(), attention.clone(), agents.clone(), judge);
+        let tools = Box::new(move || Tools {
+            sessions: whole.0.clone(),
+            attention: whole.1.clone(),
+            agents: whole.2.clone(),
+            journal: Arc::clone(&memory) as _,
+            judge: whole.3.clone(),
+            workspaces: Arc::clone(&workspaces),
+            clock: Arc::clone(&time),
             deltas: Deltas::default(),
             options: SupervisorOptions {
                 pause_grace: Duration::from_millis(1500),
                 start_timeout: Duration::from_secs(5),
                 ..SupervisorOptions::default()
             },
-        };
-        let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
+        });
+        let supervising = stop.child_token();
+        let supervisors = Supervisors::new(tools(), tracker.clone(), supervising.clone());
         let queue = Queue::new(slots);
         let lab = Self {
             store,
@@ -244,6 +269,8 @@ impl Lab {
             supervisors,
             queue,
             root,
+            tools,
+            supervising,
             stop,
             tracker,
         };
@@ -256,6 +283,16 @@ impl Lab {
     pub(crate) async fn agent(&self, capacity: u32) {
         let wanted = BuiltIn { name: "AGENT-SIMULATED", kind: AgentKind::Simulated, capacity };
         self.agents.ensure(TenantId::BOOTSTRAP, &[wanted]).await.expect("registered");
+    }
+
+    /// The tenant may have this much from now on.
+    pub(crate) async fn bound(&self, quotas: Quotas) {
+        let tenant = TenantId::BOOTSTRAP;
+        let found = self.store.snapshot(tenant).await.expect("a snapshot").tenant().await;
+        let found = found.expect("readable").expect("there");
+        let value = Tenant { quotas, ..found.value };
+        let put = Put { expect: Expect::At(found.version), value };
+        self.store.commit(ChangeSet::new(tenant).write(Write::Tenant(put))).await.expect("bound");
     }
 
     /// One more tenant, with the simulated agent.
@@ -293,6 +330,21 @@ impl Lab {
             self.supervisors.clone(),
         );
         self.tracker.spawn(reconciler.run(self.stop.clone()));
+    }
+
+    /// All supervisors end, as with their process, and others begin that know of no run yet.
+    pub(crate) async fn restart(&mut self) {
+        self.supervising.cancel();
+        let statuses = [SessionStatus::Running, SessionStatus::Degraded];
+        let fleet = self.store.fleet().await.expect("readable");
+        for session in fleet.sessions_in(&statuses).await.expect("readable") {
+            let id = session.value.id;
+            eventually("let go", async || !self.sessions.wake().is_supervised(id)).await;
+        }
+        self.supervising = self.stop.child_token();
+        let (tracker, stop) = (self.tracker.clone(), self.supervising.clone());
+        self.supervisors = Supervisors::new((self.tools)(), tracker, stop);
+        recover(&self.supervisors, &*self.store).await.expect("taken up");
     }
 
     /// Creates and starts a session.

@@ -1,6 +1,8 @@
 //! The life of sessions inside one process: deadlines, leftovers, races with git.
 
 mod agents;
+mod asking;
+mod causes;
 mod deadlines;
 mod explained;
 mod families;

@@ -5,10 +5,12 @@
 //! there is to do is read from the store, so that nothing is lost with this task.
 //! Invariant: whatever ends the lease, the run is closed, the work is saved, the worktree is gone.
 
+mod asks;
 mod begin;
 mod judge;
+mod provider;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +20,9 @@ use self::begin::Begun;
 use super::Tools;
 use super::outbox::Outbox;
 use crate::application::error::AppError;
-use crate::application::ports::driver::{
-    AgentEvent, Answer, DriverError, Prompt, Running, TurnEnd,
-};
+use crate::application::ports::driver::{AgentEvent, DriverError, Prompt, Running, TurnEnd};
 use crate::application::scheduler::wake::Bell;
 use crate::application::session::report::{CallUsage, Holder, Next, TurnOver};
-use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Decision};
 use crate::domain::ids::AttentionId;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::session::{DegradedReason, PromptMode, Session};
@@ -53,7 +52,11 @@ pub struct Supervisor {
     calls: Vec<CallUsage>,
     message_ref: Option<String>,
     asks: HashMap<String, AttentionId>,
-    answered: Vec<AttentionId>,
+    /// Asks that were answered in this turn, by the agent's names.
+    answered: HashSet<String>,
+    /// An answer did not reach the agent: it is told again then.
+    told_again_at: Option<Timestamp>,
+    began: Timestamp,
     abort_at: Option<Timestamp>,
     aborted: bool,
     checkpoint_at: Timestamp,
@@ -65,7 +68,8 @@ impl Supervisor {
     pub fn new(tools: Arc<Tools>, holder: Holder, bell: Bell) -> Self {
         let bound = tools.options.journal_bytes;
         let outbox = Outbox::new(holder, Arc::clone(&tools.journal), bound);
-        let checkpoint_at = tools.clock.now().after(tools.options.checkpoint_interval);
+        let began = tools.clock.now();
+        let checkpoint_at = began.after(tools.options.checkpoint_interval);
         Self {
             tools,
             holder,
@@ -74,7 +78,9 @@ impl Supervisor {
             calls: Vec::new(),
             message_ref: None,
             asks: HashMap::new(),
-            answered: Vec::new(),
+            answered: HashSet::new(),
+            told_again_at: None,
+            began,
             abort_at: None,
             aborted: false,
             checkpoint_at,
@@ -184,7 +190,8 @@ impl Supervisor {
             return if self.outbox.is_stuck() { AGAIN } else { GATHER };
         }
         let now = self.tools.clock.now();
-        let times = [self.abort_at.filter(|_| !self.aborted), Some(self.checkpoint_at)];
+        let abort_at = self.abort_at.filter(|_| !self.aborted);
+        let times = [abort_at, self.told_again_at, Some(self.checkpoint_at)];
         let next = times.into_iter().flatten().min().unwrap_or(now);
         next.since(now).max(Duration::from_millis(1))
     }
@@ -197,6 +204,9 @@ impl Supervisor {
             if let Err(error) = running.control.abort().await {
                 return self.fail(error).await.map(Some);
             }
+        }
+        if self.told_again_at.is_some_and(|at| at <= now) {
+            self.deliver_owed(running).await?;
         }
         if self.checkpoint_at <= now {
             self.checkpoint_at = now.after(self.tools.options.checkpoint_interval);
@@ -214,13 +224,7 @@ impl Supervisor {
         if !self.aborted {
             self.abort_at = self.end_of_patience(&session, interrupts);
         }
-        let owed =
-            self.tools.attention.undelivered(self.holder.tenant, self.holder.session).await?;
-        for item in owed {
-            if !self.answered.contains(&item.id) {
-                self.deliver(running, &item).await?;
-            }
-        }
+        self.deliver_owed(running).await?;
         Ok(true)
     }
 
@@ -235,23 +239,6 @@ impl Supervisor {
             _ if interrupts => Some(now),
             Some(later) => Some(self.abort_at.map_or(later, |known| known.min(later))),
             None => None,
-        }
-    }
-
-    async fn deliver(&mut self, running: &Running, item: &AttentionItem) -> Result<(), AppError> {
-        let answer = answer_of(item);
-        match running.control.answer(&item.agent_ref, answer).await {
-            Ok(()) => {
-                self.answered.push(item.id);
-                self.tools.attention.delivered(self.holder.tenant, item.id).await
-            }
-            Err(error) => {
-                let now = self.tools.clock.now();
-                let line =
-                    format!("the answer to “{}” did not reach the agent: {error}", item.title);
-                self.outbox.log("warn", &line, now);
-                Ok(())
-            }
         }
     }
 
@@ -293,24 +280,9 @@ impl Supervisor {
                 self.message_ref = Some(message_ref);
                 self.count().await?;
             }
-            AgentEvent::Ask(ask) => {
-                let timeout = match ask.kind {
-                    AttentionKind::Question => self.tools.options.question_timeout,
-                    AttentionKind::Permission | AttentionKind::Review | AttentionKind::Budget => {
-                        self.tools.options.permission_timeout
-                    }
-                };
-                let item = sessions.raise(holder, &ask, timeout).await?;
-                self.asks.insert(ask.agent_ref, item.id);
-                if item.state != AttentionState::Open {
-                    self.deliver(running, &item).await?;
-                }
-            }
-            AgentEvent::AskGone { agent_ref } => {
-                if let Some(item) = self.asks.remove(&agent_ref) {
-                    sessions.withdraw(holder, item).await?;
-                }
-            }
+            AgentEvent::Ask(ask) => self.asked(running, ask).await?,
+            AgentEvent::AskGone { agent_ref } => self.ask_gone(&agent_ref).await?,
+            AgentEvent::AsksOpen { agent_refs } => self.asks_are(&agent_refs).await?,
             AgentEvent::ProviderRetry { message, next_at } => {
                 let next = next_at.map(|at| format!(", next at {at}")).unwrap_or_default();
                 self.outbox.log(
@@ -318,9 +290,11 @@ impl Supervisor {
                     &format!("the provider is tried again: {message}{next}"),
                     now,
                 );
+                self.leave_provider_alone(&message, next_at).await?;
                 sessions.capacity(holder, DegradedReason::ProviderRetrying, true).await?;
             }
             AgentEvent::ProviderBack => {
+                self.provider_is_back().await?;
                 sessions.capacity(holder, DegradedReason::ProviderRetrying, false).await?;
             }
             AgentEvent::StreamLost => {
@@ -344,6 +318,7 @@ impl Supervisor {
         text: String,
         end: TurnEnd,
     ) -> Result<Option<Ended>, AppError> {
+        self.no_more_asks().await?;
         self.count().await?;
         self.outbox.flush().await;
         let saved = self.save("turn").await;
@@ -400,7 +375,13 @@ impl Supervisor {
     }
 
     async fn fail(&mut self, error: DriverError) -> Result<Ended, AppError> {
-        self.outbox.log("error", &error.message, self.tools.clock.now());
+        let now = self.tools.clock.now();
+        self.outbox.log("error", &error.message, now);
+        if let Some(overloaded) = error.overloaded {
+            // Before the end is stored, so that nobody is given what just failed.
+            let until = overloaded.retry_after.map(|alone| now.after(alone));
+            self.leave_provider_alone(&error.message, until).await?;
+        }
         if let Err(lost) = self.count().await {
             return Self::released(Err(lost));
         }
@@ -413,22 +394,6 @@ impl Supervisor {
         match reported {
             Ok(()) | Err(AppError::StaleResult | AppError::SessionNotFound) => Ok(Ended::Released),
             Err(error) => Err(error),
-        }
-    }
-}
-
-/// What the agent is told of a settled item.
-fn answer_of(item: &AttentionItem) -> Answer {
-    match item.decision {
-        Some(Decision::AllowOnce) => Answer::AllowOnce,
-        Some(Decision::AllowAlways) => Answer::AllowAlways,
-        Some(Decision::Answer) => Answer::Text(item.answer.clone().unwrap_or_default()),
-        Some(Decision::Deny | Decision::Acknowledge) | None => {
-            let by = item.resolved_by.as_deref().unwrap_or("somebody");
-            Answer::Deny(match by {
-                "deadline" => "nobody allowed this in time; go on without it".to_owned(),
-                _ => "this was not allowed; go on without it".to_owned(),
-            })
         }
     }
 }
