@@ -16,6 +16,7 @@ pub mod session;
 pub mod system;
 pub mod webhooks;
 
+pub mod daily;
 pub mod reconcile;
 pub mod scheduler;
 pub mod supervise;

@@ -77,4 +77,6 @@ id!(/// A message to a webhook.
 impl TenantId {
     /// The tenant `default`, made at first start.
     pub const BOOTSTRAP: Self = Self(Uuid::from_u128(1));
+    /// No tenant: the server's own events have a sequence of their own under this.
+    pub const SYSTEM: Self = Self(Uuid::nil());
 }

@@ -39,6 +39,8 @@ pub struct Abilities {
     pub fork: bool,
     /// Everything it reports is simulated.
     pub simulated: bool,
+    /// Its agent is not a child of this server: it works on while the server is down.
+    pub outlives: bool,
 }
 
 /// Why a driver could not do something.

@@ -80,6 +80,12 @@ impl Queue {
         self.state().expected(id, now)
     }
 
+    /// Sessions that may execute at once.
+    #[must_use]
+    pub fn max_running(&self) -> usize {
+        self.state().max_running
+    }
+
     /// Sessions that execute now.
     #[must_use]
     pub fn executing(&self) -> usize {

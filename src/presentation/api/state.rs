@@ -19,6 +19,7 @@ use crate::application::judge::JudgeService;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
+use crate::application::supervise::recover::service::RecoveryService;
 use crate::application::system::SystemService;
 use crate::application::webhooks::WebhookService;
 use crate::domain::time::Timestamp;
@@ -113,6 +114,7 @@ pub struct Parts {
     pub webhooks: WebhookService,
     pub system: SystemService,
     pub identity: IdentityService,
+    pub recovery: RecoveryService,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
@@ -140,6 +142,7 @@ pub struct Shared {
     pub system: SystemService,
     /// Who is behind a key.
     pub identity: IdentityService,
+    pub recovery: RecoveryService,
     /// For remembered answers and the figures of `/metrics`.
     pub store: Arc<dyn Store>,
     /// Time.
@@ -188,6 +191,7 @@ impl AppState {
             webhooks,
             system,
             identity,
+            recovery,
             store,
             clock,
             ids,
@@ -211,6 +215,7 @@ impl AppState {
             webhooks,
             system,
             identity,
+            recovery,
             store,
             clock,
             ids,

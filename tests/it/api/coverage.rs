@@ -9,6 +9,7 @@ use orchestrator::presentation::api::dto::input::{
     CheckpointBody, Complete, Fail, Fork, MergeBody, PatchSession, PromptBody, RateBody,
     ReasonBody, ResolveBody, ResolveManyBody, RetryBody,
 };
+use orchestrator::presentation::api::dto::recovery::RecoveryBody;
 use orchestrator::presentation::api::dto::verification::VerifyBody;
 use orchestrator::presentation::api::dto::webhook::{CreateWebhook, PatchWebhook};
 use orchestrator::presentation::api::fields::{Fields, FromFields};
@@ -184,6 +185,7 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("Resolve", names::<ResolveBody>()));
     all.push(("ResolveMany", names::<ResolveManyBody>()));
     all.push(("Admission", names::<AdmissionBody>()));
+    all.push(("RecoveryApply", names::<RecoveryBody>()));
     all.push(("CreateWebhook", names::<CreateWebhook>()));
     all.push(("PatchWebhook", names::<PatchWebhook>()));
     for (schema, mut read) in all {

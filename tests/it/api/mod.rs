@@ -11,5 +11,6 @@ mod ratings;
 mod refusals;
 mod statuses;
 mod streams;
+mod system;
 mod waits;
 mod wire;

@@ -13,6 +13,7 @@ mod opencode_asks;
 mod opencode_budget;
 mod opencode_kills;
 mod opencode_run;
+mod recovery;
 mod restart;
 mod shutdown;
 mod why;

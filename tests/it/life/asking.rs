@@ -167,9 +167,8 @@ async fn with_the_turn_everything_that_was_asked_in_it_is_over() {
     let id = playing(&lab, &strings).await;
     strings.tell(ask("one")).await;
     lab.asked(id).await;
-    let more = "And then this.";
-    let mode = orchestrator::domain::session::PromptMode::Queue;
-    lab.sessions.prompt(&caller(), id, more, mode).await.expect("taken");
+    let queue = orchestrator::domain::session::PromptMode::Queue;
+    lab.sessions.prompt(&caller(), id, "And then this.", queue).await.expect("taken");
     strings.tell(done()).await;
     eventually("the item is closed", async || closed(&lab, id).await).await;
     assert!(lab.session(id).await.status().is_executing(), "the next turn");

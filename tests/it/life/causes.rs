@@ -185,22 +185,19 @@ async fn a_hold_that_was_answered_has_stopped_every_grant_that_came_after_it() {
     eventually("a grant", async || lab.store.wanted_tokens.load(SeqCst) > 0).await;
     let admissions = admissions(&lab);
     let (ctx, wanted) = (caller(), tenant_hold(None));
-    let hold = admissions.hold(&ctx, &wanted);
-    tokio::pin!(hold);
-    let early = tokio::time::timeout(A_WHILE, &mut hold).await;
+    let answer = admissions.hold(&ctx, &wanted);
+    tokio::pin!(answer);
+    let early = tokio::time::timeout(A_WHILE, &mut answer).await;
     lab.store.no_tokens.send_replace(false);
-    match early {
-        Ok(held) => {
-            held.expect("held");
-            tokio::time::sleep(A_WHILE).await;
-            let status = lab.session(id).await.status();
-            assert_eq!(status, SessionStatus::Queued, "it was given out after the hold");
-        }
-        Err(_) => {
-            hold.await.expect("held");
-            let status = lab.session(id).await.status();
-            assert!(status.is_executing(), "its grant came first: {status}");
-        }
+    if let Ok(early) = early {
+        early.expect("held");
+        tokio::time::sleep(A_WHILE).await;
+        let status = lab.session(id).await.status();
+        assert_eq!(status, SessionStatus::Queued, "it was given out after the hold");
+    } else {
+        answer.await.expect("held");
+        let status = lab.session(id).await.status();
+        assert!(status.is_executing(), "its grant came first: {status}");
     }
     let later = lab.begin(plays(&json!([]))).await;
     told(&lab, later, BlockerCode::AdmissionsHeld).await;

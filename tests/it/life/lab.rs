@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
+use orchestrator::application::daily::Daily;
 use orchestrator::application::events::Deltas;
 use orchestrator::application::identity::IdentityService;
 use orchestrator::application::judge::JudgeService;
@@ -17,7 +18,7 @@ use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
 use orchestrator::application::ports::reads::{Fleet, Snapshot};
 use orchestrator::application::ports::store::{
-    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+    CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use orchestrator::application::ports::workspaces::Workspaces;
 use orchestrator::application::principal::{Principal, RequestContext};
@@ -26,7 +27,7 @@ use orchestrator::application::scheduler::wake::Wake;
 use orchestrator::application::scheduler::{Queue, Scheduler};
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::{SessionOptions, SessionService};
-use orchestrator::application::supervise::recover::recover;
+use orchestrator::application::supervise::recover::{Recovered, recover};
 use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::attention::{AttentionState, Decision};
@@ -146,6 +147,10 @@ impl Store for Damaged {
         StoreHealth { read_only, short_of_room, ..self.store.health() }
     }
 
+    async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
+        self.store.remove_outdated(what, limit).await
+    }
+
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
         self.store.forget_expired(now, limit).await
     }
@@ -162,7 +167,7 @@ pub(crate) struct Lab {
     pub(crate) supervisors: Supervisors,
     pub(crate) queue: Queue,
     pub(crate) root: TempDir,
-    tools: Box<dyn Fn() -> Tools + Send + Sync>,
+    pub(crate) tools: Box<dyn Fn() -> Tools + Send + Sync>,
     supervising: CancellationToken,
     stop: CancellationToken,
     tracker: TaskTracker,
@@ -332,8 +337,8 @@ impl Lab {
         self.tracker.spawn(reconciler.run(self.stop.clone()));
     }
 
-    /// All supervisors end, as with their process, and others begin that know of no run yet.
-    pub(crate) async fn restart(&mut self) {
+    /// All supervisors end, as with their process.
+    pub(crate) async fn abandon(&self) {
         self.supervising.cancel();
         let statuses = [SessionStatus::Running, SessionStatus::Degraded];
         let fleet = self.store.fleet().await.expect("readable");
@@ -341,10 +346,25 @@ impl Lab {
             let id = session.value.id;
             eventually("let go", async || !self.sessions.wake().is_supervised(id)).await;
         }
+    }
+
+    /// Supervisors that know of no run yet.
+    pub(crate) fn replace_supervisors(&mut self) {
         self.supervising = self.stop.child_token();
         let (tracker, stop) = (self.tracker.clone(), self.supervising.clone());
         self.supervisors = Supervisors::new((self.tools)(), tracker, stop);
-        recover(&self.supervisors, &*self.store).await.expect("taken up");
+    }
+
+    /// All supervisors end, and others take up what was open.
+    pub(crate) async fn restart(&mut self) -> Recovered {
+        self.abandon().await;
+        self.replace_supervisors();
+        recover(&self.supervisors, &*self.store).await.expect("taken up")
+    }
+
+    /// Lets the daily jobs be done when it is time.
+    pub(crate) fn every_day(&self, daily: Daily) {
+        self.tracker.spawn(daily.run(self.stop.clone()));
     }
 
     /// Creates and starts a session.

@@ -3,12 +3,14 @@
 mod agents;
 mod asking;
 mod causes;
+mod daily;
 mod deadlines;
 mod explained;
 mod families;
 mod files;
 mod held;
 mod lab;
+mod planned;
 mod puppet;
 mod room;
 mod shares;
