@@ -268,17 +268,17 @@ impl Fleet for MemoryFleet {
         counter: Counter,
     ) -> Result<Option<Recount>, StoreError> {
         let Some(data) = self.0.tenants.get(&tenant) else { return Ok(None) };
-        let is_counted = |session: &Session| match counter {
-            Counter::OpenSessions => session.status().is_open(),
-            Counter::SessionsIn(status) => session.status() == status,
-            Counter::Webhooks | Counter::SessionCodes | Counter::FencingTokens => false,
+        let in_rows = |is_counted: fn(SessionStatus, SessionStatus) -> bool, status| {
+            let all = data.sessions.values().map(|found| &found.value);
+            let kept = all.filter(|session| session.stamps.deleted_at.is_none());
+            kept.filter(|session| is_counted(session.status(), status)).count()
         };
-        if matches!(counter, Counter::Webhooks | Counter::SessionCodes | Counter::FencingTokens) {
-            return Ok(None);
-        }
-        let all = data.sessions.values().map(|found| &found.value);
-        let kept = all.filter(|session| session.stamps.deleted_at.is_none());
-        let rows = kept.filter(|session| is_counted(session)).count();
+        let rows = match counter {
+            Counter::OpenSessions => in_rows(|is, _| is.is_open(), SessionStatus::Pending),
+            Counter::SessionsIn(status) => in_rows(|is, wanted| is == wanted, status),
+            Counter::Webhooks => data.webhooks.all.len(),
+            Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
+        };
         let stored = data.counters.get(&counter).copied().unwrap_or(0);
         Ok(Some(Recount { stored, counted: i64::try_from(rows).unwrap_or(i64::MAX) }))
     }

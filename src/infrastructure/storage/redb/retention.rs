@@ -103,7 +103,8 @@ pub(super) fn recount(
             open
         }
         Counter::SessionsIn(status) => in_status(status)?,
-        Counter::Webhooks | Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
+        Counter::Webhooks => count(view, Table::Webhooks, &keys::webhooks(tenant))?,
+        Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
     };
     let stored = view.record(Table::Counters, &keys::counter(tenant, counter))?;
     Ok(Some(Recount { stored: stored.map_or(0, |Number(value)| value), counted: in_rows }))
