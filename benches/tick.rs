@@ -55,7 +55,9 @@ fn agents(whose: u32, count: u32) -> Vec<AgentSlot> {
         config: serde_json::Value::Null,
         created_at: at(0),
     };
-    (0..count).map(|number| AgentSlot { agent: Arc::new(agent(number)), down: None }).collect()
+    let slot =
+        |number| AgentSlot { agent: Arc::new(agent(number)), down: None, cooling: Vec::new() };
+    (0..count).map(slot).collect()
 }
 
 fn name(whose: u32, number: u32) -> SessionId {

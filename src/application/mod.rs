@@ -17,6 +17,7 @@ pub mod system;
 pub mod usage;
 pub mod webhooks;
 
+pub mod daily;
 pub mod reconcile;
 pub mod scheduler;
 pub mod supervise;

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::settings::{Enabled, Environment, Settings, StoreLocation};
 use crate::application::agent::{AgentService, BuiltIn};
 use crate::application::attention::AttentionService;
+use crate::application::daily::Daily;
 use crate::application::events::{Deltas, EventService};
 use crate::application::identity::IdentityService;
 use crate::application::judge::JudgeService;
@@ -24,6 +25,7 @@ use crate::application::reconcile::Reconciler;
 use crate::application::scheduler::wake::Wake;
 use crate::application::scheduler::{Queue, Scheduler};
 use crate::application::session::{SessionOptions, SessionService};
+use crate::application::supervise::recover::service::RecoveryService;
 use crate::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use crate::application::system::SystemService;
 use crate::application::usage::UsageService;
@@ -217,6 +219,18 @@ impl Graph {
             self.queue.clone(),
             settings.scheduler.tick,
         )
+    }
+
+    /// What is done once a day.
+    pub(super) fn daily(&self, settings: &Settings) -> Daily {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        Daily::new(store, clock, self.sessions.clone(), settings.retention.0)
+    }
+
+    /// What was left open, for whoever runs the server.
+    pub(super) fn recovery(&self) -> RecoveryService {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        RecoveryService::new(self.supervisors.clone(), store, clock)
     }
 
     /// The loop that sends what webhooks are owed.

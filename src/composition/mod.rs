@@ -67,6 +67,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Session(_)
         | Command::Attention(_)
         | Command::Admissions(_)
+        | Command::Recovery(_)
         | Command::Why { .. }
         | Command::Tenant(_)
         | Command::Usage(_)

@@ -26,6 +26,7 @@ use crate::application::error::AppError;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
+use crate::application::system::news;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
 use crate::presentation::api::router;
@@ -39,6 +40,8 @@ pub(super) struct Running {
     pub url: String,
     /// What start-up found.
     pub recovered: Recovered,
+    /// Whether it takes up, dispatches and times out sessions.
+    works: bool,
     /// Name of the store.
     pub store: &'static str,
     /// Its services.
@@ -76,6 +79,7 @@ impl Running {
         let running = Self {
             url: format!("http://{address}"),
             recovered: Recovered::default(),
+            works: false,
             store: opened.name(),
             graph,
             opened,
@@ -101,7 +105,15 @@ impl Running {
         self.admit(given_admin_key(settings)).await?;
         self.answer_requests(settings, listener, address);
         if works {
+            let started = news::started(env!("CARGO_PKG_VERSION"), self.store);
+            self.graph.system.tell(started).await;
             self.work(settings).await?;
+            let Recovered { adopted, resumed, failed, expired, .. } = self.recovered;
+            let counts = serde_json::json!({
+                "adopted": adopted, "resumed": resumed, "failed": failed, "expired": expired,
+            });
+            self.graph.system.tell(news::recovered(&counts)).await;
+            self.works = true;
         }
         self.graph.system.set_recovered();
         self.note();
@@ -145,6 +157,7 @@ impl Running {
         self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(self.graph.usage.clone().run(self.stop_work.clone()));
+        self.work.spawn(self.graph.daily(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
             self.graph.agents.clone(),
@@ -174,6 +187,7 @@ impl Running {
             usage: graph.usage.clone(),
             system: graph.system.clone(),
             identity: graph.identity.clone(),
+            recovery: graph.recovery(),
             store: Arc::clone(&graph.store),
             clock: Arc::clone(&graph.clock),
             ids: Arc::clone(&graph.ids),
@@ -242,6 +256,9 @@ impl Running {
     /// Stops in order, within the grace period.
     pub(super) async fn stop(self) {
         self.graph.system.set_draining();
+        if self.works {
+            self.graph.system.tell(news::stopping("shutdown")).await;
+        }
         drop(fs::remove_file(self.data_dir.join("server.json")));
         self.stop_requests.cancel();
         self.requests.close();

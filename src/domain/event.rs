@@ -54,6 +54,8 @@ closed_enum!(
         TenantAdmissionsReleased = "tenant.admissions_released",
         SystemStarted = "system.started",
         SystemRecovered = "system.recovered",
+        SystemStopping = "system.stopping",
+        SystemAlert = "system.alert",
     }
 );
 

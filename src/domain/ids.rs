@@ -79,4 +79,6 @@ id!(/// A record of what was used.
 impl TenantId {
     /// The tenant `default`, made at first start.
     pub const BOOTSTRAP: Self = Self(Uuid::from_u128(1));
+    /// No tenant: the server's own events have a sequence of their own under this.
+    pub const SYSTEM: Self = Self(Uuid::nil());
 }

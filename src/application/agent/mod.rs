@@ -1,5 +1,7 @@
 //! Use cases of agents: which there are, whether they could work, and who speaks to them.
 
+pub mod cooldown;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use self::cooldown::Cooldowns;
 use super::error::AppError;
 use super::ports::changes::{ChangeSet, Expect, Guard, Put, Write};
 use super::ports::clock::{Clock, Ids};
@@ -51,6 +54,7 @@ pub struct AgentService {
     ids: Arc<dyn Ids>,
     drivers: Arc<BTreeMap<AgentKind, Arc<dyn AgentDriver>>>,
     liveness: Arc<Mutex<BTreeMap<AgentKind, Liveness>>>,
+    cooldowns: Cooldowns,
 }
 
 impl AgentService {
@@ -63,7 +67,8 @@ impl AgentService {
         drivers: impl IntoIterator<Item = Arc<dyn AgentDriver>>,
     ) -> Self {
         let drivers = drivers.into_iter().map(|driver| (driver.kind(), driver)).collect();
-        Self { store, clock, ids, drivers: Arc::new(drivers), liveness: Arc::default() }
+        let (liveness, cooldowns) = (Arc::default(), Cooldowns::default());
+        Self { store, clock, ids, drivers: Arc::new(drivers), liveness, cooldowns }
     }
 
     /// Registers the built-in agents that the tenant does not have yet, and brings those that it has
@@ -165,6 +170,12 @@ impl AgentService {
     #[must_use]
     pub fn liveness(&self) -> BTreeMap<AgentKind, Liveness> {
         self.liveness.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Providers that agents leave alone for a while.
+    #[must_use]
+    pub const fn cooldowns(&self) -> &Cooldowns {
+        &self.cooldowns
     }
 
     /// Ends what an earlier process left behind; how many processes that were.

@@ -12,6 +12,7 @@ use super::principal::{RequestContext, Subject};
 use super::session::SessionService;
 use super::session::ask::owed;
 use super::session::change::{By, Change};
+use super::session::report::AGAIN;
 use crate::domain::attention::{
     AttentionItem, AttentionKind, AttentionState, Decision, ResolveError,
 };
@@ -148,13 +149,20 @@ impl AttentionService {
     /// # Errors
     /// The store's.
     pub async fn delivered(&self, tenant: TenantId, id: AttentionId) -> Result<(), AppError> {
-        let found = self.store.snapshot(tenant).await?.attention(id).await?;
-        let Some(mut item) = found else { return Ok(()) };
-        item.value.agent_ref.clear();
-        let put = Put { expect: Expect::At(item.version), value: item.value };
-        match self.store.commit(ChangeSet::new(tenant).write(Write::Attention(put))).await {
-            Ok(_) | Err(CommitError::Stale) => Ok(()),
-            Err(error) => Err(error.into()),
+        loop {
+            let snapshot = self.sessions.readable(tenant).await?;
+            let Some(mut item) = snapshot.attention(id).await? else { return Ok(()) };
+            drop(snapshot);
+            item.value.agent_ref.clear();
+            let put = Put { expect: Expect::At(item.version), value: item.value };
+            let set = ChangeSet::new(tenant).write(Write::Attention(put));
+            match self.store.commit(set).await.map_err(AppError::from) {
+                Err(AppError::StoreReadOnly(_) | AppError::Busy) => {
+                    self.sessions.clock.sleep(AGAIN).await;
+                }
+                Ok(_) | Err(AppError::Contended) => return Ok(()),
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use self::follow::{EventFollower, JournalFollower};
 use super::error::AppError;
 use super::ports::journal::{Entry, Journal, Stream};
+use super::ports::reads::Snapshot;
 use super::ports::store::Store;
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::{SessionId, TenantId};
@@ -93,14 +94,19 @@ impl EventService {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, AppError> {
         let snapshot = self.store.snapshot(tenant).await?;
-        let oldest = match snapshot.first_seq().await? {
-            0 => snapshot.last_seq().await? + 1, // none is kept: the next one will be the oldest
-            oldest => oldest,
-        };
+        let oldest = oldest(&*snapshot).await?;
         if after.saturating_add(1) < oldest {
             return Err(AppError::CursorExpired { oldest: oldest - 1 });
         }
         Ok(snapshot.events(after, session, limit).await?)
+    }
+
+    /// The number before the oldest event that is kept: where a reader begins who names none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn start(&self, tenant: TenantId) -> Result<u64, AppError> {
+        Ok(oldest(&*self.store.snapshot(tenant).await?).await? - 1)
     }
 
     /// Number of the newest event.
@@ -172,4 +178,12 @@ impl EventService {
     pub fn appended(&self) -> broadcast::Receiver<Arc<super::ports::journal::Appended>> {
         self.journal.appended()
     }
+}
+
+/// Number of the oldest event that is kept, or of the next one when none is.
+async fn oldest(snapshot: &dyn Snapshot) -> Result<u64, AppError> {
+    Ok(match snapshot.first_seq().await? {
+        0 => snapshot.last_seq().await? + 1,
+        oldest => oldest,
+    })
 }

@@ -6,6 +6,7 @@
 //! Invariant: what an agent says is data. Only the typed fields here change state.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -38,6 +39,8 @@ pub struct Abilities {
     pub fork: bool,
     /// Everything it reports is simulated.
     pub simulated: bool,
+    /// Its agent is not a child of this server: it works on while the server is down.
+    pub outlives: bool,
 }
 
 /// Why a driver could not do something.
@@ -53,6 +56,15 @@ pub struct DriverError {
     /// Whether the agent only works on as many runs as it takes: nothing failed, and the session
     /// waits for a slot again.
     pub full: bool,
+    /// The model's provider wants to be left alone: it limits the rate, or is overloaded.
+    pub overloaded: Option<Overloaded>,
+}
+
+/// What a provider said that wants to be left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overloaded {
+    /// For how long, when it said so.
+    pub retry_after: Option<Duration>,
 }
 
 impl DriverError {
@@ -60,7 +72,7 @@ impl DriverError {
     #[must_use]
     pub fn new(error_type: ErrorType, message: impl Into<String>) -> Self {
         let retryable = error_type.retryable();
-        Self { error_type, message: message.into(), retryable, full: false }
+        Self { error_type, message: message.into(), retryable, full: false, overloaded: None }
     }
 }
 
@@ -69,6 +81,13 @@ impl DriverError {
     #[must_use]
     pub fn full(message: impl Into<String>) -> Self {
         Self { full: true, ..Self::new(ErrorType::DispatchFailed, message) }
+    }
+
+    /// The provider of the model wants to be left alone, for so long if it said so.
+    #[must_use]
+    pub const fn because_overloaded(mut self, retry_after: Option<Duration>) -> Self {
+        self.overloaded = Some(Overloaded { retry_after });
+        self
     }
 }
 
@@ -253,6 +272,12 @@ pub enum AgentEvent {
     AskGone {
         /// As in the ask.
         agent_ref: String,
+    },
+    /// All asks that are open at the agent now: told now and then by who can ask it, so that nothing
+    /// depends on a single word that may be lost.
+    AsksOpen {
+        /// As in the asks.
+        agent_refs: Vec<String>,
     },
     /// A step is complete: a good moment for a checkpoint.
     Step {

@@ -9,6 +9,7 @@ use super::changes::{Counter, Remembered};
 use super::store::StoreError;
 use super::usage::UsageReads;
 use super::webhooks::WebhookReads;
+use crate::closed_enum;
 use crate::domain::agent::Agent;
 use crate::domain::attention::{Attention, AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
@@ -215,6 +216,46 @@ pub struct OwedChildren {
     pub at: Timestamp,
 }
 
+/// A counter, and what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recount {
+    /// As it stands.
+    pub stored: i64,
+    /// As the rows say.
+    pub counted: i64,
+}
+
+closed_enum!(
+    /// What the store keeps, in classes.
+    StoredClass {
+        Sessions = "sessions",
+        Attempts = "attempts",
+        Checkpoints = "checkpoints",
+        Attention = "attention",
+        Journals = "journals",
+        Events = "events",
+        Audit = "audit",
+        Usage = "usage",
+        Agents = "agents",
+        Tenants = "tenants",
+        Webhooks = "webhooks",
+        Answers = "answers",
+        Damaged = "damaged",
+        Other = "other",
+    }
+);
+
+/// What one class takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassUsage {
+    /// Which.
+    pub class: StoredClass,
+    /// Records.
+    pub rows: u64,
+    /// Bytes of records, keys and what finds them; `None` for a store without a file.
+    pub bytes: Option<u64>,
+}
+
 /// All tenants at one moment. Only scheduler, reconcilers and authentication may hold one.
 #[async_trait]
 pub trait Fleet: Send + Sync {
@@ -245,6 +286,23 @@ pub trait Fleet: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(TenantId, AttentionId)>, StoreError>;
+    /// Sessions of a tenant that were made before, deleted ones too, in order of creation behind
+    /// `after`, at most `limit`.
+    async fn sessions_made_before(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<Session>>, StoreError>;
+    /// A counter beside what the rows say at the same moment; `None` for one that counts no rows.
+    async fn recount(
+        &self,
+        tenant: TenantId,
+        counter: Counter,
+    ) -> Result<Option<Recount>, StoreError>;
+    /// What is stored, by class.
+    async fn usage(&self) -> Result<Vec<ClassUsage>, StoreError>;
     /// Every webhook.
     async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError>;
 }

@@ -9,6 +9,7 @@ use super::changes::{ChangeSet, Counter};
 use super::reads::{Fleet, Snapshot};
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::TenantId;
+use crate::domain::time::Timestamp;
 
 /// Why reading failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,6 +82,15 @@ pub enum Sequence {
     FencingTokens,
 }
 
+/// Old rows that nobody asks for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outdated {
+    /// Events that happened before; their numbers are not given out again.
+    Events(Timestamp),
+    /// Copies of damaged records that were set aside before.
+    SetAside(Timestamp),
+}
+
 /// What the store says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreHealth {
@@ -137,6 +147,12 @@ pub trait Store: Send + Sync {
 
     /// What the store says of itself.
     fn health(&self) -> StoreHealth;
+
+    /// Removes old rows, oldest first and at most `limit` in one durable step; returns how many.
+    ///
+    /// # Errors
+    /// `CommitError`.
+    async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError>;
 
     /// Forgets remembered answers whose time is over, at most `limit`; returns how many.
     ///

@@ -38,12 +38,17 @@ impl Reconciler {
         let due: Vec<(TenantId, SessionId)> =
             found.into_iter().filter(|(_, id)| !resting.rests(id, now)).collect();
         let mut work = stream::iter(due)
-            .map(|(tenant, id)| async move { (id, self.sessions.put_away(tenant, id).await) })
+            .map(|(tenant, id)| async move { (id, self.sessions.put_away_now(tenant, id).await) })
             .buffer_unordered(AT_ONCE);
         while let Some((id, done)) = work.next().await {
             match done {
                 Ok(PutAway::Gone | PutAway::Needed) => {
                     resting.done(&id);
+                    continue;
+                }
+                // Nobody waits for a long judgement: the next look finds it again.
+                Ok(PutAway::InUse) => {
+                    resting.waits(id, self.clock.now());
                     continue;
                 }
                 Ok(PutAway::Kept(reason)) => {

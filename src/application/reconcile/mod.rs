@@ -20,8 +20,8 @@ use super::ports::clock::Clock;
 use super::ports::store::Store;
 use super::scheduler::wake::Wake;
 use super::session::SessionService;
-use super::session::report::Holder;
 use super::supervise::Supervisors;
+use super::supervise::recover::take_up;
 use crate::domain::session::status::SessionStatus;
 
 /// Rows that one look takes on.
@@ -111,17 +111,8 @@ impl Reconciler {
         let statuses = [SessionStatus::Running, SessionStatus::Degraded];
         for session in self.store.fleet().await?.sessions_in(&statuses).await? {
             let (tenant, id) = (session.value.tenant_id, session.value.id);
-            if self.sessions.wake.is_supervised(id) {
-                continue;
-            }
-            match self.sessions.disconnected(tenant, id).await {
-                Ok(Some(fencing_token)) => {
-                    self.supervisors.launch(Holder { tenant, session: id, fencing_token });
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(session.id = %id, %error, "Session {id} could not be given a supervisor");
-                }
+            if let Err(error) = take_up(&self.supervisors, tenant, id).await {
+                tracing::warn!(session.id = %id, %error, "Session {id} could not be given a supervisor");
             }
         }
         Ok(())

@@ -3,7 +3,8 @@
 //! Holds are kept with the tenant that they concern, those of the instance with the bootstrap
 //! tenant, so that they survive a restart and are read with the tenants.
 //!
-//! Invariant: once a hold is answered the scheduler knows of it, and decides by it from then on.
+//! Invariant: once a hold is answered, nothing is given out against it: the scheduler knows of it, and
+//! no grant that was decided before it is committed after it.
 
 use std::sync::Arc;
 
@@ -150,9 +151,12 @@ impl AdmissionService {
                 .write(Write::Tenant(put))
                 .events([self.event(ctx, wanted, action, owner, held)])
                 .audit(Some(self.audit(ctx, wanted, action, owner, held)));
+            // No grant that was decided before is committed after this.
+            let granting = self.queue.granting().await;
             match self.store.commit(set).await {
                 Ok(_) => {
                     self.queue.read_tenants(self.store.as_ref(), self.clock.now()).await?;
+                    drop(granting);
                     return self.list(ctx).await;
                 }
                 Err(CommitError::Stale) => {}

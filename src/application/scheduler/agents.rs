@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::roster::{AgentSlot, LOOKING};
 use super::{News, Scheduler};
+use crate::application::agent::cooldown::Cooldown;
 use crate::application::error::AppError;
 use crate::domain::agent::{Agent, AgentKind};
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AgentId, TenantId};
 
 /// Agents and the health of their drivers, as they were seen last.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub(super) struct Seen {
     agents: BTreeMap<TenantId, Vec<Arc<Agent>>>,
     /// Why drivers cannot work; `None` for those that can.
     down: BTreeMap<AgentKind, Option<String>>,
+    /// Providers that agents leave alone.
+    cooling: BTreeMap<AgentId, Vec<Cooldown>>,
 }
 
 impl Scheduler {
@@ -30,8 +33,9 @@ impl Scheduler {
             }
         };
         let down = AgentKind::ALL.iter().map(|kind| (*kind, self.down(*kind))).collect();
-        if seen.down != down {
-            seen.down = down;
+        let cooling = self.agents.cooldowns().at(self.clock.now());
+        if seen.down != down || seen.cooling != cooling {
+            (seen.down, seen.cooling) = (down, cooling);
             changed = seen.agents.keys().copied().collect();
         }
         let mut state = self.queue.state();
@@ -40,6 +44,7 @@ impl Scheduler {
             let slot = |agent: &Arc<Agent>| AgentSlot {
                 agent: Arc::clone(agent),
                 down: seen.down.get(&agent.kind).cloned().flatten(),
+                cooling: seen.cooling.get(&agent.id).cloned().unwrap_or_default(),
             };
             state.set_agents(tenant, agents.iter().map(slot).collect());
         }

@@ -150,7 +150,9 @@ impl Scheduler {
     /// are refused, nothing new begins.
     fn may_begin(&self) -> bool {
         let health = self.store.health();
-        health.read_only.is_none() && health.short_of_room.is_none()
+        let may = health.read_only.is_none() && health.short_of_room.is_none();
+        self.queue.note_room(may, self.clock.now());
+        may
     }
 
     /// Sessions that could not be given out take no slot from others until they are tried again.
@@ -268,11 +270,14 @@ impl Scheduler {
 
     async fn carry_out(&self, grant: Grant) -> Given {
         let (tenant, id) = (grant.tenant, grant.session);
+        let granting = self.queue.granting().await;
         if self.queue.state().is_held(&grant) {
             self.queue.state().take_back(id);
             return Given::Later;
         }
-        match self.sessions.grant(tenant, id, &grant.agent).await {
+        let granted = self.sessions.grant(tenant, id, &grant.agent).await;
+        drop(granting);
+        match granted {
             Ok(Some(fencing_token)) => {
                 tracing::info!(session.id = %id, agent = %grant.agent.name, fencing_token,
                     "Session {id} was given to {}", grant.agent.name);

@@ -9,6 +9,8 @@ pub struct Needs {
     pub agent: Option<String>,
     /// Capabilities that it must have, sorted.
     pub capabilities: Vec<String>,
+    /// Provider of its model; `None` for the one that the agent uses by default.
+    pub provider: Option<String>,
 }
 
 impl Needs {
@@ -17,6 +19,7 @@ impl Needs {
     pub fn of(session: &Session) -> Self {
         let mut capabilities = session.spec.required_capabilities.clone();
         capabilities.sort_unstable();
-        Self { agent: session.spec.agent.clone(), capabilities }
+        let provider = session.spec.provider().map(str::to_owned);
+        Self { agent: session.spec.agent.clone(), capabilities, provider }
     }
 }

@@ -20,6 +20,11 @@ pub struct Queue {
     state: Arc<Mutex<State>>,
     /// Held while tenants are read and taken over, so that what was read first is taken first.
     reading: Arc<tokio::sync::Mutex<()>>,
+    /// Held from the look at the holds to the commit of a grant, and from the commit of a hold until
+    /// it is known here: a hold that was answered has stopped every grant that came after it.
+    granting: Arc<tokio::sync::Mutex<()>>,
+    /// Since when the store takes nothing new.
+    held_back: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Queue {
@@ -27,11 +32,29 @@ impl Queue {
     #[must_use]
     pub fn new(max_running: usize) -> Self {
         let state = Arc::new(Mutex::new(State::new(max_running)));
-        Self { state, reading: Arc::default() }
+        let (reading, granting, held_back) = (Arc::default(), Arc::default(), Arc::default());
+        Self { state, reading, granting, held_back }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for whoever grants, or changes what is held.
+    pub(super) async fn granting(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.granting).lock_owned().await
+    }
+
+    /// Notes whether the store takes what a run writes.
+    pub(super) fn note_room(&self, may_begin: bool, now: Timestamp) {
+        let mut since = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = if may_begin { None } else { since.or(Some(now)) };
+    }
+
+    /// Since when the store takes nothing new, as far as it was noticed.
+    #[must_use]
+    pub fn held_back_since(&self) -> Option<Timestamp> {
+        *self.held_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads weights, holds and what is left of the month of all tenants; the tenants.
@@ -72,6 +95,12 @@ impl Queue {
     #[must_use]
     pub fn expected(&self, id: SessionId, now: Timestamp) -> Option<Timestamp> {
         self.state().expected(id, now)
+    }
+
+    /// Sessions that may execute at once.
+    #[must_use]
+    pub fn max_running(&self) -> usize {
+        self.state().max_running
     }
 
     /// Sessions that execute now.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::needs::Needs;
+use crate::application::agent::cooldown::Cooldown;
 use crate::domain::agent::Agent;
 use crate::domain::ids::AgentId;
 use crate::domain::schedule::hold::Hold;
@@ -20,6 +21,15 @@ pub struct AgentSlot {
     pub agent: Arc<Agent>,
     /// Why it cannot work at all, when it cannot.
     pub down: Option<String>,
+    /// Providers that it leaves alone for a while.
+    pub cooling: Vec<Cooldown>,
+}
+
+impl AgentSlot {
+    /// Why it leaves the provider of a session alone, when it does.
+    fn cooling(&self, needs: &Needs) -> Option<&Cooldown> {
+        self.cooling.iter().find(|cooldown| cooldown.provider == needs.provider)
+    }
 }
 
 /// Why an agent cannot work before it was looked at for the first time.
@@ -55,6 +65,8 @@ pub(super) enum Refusal<'a> {
     Down(&'a Agent, &'a str),
     /// Those who could and work are held.
     Held(&'a Agent, &'a Hold),
+    /// Those who could and work leave the provider alone.
+    Cooling(&'a Agent, &'a Cooldown),
     /// Those who could work on as many sessions as they take.
     Busy(Vec<&'a Agent>),
 }
@@ -126,15 +138,17 @@ impl Roster {
     pub(super) fn place(&self, needs: &Needs) -> Option<&Arc<Agent>> {
         if let Some(reference) = &needs.agent {
             let at = self.find(reference)?;
-            let able = self.is_free(at) && self.slots[at].agent.has_all(&needs.capabilities);
-            return able.then(|| &self.slots[at].agent);
+            let slot = &self.slots[at];
+            let able = self.is_free(at) && slot.agent.has_all(&needs.capabilities);
+            return (able && slot.cooling(needs).is_none()).then_some(&slot.agent);
         }
         let fits = |team: &[String]| {
             team.is_empty()
                 || needs.capabilities.iter().all(|slug| team.binary_search(slug).is_ok())
         };
         let teams = self.teams.iter().filter(|(team, _)| fits(team));
-        let (_, at) = teams.filter_map(|(_, free)| free.first()).min()?;
+        let may = |free: &&Free| self.slots[free.1].cooling(needs).is_none();
+        let (_, at) = teams.filter_map(|(_, free)| free.iter().find(may)).min()?;
         Some(&self.slots[*at].agent)
     }
 
@@ -160,11 +174,11 @@ impl Roster {
             };
         }
         let is_open = |slot: &&&AgentSlot| !self.held.contains_key(&slot.agent.id);
-        let open: Vec<&Agent> = up.iter().filter(is_open).map(|slot| slot.agent.as_ref()).collect();
+        let open: Vec<&AgentSlot> = up.iter().filter(is_open).copied().collect();
         let first = &up[0].agent;
         match self.held.get(&first.id) {
             Some(hold) if open.is_empty() => Refusal::Held(first, hold),
-            Some(_) | None => Refusal::Busy(open),
+            Some(_) | None => cooling_or_busy(&open, needs),
         }
     }
 
@@ -175,7 +189,7 @@ impl Roster {
     }
 
     fn is_free(&self, at: usize) -> bool {
-        let AgentSlot { agent, down } = &self.slots[at];
+        let AgentSlot { agent, down, cooling: _ } = &self.slots[at];
         down.is_none()
             && !self.held.contains_key(&agent.id)
             && self.busy(agent.id) < agent.max_concurrent_capacity
@@ -204,6 +218,21 @@ impl Roster {
             let agent = &self.slots[at].agent;
             let place = (self.busy(agent.id), at);
             self.teams.entry(team_of(agent)).or_default().insert(place);
+        }
+    }
+}
+
+/// Of those who could and may: the first whose provider answers again, or else whoever is busy.
+fn cooling_or_busy<'a>(open: &[&'a AgentSlot], needs: &Needs) -> Refusal<'a> {
+    let cooling = open.iter().filter_map(|slot| Some((&slot.agent, slot.cooling(needs)?)));
+    let first = cooling.clone().min_by_key(|(_, cooldown)| cooldown.until);
+    match first {
+        Some((agent, cooldown)) if cooling.count() == open.len() => {
+            Refusal::Cooling(agent, cooldown)
+        }
+        Some(_) | None => {
+            let busy = open.iter().filter(|slot| slot.cooling(needs).is_none());
+            Refusal::Busy(busy.map(|slot| slot.agent.as_ref()).collect())
         }
     }
 }

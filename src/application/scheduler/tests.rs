@@ -35,7 +35,7 @@ pub(super) fn agent(number: u128, capacity: u32, capabilities: &[&str]) -> Agent
         config: Value::Null,
         created_at: at(0),
     };
-    AgentSlot { agent: Arc::new(agent), down: None }
+    AgentSlot { agent: Arc::new(agent), down: None, cooling: Vec::new() }
 }
 
 /// A state in which the bootstrap tenant has these agents.

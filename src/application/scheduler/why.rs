@@ -3,6 +3,7 @@
 use super::needs::Needs;
 use super::roster::Refusal;
 use super::tick::State;
+use crate::application::agent::cooldown::Cooldown;
 use crate::application::session::explain::Blocker;
 use crate::domain::agent::Agent;
 use crate::domain::schedule::blocker::BlockerCode;
@@ -29,8 +30,8 @@ impl State {
         let mut blocker = match (placed, lines) {
             (Some(_), _) if self.executing() >= self.max_running => self.full(),
             (Some(agent), _) => about_to_be(agent),
-            (None, Some(lines)) => self.refused(lines.roster.refusal(&needs), &needs),
-            (None, None) => self.refused(Refusal::NoAgent, &needs),
+            (None, Some(lines)) => self.refused(lines.roster.refusal(&needs), &needs, session),
+            (None, None) => self.refused(Refusal::NoAgent, &needs, session),
         };
         blocker.since.get_or_insert(session.status_updated_at());
         blocker
@@ -48,7 +49,7 @@ impl State {
         blocker(BlockerCode::SlotsFull, text, remedy, command)
     }
 
-    fn refused(&self, refusal: Refusal<'_>, needs: &Needs) -> Blocker {
+    fn refused(&self, refusal: Refusal<'_>, needs: &Needs, session: &Session) -> Blocker {
         let doctor = "orchestrator doctor";
         match refusal {
             Refusal::NoAgent => {
@@ -82,6 +83,7 @@ impl State {
                 of(Some(agent), blocker(BlockerCode::NoAgentAlive, text, remedy, doctor))
             }
             Refusal::Held(agent, hold) => of(Some(agent), held(hold, Some(agent))),
+            Refusal::Cooling(agent, cooldown) => cooling(agent, cooldown, session),
             Refusal::Busy(agents) => self.busy(&agents),
         }
     }
@@ -146,6 +148,22 @@ fn held(hold: &Hold, agent: Option<&Agent>) -> Blocker {
     let command = format!("orchestrator admissions release {whose}");
     let since = Some(*since);
     Blocker { since, ..blocker(BlockerCode::AdmissionsHeld, text, remedy, &command) }
+}
+
+/// The provider of its model wants to be left alone.
+fn cooling(agent: &Agent, cooldown: &Cooldown, session: &Session) -> Blocker {
+    let Cooldown { provider, since, until, said } = cooldown;
+    let whose = provider.as_ref().map_or_else(
+        || "the model provider".to_owned(),
+        |name| format!("the model provider {name}"),
+    );
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let text = format!("{whose} wants {} to leave it alone until {until}{said}", agent.name);
+    let remedy = "wait, it goes on by itself; or go on with a model of another provider";
+    let command = format!("orchestrator session fork {} --model PROVIDER/MODEL", session.code);
+    let since = Some(*since);
+    let told = Blocker { since, ..blocker(BlockerCode::ProviderCooldown, text, remedy, &command) };
+    of(Some(agent), told)
 }
 
 /// The next look of the scheduler gives it out, unless others come first.

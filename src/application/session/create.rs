@@ -16,16 +16,20 @@ use crate::application::ports::store::{CommitError, Sequence};
 use crate::application::principal::{RequestContext, Subject as Answer};
 use crate::domain::event::{DomainEvent, EventType, Subject};
 use crate::domain::field::FieldError;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::draft::{SessionDraft, SessionPatch};
 use crate::domain::session::spec::SessionSpec;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{Lineage, RunState, Session, SessionCode};
 use crate::domain::tenant::key::Role;
+use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
 /// Deepest place in a tree of sessions.
 pub const MAX_DEPTH: u32 = 10;
+
+/// Who removes what is kept no longer.
+const RETENTION: &str = "retention";
 
 /// A session to be created.
 #[derive(Debug, Clone, Default)]
@@ -235,7 +239,7 @@ impl SessionService {
         ctx.require(if purge { Role::Admin } else { Role::Lead })?;
         let snapshot = self.snapshot(ctx.tenant).await?;
         if purge && let Some(deleted) = snapshot.deleted_session(id).await? {
-            return self.purge(ctx, &deleted).await;
+            return self.purge(By::Caller(ctx), &deleted).await;
         }
         drop(snapshot);
         let now = self.clock.now();
@@ -248,24 +252,48 @@ impl SessionService {
                     what: "an active session cannot be deleted; stop or cancel it first",
                 });
             }
-            session.stamps.deleted_at = Some(now);
-            let event = session.event(EventType::SessionDeleted, now, json!({}));
-            change.tell([event]);
+            delete_softly(change, now);
             Ok(())
         };
         let (deleted, ()) = self.change(By::Caller(ctx), id, "delete", None, decide).await?;
-        if purge { self.purge(ctx, &deleted).await } else { Ok(()) }
+        if purge { self.purge(By::Caller(ctx), &deleted).await } else { Ok(()) }
     }
 
-    async fn purge(
+    /// Deletes a session softly that ended long ago.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn delete_outdated(&self, tenant: TenantId, id: SessionId) -> Result<(), AppError> {
+        let now = self.clock.now();
+        let decide = |change: &mut super::change::Change| {
+            if change.session.status().is_terminal() {
+                delete_softly(change, now);
+            }
+            Ok(())
+        };
+        match self.change(By::Part(tenant, RETENTION), id, "delete", None, decide).await {
+            Ok(_) | Err(AppError::SessionNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a session for good that was deleted long ago.
+    ///
+    /// # Errors
+    /// The store's, `Workspace`.
+    pub async fn purge_outdated(
         &self,
-        ctx: &RequestContext,
+        tenant: TenantId,
         deleted: &Versioned<Session>,
     ) -> Result<(), AppError> {
+        self.purge(By::Part(tenant, RETENTION), deleted).await
+    }
+
+    async fn purge(&self, by: By<'_>, deleted: &Versioned<Session>) -> Result<(), AppError> {
         let now = self.clock.now();
         // Their reason names it, as long as it can be read.
         if let Some(at) = deleted.value.broke_off_at() {
-            self.end_children(ctx.tenant, deleted.value.id, at).await?;
+            self.end_children(by.tenant(), deleted.value.id, at).await?;
         }
         let _alone = self.turns.alone(deleted.value.id).await;
         // Without its record nobody would find its files again.
@@ -278,12 +306,18 @@ impl SessionService {
                 what: "it is deleted, but its files could not be put away yet; ask for the purge again",
             });
         }
-        let set = ChangeSet::new(ctx.tenant)
+        let set = ChangeSet::new(by.tenant())
             .write(Write::PurgeSession(deleted.version, deleted.value.id))
-            .audit(audit(By::Caller(ctx), "purge", None, None, &deleted.value, now));
+            .audit(audit(by, "purge", None, None, &deleted.value, now));
         self.store.commit(set).await?;
         Ok(())
     }
+}
+
+fn delete_softly(change: &mut super::change::Change, now: Timestamp) {
+    change.session.stamps.deleted_at = Some(now);
+    let event = change.session.event(EventType::SessionDeleted, now, json!({}));
+    change.tell([event]);
 }
 
 fn maker(ctx: &RequestContext, wanted: Option<String>) -> Result<String, AppError> {

@@ -84,20 +84,18 @@ impl SessionService {
         if session.status().is_open()
             && let Some(reason) = self.store.health().read_only
         {
-            blockers.push(Blocker {
-                code: BlockerCode::StoreReadOnly,
-                text: format!("the store accepts no writes: {reason}"),
-                object: None,
-                since: None,
-                remedy: "free space on the disk of the data directory; writing resumes by itself"
-                    .to_owned(),
-                command: Some("orchestrator doctor".to_owned()),
-            });
+            let since = queue.held_back_since().unwrap_or(now);
+            let text = format!("the store accepts no writes: {reason}");
+            let goes_on = "writing resumes by itself";
+            blockers.push(of_machine(BlockerCode::StoreReadOnly, text, goes_on, since));
         }
         let resumes = session.status() == SessionStatus::Paused && session.run.resume_wanted;
         let queued = session.status() == SessionStatus::Queued || resumes;
         if queued && let Some(reason) = self.store.health().short_of_room {
-            blockers.push(short_of_room(&reason));
+            let since = queue.held_back_since().unwrap_or(now);
+            let text = format!("the disk has too little room for more work: {reason}");
+            let goes_on = "work goes on by itself";
+            blockers.push(of_machine(BlockerCode::DiskLow, text, goes_on, since));
         }
         if session.status().is_executing() {
             for item in items.iter().map(|found| &found.value) {
@@ -107,7 +105,7 @@ impl SessionService {
         if queued && self.wake.is_supervised(id) {
             blockers.push(files_in_use(&session, "its last run is still being ended"));
         } else if queued && self.turns.is_taken(id) {
-            let text = "its files are being merged, restored or put away";
+            let text = "somebody works on its files: they are judged, merged, restored or put away";
             blockers.push(files_in_use(&session, text));
         }
         if !(stands && is_exhausted) {
@@ -134,13 +132,14 @@ fn only_slots(blockers: &[Blocker]) -> bool {
     blockers.iter().all(|blocker| of_turn.contains(&blocker.code))
 }
 
-fn short_of_room(reason: &str) -> Blocker {
+/// The machine itself holds everything back.
+fn of_machine(code: BlockerCode, text: String, goes_on: &str, since: Timestamp) -> Blocker {
     Blocker {
-        code: BlockerCode::DiskLow,
-        text: format!("the disk has too little room for more work: {reason}"),
+        code,
+        text,
         object: None,
-        since: None,
-        remedy: "free space on the disk of the data directory; work goes on by itself".to_owned(),
+        since: Some(since),
+        remedy: format!("free space on the disk of the data directory; {goes_on}"),
         command: Some("orchestrator doctor".to_owned()),
     }
 }
@@ -151,8 +150,8 @@ fn files_in_use(session: &Session, text: &str) -> Blocker {
         text: text.to_owned(),
         object: None,
         since: Some(session.status_updated_at()),
-        remedy: "wait a moment".to_owned(),
-        command: None,
+        remedy: "wait a moment; it goes on by itself".to_owned(),
+        command: Some(format!("orchestrator why {}", session.code)),
     }
 }
 
@@ -200,7 +199,9 @@ fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> 
                 && let Some(at) = session.spec.not_before.filter(|at| *at > now)
             {
                 let text = format!("it is not to begin before {at}");
-                return Some(blocker(BlockerCode::NotBefore, text, since, "wait", None));
+                let remedy = "wait; or fork it, and the fork may begin at once";
+                let command = Some(format!("orchestrator session fork {code}"));
+                return Some(blocker(BlockerCode::NotBefore, text, since, remedy, command));
             }
             let text = "nobody asked it to run yet".to_owned();
             let command = Some(format!("orchestrator session start {code}"));

@@ -17,6 +17,8 @@ pub enum PutAway {
     Gone,
     /// Its session may still need it.
     Needed,
+    /// Somebody works on it just now.
+    InUse,
     /// It stays, with the reason.
     Kept(String),
 }
@@ -32,6 +34,16 @@ impl SessionService {
         }
         let _alone = self.turns.alone(id).await;
         // Somebody may have taken it back while this waited.
+        let Some(session) = self.over(tenant, id).await? else { return Ok(PutAway::Needed) };
+        self.remove_files(&session).await
+    }
+
+    /// The same without waiting for whoever works on its files.
+    ///
+    /// # Errors
+    /// The store's, `Workspace`.
+    pub async fn put_away_now(&self, tenant: TenantId, id: SessionId) -> Result<PutAway, AppError> {
+        let Some(_alone) = self.turns.alone_now(id) else { return Ok(PutAway::InUse) };
         let Some(session) = self.over(tenant, id).await? else { return Ok(PutAway::Needed) };
         self.remove_files(&session).await
     }

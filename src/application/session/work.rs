@@ -116,7 +116,7 @@ impl SessionService {
     async fn tidy(&self, session: &Session) {
         let id = session.id;
         match self.remove_files(session).await {
-            Ok(PutAway::Gone | PutAway::Needed) => {}
+            Ok(PutAway::Gone | PutAway::Needed | PutAway::InUse) => {}
             Ok(PutAway::Kept(reason)) => {
                 tracing::warn!(session.id = %id, %reason, "The workspace of session {id} stays: {reason}");
             }

@@ -1,13 +1,20 @@
 //! What the server says of itself.
 
+pub mod news;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use self::news::News;
 use super::agent::AgentService;
+use super::error::AppError;
 use super::ports::clock::Clock;
+use super::ports::reads::ClassUsage;
 use super::ports::store::{Store, StoreHealth};
+use super::principal::RequestContext;
 use super::scheduler::Queue;
 use super::scheduler::admissions::AdmissionService;
+use crate::domain::tenant::key::Role;
 use crate::domain::time::Timestamp;
 
 /// A part of the server and how it is.
@@ -79,6 +86,31 @@ impl SystemService {
     /// The server goes down: it is no longer ready.
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// Since when it serves.
+    #[must_use]
+    pub const fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// What the store takes, by class: for system administrators.
+    ///
+    /// # Errors
+    /// `Forbidden`, `SystemOnly`, the store's.
+    pub async fn usage(&self, ctx: &RequestContext) -> Result<Vec<ClassUsage>, AppError> {
+        ctx.require(Role::Admin)?;
+        if !ctx.principal.is_system {
+            return Err(AppError::SystemOnly);
+        }
+        Ok(self.store.fleet().await?.usage().await?)
+    }
+
+    /// Tells what the server does; a store that takes no writes does not keep it from doing so.
+    pub async fn tell(&self, news: News) {
+        if let Err(error) = news::tell(self.store.as_ref(), self.clock.now(), news).await {
+            tracing::info!(%error, "What the server does could not be told");
+        }
     }
 
     /// What the store says of itself.

@@ -44,6 +44,7 @@ impl UsageService {
                 }
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = self.clock.sleep(AT_LEAST_EVERY) => {}
                 found = next(&mut feed) => match found {

@@ -41,6 +41,7 @@ impl UsageService {
             while (now..due).contains(&self.clock.now()) {
                 let left = due.since(self.clock.now()).min(AT_LEAST_EVERY);
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => return,
                     () = self.clock.sleep(left.max(Duration::from_millis(1))) => {}
                 }

@@ -7,6 +7,7 @@
 mod layers;
 mod nearest;
 mod reader;
+mod retention;
 mod sections;
 mod show;
 mod webhooks;
@@ -16,6 +17,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use self::layers::{Origin, Problem};
+pub use self::retention::RetentionSettings;
 pub use self::sections::{
     Enabled, LogFormat, LogOptions, OpencodeOptions, SchedulerOptions, ServerOptions,
     SimulatedOptions, StoreLocation, StoreOptions, SupervisorOptions, WorkspaceOptions,
@@ -60,6 +62,8 @@ pub struct Settings {
     pub simulated: SimulatedOptions,
     /// `[webhooks]`
     pub webhooks: WebhookSettings,
+    /// `[retention]`
+    pub retention: RetentionSettings,
     /// What `config show` prints.
     shown: String,
     /// The same as JSON.
@@ -115,6 +119,7 @@ impl Settings {
             opencode: OpencodeOptions::read(&mut reader, home.as_deref()),
             simulated: SimulatedOptions::read(&mut reader),
             webhooks: WebhookSettings::read(&mut reader),
+            retention: RetentionSettings::read(&mut reader),
             shown: show::as_toml(&layers),
             shown_as_json: show::as_json(&layers),
         };

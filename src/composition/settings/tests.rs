@@ -75,6 +75,7 @@ fn every_key_of_the_default_file_is_read_and_explained() {
     OpencodeOptions::read(&mut reader, None);
     SimulatedOptions::read(&mut reader);
     WebhookSettings::read(&mut reader);
+    RetentionSettings::read(&mut reader);
     let (problems, read) = reader.finish();
     assert_eq!(problems, []);
     assert_eq!(

@@ -18,6 +18,7 @@ closed_enum!(
         NoAgentCapacity = "no_agent_capacity",
         NoAgentAlive = "no_agent_alive",
         AgentUnavailable = "agent_unavailable",
+        ProviderCooldown = "provider_cooldown",
         WorkspaceLocked = "workspace_locked",
         HumanPermission = "human_permission",
         HumanQuestion = "human_question",

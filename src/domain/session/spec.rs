@@ -236,6 +236,13 @@ pub struct SessionSpec {
 }
 
 impl SessionSpec {
+    /// Provider of its model; `None` for the one that the agent uses by default.
+    #[must_use]
+    pub fn provider(&self) -> Option<&str> {
+        let model = self.model_identifier.as_deref()?;
+        Some(model.split_once('/').map_or(model, |(provider, _)| provider))
+    }
+
     /// The agent profile handed to the driver: `default_agent`, else the first other key.
     #[must_use]
     pub fn profile(&self) -> Option<&str> {

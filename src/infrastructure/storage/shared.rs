@@ -14,6 +14,7 @@ use crate::domain::canonical::sha256_hex;
 use crate::domain::event::{DomainEvent, SubjectKind};
 use crate::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, UsageId, WebhookId};
 use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
 use crate::domain::usage::period::Day;
 use crate::domain::version::{Version, Versioned};
 
@@ -175,6 +176,13 @@ pub(crate) const fn counter_of(sequence: Sequence) -> Counter {
         Sequence::SessionCodes => Counter::SessionCodes,
         Sequence::FencingTokens => Counter::FencingTokens,
     }
+}
+
+/// The smallest id of a session that was made at this instant: ids begin with their time.
+pub(crate) fn first_session_at(at: Timestamp) -> SessionId {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&at.key_millis().to_be_bytes()[2..]);
+    SessionId::from_bytes(bytes)
 }
 
 /// The entry as the next link of its tenant's chain.

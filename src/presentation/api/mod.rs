@@ -26,6 +26,7 @@ pub mod openapi;
 pub mod page;
 pub mod params;
 pub mod problem;
+pub mod recovery;
 pub mod request_id;
 pub mod rows;
 mod schemas;
@@ -98,6 +99,10 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(admissions::list))
         .routes(routes!(admissions::hold))
         .routes(routes!(admissions::release))
+        .routes(routes!(recovery::plan))
+        .routes(routes!(recovery::apply))
+        .routes(routes!(system::info))
+        .routes(routes!(system::storage))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
         .routes(routes!(webhooks::rotate))

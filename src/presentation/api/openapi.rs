@@ -310,6 +310,9 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     {
         codes.push(C::CheckpointNotFound);
     }
+    if path.contains("/recovery/") || path.ends_with("/storage/usage") {
+        codes.push(C::Forbidden);
+    }
     if path.contains("admissions/") {
         codes.push(C::AgentNotFound);
     }

@@ -20,6 +20,7 @@ use crate::application::judge::JudgeService;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
+use crate::application::supervise::recover::service::RecoveryService;
 use crate::application::system::SystemService;
 use crate::application::usage::UsageService;
 use crate::application::webhooks::WebhookService;
@@ -116,6 +117,7 @@ pub struct Parts {
     pub usage: UsageService,
     pub system: SystemService,
     pub identity: IdentityService,
+    pub recovery: RecoveryService,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
@@ -145,6 +147,7 @@ pub struct Shared {
     pub system: SystemService,
     /// Who is behind a key.
     pub identity: IdentityService,
+    pub recovery: RecoveryService,
     /// For remembered answers and the figures of `/metrics`.
     pub store: Arc<dyn Store>,
     /// Time.
@@ -196,6 +199,7 @@ impl AppState {
             usage,
             system,
             identity,
+            recovery,
             store,
             clock,
             ids,
@@ -221,6 +225,7 @@ impl AppState {
             usage,
             system,
             identity,
+            recovery,
             store,
             clock,
             ids,

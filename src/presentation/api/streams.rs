@@ -66,7 +66,8 @@ pub async fn events(
     }
     params.finish()?;
     if wants.form == Form::Page && wait > 0 {
-        let wanted = Wanted { after: after.unwrap_or(0), subject, types: &types };
+        let after = beginning(&app, &ctx, after).await?;
+        let wanted = Wanted { after, subject, types: &types };
         arrive(&app, &ctx, wanted, Duration::from_secs(wait)).await?;
     }
     told(&app, &ctx, Told { form: wants.form, after, limit, subject, types }).await
@@ -156,7 +157,8 @@ async fn told(app: &AppState, ctx: &RequestContext, told: Told) -> Result<Respon
         let follower = app.events.follow(ctx.tenant, after, subject).await?;
         return Ok(live(app, seat, follow_events(follower, types)));
     }
-    let page = page_of_events(app, ctx.tenant, after.unwrap_or(0), subject, &types, limit).await?;
+    let after = beginning(app, ctx, after).await?;
+    let page = page_of_events(app, ctx.tenant, after, subject, &types, limit).await?;
     let (found, next_after, has_more) = page;
     let items: Vec<EventDto<'_>> = found.iter().map(EventDto::from).collect();
     if form == Form::Lines {
@@ -164,6 +166,18 @@ async fn told(app: &AppState, ctx: &RequestContext, told: Told) -> Result<Respon
         return Ok(ndjson(Body::from(lines)));
     }
     Ok(Json(SeqPage { items, next_after, has_more }).into_response())
+}
+
+/// Where a page begins: behind the number that was named, else at the oldest event that is kept.
+async fn beginning(
+    app: &AppState,
+    ctx: &RequestContext,
+    after: Option<u64>,
+) -> Result<u64, Problem> {
+    match after {
+        Some(after) => Ok(after),
+        None => Ok(app.events.start(ctx.tenant).await?),
+    }
 }
 
 /// Reads until the page is full or nothing is left; types are sorted out on the way.

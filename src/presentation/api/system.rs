@@ -7,10 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::dto::recovery::{ClassUsageDto, StorageUsageDto, SystemInfoDto};
 use super::json::Json;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::application::system::{Component, Health};
+use crate::domain::tenant::key::Role;
 
 /// How the server is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,6 +102,43 @@ pub async fn ready(State(app): State<AppState>) -> Response {
     ))]
 pub async fn ready_short(state: State<AppState>) -> Response {
     ready(state).await
+}
+
+/// What the server is: version, store, since when it serves, how much it executes.
+#[utoipa::path(get, path = "/api/v1/system/info", tag = "system",
+    responses((status = 200, description = "What it is", body = SystemInfoDto)))]
+pub async fn info(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+) -> Result<Json<SystemInfoDto>, Problem> {
+    ctx.require(Role::Viewer)?;
+    let (started_at, queue) = (app.system.started_at(), app.system.queue());
+    let store = if app.system.store().file_bytes.is_some() { "redb" } else { "memory" };
+    Ok(Json(SystemInfoDto {
+        version: env!("CARGO_PKG_VERSION"),
+        store,
+        platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        started_at,
+        uptime_seconds: app.clock.now().since(started_at).as_secs(),
+        executing_sessions: queue.executing(),
+        max_running_sessions: queue.max_running(),
+    }))
+}
+
+/// What the store takes, by class. System administrators only; it reads the whole store once.
+#[utoipa::path(get, path = "/api/v1/storage/usage", tag = "system",
+    responses((status = 200, description = "Bytes and records by class", body = StorageUsageDto)))]
+pub async fn storage(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+) -> Result<Json<StorageUsageDto>, Problem> {
+    let classes = app.system.usage(&ctx).await?;
+    let health = app.system.store();
+    Ok(Json(StorageUsageDto {
+        file_bytes: health.file_bytes,
+        free_bytes: health.free_bytes,
+        classes: classes.into_iter().map(ClassUsageDto::from).collect(),
+    }))
 }
 
 /// A caller, where the figures are not open.

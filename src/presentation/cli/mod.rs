@@ -13,6 +13,7 @@ pub mod exit;
 mod feed;
 pub mod format;
 pub mod output;
+mod recovery;
 mod run;
 mod session;
 mod tenant;
@@ -131,6 +132,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         Command::Session(_)
         | Command::Attention(_)
         | Command::Admissions(_)
+        | Command::Recovery(_)
         | Command::Why { .. }
         | Command::Tenant(_)
         | Command::Usage(_)
@@ -171,6 +173,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Session(command) => Box::pin(session::run(*command, &client, printer)).await,
         Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
         Command::Admissions(command) => admissions::run(command, &client, printer).await,
+        Command::Recovery(command) => recovery::run(command, &client, printer).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Tenant(command) => tenant::run(command, &client, printer).await,
         Command::Usage(args) => usage::run(args, &client, printer).await,

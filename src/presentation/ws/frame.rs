@@ -48,6 +48,12 @@ impl Frame {
         }
     }
 
+    /// An event of the server itself; its number is not one of the tenant's sequence.
+    #[must_use]
+    pub fn of_system(stored: &StoredEvent) -> Self {
+        Self { seq: None, needs: Role::Admin, ..Self::event(stored) }
+    }
+
     /// A line of a session's log.
     #[must_use]
     pub fn log(tenant: TenantId, session: SessionId, entry: &Entry) -> Self {

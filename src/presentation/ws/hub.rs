@@ -139,6 +139,14 @@ impl Hub {
     fn events(&self, batch: &[StoredEvent]) {
         for events in batch.chunk_by(|one, next| one.tenant_id == next.tenant_id) {
             let Some(first) = events.first() else { continue };
+            if first.tenant_id == TenantId::SYSTEM {
+                // They are no part of a tenant's sequence: administrators of the server are told
+                // who listen now.
+                if let Some(channel) = self.heard(TenantId::BOOTSTRAP) {
+                    channel.send(None, events.iter().map(Frame::of_system).collect());
+                }
+                continue;
+            }
             if let Some(channel) = self.heard(first.tenant_id) {
                 let frames = events.iter().map(Frame::event).collect();
                 channel.send(Some(first.seq.saturating_sub(1)), frames);

@@ -9,6 +9,7 @@ use orchestrator::presentation::api::dto::input::{
     CheckpointBody, Complete, Fail, Fork, MergeBody, PatchSession, PromptBody, RateBody,
     ReasonBody, ResolveBody, ResolveManyBody, RetryBody,
 };
+use orchestrator::presentation::api::dto::recovery::RecoveryBody;
 use orchestrator::presentation::api::dto::usage::{SetBudgets, SetPrices};
 use orchestrator::presentation::api::dto::verification::VerifyBody;
 use orchestrator::presentation::api::dto::webhook::{CreateWebhook, PatchWebhook};
@@ -190,6 +191,7 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("SetPrices", names::<SetPrices>()));
     all.push(("SetBudgets", names::<SetBudgets>()));
     all.push(("SetQuotas", names::<SetQuotas>()));
+    all.push(("RecoveryApply", names::<RecoveryBody>()));
     all.push(("CreateWebhook", names::<CreateWebhook>()));
     all.push(("PatchWebhook", names::<PatchWebhook>()));
     for (schema, mut read) in all {

@@ -11,6 +11,7 @@ mod ratings;
 mod refusals;
 mod statuses;
 mod streams;
+mod system;
 mod usage;
 mod waits;
 mod wire;

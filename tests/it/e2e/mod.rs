@@ -13,10 +13,12 @@ mod opencode_asks;
 mod opencode_budget;
 mod opencode_kills;
 mod opencode_run;
+mod recovery;
 mod restart;
 mod shares;
 mod shutdown;
 mod usage;
+mod why;
 mod writers;
 
 use serde_json::{Value, json};

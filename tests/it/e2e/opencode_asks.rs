@@ -143,3 +143,32 @@ async fn it_pauses_takes_prompts_in_between_and_goes_on() {
     settled(&site, &server, Some(&repo)).await;
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_asked_before_the_server_was_killed_is_one_item_and_holds_nobody_up() {
+    let (llm, repo) = (ScriptedLlm::start(), calculator());
+    let site = Site::opencode(&llm);
+    let server = site.serve().await;
+    let body = json!({
+        "initial_prompt": scripted("Ask twice.", &touches("again.txt")), "start": true,
+        "workspace": { "kind": "git", "repo": repo.text() },
+        "permission_policy": { "default": "allow", "rules": [
+            { "tool": "bash", "decision": "ask" } ] },
+    });
+    let id = text(&server.post("sessions", body).await["id"]).to_owned();
+    let asked = server.until_asked(&id).await;
+    server.kill().await;
+    let server = site.serve().await;
+    // Decided before the agent is back: it is told once it asks again, if it does.
+    let path = format!("attention/{}/resolve", text(&asked["id"]));
+    server.post(&path, json!({ "decision": "allow_once" })).await;
+    server.until_status(&id, "completed").await;
+    let items = server.get("attention?limit=200").await;
+    let about = |item: &&serde_json::Value| item["payload"].to_string().contains("touch again.txt");
+    let items: Vec<_> = array(&items["items"]).iter().filter(about).collect();
+    assert_eq!(items.len(), 1, "{items:#?}");
+    assert_eq!((&items[0]["id"], &items[0]["state"]), (&asked["id"], &json!("resolved")));
+    settled(&site, &server, Some(&repo)).await;
+    server.stop().await;
+    eventually("the agent ends", async || site.agent_processes().is_empty()).await;
+}

@@ -25,14 +25,14 @@ use super::lab::{Lab, caller, plays};
 use super::puppet::{Puppet, Strings};
 use crate::support::opencode::eventually;
 
-async fn stage() -> (Lab, Arc<Strings>) {
+pub(super) async fn stage() -> (Lab, Arc<Strings>) {
     let strings = Arc::new(Strings::default());
     let lab = Lab::with(Arc::new(Puppet(Arc::clone(&strings)))).await;
     lab.schedule();
     (lab, strings)
 }
 
-fn done() -> AgentEvent {
+pub(super) fn done() -> AgentEvent {
     let text = "done".to_owned();
     AgentEvent::TurnEnded { prompt: Uuid::nil(), message_ref: None, text, end: TurnEnd::Done }
 }
@@ -66,7 +66,7 @@ async fn a_session_that_is_stopped_while_its_agent_starts_is_let_go_at_once() {
     assert!(in_time.is_ok(), "long before the start gives up by itself");
 }
 
-fn ask(agent_ref: &str) -> AgentEvent {
+pub(super) fn ask(agent_ref: &str) -> AgentEvent {
     AgentEvent::Ask(Ask {
         agent_ref: agent_ref.to_owned(),
         kind: AttentionKind::Permission,

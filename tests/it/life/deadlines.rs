@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use orchestrator::application::ports::clock::Clock as _;
 use orchestrator::application::ports::store::Store as _;
-use orchestrator::application::supervise::recover::recover;
 use orchestrator::domain::event::EventType;
 use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
@@ -81,7 +80,7 @@ async fn git_that_hangs_holds_up_no_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_session_stops_no_recovery() {
-    let lab = Lab::new().await;
+    let mut lab = Lab::new().await;
     lab.schedule();
     let steps = json!([{ "hang": true }]);
     let (first, second) = (lab.begin(plays(&steps)).await, lab.begin(plays(&steps)).await);
@@ -89,8 +88,8 @@ async fn a_damaged_session_stops_no_recovery() {
         lab.wait(id, "a conversation", |session| session.run.handle.is_some()).await;
     }
     lab.store.damage(first);
-    let found = recover(&lab.supervisors, lab.store.as_ref()).await.expect("goes on");
-    assert_eq!(found.resumed, 1);
+    let found = lab.restart().await;
+    assert_eq!(found.resumed, 1, "{found:?}");
     lab.sessions.stop(&caller(), second, None).await.expect("stopped");
 }
 

@@ -11,10 +11,12 @@ use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::explain::Explanation;
 use orchestrator::domain::agent::{Agent, AgentKind};
 use orchestrator::domain::ids::{AgentId, SessionId, TenantId};
+use orchestrator::domain::money::Usd;
 use orchestrator::domain::schedule::blocker::BlockerCode;
 use orchestrator::domain::schedule::hold::HoldScope;
-use orchestrator::domain::session::draft::SessionDraft;
+use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::tenant::quotas::Quotas;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -27,20 +29,27 @@ use crate::support::opencode::eventually;
 /// One step of a history; numbers choose among the sessions that there are.
 #[derive(Debug, Clone)]
 enum Step {
-    Create { start: bool, steps: usize, needs: bool },
+    Create { start: bool, steps: usize, needs: bool, later: bool },
     Start(usize),
     Pause(usize),
     Resume(usize),
     Stop(usize),
     Retry(usize),
+    Delete(usize),
+    Spend(usize),
     Hold(bool),
+    Bound(bool),
+    Cool(bool),
     Room(bool),
+    ReadOnly(bool),
     Jump(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let create = (any::<bool>(), 0..4usize, 0..8u8)
-        .prop_map(|(start, steps, needs)| Step::Create { start, steps, needs: needs == 0 });
+    let create = (any::<bool>(), 0..5usize, 0..8u8).prop_map(|(start, steps, rest)| {
+        let (needs, later) = (rest == 0, rest == 1);
+        Step::Create { start, steps, needs, later }
+    });
     prop_oneof![
         5 => create,
         2 => (0..20usize).prop_map(Step::Start),
@@ -49,17 +58,22 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..20usize).prop_map(Step::Stop),
         1 => (0..20usize).prop_map(Step::Retry),
         1 => any::<bool>().prop_map(Step::Hold),
+        1 => (0..20usize).prop_map(Step::Delete),
+        1 => (0..20usize).prop_map(Step::Spend),
+        1 => any::<bool>().prop_map(Step::Bound),
+        1 => any::<bool>().prop_map(Step::Cool),
         1 => any::<bool>().prop_map(Step::Room),
+        1 => any::<bool>().prop_map(Step::ReadOnly),
         1 => (1..900u64).prop_map(Step::Jump),
     ]
 }
 
-fn admissions(lab: &Lab) -> AdmissionService {
+pub(super) fn admissions(lab: &Lab) -> AdmissionService {
     let (store, clock) = (lab.store.clone(), lab.clock.clone());
     AdmissionService::new(store as _, clock as _, lab.queue.clone())
 }
 
-fn tenant_hold(reason: Option<&str>) -> Admission {
+pub(super) fn tenant_hold(reason: Option<&str>) -> Admission {
     Admission { scope: HoldScope::Tenant, agent: None, reason: reason.map(str::to_owned) }
 }
 
@@ -68,12 +82,19 @@ async fn take(lab: &Lab, step: &Step, made: &mut Vec<SessionId>) {
     let chosen = |nth: &usize| made.get(nth % made.len().max(1)).copied();
     // What a command refuses in a state is not of interest here.
     match step {
-        Step::Create { start, steps, needs } => {
-            let work =
-                [json!([]), json!([asks()]), json!([{ "hang": true }]), json!([{ "fail": {} }])];
+        Step::Create { start, steps, needs, later } => {
+            let overloaded = json!({ "type": "provider_error", "overloaded_seconds": 60 });
+            let work = [
+                json!([]),
+                json!([asks()]),
+                json!([{ "hang": true }]),
+                json!([{ "fail": { "type": "agent_error" } }]),
+                json!([{ "fail": overloaded }]),
+            ];
+            let not_before = later.then(|| lab.clock.now().after(Duration::from_mins(5)));
             let required_capabilities =
                 if *needs { vec!["deployment".to_owned()] } else { Vec::new() };
-            let draft = SessionDraft { required_capabilities, ..plays(&work[*steps]) };
+            let draft = SessionDraft { required_capabilities, not_before, ..plays(&work[*steps]) };
             let new = NewSession { draft, start: *start, ..NewSession::default() };
             made.extend(lab.sessions.create(&ctx, new).await.map(|session| session.value.id));
         }
@@ -102,6 +123,41 @@ async fn take(lab: &Lab, step: &Step, made: &mut Vec<SessionId>) {
                 drop(lab.sessions.retry(&ctx, id, None).await);
             }
         }
+        Step::Delete(nth) => {
+            if let Some(id) = chosen(nth)
+                && lab.sessions.delete(&ctx, id, false).await.is_ok()
+            {
+                made.retain(|kept| *kept != id);
+            }
+        }
+        Step::Spend(nth) => {
+            if let Some(id) = chosen(nth) {
+                let budget_usd = Some(Some(Usd::ZERO));
+                let patch = SessionPatch { budget_usd, ..SessionPatch::default() };
+                drop(lab.sessions.patch(&ctx, id, patch).await);
+            }
+        }
+        Step::Bound(is_bound) => {
+            let most = is_bound.then_some(1);
+            let mut bound = Quotas::UNLIMITED;
+            (bound.max_queue_depth, bound.max_concurrent_sessions) = (most, most);
+            *lab.store.read_only.lock().expect("whole") = None;
+            lab.bound(bound).await;
+        }
+        Step::Cool(is_on) => {
+            let (cooldowns, now) = (lab.agents.cooldowns(), lab.clock.now());
+            for agent in lab.agents.list(TenantId::BOOTSTRAP).await.expect("readable") {
+                if *is_on {
+                    cooldowns.begin(agent.id, None, "overloaded", None, now);
+                } else {
+                    cooldowns.end(agent.id, None);
+                }
+            }
+        }
+        Step::ReadOnly(is_read_only) => {
+            let reason = is_read_only.then(|| "the disk is full".to_owned());
+            *lab.store.read_only.lock().expect("whole") = reason;
+        }
         Step::Hold(true) => drop(admissions(lab).hold(&ctx, &tenant_hold(None)).await),
         Step::Hold(false) => drop(admissions(lab).release(&ctx, &tenant_hold(None)).await),
         Step::Room(is_short) => {
@@ -120,7 +176,8 @@ fn check(explanation: &Explanation, history: &[Step]) {
     let explained = !blockers.is_empty() || (state.is_executing() && agent.is_some());
     assert!(explained, "{state} without a reason: {summary}; after {history:?}");
     for blocker in blockers {
-        assert!(!blocker.text.is_empty() && !blocker.remedy.is_empty(), "{blocker:?}");
+        let reads = !blocker.text.is_empty() && !blocker.remedy.is_empty();
+        assert!(reads && blocker.since.is_some() && blocker.command.is_some(), "{blocker:?}");
     }
 }
 
@@ -145,7 +202,7 @@ async fn nothing_waits_without_a_reason() {
 }
 
 /// An agent of the first tenant.
-async fn agent(lab: &Lab, number: u128, kind: AgentKind, capabilities: &[&str]) {
+pub(super) async fn agent(lab: &Lab, number: u128, kind: AgentKind, capabilities: &[&str]) {
     let agent = Agent {
         id: AgentId::new(Uuid::from_u128(number)),
         tenant_id: TenantId::BOOTSTRAP,
@@ -170,7 +227,7 @@ async fn reason(lab: &Lab, id: SessionId, code: BlockerCode) -> String {
     eventually(code.as_str(), async || first().await.is_some_and(|told| told.code == code)).await;
     let told = first().await.expect("still there");
     let object = if told.object.is_some() { "an object" } else { "no object" };
-    assert!(told.since.is_some() || code == BlockerCode::DiskLow, "{told:?}");
+    assert!(told.since.is_some(), "{told:?}");
     let (text, remedy) = (&told.text, &told.remedy);
     let command = told.command.as_deref().unwrap_or("no command");
     format!("{}: {text}\n  {remedy}\n  {command}\n  {object}\n", told.code)

@@ -230,3 +230,26 @@ async fn a_session_whose_folder_cannot_be_put_away_is_not_purged() {
     lab.sessions.delete(&caller(), id, true).await.expect("purged");
     put_away(&lab, id).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_work_on_the_files_of_an_ended_session_holds_up_no_other_folder() {
+    let (lab, repo) = (Lab::new().await, repo());
+    lab.schedule();
+    let long = paused(&lab, &repo, SessionDraft::default()).await;
+    lab.files.hold("merge", Some(long));
+    let ctx = caller();
+    let merge = lab.sessions.merge(&ctx, long, MergeMode::Patch, None);
+    let meanwhile = async {
+        eventually("merging", async || lab.files.calls("merge", long) > 0).await;
+        lab.sessions.stop(&caller(), long, None).await.expect("stopped");
+        lab.reconcile();
+        let other = paused(&lab, &repo, SessionDraft::default()).await;
+        lab.sessions.stop(&caller(), other, None).await.expect("stopped");
+        put_away(&lab, other).await;
+        assert!(lab.folder(long).exists(), "somebody works on it");
+        lab.files.release();
+    };
+    let (merged, ()) = tokio::join!(merge, meanwhile);
+    assert!(merged.expect("a patch").patch.is_some());
+    put_away(&lab, long).await;
+}

@@ -2,12 +2,14 @@
 //! be moved, records can be damaged and git can be held up.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
+use orchestrator::application::daily::Daily;
 use orchestrator::application::events::Deltas;
 use orchestrator::application::identity::IdentityService;
 use orchestrator::application::judge::JudgeService;
@@ -16,7 +18,7 @@ use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
 use orchestrator::application::ports::reads::{Fleet, Snapshot};
 use orchestrator::application::ports::store::{
-    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+    CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use orchestrator::application::ports::workspaces::Workspaces;
 use orchestrator::application::principal::{Principal, RequestContext};
@@ -25,6 +27,7 @@ use orchestrator::application::scheduler::wake::Wake;
 use orchestrator::application::scheduler::{Queue, Scheduler};
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::{SessionOptions, SessionService};
+use orchestrator::application::supervise::recover::{Recovered, recover};
 use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use orchestrator::application::usage::UsageService;
 use orchestrator::domain::agent::AgentKind;
@@ -36,6 +39,7 @@ use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::workspace::WorkspaceSpec;
 use orchestrator::infrastructure::clock::SystemClock;
@@ -46,7 +50,7 @@ use orchestrator::infrastructure::storage::memory::MemoryStore;
 use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -87,6 +91,12 @@ pub(crate) struct Damaged {
     store: Arc<MemoryStore>,
     sessions: Mutex<BTreeSet<SessionId>>,
     pub(crate) short_of_room: Mutex<Option<String>>,
+    /// Whoever asks for a fencing token waits while this is set.
+    pub(crate) no_tokens: watch::Sender<bool>,
+    /// How many have asked for one.
+    pub(crate) wanted_tokens: AtomicUsize,
+    /// Why it takes no writes, when it takes none.
+    pub(crate) read_only: Mutex<Option<String>>,
 }
 
 impl Damaged {
@@ -106,6 +116,9 @@ impl Store for Damaged {
     }
 
     async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
+        if let Some(reason) = self.read_only.lock().expect("whole").clone() {
+            return Err(CommitError::ReadOnly(reason));
+        }
         let damaged = |write: &Write| {
             let Write::Session(put) = write else { return false };
             self.sessions.lock().expect("whole").contains(&put.value.id)
@@ -117,6 +130,11 @@ impl Store for Damaged {
     }
 
     async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
+        if sequence == Sequence::FencingTokens {
+            self.wanted_tokens.fetch_add(1, Ordering::SeqCst);
+            let mut held = self.no_tokens.subscribe();
+            held.wait_for(|held| !held).await.expect("the sender lives as long");
+        }
         self.store.allocate(tenant, sequence).await
     }
 
@@ -126,7 +144,12 @@ impl Store for Damaged {
 
     fn health(&self) -> StoreHealth {
         let short_of_room = self.short_of_room.lock().expect("whole").clone();
-        StoreHealth { short_of_room, ..self.store.health() }
+        let read_only = self.read_only.lock().expect("whole").clone();
+        StoreHealth { read_only, short_of_room, ..self.store.health() }
+    }
+
+    async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
+        self.store.remove_outdated(what, limit).await
     }
 
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
@@ -145,6 +168,8 @@ pub(crate) struct Lab {
     pub(crate) supervisors: Supervisors,
     pub(crate) queue: Queue,
     pub(crate) root: TempDir,
+    pub(crate) tools: Box<dyn Fn() -> Tools + Send + Sync>,
+    supervising: CancellationToken,
     stop: CancellationToken,
     tracker: TaskTracker,
 }
@@ -182,6 +207,9 @@ impl Lab {
             store: Arc::clone(&memory),
             sessions: Mutex::default(),
             short_of_room: Mutex::default(),
+            no_tokens: watch::Sender::new(false),
+            wanted_tokens: AtomicUsize::new(0),
+            read_only: Mutex::default(),
         });
         let stored: Arc<dyn Store> = Arc::clone(&store) as _;
         let root = tempfile::tempdir().expect("a folder");
@@ -218,22 +246,24 @@ impl Lab {
             .await
             .expect("loaded");
         lift_quotas(&*stored).await;
-        let tools = Tools {
-            sessions: sessions.clone(),
-            attention: attention.clone(),
-            agents: agents.clone(),
-            journal: memory,
-            judge,
-            workspaces,
-            clock: time,
+        let whole = (sessions.clone(), attention.clone(), agents.clone(), judge);
+        let tools = Box::new(move || Tools {
+            sessions: whole.0.clone(),
+            attention: whole.1.clone(),
+            agents: whole.2.clone(),
+            journal: Arc::clone(&memory) as _,
+            judge: whole.3.clone(),
+            workspaces: Arc::clone(&workspaces),
+            clock: Arc::clone(&time),
             deltas: Deltas::default(),
             options: SupervisorOptions {
                 pause_grace: Duration::from_millis(1500),
                 start_timeout: Duration::from_secs(5),
                 ..SupervisorOptions::default()
             },
-        };
-        let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
+        });
+        let supervising = stop.child_token();
+        let supervisors = Supervisors::new(tools(), tracker.clone(), supervising.clone());
         let queue = Queue::new(slots);
         let lab = Self {
             store,
@@ -245,6 +275,8 @@ impl Lab {
             supervisors,
             queue,
             root,
+            tools,
+            supervising,
             stop,
             tracker,
         };
@@ -257,6 +289,16 @@ impl Lab {
     pub(crate) async fn agent(&self, capacity: u32) {
         let wanted = BuiltIn { name: "AGENT-SIMULATED", kind: AgentKind::Simulated, capacity };
         self.agents.ensure(TenantId::BOOTSTRAP, &[wanted]).await.expect("registered");
+    }
+
+    /// The tenant may have this much from now on.
+    pub(crate) async fn bound(&self, quotas: Quotas) {
+        let tenant = TenantId::BOOTSTRAP;
+        let found = self.store.snapshot(tenant).await.expect("a snapshot").tenant().await;
+        let found = found.expect("readable").expect("there");
+        let value = Tenant { quotas, ..found.value };
+        let put = Put { expect: Expect::At(found.version), value };
+        self.store.commit(ChangeSet::new(tenant).write(Write::Tenant(put))).await.expect("bound");
     }
 
     /// One more tenant, with the simulated agent.
@@ -305,6 +347,36 @@ impl Lab {
             self.supervisors.clone(),
         );
         self.tracker.spawn(reconciler.run(self.stop.clone()));
+    }
+
+    /// All supervisors end, as with their process.
+    pub(crate) async fn abandon(&self) {
+        self.supervising.cancel();
+        let statuses = [SessionStatus::Running, SessionStatus::Degraded];
+        let fleet = self.store.fleet().await.expect("readable");
+        for session in fleet.sessions_in(&statuses).await.expect("readable") {
+            let id = session.value.id;
+            eventually("let go", async || !self.sessions.wake().is_supervised(id)).await;
+        }
+    }
+
+    /// Supervisors that know of no run yet.
+    pub(crate) fn replace_supervisors(&mut self) {
+        self.supervising = self.stop.child_token();
+        let (tracker, stop) = (self.tracker.clone(), self.supervising.clone());
+        self.supervisors = Supervisors::new((self.tools)(), tracker, stop);
+    }
+
+    /// All supervisors end, and others take up what was open.
+    pub(crate) async fn restart(&mut self) -> Recovered {
+        self.abandon().await;
+        self.replace_supervisors();
+        recover(&self.supervisors, &*self.store).await.expect("taken up")
+    }
+
+    /// Lets the daily jobs be done when it is time.
+    pub(crate) fn every_day(&self, daily: Daily) {
+        self.tracker.spawn(daily.run(self.stop.clone()));
     }
 
     /// Creates and starts a session.

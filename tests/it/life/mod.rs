@@ -1,12 +1,16 @@
 //! The life of sessions inside one process: deadlines, leftovers, races with git.
 
 mod agents;
+mod asking;
+mod causes;
+mod daily;
 mod deadlines;
 mod explained;
 mod families;
 mod files;
 mod held;
 mod lab;
+mod planned;
 mod puppet;
 mod room;
 mod shares;

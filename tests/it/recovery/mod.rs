@@ -7,6 +7,7 @@ mod io_errors;
 mod kill;
 mod large;
 mod power_loss;
+mod retention;
 mod space;
 
 use std::sync::Arc;

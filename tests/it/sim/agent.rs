@@ -59,6 +59,7 @@ impl AgentDriver for SimDriver {
             usage: true,
             fork: able,
             simulated: false,
+            outlives: able,
         }
     }
 
@@ -227,6 +228,10 @@ impl Run {
                     if twice {
                         self.tell(AgentEvent::Ask(ask)).await?;
                     }
+                    let agent_refs = town.turn(&talk, prompt, |turn| {
+                        turn.ask.iter().map(|ask| ask.agent_ref.clone()).collect()
+                    });
+                    self.tell(AgentEvent::AsksOpen { agent_refs }).await?;
                     while town.turn(&talk, prompt, |turn| turn.ask.is_some() && turn.over.is_none())
                     {
                         self.hear(prompt, None).await?;
@@ -236,6 +241,7 @@ impl Run {
                     self.tell(AgentEvent::StreamLost).await?;
                     self.spend_time(prompt, millis).await?;
                     self.tell(AgentEvent::StreamBack).await?;
+                    self.tell(AgentEvent::AsksOpen { agent_refs: Vec::new() }).await?;
                 }
                 Act::LoseProvider(millis) => {
                     let message = "overloaded".to_owned();

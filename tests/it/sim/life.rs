@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
+use orchestrator::application::daily::{Daily, Kept};
 use orchestrator::application::error::AppError;
 use orchestrator::application::events::Deltas;
 use orchestrator::application::identity::IdentityService;
@@ -179,6 +180,10 @@ impl Server {
         let usage =
             UsageService::new(Arc::clone(&self.store), Arc::clone(&clock), self.sessions.clone());
         self.tracker.spawn(usage.run(self.stop.clone()));
+        let kept = Kept::default();
+        let (daily_store, daily_clock) = (Arc::clone(&self.store), Arc::clone(&clock));
+        let daily = Daily::new(daily_store, daily_clock, self.sessions.clone(), kept);
+        self.tracker.spawn(daily.run(self.stop.clone()));
         let (agents, wake) = (self.agents.clone(), self.sessions.wake().clone());
         self.tracker.spawn(Reconciler::probe(agents, clock, wake, self.stop.clone()));
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use orchestrator::application::ports::changes::{ChangeSet, Counter, Expect, Write};
 use orchestrator::application::ports::reads::{Fleet, Snapshot};
 use orchestrator::application::ports::store::{
-    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+    CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use orchestrator::domain::event::StoredEvent;
 use orchestrator::domain::ids::TenantId;
@@ -201,6 +201,11 @@ impl Store for SimStore {
             short_of_room: self.weather.is_short().then(full),
             ..self.inner.health()
         }
+    }
+
+    async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
+        self.weather.moment().await;
+        self.inner.remove_outdated(what, limit).await
     }
 
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {

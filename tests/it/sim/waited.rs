@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use orchestrator::application::ports::changes::{ChangeSet, Counter, Remembered};
 use orchestrator::application::ports::journal::{Appended, Entry, Journal, NewEntry, Stream};
 use orchestrator::application::ports::reads::{
-    AttentionReads, EventReads, Fleet, OwedChildren, SessionPage, SessionQuery, SessionReads,
-    Snapshot,
+    AttentionReads, ClassUsage, EventReads, Fleet, OwedChildren, Recount, SessionPage,
+    SessionQuery, SessionReads, Snapshot,
 };
 use orchestrator::application::ports::store::{
-    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+    CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use orchestrator::application::ports::usage::{UsageCursor, UsageReads};
 use orchestrator::application::ports::webhooks::WebhookReads;
@@ -110,6 +110,10 @@ impl Store for Waited {
 
     fn health(&self) -> StoreHealth {
         self.store.health()
+    }
+
+    async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
+        wait(self.store.remove_outdated(what, limit))
     }
 
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
@@ -342,6 +346,24 @@ impl Fleet for Seen {
 
     async fn sessions_in(&self, statuses: &[SessionStatus]) -> Read<Vec<Versioned<Session>>> {
         wait(self.0.sessions_in(statuses))
+    }
+
+    async fn sessions_made_before(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Read<Vec<Versioned<Session>>> {
+        wait(self.0.sessions_made_before(tenant, before, after, limit))
+    }
+
+    async fn recount(&self, tenant: TenantId, counter: Counter) -> Read<Option<Recount>> {
+        wait(self.0.recount(tenant, counter))
+    }
+
+    async fn usage(&self) -> Read<Vec<ClassUsage>> {
+        wait(self.0.usage())
     }
 
     async fn due_sessions(&self, now: Timestamp, limit: usize) -> Read<Vec<(TenantId, SessionId)>> {

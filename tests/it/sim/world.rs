@@ -10,6 +10,7 @@ use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::store::{Store, StoreError};
 use orchestrator::application::scheduler::admissions::Admission;
+use orchestrator::domain::event::EventType;
 use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::schedule::hold::HoldScope;
 use orchestrator::domain::session::status::SessionStatus;
@@ -298,6 +299,10 @@ impl World {
             if told > most {
                 problems.push(format!("I12: {} counted {told} tokens of {most}", session.code));
             }
+        }
+        let system = store.snapshot(TenantId::SYSTEM).await?.events(0, None, usize::MAX).await?;
+        for alert in system.iter().filter(|it| it.event.event_type == EventType::SystemAlert) {
+            problems.push(format!("I7: {:?}", alert.event.payload));
         }
         for event in all.iter().flat_map(|shown| &shown.events) {
             let (at, kind) = (event.event.occurred_at, event.event.event_type);

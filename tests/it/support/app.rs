@@ -19,6 +19,8 @@ use orchestrator::application::ports::store::Store;
 use orchestrator::application::scheduler::Queue;
 use orchestrator::application::scheduler::wake::Wake;
 use orchestrator::application::session::{SessionOptions, SessionService};
+use orchestrator::application::supervise::recover::service::RecoveryService;
+use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use orchestrator::application::system::SystemService;
 use orchestrator::application::usage::UsageService;
 use orchestrator::application::webhooks::{WebhookOptions, WebhookService};
@@ -174,11 +176,26 @@ impl TestApp {
             Arc::clone(&clock),
             0,
         );
+        let attention = AttentionService::new(Arc::clone(&store), sessions.clone());
+        let tools = Tools {
+            sessions: sessions.clone(),
+            attention: attention.clone(),
+            agents: agents.clone(),
+            journal: Arc::clone(&memory) as _,
+            judge: judge.clone(),
+            workspaces: Arc::clone(&workspaces) as _,
+            clock: Arc::clone(&clock),
+            deltas: Deltas::default(),
+            options: SupervisorOptions::default(),
+        };
+        let supervisors = Supervisors::new(tools, tracker.clone(), shutdown.clone());
+        let recovery = RecoveryService::new(supervisors, Arc::clone(&store), Arc::clone(&clock));
         let parts = Parts {
             webhooks: webhooks(&store, &clock, &ids),
             usage: UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone()),
             judge,
-            attention: AttentionService::new(Arc::clone(&store), sessions.clone()),
+            attention,
+            recovery,
             sessions,
             events: EventService::new(
                 Arc::clone(&store),

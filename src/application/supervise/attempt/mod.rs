@@ -5,8 +5,10 @@
 //! there is to do is read from the store, so that nothing is lost with this task.
 //! Invariant: whatever ends the lease, the run is closed, the work is saved, the worktree is gone.
 
+mod asks;
 mod begin;
 mod judge;
+mod provider;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,12 +20,10 @@ use self::begin::Begun;
 use super::Tools;
 use super::outbox::Outbox;
 use crate::application::error::AppError;
-use crate::application::ports::driver::{
-    AgentEvent, Answer, DriverError, Prompt, Running, TurnEnd,
-};
+use crate::application::ports::driver::{AgentEvent, DriverError, Prompt, Running, TurnEnd};
 use crate::application::scheduler::wake::Bell;
 use crate::application::session::report::{CallUsage, Holder, Next, TurnOver};
-use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Decision};
+use crate::domain::attention::AttentionItem;
 use crate::domain::ids::AttentionId;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::session::{DegradedReason, PromptMode, Session};
@@ -53,8 +53,11 @@ pub struct Supervisor {
     calls: Vec<CallUsage>,
     message_ref: Option<String>,
     asks: HashMap<String, AttentionId>,
-    /// What this run of the agent was told, by the name that it gave its ask.
+    /// How asks of this turn were answered, by the agent's names.
     answered: BTreeMap<String, AttentionItem>,
+    /// An answer did not reach the agent: it is told again then.
+    told_again_at: Option<Timestamp>,
+    began: Timestamp,
     abort_at: Option<Timestamp>,
     aborted: bool,
     checkpoint_at: Timestamp,
@@ -66,7 +69,8 @@ impl Supervisor {
     pub fn new(tools: Arc<Tools>, holder: Holder, bell: Bell) -> Self {
         let bound = tools.options.journal_bytes;
         let outbox = Outbox::new(holder, Arc::clone(&tools.journal), bound);
-        let checkpoint_at = tools.clock.now().after(tools.options.checkpoint_interval);
+        let began = tools.clock.now();
+        let checkpoint_at = began.after(tools.options.checkpoint_interval);
         Self {
             tools,
             holder,
@@ -76,6 +80,8 @@ impl Supervisor {
             message_ref: None,
             asks: HashMap::new(),
             answered: BTreeMap::new(),
+            told_again_at: None,
+            began,
             abort_at: None,
             aborted: false,
             checkpoint_at,
@@ -188,7 +194,8 @@ impl Supervisor {
             return if self.outbox.is_stuck() { AGAIN } else { GATHER };
         }
         let now = self.tools.clock.now();
-        let times = [self.abort_at.filter(|_| !self.aborted), Some(self.checkpoint_at)];
+        let abort_at = self.abort_at.filter(|_| !self.aborted);
+        let times = [abort_at, self.told_again_at, Some(self.checkpoint_at)];
         let next = times.into_iter().flatten().min().unwrap_or(now);
         next.since(now).max(Duration::from_millis(1))
     }
@@ -201,6 +208,9 @@ impl Supervisor {
             if let Err(error) = running.control.abort().await {
                 return self.fail(error).await.map(Some);
             }
+        }
+        if self.told_again_at.is_some_and(|at| at <= now) {
+            self.deliver_owed(running).await?;
         }
         if self.checkpoint_at <= now {
             self.checkpoint_at = now.after(self.tools.options.checkpoint_interval);
@@ -219,13 +229,7 @@ impl Supervisor {
             let spent = self.tools.sessions.is_spent(&session).await?;
             self.abort_at = self.end_of_patience(&session, interrupts, spent);
         }
-        let owed =
-            self.tools.attention.undelivered(self.holder.tenant, self.holder.session).await?;
-        for item in owed {
-            if self.answered.get(&item.agent_ref).is_none_or(|told| told.id != item.id) {
-                self.deliver(running, &item).await?;
-            }
-        }
+        self.deliver_owed(running).await?;
         Ok(true)
     }
 
@@ -244,28 +248,6 @@ impl Supervisor {
             _ if interrupts => Some(now),
             Some(later) => Some(self.abort_at.map_or(later, |known| known.min(later))),
             None => None,
-        }
-    }
-
-    async fn deliver(&mut self, running: &Running, item: &AttentionItem) -> Result<(), AppError> {
-        let answer = answer_of(item);
-        match running.control.answer(&item.agent_ref, answer).await {
-            Ok(()) => {
-                self.answered.insert(item.agent_ref.clone(), item.clone());
-                let noted = self.tools.attention.delivered(self.holder.tenant, item.id).await;
-                match noted {
-                    // It has its answer; the next run would tell it the same once more.
-                    Err(error) if error.passes() => Ok(()),
-                    noted => noted,
-                }
-            }
-            Err(error) => {
-                let now = self.tools.clock.now();
-                let line =
-                    format!("the answer to “{}” did not reach the agent: {error}", item.title);
-                self.outbox.log("warn", &line, now);
-                Ok(())
-            }
         }
     }
 
@@ -312,32 +294,9 @@ impl Supervisor {
                 self.message_ref = Some(message_ref);
                 self.count().await?;
             }
-            AgentEvent::Ask(ask) => {
-                // It had its answer before its question came here, or did not hear it: it gets the
-                // same again, and nobody else is asked.
-                let told = self.answered.get(&ask.agent_ref);
-                if let Some(told) = told.filter(|told| told.fingerprint == ask.fingerprint) {
-                    let told = told.clone();
-                    self.deliver(running, &told).await?;
-                    return Ok(None);
-                }
-                let timeout = match ask.kind {
-                    AttentionKind::Question => self.tools.options.question_timeout,
-                    AttentionKind::Permission | AttentionKind::Review | AttentionKind::Budget => {
-                        self.tools.options.permission_timeout
-                    }
-                };
-                let item = sessions.raise(holder, &ask, timeout).await?;
-                self.asks.insert(ask.agent_ref, item.id);
-                if item.state != AttentionState::Open {
-                    self.deliver(running, &item).await?;
-                }
-            }
-            AgentEvent::AskGone { agent_ref } => {
-                if let Some(item) = self.asks.remove(&agent_ref) {
-                    sessions.withdraw(holder, item).await?;
-                }
-            }
+            AgentEvent::Ask(ask) => self.asked(running, ask).await?,
+            AgentEvent::AskGone { agent_ref } => self.ask_gone(&agent_ref).await?,
+            AgentEvent::AsksOpen { agent_refs } => self.asks_are(&agent_refs).await?,
             AgentEvent::ProviderRetry { message, next_at } => {
                 let next = next_at.map(|at| format!(", next at {at}")).unwrap_or_default();
                 self.outbox.log(
@@ -345,9 +304,11 @@ impl Supervisor {
                     &format!("the provider is tried again: {message}{next}"),
                     now,
                 );
+                self.leave_provider_alone(&message, next_at).await?;
                 sessions.capacity(holder, DegradedReason::ProviderRetrying, true).await?;
             }
             AgentEvent::ProviderBack => {
+                self.provider_is_back().await?;
                 sessions.capacity(holder, DegradedReason::ProviderRetrying, false).await?;
             }
             AgentEvent::StreamLost => {
@@ -371,6 +332,7 @@ impl Supervisor {
         text: String,
         end: TurnEnd,
     ) -> Result<Option<Ended>, AppError> {
+        self.no_more_asks().await?;
         self.count().await?;
         self.outbox.flush().await;
         let saved = self.save("turn").await;
@@ -435,7 +397,13 @@ impl Supervisor {
     }
 
     async fn fail(&mut self, error: DriverError) -> Result<Ended, AppError> {
-        self.outbox.log("error", &error.message, self.tools.clock.now());
+        let now = self.tools.clock.now();
+        self.outbox.log("error", &error.message, now);
+        if let Some(overloaded) = error.overloaded {
+            // Before the end is stored, so that nobody is given what just failed.
+            let until = overloaded.retry_after.map(|alone| now.after(alone));
+            self.leave_provider_alone(&error.message, until).await?;
+        }
         if let Err(lost) = self.count().await {
             return Self::released(Err(lost));
         }
@@ -448,22 +416,6 @@ impl Supervisor {
         match reported {
             Ok(()) | Err(AppError::StaleResult | AppError::SessionNotFound) => Ok(Ended::Released),
             Err(error) => Err(error),
-        }
-    }
-}
-
-/// What the agent is told of a settled item.
-fn answer_of(item: &AttentionItem) -> Answer {
-    match item.decision {
-        Some(Decision::AllowOnce) => Answer::AllowOnce,
-        Some(Decision::AllowAlways) => Answer::AllowAlways,
-        Some(Decision::Answer) => Answer::Text(item.answer.clone().unwrap_or_default()),
-        Some(Decision::Deny | Decision::Acknowledge) | None => {
-            let by = item.resolved_by.as_deref().unwrap_or("somebody");
-            Answer::Deny(match by {
-                "deadline" => "nobody allowed this in time; go on without it".to_owned(),
-                _ => "this was not allowed; go on without it".to_owned(),
-            })
         }
     }
 }

@@ -63,7 +63,7 @@ impl Run {
         for gone in before.into_iter().filter(|id| !there.contains(id)) {
             self.ask_gone(gone).await?;
         }
-        Ok(())
+        self.tell(AgentEvent::AsksOpen { agent_refs: self.shared.open_asks() }).await
     }
 
     /// An ask is not open any more.

@@ -56,14 +56,11 @@ impl From<CallError> for DriverError {
         let text = error.to_string();
         match error {
             CallError::Unreachable(_) | CallError::Late => Self::new(ErrorType::AgentLost, text),
-            CallError::Refused { status: 401, name: _, message: _ } => Self {
-                error_type: ErrorType::DispatchFailed,
-                message: "OpenCode refuses the password; check user name and password of the \
-                          attached server"
-                    .to_owned(),
-                retryable: false,
-                full: false,
-            },
+            CallError::Refused { status: 401, name: _, message: _ } => {
+                let message = "OpenCode refuses the password; check user name and password of the \
+                               attached server";
+                Self { retryable: false, ..Self::new(ErrorType::DispatchFailed, message) }
+            }
             CallError::Refused { status: _, name: _, message: _ } => {
                 Self::new(ErrorType::AgentError, text)
             }

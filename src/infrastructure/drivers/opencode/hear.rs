@@ -80,7 +80,7 @@ impl Run {
             self.tell_messages(&messages, first).await?;
         }
         self.hear_children().await?;
-        if first { Ok(()) } else { self.look_for_asks().await }
+        self.look_for_asks().await
     }
 
     /// What subagents used counts, whether their events came or not.

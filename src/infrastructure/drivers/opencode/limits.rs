@@ -132,7 +132,8 @@ impl Watch {
         }
         let said: String = status.message.chars().take(200).collect();
         let message = format!("the model's provider wants to be left alone until {next}: {said}");
-        Err(DriverError::new(ErrorType::ProviderError, message))
+        let alone = Some(next.since(now));
+        Err(DriverError::new(ErrorType::ProviderError, message).because_overloaded(alone))
     }
 
     /// Nothing was heard for too long, though somebody should be working.
@@ -222,7 +223,9 @@ mod tests {
         let (now, later) = (Timestamp::from_millis(1_000), Timestamp::from_millis(601_001));
         let status = |next: f64| Status { next: Some(next), ..Status::default() };
         assert!(watch.retry(&status(600_000.0), now).is_ok());
-        assert!(watch.retry(&status(3_600_000.0), now).is_err());
+        let left_alone = watch.retry(&status(3_600_000.0), now).expect_err("too long");
+        let alone = left_alone.overloaded.and_then(|overloaded| overloaded.retry_after);
+        assert_eq!(alone, Some(Duration::from_secs(3599)));
         assert!(watch.silence(now).is_ok() && watch.silence(later).is_err());
     }
 }

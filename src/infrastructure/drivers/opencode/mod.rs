@@ -209,6 +209,7 @@ impl AgentDriver for OpencodeDriver {
             usage: true,
             fork: true,
             simulated: false,
+            outlives: self.host.options.attach.is_some(),
         }
     }
 

@@ -3,9 +3,16 @@
 //! Invariant: a turn is over only when the conversation is idle and there is an answer to the
 //! newest prompt; events alone prove nothing.
 
+use std::time::Duration;
+
+use serde_json::Value;
+
 use super::wire::{Fault, Message};
-use crate::application::ports::driver::{DriverError, TurnEnd};
+use crate::application::ports::driver::{DriverError, Overloaded, TurnEnd};
 use crate::domain::session::attempt::ErrorType;
+
+/// Longest time that a provider can ask for, in seconds.
+const MOST_SECONDS: f64 = 86_400.0;
 
 /// What the messages say.
 #[derive(Debug)]
@@ -106,7 +113,11 @@ pub(super) fn failure(fault: &Fault) -> DriverError {
         "APIError" => {
             let again = fault.data.get("isRetryable").and_then(serde_json::Value::as_bool);
             let error = DriverError::new(ErrorType::ProviderError, text);
-            DriverError { retryable: again.unwrap_or(error.retryable), ..error }
+            let error = DriverError { retryable: again.unwrap_or(error.retryable), ..error };
+            match overload(fault) {
+                Some(overloaded) => error.because_overloaded(overloaded.retry_after),
+                None => error,
+            }
         }
         "ContentFilterError" | "ProviderModelNotFoundError" => {
             DriverError { retryable: false, ..DriverError::new(ErrorType::ProviderError, text) }
@@ -115,9 +126,32 @@ pub(super) fn failure(fault: &Fault) -> DriverError {
     }
 }
 
+/// Answers of a provider that limits the rate, or has too much to do.
+const OVERLOADED: [u64; 3] = [429, 503, 529];
+/// The same in words, where the answer has no number.
+const OVERLOADED_WORDS: [&str; 4] = ["overloaded", "rate limit", "rate_limit", "too many requests"];
+
+/// Whether the provider wants to be left alone, and for how long.
+fn overload(fault: &Fault) -> Option<Overloaded> {
+    let status = fault.data.get("statusCode").and_then(Value::as_u64);
+    let said = fault.message().to_lowercase();
+    let is_overloaded = match status {
+        Some(status) if status >= 400 => OVERLOADED.contains(&status),
+        Some(_) | None => OVERLOADED_WORDS.iter().any(|word| said.contains(word)),
+    };
+    let headers = fault.data.get("responseHeaders");
+    let number = |name: &str| {
+        let value = headers?.get(name)?.as_str()?.trim().parse::<f64>().ok()?;
+        (value.is_finite() && value >= 0.0).then_some(value)
+    };
+    let millis = number("retry-after-ms").map(|millis| millis / 1000.0);
+    let seconds = millis.or_else(|| number("retry-after")).map(|seconds| seconds.min(MOST_SECONDS));
+    is_overloaded.then(|| Overloaded { retry_after: seconds.map(Duration::from_secs_f64) })
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -158,6 +192,24 @@ mod tests {
         assert_eq!(verdict(&fault("MessageAbortedError"), false, false), "interrupted");
         assert_eq!(verdict(&fault("APIError"), false, false), "provider_error");
         assert_eq!(verdict(&fault("ContextOverflowError"), false, false), "agent_error");
+    }
+
+    #[test]
+    fn a_provider_that_wants_to_be_left_alone_says_so() {
+        let left_alone = |data: Value| {
+            let fault = Fault { name: "APIError".to_owned(), data };
+            failure(&fault).overloaded.map(|overloaded| overloaded.retry_after)
+        };
+        let headers = |name: &str, value: &str| json!({ "statusCode": 429, "responseHeaders": { name: value } });
+        let seconds = |seconds| Some(Some(Duration::from_secs(seconds)));
+        assert_eq!(left_alone(headers("retry-after", "20")), seconds(20));
+        assert_eq!(left_alone(headers("retry-after-ms", "1000")), seconds(1));
+        assert_eq!(left_alone(headers("retry-after", "1e300")), seconds(86_400));
+        assert_eq!(left_alone(headers("retry-after", "Wed, 21 Oct 2026")), Some(None));
+        assert_eq!(left_alone(json!({ "statusCode": 529 })), Some(None));
+        assert_eq!(left_alone(json!({ "message": "Overloaded" })), Some(None));
+        assert_eq!(left_alone(json!({ "statusCode": 400, "message": "rate limit" })), None);
+        assert_eq!(left_alone(json!({ "statusCode": 500 })), None);
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl AgentDriver for SimulatedDriver {
 
     fn abilities(&self) -> Abilities {
         let (resume, inject, asks, usage, fork, simulated) = (true, true, true, true, true, true);
-        Abilities { resume, inject, asks, usage, fork, simulated }
+        Abilities { resume, inject, asks, usage, fork, simulated, outlives: false }
     }
 
     async fn probe(&self) -> Result<ProbeReport, DriverError> {

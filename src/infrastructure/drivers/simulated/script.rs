@@ -107,6 +107,9 @@ pub(super) struct Failure {
     pub message: String,
     #[serde(default)]
     pub retryable: Option<bool>,
+    /// The provider is overloaded and wants to be left alone for so long.
+    #[serde(default)]
+    pub overloaded_seconds: Option<u64>,
 }
 
 /// What is to be done for a prompt: its own script, else that of the options, else a plan.

@@ -229,9 +229,12 @@ fn duration(millis: u64) -> Duration {
 }
 
 fn error(failure: Failure) -> DriverError {
-    let Failure { error_type, message, retryable } = failure;
+    let Failure { error_type, message, retryable, overloaded_seconds } = failure;
     let message = if message.is_empty() { "the script fails here".to_owned() } else { message };
     let mut error = DriverError::new(error_type, message);
     error.retryable = retryable.unwrap_or(error.retryable);
-    error
+    match overloaded_seconds {
+        Some(seconds) => error.because_overloaded(Some(Duration::from_secs(seconds))),
+        None => error,
+    }
 }

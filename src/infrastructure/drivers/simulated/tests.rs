@@ -122,6 +122,7 @@ fn word(event: &AgentEvent) -> String {
         }
         AgentEvent::Ask(ask) => format!("ask {}", ask.title),
         AgentEvent::AskGone { .. } => "gone".to_owned(),
+        AgentEvent::AsksOpen { agent_refs } => format!("open {}", agent_refs.join(" ")),
         AgentEvent::Step { message_ref } => format!("step {message_ref}"),
         AgentEvent::ProviderRetry { .. } => "retry".to_owned(),
         AgentEvent::ProviderBack => "back".to_owned(),

@@ -39,6 +39,8 @@ pub(super) struct TenantData {
     pub(super) agents: BTreeMap<AgentId, Arc<Versioned<Agent>>>,
     pub(super) counters: BTreeMap<Counter, i64>,
     pub(super) events: Vec<Arc<StoredEvent>>,
+    /// Number of the newest event, kept or not.
+    pub(super) last_event: u64,
     pub(super) audit: Vec<Arc<StoredAudit>>,
     pub(super) remembered: BTreeMap<[u8; 32], Arc<Remembered>>,
     pub(super) owed_children: BTreeSet<(Timestamp, SessionId)>,
@@ -92,7 +94,8 @@ impl Data {
         data.count(&counters);
         let first = data.events.len();
         for event in events {
-            let seq = u64::try_from(data.events.len()).unwrap_or(u64::MAX) + 1;
+            data.last_event += 1;
+            let seq = data.last_event;
             let id = EventId::new(ids.uuid());
             data.events.push(Arc::new(StoredEvent { id, seq, tenant_id: tenant, event }));
         }
@@ -105,7 +108,7 @@ impl Data {
         }
         let numbered: Vec<StoredEvent> =
             data.events[first..].iter().map(|event| event.as_ref().clone()).collect();
-        Ok((numbered, data.events.last().map_or(0, |event| event.seq)))
+        Ok((numbered, data.last_event))
     }
 }
 

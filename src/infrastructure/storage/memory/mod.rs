@@ -23,7 +23,7 @@ use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::journal::{Appended, Entry, Journal, NewEntry, Stream};
 use crate::application::ports::reads::{Fleet, Snapshot};
 use crate::application::ports::store::{
-    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+    CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::{SessionId, TenantId};
@@ -153,6 +153,21 @@ impl Store for MemoryStore {
             commits: change_sets,
             change_sets,
         }
+    }
+
+    async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
+        let Outdated::Events(before) = what else { return Ok(0) };
+        let mut state = self.state();
+        let mut removed = 0;
+        for data in Arc::make_mut(&mut state.data).tenants.values_mut() {
+            let old = data.events.iter().take_while(|event| event.event.occurred_at < before);
+            let count = old.count().min(limit - removed);
+            if count > 0 {
+                Arc::make_mut(data).events.drain(..count);
+                removed += count;
+            }
+        }
+        Ok(removed)
     }
 
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {

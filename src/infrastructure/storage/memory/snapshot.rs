@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::data::{Data, TenantData};
 use crate::application::ports::changes::{Counter, Remembered};
 use crate::application::ports::reads::{
-    AttentionReads, EventReads, Fleet, Order, OwedChildren, SessionPage, SessionQuery,
-    SessionReads, Snapshot,
+    AttentionReads, ClassUsage, EventReads, Fleet, Order, OwedChildren, Recount, SessionPage,
+    SessionQuery, SessionReads, Snapshot, StoredClass,
 };
 use crate::application::ports::store::StoreError;
 use crate::domain::agent::Agent;
@@ -24,7 +24,7 @@ use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::ApiKey;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
-use crate::infrastructure::storage::shared::{Pager, sessions_of};
+use crate::infrastructure::storage::shared::{Pager, first_session_at, sessions_of};
 
 /// One tenant at one moment.
 pub(super) struct MemorySnapshot(pub(super) Arc<TenantData>);
@@ -142,7 +142,7 @@ impl AttentionReads for MemorySnapshot {
 #[async_trait]
 impl EventReads for MemorySnapshot {
     async fn last_seq(&self) -> Result<u64, StoreError> {
-        Ok(self.0.events.last().map_or(0, |event| event.seq))
+        Ok(self.0.last_event)
     }
 
     async fn first_seq(&self) -> Result<u64, StoreError> {
@@ -252,6 +252,70 @@ impl Fleet for MemoryFleet {
             data.owed_children.iter().map(each)
         });
         Ok(owed.take(limit).collect())
+    }
+
+    async fn sessions_made_before(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<Session>>, StoreError> {
+        let Some(data) = self.0.tenants.get(&tenant) else { return Ok(Vec::new()) };
+        let all = data.sessions.range(..first_session_at(before)).map(|(_, found)| found);
+        let behind = all.filter(|found| after.is_none_or(|after| found.value.id > after));
+        Ok(behind.map(|found| found.as_ref().clone()).take(limit).collect())
+    }
+
+    async fn recount(
+        &self,
+        tenant: TenantId,
+        counter: Counter,
+    ) -> Result<Option<Recount>, StoreError> {
+        let Some(data) = self.0.tenants.get(&tenant) else { return Ok(None) };
+        let in_rows = |is_counted: fn(SessionStatus, SessionStatus) -> bool, status| {
+            let all = data.sessions.values().map(|found| &found.value);
+            let kept = all.filter(|session| session.stamps.deleted_at.is_none());
+            kept.filter(|session| is_counted(session.status(), status)).count()
+        };
+        let stored = data.counters.get(&counter).copied().unwrap_or(0);
+        let beside = |counted| Some(Recount { stored, counted });
+        let rows = match counter {
+            Counter::OpenSessions => in_rows(|is, _| is.is_open(), SessionStatus::Pending),
+            Counter::SessionsIn(status) => in_rows(|is, wanted| is == wanted, status),
+            Counter::Webhooks => data.webhooks.all.len(),
+            Counter::MonthTokens(month) => return Ok(beside(data.used.of_month(month).0)),
+            Counter::MonthMicros(month) => return Ok(beside(data.used.of_month(month).1)),
+            Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
+        };
+        Ok(beside(i64::try_from(rows).unwrap_or(i64::MAX)))
+    }
+
+    async fn usage(&self) -> Result<Vec<ClassUsage>, StoreError> {
+        let rows = |class: StoredClass| -> usize {
+            let each = self.0.tenants.values();
+            each.map(|data| match class {
+                StoredClass::Sessions => data.sessions.len(),
+                StoredClass::Attempts => data.attempts.len(),
+                StoredClass::Checkpoints => data.checkpoints.len(),
+                StoredClass::Attention => data.attention.len(),
+                StoredClass::Events => data.events.len(),
+                StoredClass::Audit => data.audit.len(),
+                StoredClass::Usage => data.used.records(),
+                StoredClass::Agents => data.agents.len(),
+                StoredClass::Tenants => usize::from(data.tenant.is_some()),
+                StoredClass::Webhooks => data.webhooks.all.len(),
+                StoredClass::Answers => data.remembered.len(),
+                StoredClass::Journals | StoredClass::Damaged | StoredClass::Other => 0,
+            })
+            .sum()
+        };
+        let used = |class: &StoredClass| ClassUsage {
+            class: *class,
+            rows: u64::try_from(rows(*class)).unwrap_or(u64::MAX),
+            bytes: None,
+        };
+        Ok(StoredClass::ALL.iter().map(used).collect())
     }
 
     async fn due_attention(

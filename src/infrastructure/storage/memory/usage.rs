@@ -13,7 +13,8 @@ use crate::application::ports::store::{CommitError, StoreError};
 use crate::application::ports::usage::{UsageCursor, UsageReads, UsageWrite};
 use crate::domain::ids::UsageId;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::period::Day;
+use crate::domain::usage::month::counted;
+use crate::domain::usage::period::{Day, Month};
 use crate::domain::usage::price::PriceTable;
 use crate::domain::usage::record::UsageRecord;
 use crate::domain::usage::rollup::DayUsage;
@@ -44,6 +45,17 @@ impl Used {
             }
         };
         shared::next_version(found, expect).map(|_| ())
+    }
+
+    /// How many records there are.
+    pub(super) fn records(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Charged tokens and millionths of a dollar of a month.
+    pub(super) fn of_month(&self, month: Month) -> (i64, i64) {
+        let records = self.records.values().map(AsRef::as_ref);
+        counted(records).get(&month).copied().unwrap_or_default()
     }
 
     /// Makes a write true.

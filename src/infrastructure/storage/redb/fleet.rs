@@ -8,11 +8,12 @@ use super::family;
 use super::handle::{Reader, blocking};
 use super::keys::{self, Span};
 use super::records::Number;
+use super::retention;
 use super::rows::{Direction, Rows, View, flow};
 use super::tables::Table;
 use super::webhooks;
 use crate::application::ports::changes::Counter;
-use crate::application::ports::reads::{Fleet, OwedChildren};
+use crate::application::ports::reads::{ClassUsage, Fleet, OwedChildren, Recount};
 use crate::application::ports::store::StoreError;
 use crate::domain::ids::{AttentionId, SessionId, TenantId, WebhookId};
 use crate::domain::session::Session;
@@ -21,6 +22,7 @@ use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::ApiKey;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
+use crate::infrastructure::storage::shared::first_session_at;
 
 /// The fleet of the embedded store.
 pub(super) struct RedbFleet {
@@ -171,6 +173,31 @@ impl Fleet for RedbFleet {
     ) -> Result<Vec<(TenantId, AttentionId)>, StoreError> {
         let due = self.due(Table::AttentionDue, now, limit).await?;
         Ok(due.into_iter().map(|(tenant, id)| (tenant, AttentionId::from_bytes(id))).collect())
+    }
+
+    async fn sessions_made_before(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<Session>>, StoreError> {
+        let span = keys::sessions_before(tenant, first_session_at(before), after);
+        blocking(Arc::clone(&self.reader), move |view| view.records(Table::Sessions, &span, limit))
+            .await
+    }
+
+    async fn recount(
+        &self,
+        tenant: TenantId,
+        counter: Counter,
+    ) -> Result<Option<Recount>, StoreError> {
+        blocking(Arc::clone(&self.reader), move |view| retention::recount(view, tenant, counter))
+            .await
+    }
+
+    async fn usage(&self) -> Result<Vec<ClassUsage>, StoreError> {
+        blocking(Arc::clone(&self.reader), retention::usage).await
     }
 
     async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError> {

@@ -116,6 +116,19 @@ pub(super) fn sessions(tenant: TenantId) -> Span {
     Span::of(tenant.as_bytes().to_vec(), 32)
 }
 
+/// Sessions made before that one would be, behind another one.
+pub(super) fn sessions_before(
+    tenant: TenantId,
+    first: SessionId,
+    after: Option<SessionId>,
+) -> Span {
+    let span = sessions(tenant).below(session(tenant, first));
+    match after {
+        Some(after) => span.above(session(tenant, after)),
+        None => span,
+    }
+}
+
 pub(super) fn by_status(tenant: TenantId, status: SessionStatus, id: SessionId) -> Key {
     join(&[tenant.as_bytes(), &[status_number(status)], id.as_bytes()])
 }

@@ -19,6 +19,7 @@ mod plan;
 mod records;
 mod recount;
 mod recover;
+mod retention;
 mod rows;
 mod snapshot;
 mod space;
@@ -50,7 +51,7 @@ use crate::application::ports::changes::ChangeSet;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::reads::{Fleet, Snapshot};
 use crate::application::ports::store::{
-    CommitError, Committed, Sequence, Store, StoreError, StoreHealth,
+    CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::TenantId;
@@ -255,6 +256,10 @@ impl Store for RedbStore {
             commits: self.shared.commits.load(Ordering::Relaxed),
             change_sets: self.shared.change_sets.load(Ordering::Relaxed),
         }
+    }
+
+    async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
+        self.submit(|reply| Job::Remove(what, limit, reply)).await
     }
 
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {

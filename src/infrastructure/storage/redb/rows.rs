@@ -181,7 +181,8 @@ impl<'a> View<'a> {
         Self { opened, shared }
     }
 
-    fn table(
+    /// An open table.
+    pub(super) fn table(
         &self,
         table: Table,
     ) -> Result<&ReadOnlyTable<&'static [u8], &'static [u8]>, StoreError> {

@@ -20,12 +20,13 @@ use super::handle::{Panicked, Shared};
 use super::plan::{self, Plan};
 use super::records::Quarantined;
 use super::recover::Recovery;
+use super::retention;
 use super::space::LOOK_EVERY;
 use super::tables::Table;
 use crate::application::ports::changes::ChangeSet;
 use crate::application::ports::clock::Ids;
 use crate::application::ports::journal::Appended;
-use crate::application::ports::store::{CommitError, Committed, StoreError};
+use crate::application::ports::store::{CommitError, Committed, Outdated, StoreError};
 use crate::domain::event::StoredEvent;
 use crate::domain::time::Timestamp;
 use crate::infrastructure::storage::shared::failed;
@@ -45,6 +46,8 @@ pub(super) enum Job {
     Append(Append, Reply<u64>),
     /// Expired answers, at most this many.
     Forget(Timestamp, usize, Reply<usize>),
+    /// Old rows, at most this many.
+    Remove(Outdated, usize, Reply<usize>),
     /// A damaged record; nobody waits for it.
     SetAside(Table, Box<Quarantined>),
 }
@@ -55,7 +58,7 @@ impl Job {
         match self {
             Self::Commit(_, reply) => drop(reply.send(Err(error))),
             Self::Append(_, reply) => drop(reply.send(Err(error))),
-            Self::Forget(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Forget(_, _, reply) | Self::Remove(_, _, reply) => drop(reply.send(Err(error))),
             Self::SetAside(..) => {}
         }
     }
@@ -95,6 +98,8 @@ struct Outcome {
     raised: Vec<(crate::domain::ids::TenantId, crate::application::ports::store::Sequence, u64)>,
     change_sets: u64,
     set_aside: u64,
+    /// Copies of damaged records that were removed.
+    taken_out: u64,
     bytes: usize,
 }
 
@@ -260,6 +265,17 @@ impl Writer {
                     outcome.bytes += group.apply(&plan)?;
                 }
             }
+            Job::Remove(what, limit, reply) => {
+                let planned = retention::remove(group, what, limit);
+                let result = planned.as_ref().map(|(_, count)| *count).map_err(Clone::clone);
+                outcome.answers.push(Answer::Forget(reply, result));
+                if let Ok((plan, count)) = planned {
+                    outcome.bytes += group.apply(&plan)?;
+                    if matches!(what, Outdated::SetAside(_)) {
+                        outcome.taken_out += u64::try_from(count).unwrap_or(0);
+                    }
+                }
+            }
             Job::SetAside(table, damage) => {
                 match chores::set_aside(group, self.ids.as_ref(), table, &damage) {
                     Ok(Some(plan)) => {
@@ -277,13 +293,15 @@ impl Writer {
     }
 
     fn settle(&self, outcome: Outcome) {
-        let Outcome { answers, events, appended, raised, change_sets, set_aside, bytes } = outcome;
+        let Outcome { answers, events, appended, raised, change_sets, .. } = outcome;
+        let Outcome { set_aside, taken_out, bytes, .. } = outcome;
         if bytes > 0 {
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
             self.shared.pass();
         }
         self.shared.change_sets.fetch_add(change_sets, Ordering::Relaxed);
         self.shared.quarantined.fetch_add(set_aside, Ordering::Relaxed);
+        self.shared.quarantined.fetch_sub(taken_out, Ordering::Relaxed);
         for (tenant, sequence, floor) in raised {
             self.shared.raise_floor(tenant, sequence, floor);
         }

@@ -21,8 +21,8 @@ pub struct EventDto<'a> {
     pub seq: u64,
     /// What happened.
     pub r#type: EventType,
-    /// Whose it is.
-    pub tenant_id: TenantId,
+    /// Whose it is; null for one of the server itself, which has a sequence of its own.
+    pub tenant_id: Option<TenantId>,
     /// What it happened to.
     pub subject: SubjectDto,
     /// When.
@@ -54,7 +54,7 @@ impl<'a> From<&'a StoredEvent> for EventDto<'a> {
             id: *id,
             seq: *seq,
             r#type: *event_type,
-            tenant_id: *tenant_id,
+            tenant_id: Some(*tenant_id).filter(|tenant| *tenant != TenantId::SYSTEM),
             subject: SubjectDto { kind: subject.kind, id: subject.id },
             occurred_at: *occurred_at,
             timestamp: *occurred_at,

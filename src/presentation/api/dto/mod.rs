@@ -14,6 +14,7 @@ pub mod explain;
 pub mod family;
 pub mod input;
 pub mod metrics;
+pub mod recovery;
 pub mod session;
 pub mod spec;
 pub mod stats;

@@ -2,6 +2,7 @@
 //! client variables that clap reads.
 
 mod admissions;
+mod recovery;
 mod run;
 mod session;
 mod usage;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
 pub use self::admissions::{AdmissionArgs, AdmissionsCommand, ScopeWord};
+pub use self::recovery::RecoveryCommand;
 pub use self::run::RunArgs;
 pub use self::session::{
     CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
@@ -167,6 +169,9 @@ pub enum Command {
     /// Hold back what waits, and release it; what runs goes on.
     #[command(subcommand)]
     Admissions(AdmissionsCommand),
+    /// What an earlier server left open, and having it done.
+    #[command(subcommand)]
+    Recovery(RecoveryCommand),
     /// What a session waits for, and what would help.
     #[command(after_help = "Example:\n  orchestrator why IND-000042")]
     Why {

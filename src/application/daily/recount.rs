@@ -1,0 +1,74 @@
+//! Counters against rows, while the store is in use.
+//!
+//! Counter and rows are read at one moment, so that their difference is exact; it is added to the
+//! counter, which commutes with whatever was committed meanwhile.
+
+use serde_json::{Value, json};
+
+use super::Daily;
+use crate::application::error::AppError;
+use crate::application::ports::changes::{ChangeSet, Counter, CounterChange};
+use crate::application::ports::reads::Recount;
+use crate::domain::ids::TenantId;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::period::Month;
+
+/// The counters that count rows; one that the store cannot count is passed over.
+fn counters(now: Timestamp) -> impl Iterator<Item = (String, Counter)> {
+    let in_status = SessionStatus::ALL
+        .iter()
+        .map(|status| (format!("sessions_in.{status}"), Counter::SessionsIn(*status)));
+    let others = [
+        ("open_sessions".to_owned(), Counter::OpenSessions),
+        ("webhooks".to_owned(), Counter::Webhooks),
+    ];
+    let this = Month::of(now);
+    let of_month = |month: Month| {
+        let tokens = (format!("tokens.{month}"), Counter::MonthTokens(month));
+        [tokens, (format!("cost.{month}"), Counter::MonthMicros(month))]
+    };
+    let months = [this.before(), this].into_iter().flat_map(of_month);
+    others.into_iter().chain(in_status).chain(months)
+}
+
+impl Daily {
+    /// Mends counters that disagree with their rows, and tells of it.
+    pub(super) async fn recount(&self) -> Result<usize, AppError> {
+        let tenants = self.store.fleet().await?.tenants().await?;
+        let mut mended = 0;
+        for tenant in tenants.iter().map(|found| found.value.id) {
+            let wrong = self.wrong(tenant).await?;
+            if wrong.is_empty() {
+                continue;
+            }
+            mended += wrong.len();
+            let mut set = ChangeSet::new(tenant);
+            let mut told: Vec<Value> = Vec::new();
+            for (name, counter, Recount { stored, counted }) in wrong {
+                set = set.count(counter, CounterChange::Add(counted - stored));
+                told.push(json!({ "counter": name, "stored": stored, "counted": counted }));
+            }
+            self.store.commit(set).await?;
+            let count = told.len();
+            let message = format!("{count} counters of a tenant were wrong and are counted anew");
+            tracing::warn!(tenant.id = %tenant, count, "{message}");
+            let details = json!({ "tenant_id": tenant, "counters": told });
+            self.alert("COUNTERS_MENDED", &message, &details).await?;
+        }
+        Ok(mended)
+    }
+
+    async fn wrong(&self, tenant: TenantId) -> Result<Vec<(String, Counter, Recount)>, AppError> {
+        let fleet = self.store.fleet().await?;
+        let mut wrong = Vec::new();
+        for (name, counter) in counters(self.clock.now()) {
+            if let Some(recount) = fleet.recount(tenant, counter).await?
+                && recount.stored != recount.counted
+            {
+                wrong.push((name, counter, recount));
+            }
+        }
+        Ok(wrong)
+    }
+}

@@ -1,0 +1,140 @@
+//! What is kept no longer: ended sessions are deleted, deleted ones go for good, events and copies of
+//! damaged records are removed.
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::{BATCH, Daily};
+use crate::application::error::AppError;
+use crate::application::ports::store::Outdated;
+use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
+
+/// Sessions that are treated beside each other, so that their commits share a sync.
+const AT_ONCE: usize = 16;
+
+/// What becomes of an old session.
+enum Fate {
+    /// It is deleted, and can still be looked up by who runs the server.
+    Delete,
+    /// It goes for good.
+    Purge,
+}
+
+impl Daily {
+    /// Deletes sessions that ended long ago, and purges what was deleted long ago.
+    pub(super) async fn old_sessions(&self) -> Result<usize, AppError> {
+        let ended = self.before(self.kept.sessions);
+        let deleted = self.before(self.kept.deleted_sessions);
+        // What ended or was deleted before was made before that.
+        let Some(made) = ended.max(deleted) else { return Ok(0) };
+        let tenants = self.store.fleet().await?.tenants().await?;
+        let mut changed = 0;
+        for tenant in tenants.iter().map(|found| found.value.id) {
+            let mut after = None;
+            loop {
+                let fleet = self.store.fleet().await?;
+                let page = fleet.sessions_made_before(tenant, made, after, BATCH).await?;
+                drop(fleet);
+                after = page.last().map(|found| found.value.id);
+                let is_last = page.len() < BATCH;
+                changed += self.treat(tenant, page, ended, deleted).await;
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn treat(
+        &self,
+        tenant: TenantId,
+        page: Vec<Versioned<Session>>,
+        ended: Option<Timestamp>,
+        deleted: Option<Timestamp>,
+    ) -> usize {
+        let due = page.into_iter().filter_map(|found| {
+            let fate = fate(&found.value, ended, deleted)?;
+            Some((found, fate))
+        });
+        let mut work = stream::iter(due)
+            .map(|(found, fate)| async move {
+                let id = found.value.id;
+                (id, self.carry_out(tenant, found, fate).await)
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut changed = 0;
+        while let Some((id, done)) = work.next().await {
+            match done {
+                Ok(()) => changed += 1,
+                // Tomorrow it is due as before.
+                Err(error) => note(id, &error),
+            }
+        }
+        changed
+    }
+
+    async fn carry_out(
+        &self,
+        tenant: TenantId,
+        found: Versioned<Session>,
+        fate: Fate,
+    ) -> Result<(), AppError> {
+        match fate {
+            Fate::Delete => self.sessions.delete_outdated(tenant, found.value.id).await,
+            Fate::Purge => self.sessions.purge_outdated(tenant, &found).await,
+        }
+    }
+
+    /// Removes old events of all tenants and of the server itself.
+    pub(super) async fn old_events(&self) -> Result<usize, AppError> {
+        let Some(before) = self.before(self.kept.events) else { return Ok(0) };
+        self.remove(Outdated::Events(before)).await
+    }
+
+    /// Removes old copies of damaged records.
+    pub(super) async fn old_copies(&self) -> Result<usize, AppError> {
+        let Some(before) = self.before(self.kept.set_aside) else { return Ok(0) };
+        self.remove(Outdated::SetAside(before)).await
+    }
+
+    async fn remove(&self, what: Outdated) -> Result<usize, AppError> {
+        let mut removed = 0;
+        loop {
+            let count = self.store.remove_outdated(what, BATCH).await?;
+            removed += count;
+            if count < BATCH {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// Forgets remembered answers whose time is over; that is done all day, too.
+    pub(super) async fn old_answers(&self) -> Result<usize, AppError> {
+        let mut forgotten = 0;
+        loop {
+            let count = self.store.forget_expired(self.clock.now(), BATCH).await?;
+            forgotten += count;
+            if count < BATCH {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
+
+fn fate(session: &Session, ended: Option<Timestamp>, deleted: Option<Timestamp>) -> Option<Fate> {
+    let is_before =
+        |at: Timestamp, limit: Option<Timestamp>| limit.is_some_and(|limit| at <= limit);
+    if let Some(at) = session.stamps.deleted_at {
+        return is_before(at, deleted).then_some(Fate::Purge);
+    }
+    let at = session.stamps.ended_at.filter(|_| session.status().is_terminal())?;
+    is_before(at, ended).then_some(Fate::Delete)
+}
+
+fn note(id: SessionId, error: &AppError) {
+    tracing::warn!(session.id = %id, %error, "Session {id} is kept longer than it should be");
+}

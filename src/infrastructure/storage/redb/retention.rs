@@ -1,0 +1,196 @@
+//! What is no longer kept, and what the store is full of: plans that remove old rows, counters
+//! against rows while the store is in use, and what each class takes.
+//!
+//! Invariant: an event that is removed takes its index entries with it, and its number is never
+//! given out again. Removal goes from the oldest on and ends at the first that is kept.
+
+use redb::{ReadableTableMetadata as _, TableStats};
+
+use super::keys;
+use super::plan::Plan;
+use super::records::{Number, Quarantined};
+use super::rows::{Direction, Rows, View, decode, flow};
+use super::tables::Table;
+use crate::application::ports::changes::Counter;
+use crate::application::ports::reads::{ClassUsage, Recount, StoredClass};
+use crate::application::ports::store::{CommitError, Outdated, StoreError};
+use crate::domain::event::StoredEvent;
+use crate::domain::ids::TenantId;
+use crate::domain::session::status::SessionStatus;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::period::Month;
+use crate::domain::usage::record::UsageRecord;
+use crate::infrastructure::storage::shared::{failed, sessions_of};
+
+/// The plan that removes old rows; how many there are.
+pub(super) fn remove<R: Rows>(
+    rows: &R,
+    what: Outdated,
+    limit: usize,
+) -> Result<(Plan, usize), CommitError> {
+    match what {
+        Outdated::Events(before) => events(rows, before, limit),
+        Outdated::SetAside(before) => set_aside(rows, before, limit),
+    }
+}
+
+fn events<R: Rows>(
+    rows: &R,
+    before: Timestamp,
+    limit: usize,
+) -> Result<(Plan, usize), CommitError> {
+    let (mut plan, mut removed) = (Plan::default(), 0);
+    let mut rest = Some(keys::everything());
+    while let Some(span) = rest.filter(|_| removed < limit) {
+        let mut tenant = None;
+        rows.scan(Table::Events, &span, Direction::Up, &mut |key, bytes| {
+            let Some(whose) = keys::tenant_of(key) else { return Ok(flow(false)) };
+            if tenant.is_some_and(|tenant| tenant != whose) || removed == limit {
+                return Ok(flow(false));
+            }
+            tenant = Some(whose);
+            match decode::<StoredEvent>(rows.shared(), Table::Events, key, bytes) {
+                Ok(stored) if stored.event.occurred_at >= before => return Ok(flow(false)),
+                Ok(stored) => {
+                    for session in sessions_of(&stored.event) {
+                        let entry = keys::event_by_session(whose, session, stored.seq);
+                        plan.remove(Table::EventsBySession, entry);
+                    }
+                }
+                // A damaged one was set aside; what is behind it does not wait for it.
+                Err(StoreError::Quarantined) => {}
+                Err(other) => return Err(other),
+            }
+            plan.remove(Table::Events, key.to_vec());
+            removed += 1;
+            Ok(flow(true))
+        })?;
+        rest = tenant.and_then(keys::behind_tenant);
+    }
+    Ok((plan, removed))
+}
+
+fn set_aside<R: Rows>(
+    rows: &R,
+    before: Timestamp,
+    limit: usize,
+) -> Result<(Plan, usize), CommitError> {
+    let (mut plan, mut removed) = (Plan::default(), 0);
+    rows.scan(Table::Quarantine, &keys::everything(), Direction::Up, &mut |key, bytes| {
+        let found = decode::<Quarantined>(rows.shared(), Table::Quarantine, key, bytes);
+        if found.is_ok_and(|copy| copy.found_at_ms < before.millis()) {
+            plan.remove(Table::Quarantine, key.to_vec());
+            removed += 1;
+        }
+        Ok(flow(removed < limit))
+    })?;
+    Ok((plan, removed))
+}
+
+/// A counter beside what the rows say; `None` for one that counts no rows.
+pub(super) fn recount(
+    view: &View<'_>,
+    tenant: TenantId,
+    counter: Counter,
+) -> Result<Option<Recount>, StoreError> {
+    let in_status = |status: SessionStatus| {
+        count(view, Table::SessionsByStatus, &keys::in_status(tenant, status))
+    };
+    let in_rows = match counter {
+        Counter::OpenSessions => {
+            let mut open = 0;
+            for status in SessionStatus::ALL.iter().filter(|status| status.is_open()) {
+                open += in_status(*status)?;
+            }
+            open
+        }
+        Counter::SessionsIn(status) => in_status(status)?,
+        Counter::Webhooks => count(view, Table::Webhooks, &keys::webhooks(tenant))?,
+        Counter::MonthTokens(month) => used(view, tenant, month)?.0,
+        Counter::MonthMicros(month) => used(view, tenant, month)?.1,
+        Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
+    };
+    let stored = view.record(Table::Counters, &keys::counter(tenant, counter))?;
+    Ok(Some(Recount { stored: stored.map_or(0, |Number(value)| value), counted: in_rows }))
+}
+
+/// Charged tokens and millionths of a dollar of a month; a damaged record counts nothing.
+fn used(view: &View<'_>, tenant: TenantId, month: Month) -> Result<(i64, i64), StoreError> {
+    let mut sums = (0_i64, 0_i64);
+    let span = keys::due_between(tenant, month.start(), month.end());
+    view.scan(Table::Usage, &span, Direction::Up, &mut |key, bytes| {
+        match decode::<UsageRecord>(view.shared(), Table::Usage, key, bytes) {
+            Ok(record) => {
+                sums.0 = sums.0.saturating_add(record.charged_tokens());
+                sums.1 = sums.1.saturating_add(record.charged_micros());
+            }
+            Err(StoreError::Quarantined) => {}
+            Err(other) => return Err(other),
+        }
+        Ok(flow(true))
+    })?;
+    Ok(sums)
+}
+
+fn count(view: &View<'_>, table: Table, span: &keys::Span) -> Result<i64, StoreError> {
+    let mut count = 0;
+    view.scan(table, span, Direction::Up, &mut |_, _| {
+        count += 1;
+        Ok(flow(true))
+    })?;
+    Ok(count)
+}
+
+/// The class that a table belongs to, and whether its rows are what people count.
+const fn class_of(table: Table) -> (StoredClass, bool) {
+    match table {
+        Table::Sessions => (StoredClass::Sessions, true),
+        Table::SessionsByStatus
+        | Table::SessionCodes
+        | Table::SessionsByParent
+        | Table::SessionsByTag
+        | Table::DueSessions
+        | Table::OwedChildren => (StoredClass::Sessions, false),
+        Table::Attempts => (StoredClass::Attempts, true),
+        Table::Checkpoints => (StoredClass::Checkpoints, true),
+        Table::Attention => (StoredClass::Attention, true),
+        Table::AttentionBySession | Table::AttentionDue => (StoredClass::Attention, false),
+        Table::Agents => (StoredClass::Agents, true),
+        Table::AgentsByName => (StoredClass::Agents, false),
+        Table::Tenants => (StoredClass::Tenants, true),
+        Table::ApiKeys => (StoredClass::Tenants, false),
+        Table::Events => (StoredClass::Events, true),
+        Table::EventsBySession => (StoredClass::Events, false),
+        Table::Audit => (StoredClass::Audit, true),
+        Table::Usage => (StoredClass::Usage, true),
+        Table::UsageDays | Table::Prices => (StoredClass::Usage, false),
+        Table::Idempotency => (StoredClass::Answers, true),
+        Table::IdempotencyByExpiry => (StoredClass::Answers, false),
+        Table::Journal => (StoredClass::Journals, true),
+        Table::JournalHeads => (StoredClass::Journals, false),
+        Table::Quarantine => (StoredClass::Damaged, true),
+        Table::Webhooks => (StoredClass::Webhooks, true),
+        Table::WebhookProgress | Table::Deliveries | Table::PendingDeliveries => {
+            (StoredClass::Webhooks, false)
+        }
+        Table::Heads | Table::Counters | Table::Meta => (StoredClass::Other, true),
+    }
+}
+
+/// What is stored, by class.
+pub(super) fn usage(view: &View<'_>) -> Result<Vec<ClassUsage>, StoreError> {
+    let empty = |class: &StoredClass| ClassUsage { class: *class, rows: 0, bytes: Some(0) };
+    let mut all: Vec<ClassUsage> = StoredClass::ALL.iter().map(empty).collect();
+    for table in Table::ALL {
+        let (class, is_counted) = class_of(*table);
+        let open = view.table(*table)?;
+        let stats: TableStats = open.stats().map_err(failed)?;
+        let Some(used) = all.iter_mut().find(|used| used.class == class) else { continue };
+        if is_counted {
+            used.rows += open.len().map_err(failed)?;
+        }
+        let bytes = stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
+        used.bytes = used.bytes.map(|sum| sum + bytes);
+    }
+    Ok(all)
+}
