@@ -60,18 +60,23 @@ impl Cooldowns {
         all.retain(|_, entry| entry.cooldown.until.after(LONGEST) > now);
         let key = (agent, provider.map(str::to_owned));
         let known = all.get(&key);
-        let in_a_row = known.map_or(0, |entry| entry.in_a_row);
-        let alone = FIRST.saturating_mul(2_u32.saturating_pow(in_a_row.min(16))).min(LONGEST);
+        let is_on = known.filter(|entry| entry.cooldown.until > now);
+        // Many runs that fail at once are one refusal.
+        let in_a_row = match (is_on, known) {
+            (Some(entry), _) => entry.in_a_row,
+            (None, known) => known.map_or(0, |entry| entry.in_a_row) + 1,
+        };
+        let doublings = (in_a_row - 1).min(16);
+        let alone = FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST);
         let until = match until {
             Some(told) => told.min(now.after(LONGEST_TOLD)),
             None => now.after(alone),
         };
-        let is_on = known.filter(|entry| entry.cooldown.until > now);
         let (since, until) = is_on
             .map_or((now, until), |entry| (entry.cooldown.since, until.max(entry.cooldown.until)));
         let said = said.chars().take(SAID_CHARS).collect();
         let cooldown = Cooldown { provider: key.1.clone(), since, until, said };
-        all.insert(key, Entry { cooldown, in_a_row: in_a_row + 1 });
+        all.insert(key, Entry { cooldown, in_a_row });
     }
 
     /// A provider answered an agent again.
@@ -128,6 +133,17 @@ mod tests {
         // Long afterwards it is a new row, too.
         begin(230 + 601);
         assert_eq!(until(&cooldowns, 831), Some(at(861)));
+    }
+
+    #[test]
+    fn many_runs_that_are_refused_at_once_are_one_refusal() {
+        let (cooldowns, agent) = (Cooldowns::default(), AgentId::new(Uuid::nil()));
+        for _ in 0..10 {
+            cooldowns.begin(agent, Some("lab"), "overloaded", None, at(0));
+        }
+        assert_eq!(until(&cooldowns, 1), Some(at(30)));
+        cooldowns.begin(agent, Some("lab"), "overloaded", None, at(31));
+        assert_eq!(until(&cooldowns, 32), Some(at(91)), "the second in a row");
     }
 
     #[test]

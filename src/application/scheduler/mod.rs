@@ -99,6 +99,7 @@ impl Scheduler {
         let mut feed = self.store.feed();
         let (mut news, mut seen) = (News::everything(), Seen::default());
         let mut resting = BTreeMap::new();
+        let mut next_look = self.clock.now().after(self.at_least_every);
         loop {
             if news.sessions {
                 match self.load().await {
@@ -110,7 +111,7 @@ impl Scheduler {
             self.look_at_agents(&mut seen, &mut news).await;
             self.pass_over(&mut resting).await;
             self.give_out(&mut resting).await;
-            if self.wait(&mut feed, &stop, &mut news).await.is_none() {
+            if self.wait(&mut feed, &stop, &mut news, &mut next_look).await.is_none() {
                 return;
             }
         }
@@ -177,17 +178,20 @@ impl Scheduler {
         feed: &mut tokio::sync::broadcast::Receiver<Arc<Vec<StoredEvent>>>,
         stop: &CancellationToken,
         fresh: &mut News,
+        next_look: &mut Timestamp,
     ) -> Option<()> {
-        let mut longest = self.clock.sleep(self.at_least_every);
+        // However often somebody rings, it comes.
+        let mut longest = self.clock.sleep(next_look.since(self.clock.now()));
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
-                () = self.sessions.wake.scheduler_rang() => return Some(()),
                 () = &mut longest => {
+                    *next_look = self.clock.now().after(self.at_least_every);
                     fresh.agents = true;
                     return Some(());
                 }
+                () = self.sessions.wake.scheduler_rang() => return Some(()),
                 news = feed.recv() => match news {
                     Ok(batch) if !batch.iter().any(matters) => {}
                     Ok(batch) => {

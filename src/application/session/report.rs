@@ -12,10 +12,12 @@ use super::SessionService;
 use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::control::apply;
+use super::limits::bounds_in;
 use super::usage;
 use crate::application::error::AppError;
 use crate::application::ports::driver::{DriverError, Prompt, TurnEnd};
 use crate::application::ports::reads::Snapshot;
+use crate::application::ports::store::StoreError;
 use crate::domain::event::EventType;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::attempt::{ErrorType, SessionError};
@@ -162,7 +164,11 @@ impl SessionService {
         message_ref: Option<&str>,
     ) -> Result<(), AppError> {
         let uuid = self.ids.uuid();
-        let prices = self.snapshot(holder.tenant).await?.prices().await?;
+        // What was used counts, whatever became of the prices.
+        let prices = match self.readable(holder.tenant).await?.prices().await {
+            Err(StoreError::Quarantined) => None,
+            prices => prices?,
+        };
         let prices = prices.map(|found| found.value).unwrap_or_default();
         let decide = |change: &mut Change| {
             let now = self.clock.now();
@@ -254,7 +260,9 @@ impl SessionService {
     pub async fn turn_over(&self, holder: Holder, turn: &TurnOver) -> Result<Next, AppError> {
         let by = By::Part(holder.tenant, SUPERVISOR);
         let uuid = self.ids.uuid();
-        let purse = self.bounds(holder.tenant).await?.purse;
+        let snapshot = self.readable(holder.tenant).await?;
+        let purse = bounds_in(&*snapshot, self.clock.now()).await?.purse;
+        drop(snapshot);
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             if turn.message_ref.is_some() {

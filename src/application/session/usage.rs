@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::SessionService;
 use super::change::{By, Change, item_id};
 use super::explain::Blocker;
+use super::limits::bounds_in;
 use super::report::{CallUsage, SUPERVISOR};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{Counter, Write};
@@ -213,7 +214,8 @@ impl SessionService {
     /// # Errors
     /// The store's.
     pub async fn is_spent(&self, session: &Session) -> Result<bool, AppError> {
-        let purse = self.bounds(session.tenant_id).await?.purse;
+        let snapshot = self.readable(session.tenant_id).await?;
+        let purse = bounds_in(&*snapshot, self.clock.now()).await?.purse;
         Ok(spent(session, &purse).is_some())
     }
 }
@@ -269,8 +271,14 @@ pub(super) fn exhausted(session: &Session, budget: &BudgetUse, purse: &Purse) ->
             "orchestrator tenant quotas --set max_tokens_per_month=NUMBER".to_owned(),
         ),
     };
+    let code = match budget.scope {
+        BudgetScope::TenantTokens => BlockerCode::QuotaTokens,
+        BudgetScope::SessionCost | BudgetScope::SessionTokens | BudgetScope::TenantCost => {
+            BlockerCode::BudgetExhausted
+        }
+    };
     Blocker {
-        code: BlockerCode::BudgetExhausted,
+        code,
         text,
         object: Some(budget.scope.to_string()),
         since: Some(session.status_updated_at()),

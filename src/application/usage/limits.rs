@@ -32,8 +32,12 @@ impl UsageService {
     /// Looks at whoever used something or was given another bound, and at everybody now and then.
     pub(super) async fn watch(&self, stop: &CancellationToken) {
         let mut feed = self.store.feed();
-        let mut concerned = None;
+        let (mut concerned, mut next_look) = (None, self.clock.now());
         loop {
+            if concerned.is_none() || next_look <= self.clock.now() {
+                next_look = self.clock.now().after(AT_LEAST_EVERY);
+                concerned = None;
+            }
             let tenants = match concerned.take() {
                 Some(tenants) => tenants,
                 None => self.everybody().await,
@@ -46,7 +50,7 @@ impl UsageService {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = self.clock.sleep(AT_LEAST_EVERY) => {}
+                () = self.clock.sleep(next_look.since(self.clock.now())) => {}
                 found = next(&mut feed) => match found {
                     Some(found) => concerned = found,
                     None => return,

@@ -11,6 +11,7 @@ closed_enum!(
         Paused = "paused",
         QuotaConcurrentSessions = "quota_concurrent_sessions",
         QuotaQueueDepth = "quota_queue_depth",
+        QuotaTokens = "quota_tokens",
         BudgetExhausted = "budget_exhausted",
         AdmissionsHeld = "admissions_held",
         SlotsFull = "slots_full",

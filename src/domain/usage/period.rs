@@ -97,7 +97,9 @@ impl Day {
     pub fn parse(text: &str) -> Option<Self> {
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10)?;
         let start = day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
-        (start >= 0).then(|| Self::of(Timestamp::from_millis(start)))
+        let day = (start >= 0).then(|| Self::of(Timestamp::from_millis(start)))?;
+        // Signs and blanks are no part of a date.
+        (day.to_string() == text).then_some(day)
     }
 
     /// The day before; the first has none.

@@ -211,7 +211,7 @@ impl ErrorCode {
             Self::QuotaExceeded => row(
                 S::TOO_MANY_REQUESTS,
                 "Quota exceeded",
-                "end or delete something that counts against the quota, or have it raised",
+                "have the quota raised, end or delete something that counts against it, or wait until its month ends",
             ),
             Self::RateLimited => {
                 row(S::TOO_MANY_REQUESTS, "Too many requests", "wait as Retry-After says")

@@ -217,7 +217,10 @@ impl Connection {
         let covered = |joined: &Joined| {
             joined.room.holds(frame) && frame.seq.is_none_or(|seq| seq > joined.from)
         };
-        self.ctx.principal.role >= frame.needs && self.rooms.iter().any(covered)
+        let principal = &self.ctx.principal;
+        principal.role >= frame.needs
+            && (principal.is_system || !frame.of_system)
+            && self.rooms.iter().any(covered)
     }
 
     fn slow(&self) -> End {

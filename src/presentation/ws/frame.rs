@@ -26,6 +26,8 @@ pub struct Frame {
     named: Option<Uuid>,
     /// The role that may see it.
     pub needs: Role,
+    /// Whether only administrators of the system may see it.
+    pub of_system: bool,
     /// The text.
     pub text: Utf8Bytes,
 }
@@ -44,6 +46,7 @@ impl Frame {
             subject: Some(stored.event.subject.id),
             named: named.and_then(|id| Uuid::try_parse(id).ok()),
             needs: if area == "tenant" { Role::Admin } else { Role::Viewer },
+            of_system: false,
             text: text.into(),
         }
     }
@@ -51,7 +54,7 @@ impl Frame {
     /// An event of the server itself; its number is not one of the tenant's sequence.
     #[must_use]
     pub fn of_system(stored: &StoredEvent) -> Self {
-        Self { seq: None, needs: Role::Admin, ..Self::event(stored) }
+        Self { seq: None, needs: Role::Admin, of_system: true, ..Self::event(stored) }
     }
 
     /// A line of a session's log.
@@ -91,6 +94,7 @@ impl Frame {
             subject: Some(session.uuid()),
             named: None,
             needs: Role::Viewer,
+            of_system: false,
             text: server(name, Some(tenant), &subject, at, payload),
         }
     }

@@ -38,7 +38,7 @@ async fn a_spent_month_pauses_real_work_and_survives_a_kill() {
     assert_eq!(refused["quota"], "max_tokens_per_month", "{refused:#}");
     let why = site.cli(&["why", &id]).await;
     let command = "orchestrator tenant quotas --set max_tokens_per_month=";
-    assert!(why.out.contains("budget_exhausted") && why.out.contains(command), "{why:?}");
+    assert!(why.out.contains("quota_tokens") && why.out.contains(command), "{why:?}");
     server.kill().await;
     server = site.serve().await;
     // What the session counted, what was recorded and what was charged are the same.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use orchestrator::application::agent::AgentService;
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::{AgentDriver, AgentEvent, Answer, Ask, TurnEnd};
+use orchestrator::application::ports::journal::{Journal as _, Stream};
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::attention::{AttentionKind, Risk};
 use orchestrator::domain::ids::TenantId;
@@ -129,6 +130,35 @@ async fn an_agent_that_reports_what_no_model_can_use_fails_its_attempt() {
     let error = failed.metrics.previous_errors.last().expect("kept");
     assert_eq!(error.error_type, "agent_protocol_error");
     assert_eq!(failed.metrics.usage.tokens_total(), 0, "none of it counts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_never_stops_talking_is_heard_at_once_and_can_be_paused() {
+    let (lab, strings) = stage().await;
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("a run", async || strings.is_playing()).await;
+    let log = || AgentEvent::Log { level: "info", message: "word".to_owned() };
+    let delta = || AgentEvent::Delta { part: "p".to_owned(), text: "t".to_owned() };
+    let talking = async {
+        strings.tell(log()).await;
+        loop {
+            strings.tell(delta()).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let acts = async {
+        let log = async || {
+            let (tenant, stream) = (TenantId::BOOTSTRAP, Stream::Log);
+            lab.journal.read(tenant, id, stream, 0, 10).await.expect("readable").len()
+        };
+        eventually("the line is written", async || log().await > 0).await;
+        lab.sessions.pause(&caller(), id).await.expect("asked");
+        eventually("the turn is ended", async || strings.aborts.load(SeqCst) > 0).await;
+    };
+    tokio::select! {
+        () = talking => {}
+        () = acts => {}
+    }
 }
 
 #[tokio::test]

@@ -167,6 +167,7 @@ pub(crate) struct Lab {
     pub(crate) agents: AgentService,
     pub(crate) supervisors: Supervisors,
     pub(crate) queue: Queue,
+    pub(crate) journal: Arc<MemoryStore>,
     pub(crate) root: TempDir,
     pub(crate) tools: Box<dyn Fn() -> Tools + Send + Sync>,
     supervising: CancellationToken,
@@ -247,6 +248,7 @@ impl Lab {
             .expect("loaded");
         lift_quotas(&*stored).await;
         let whole = (sessions.clone(), attention.clone(), agents.clone(), judge);
+        let journal = Arc::clone(&memory);
         let tools = Box::new(move || Tools {
             sessions: whole.0.clone(),
             attention: whole.1.clone(),
@@ -274,6 +276,7 @@ impl Lab {
             agents,
             supervisors,
             queue,
+            journal,
             root,
             tools,
             supervising,

@@ -147,7 +147,7 @@ async fn a_spent_quota_of_tokens_pauses_the_work_of_a_tenant_until_it_is_raised(
         "{refused}"
     );
     let why = blocker(&lab, id).await;
-    assert_eq!(why.code, BlockerCode::BudgetExhausted);
+    assert_eq!(why.code, BlockerCode::QuotaTokens);
     assert_eq!(why.object.as_deref(), Some("max_tokens_per_month"));
     assert!(why.command.expect("a command").contains("max_tokens_per_month="));
     bound(&lab, Some(100_000), None).await;

@@ -26,7 +26,8 @@ impl Supervisor {
     pub(super) async fn asked(&mut self, running: &Running, ask: Ask) -> Result<(), AppError> {
         // It did not hear its answer, or this is an older word: it gets the same again, and nobody
         // else is asked.
-        if let Some(told) = self.answered.get(&ask.agent_ref) {
+        let told = self.answered.get(&ask.agent_ref);
+        if let Some(told) = told.filter(|told| told.fingerprint == ask.fingerprint) {
             if let Err(error) = running.control.answer(&ask.agent_ref, answer_of(told)).await {
                 tracing::debug!(%error, "An answer that was told already was not wanted again");
             }

@@ -34,6 +34,9 @@ const GATHER: Duration = Duration::from_millis(40);
 /// How long they wait after they could not be written.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Longest time for a checkpoint while the server goes down.
+const LAST_WORDS: Duration = Duration::from_secs(4);
+
 /// Why a run is over for its supervisor.
 enum Ended {
     /// The session left this lease: it ended, or waits for a new one.
@@ -57,6 +60,8 @@ pub struct Supervisor {
     answered: BTreeMap<String, AttentionItem>,
     /// An answer did not reach the agent: it is told again then.
     told_again_at: Option<Timestamp>,
+    /// What waits for the journal is written then.
+    flush_at: Option<Timestamp>,
     began: Timestamp,
     abort_at: Option<Timestamp>,
     aborted: bool,
@@ -81,6 +86,7 @@ impl Supervisor {
             asks: HashMap::new(),
             answered: BTreeMap::new(),
             told_again_at: None,
+            flush_at: None,
             began,
             abort_at: None,
             aborted: false,
@@ -167,6 +173,13 @@ impl Supervisor {
         let tools = Arc::clone(&self.tools);
         loop {
             let wait = self.next_wait();
+            // An agent that never stops talking is no reason not to see that it is time, either.
+            if wait.is_zero() {
+                if let Some(ended) = self.time_passed(running).await? {
+                    return Ok(ended);
+                }
+                continue;
+            }
             let ended = tokio::select! {
                 biased;
                 // An agent that never stops talking is no reason not to hear the bell.
@@ -188,20 +201,23 @@ impl Supervisor {
         }
     }
 
-    /// How long there is nothing to do but to listen.
-    fn next_wait(&self) -> Duration {
-        if !self.outbox.is_empty() {
-            return if self.outbox.is_stuck() { AGAIN } else { GATHER };
-        }
+    /// How long there is nothing to do but to listen; zero when something is due.
+    fn next_wait(&mut self) -> Duration {
         let now = self.tools.clock.now();
+        let rest = if self.outbox.is_stuck() { AGAIN } else { GATHER };
+        self.flush_at = if self.outbox.is_empty() {
+            None
+        } else {
+            self.flush_at.or_else(|| Some(now.after(rest)))
+        };
         let abort_at = self.abort_at.filter(|_| !self.aborted);
-        let times = [abort_at, self.told_again_at, Some(self.checkpoint_at)];
-        let next = times.into_iter().flatten().min().unwrap_or(now);
-        next.since(now).max(Duration::from_millis(1))
+        let times = [self.flush_at, abort_at, self.told_again_at, Some(self.checkpoint_at)];
+        times.into_iter().flatten().min().map_or(rest, |next| next.since(now))
     }
 
     async fn time_passed(&mut self, running: &mut Running) -> Result<Option<Ended>, AppError> {
         self.outbox.flush().await;
+        self.flush_at = None;
         let now = self.tools.clock.now();
         if self.abort_at.is_some_and(|at| at <= now) && !self.aborted {
             self.aborted = true;
@@ -359,8 +375,8 @@ impl Supervisor {
     async fn count(&mut self) -> Result<(), AppError> {
         let message = self.message_ref.take();
         if !self.calls.is_empty() || message.is_some() {
-            let calls = std::mem::take(&mut self.calls);
-            self.tools.sessions.step(self.holder, &calls, message.as_deref()).await?;
+            self.tools.sessions.step(self.holder, &self.calls, message.as_deref()).await?;
+            self.calls.clear();
         }
         Ok(())
     }
@@ -381,12 +397,11 @@ impl Supervisor {
     }
 
     async fn save_before_shutdown(&mut self) {
-        let saved = self.save("shutdown").await;
-        let id = self.holder.session;
+        let (id, clock) = (self.holder.session, Arc::clone(&self.tools.clock));
         let marked = tokio::select! {
             biased;
-            marked = self.tools.sessions.periodic_checkpoint(self.holder, saved.as_deref()) => marked,
-            () = self.tools.clock.sleep(AGAIN) => {
+            marked = self.mark_before_shutdown() => marked,
+            () = clock.sleep(LAST_WORDS) => {
                 Err(AppError::StoreReadOnly("it took no checkpoint in time".to_owned()))
             }
         };
@@ -394,6 +409,11 @@ impl Supervisor {
             tracing::info!(session.id = %id, %error, "No checkpoint at shutdown");
         }
         self.outbox.flush().await;
+    }
+
+    async fn mark_before_shutdown(&mut self) -> Result<(), AppError> {
+        let saved = self.save("shutdown").await;
+        self.tools.sessions.periodic_checkpoint(self.holder, saved.as_deref()).await
     }
 
     async fn fail(&mut self, error: DriverError) -> Result<Ended, AppError> {
