@@ -115,7 +115,7 @@ async fn work_of_the_lowest_priority_is_done_under_a_steady_stream_of_urgent_wor
     begin_many(&server, 8, &steps, &urgent).await;
     server.post("admissions/release", json!({ "scope": "instance" })).await;
     let mut done = false;
-    for _ in 0..40 {
+    for _ in 0..200 {
         if queued(&server).await < 6 {
             begin_many(&server, 4, &steps, &urgent).await;
         }
