@@ -62,7 +62,6 @@ closed_enum!(
         Sessions = "sessions",
         Events = "events",
         SetAside = "set_aside",
-        Answers = "answers",
         Counters = "counters",
     }
 );
@@ -134,7 +133,6 @@ impl Daily {
             Job::Sessions => self.old_sessions().await,
             Job::Events => self.old_events().await,
             Job::SetAside => self.old_copies().await,
-            Job::Answers => self.old_answers().await,
             Job::Counters => self.recount().await,
         }
     }

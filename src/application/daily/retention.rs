@@ -111,18 +111,6 @@ impl Daily {
             }
         }
     }
-
-    /// Forgets remembered answers whose time is over; that is done all day, too.
-    pub(super) async fn old_answers(&self) -> Result<usize, AppError> {
-        let mut forgotten = 0;
-        loop {
-            let count = self.store.forget_expired(self.clock.now(), BATCH).await?;
-            forgotten += count;
-            if count < BATCH {
-                return Ok(forgotten);
-            }
-        }
-    }
 }
 
 fn fate(session: &Session, ended: Option<Timestamp>, deleted: Option<Timestamp>) -> Option<Fate> {

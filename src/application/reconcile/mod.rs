@@ -118,11 +118,17 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Forgets all answers whose time is over, however many came in a minute.
+    async fn forget_answers(&self) -> Result<(), AppError> {
+        while self.store.forget_expired(self.clock.now(), BATCH).await? == BATCH {}
+        Ok(())
+    }
+
     /// Remembered answers and removed folders go when their time is over.
     async fn forgetting(&self, stop: &CancellationToken) {
         let mut looks: u64 = 0;
         while self.again(FORGOTTEN, stop).await {
-            if let Err(error) = self.store.forget_expired(self.clock.now(), BATCH).await {
+            if let Err(error) = self.forget_answers().await {
                 tracing::warn!(%error, "Remembered answers could not be forgotten");
             }
             if looks.is_multiple_of(TRASH_EVERY) {

@@ -74,8 +74,8 @@ pub(super) struct Batch<'a> {
     /// Where the cursor stands when all of it is stored.
     pub(super) cursor: u64,
     pub(super) lanes: Vec<Lane>,
-    /// Deliveries that wait, and the first number that is now held up by each.
-    pub(super) held: HashMap<DeliveryId, u64>,
+    /// Deliveries that wait and hold up more from now on.
+    pub(super) held: HashMap<DeliveryId, Waiting>,
     /// Deliveries that cannot be read; what is known of them.
     pub(super) unreadable: Vec<Waiting>,
     /// The first of each subject that waits.
@@ -163,7 +163,7 @@ impl<'a> Batch<'a> {
         if let Some(head) = self.heads.get_mut(&subject.id) {
             if head.behind.is_none() {
                 head.behind = Some(seq);
-                self.held.insert(head.id, seq);
+                self.held.insert(head.id, *head);
             }
             return;
         }
@@ -294,7 +294,8 @@ mod tests {
             let (delivery, stored) = message(1, seq, u128::from(seq));
             batch.take(delivery, stored);
         }
-        assert_eq!(batch.held.into_iter().collect::<Vec<_>>(), [(head.id, 10)]);
+        let waits = Waiting { behind: Some(10), ..head };
+        assert_eq!(batch.held.into_values().collect::<Vec<_>>(), [waits]);
         assert!(batch.lanes.is_empty(), "nothing of it is sent or stored");
         let mut batch = Batch::new(&hook(), &progress, &options, vec![head], Timestamp::EPOCH);
         assert!(batch.has_room(subject(2)), "another one has its own place");

@@ -21,6 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook::delivery::{Answer, Delivery, DeliveryState};
 use crate::domain::webhook::progress::Progress;
+use crate::domain::webhook::waiting::Waiting;
 
 /// Finished deliveries that are forgotten in one commit.
 const FORGOTTEN: u64 = 200;
@@ -76,8 +77,21 @@ impl Sender {
         for lane in &batch.lanes {
             self.close(&mut writing, lane, &mut progress, &mut noted, now).await?;
         }
-        for (delivery, seq) in &batch.held {
-            writing.hold(*delivery, *seq).await?;
+        for head in batch.held.values() {
+            match writing.hold(head).await {
+                // Nobody can read what stands first any more: the receiver is told that it is missing,
+                // and what waits behind it comes up.
+                Err(StoreError::Quarantined) => {
+                    writing.write(WebhookWrite::DropDelivery(id, head.id));
+                    if let Some(subject) = head.subject {
+                        let missing = (head.seq.saturating_sub(1), head.seq);
+                        let gap =
+                            Delivery::of_missing(self.address(webhook), subject, missing, now);
+                        writing.put(Expect::Absent, Delivery { behind: head.behind, ..gap });
+                    }
+                }
+                held => held?,
+            }
         }
         for broken in &batch.unreadable {
             writing.write(WebhookWrite::DropDelivery(id, broken.id));
@@ -189,14 +203,15 @@ impl Writing<'_> {
         Ok(found.map(|found| (Expect::At(found.version), found.value)))
     }
 
-    /// From this number on more waits behind a delivery.
-    async fn hold(&mut self, id: DeliveryId, seq: u64) -> Result<(), StoreError> {
-        if self.touched.contains(&id) {
+    /// More waits behind a delivery than is stored with it.
+    async fn hold(&mut self, head: &Waiting) -> Result<(), StoreError> {
+        if self.touched.contains(&head.id) {
             return Ok(());
         }
-        let Some(found) = self.snapshot.delivery(self.webhook, id).await? else { return Ok(()) };
+        let found = self.snapshot.delivery(self.webhook, head.id).await?;
+        let Some(found) = found else { return Ok(()) };
         if found.value.state == DeliveryState::Pending && found.value.behind.is_none() {
-            let value = Delivery { behind: Some(seq), ..found.value };
+            let value = Delivery { behind: head.behind, ..found.value };
             self.put(Expect::At(found.version), value);
         }
         Ok(())
