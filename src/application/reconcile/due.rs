@@ -2,22 +2,32 @@
 //!
 //! Invariant: what is at work or rests after a failure is passed over, so that the rows behind it
 //! come up.
+//! Invariant: what comes after other sessions is looked at as soon as one of them moved, and now and
+//! then in any case: news that is lost costs a few seconds.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::resting::Resting;
 use super::{BATCH, DEADLINES, Reconciler};
 use crate::application::error::AppError;
+use crate::domain::event::{EventType, StoredEvent};
 use crate::domain::ids::{AttentionId, SessionId, TenantId};
 
 /// Things that are done beside each other. Each takes a few seconds at the most, and no more
 /// sessions than this execute at once unless somebody raised their number.
 const AT_ONCE: usize = 64;
+
+/// How long a session rests that comes after others, if none of them moves.
+const COMES_AFTER: Duration = Duration::from_secs(5);
+/// How long one rests that waits for room in a bound.
+const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// Something whose time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,13 +43,47 @@ struct Agenda {
     /// Waiting or at work.
     known: BTreeSet<Due>,
     resting: Resting<Due>,
+    /// Who comes after a session.
+    followers: BTreeMap<SessionId, BTreeSet<Due>>,
+}
+
+impl Agenda {
+    /// A session moved: those that come after it are looked at again.
+    fn moved(&mut self, session: SessionId) {
+        for due in self.followers.remove(&session).unwrap_or_default() {
+            self.resting.done(&due);
+            if self.known.insert(due) {
+                self.waiting.push_back(due);
+            }
+        }
+    }
+
+    fn heard(&mut self, news: Result<Arc<Vec<StoredEvent>>, RecvError>) {
+        let batch = match news {
+            Ok(batch) => batch,
+            // After lost news their rest ends soon.
+            Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => return self.followers.clear(),
+        };
+        for event in batch.iter().map(|stored| &stored.event) {
+            let moves = [EventType::SessionStatusChanged, EventType::SessionDeleted];
+            if moves.contains(&event.event_type) {
+                self.moved(SessionId::new(event.subject.id));
+            }
+        }
+    }
 }
 
 impl Reconciler {
     /// Does what is due, until cancelled.
     pub(super) async fn deadlines(&self, stop: &CancellationToken) {
-        let mut agenda =
-            Agenda { waiting: VecDeque::new(), known: BTreeSet::new(), resting: Resting::new() };
+        let mut feed = self.store.feed();
+        let mut agenda = Agenda {
+            waiting: VecDeque::new(),
+            known: BTreeSet::new(),
+            resting: Resting::new(),
+            followers: BTreeMap::new(),
+        };
         let mut at_work = FuturesUnordered::new();
         let mut next_look = self.clock.sleep(Duration::ZERO);
         loop {
@@ -52,6 +96,7 @@ impl Reconciler {
                 biased;
                 () = stop.cancelled() => return,
                 Some((due, done)) = at_work.next() => self.note(&mut agenda, due, &done),
+                news = feed.recv(), if !agenda.followers.is_empty() => agenda.heard(news),
                 () = &mut next_look => {
                     if let Err(error) = self.look(&mut agenda).await {
                         tracing::warn!(%error, "What is due could not be read; it is in a second");
@@ -80,22 +125,38 @@ impl Reconciler {
         // Whatever is no longer due need not be remembered.
         let found: BTreeSet<Due> = found.into_iter().collect();
         agenda.resting.keep(|due| found.contains(due));
+        agenda.followers.retain(|_, followers| {
+            followers.retain(|due| found.contains(due));
+            !followers.is_empty()
+        });
         Ok(())
     }
 
-    async fn see_to(&self, due: Due) -> Result<(), AppError> {
+    /// Does it; the sessions that it waits for, when it comes after them.
+    async fn see_to(&self, due: Due) -> Result<Vec<SessionId>, AppError> {
         match due {
             Due::Session(tenant, id) => {
                 self.supervisors.verify_if_promised(tenant, id).await?;
                 self.sessions.do_what_is_due(tenant, id).await
             }
-            Due::Attention(tenant, id) => self.attention.expire(tenant, id).await,
+            Due::Attention(tenant, id) => {
+                self.attention.expire(tenant, id).await.map(|()| Vec::new())
+            }
         }
     }
 
-    fn note(&self, agenda: &mut Agenda, due: Due, done: &Result<(), AppError>) {
+    fn note(&self, agenda: &mut Agenda, due: Due, done: &Result<Vec<SessionId>, AppError>) {
         agenda.known.remove(&due);
-        let Err(error) = done else { return agenda.resting.done(&due) };
+        let error = match done {
+            Ok(waits_for) if waits_for.is_empty() => return agenda.resting.done(&due),
+            Ok(waits_for) => {
+                for id in waits_for {
+                    agenda.followers.entry(*id).or_default().insert(due);
+                }
+                return agenda.resting.waits(due, self.clock.now(), COMES_AFTER);
+            }
+            Err(error) => error,
+        };
         if let (
             Due::Session(_, id),
             AppError::QuotaExceeded { .. } | AppError::BudgetExhausted { .. },
@@ -103,7 +164,7 @@ impl Reconciler {
         {
             // It says so to whoever asks why.
             tracing::debug!(session.id = %id, %error, "Session {id} waits for room in a bound");
-            return agenda.resting.waits(due, self.clock.now());
+            return agenda.resting.waits(due, self.clock.now(), NO_ROOM);
         }
         agenda.resting.failed(due, self.clock.now());
         match due {

@@ -1,5 +1,7 @@
 //! Folders whose sessions have ended or are deleted: whoever should have put them away did not.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +14,8 @@ use crate::domain::ids::{SessionId, TenantId};
 
 /// Folders that are put away beside each other; git may take its time with each.
 const AT_ONCE: usize = 4;
+/// How long a folder rests that somebody works on.
+const IN_USE: Duration = Duration::from_secs(1);
 
 impl Reconciler {
     /// Puts folders away, until cancelled.
@@ -48,7 +52,7 @@ impl Reconciler {
                 }
                 // Nobody waits for a long judgement: the next look finds it again.
                 Ok(PutAway::InUse) => {
-                    resting.waits(id, self.clock.now());
+                    resting.waits(id, self.clock.now(), IN_USE);
                     continue;
                 }
                 Ok(PutAway::Kept(reason)) => {

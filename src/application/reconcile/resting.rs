@@ -27,9 +27,9 @@ impl<K: Ord + Copy> Resting<K> {
         *until = now.after(rest);
     }
 
-    /// It waits for something that may come at any moment: it rests for a moment each time.
-    pub(super) fn waits(&mut self, key: K, now: Timestamp) {
-        self.0.insert(key, (0, now.after(FIRST)));
+    /// It waits for something that may come at any moment: it rests for so long each time.
+    pub(super) fn waits(&mut self, key: K, now: Timestamp, rest: Duration) {
+        self.0.insert(key, (0, now.after(rest)));
     }
 
     /// It was done.

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use super::after::unmet;
 use super::change::{By, Change};
 use super::checkpoint::state_of;
-use super::limits::{to_open, to_queue};
+use super::limits::{bounds_in, to_open, to_queue};
 use super::usage;
 use super::{SessionService, refused};
 use crate::application::error::AppError;
@@ -54,7 +55,13 @@ impl SessionService {
         ctx.require(Role::Member)?;
         self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
-        let bounds = self.bounds(ctx.tenant).await?;
+        let snapshot = self.snapshot(ctx.tenant).await?;
+        let bounds = bounds_in(&*snapshot, self.clock.now()).await?;
+        let waits = match snapshot.session(id).await? {
+            Some(session) => !unmet(&*snapshot, &session.value).await?.is_empty(),
+            None => false,
+        };
+        drop(snapshot);
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             if change.session.status().after(Trigger::Retry).is_ok() {
@@ -64,9 +71,8 @@ impl SessionService {
             if change.session.status().after(Trigger::Start).is_ok() {
                 usage::check(&change.session, &bounds.purse)?;
             }
-            if change.session.spec.not_before.is_some_and(|time| time > now)
-                && change.session.status() == SessionStatus::Pending
-            {
+            let early = change.session.spec.not_before.is_some_and(|time| time > now);
+            if (early || waits) && change.session.status() == SessionStatus::Pending {
                 // Asked again, it waits just the same.
                 if !change.session.run.start_wanted {
                     change.session.run.start_wanted = true;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::after::unmet;
 use super::change::{By, audit, counter_changes};
 use super::limits::{to_open, to_queue};
 use super::not_yet::not_yet;
@@ -38,6 +39,8 @@ pub struct NewSession {
     pub draft: SessionDraft,
     /// The session that asks for it, by id or code.
     pub parent: Option<String>,
+    /// The sessions that must have completed before it begins, by id or code.
+    pub after: Vec<String>,
     /// Whether it is queued at once.
     pub start: bool,
     /// Who is to be named as its maker; lead or higher may name somebody else.
@@ -57,10 +60,11 @@ impl SessionService {
         ctx.require(Role::Member)?;
         let created_by = maker(ctx, new.created_by)?;
         let spec = self.accept(ctx, new.draft).await?;
-        let lineage = match new.parent {
+        let parent = match new.parent {
             Some(parent) => self.child_of(ctx, &parent).await?,
             None => Lineage::default(),
         };
+        let lineage = Lineage { after: self.all_of(ctx, &new.after).await?, ..parent };
         self.insert(ctx, spec, lineage, RunState::default(), &created_by, new.start).await
     }
 
@@ -94,7 +98,7 @@ impl SessionService {
         let number = self.store.allocate(ctx.tenant, Sequence::SessionCodes).await?;
         let (code, now) = (SessionCode::new(number), self.clock.now());
         spec.name_by_code(code);
-        let waits = spec.not_before.is_some_and(|time| time > now);
+        let early = spec.not_before.is_some_and(|time| time > now);
         let id = SessionId::new(self.ids.uuid());
         let (mut session, created) =
             Session::create(id, ctx.tenant, code, spec, lineage, created_by, now);
@@ -106,6 +110,7 @@ impl SessionService {
             let payload = json!({ "new_session_id": id, "checkpoint_sequence": sequence });
             events.push(DomainEvent::new(EventType::SessionForked, subject, now, payload));
         }
+        let waits = early || !unmet(&*self.snapshot(ctx.tenant).await?, &session).await?.is_empty();
         if start && waits {
             session.run.start_wanted = true;
         } else if start {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::SessionService;
+use super::after::unmet;
 use super::limits::{blocked_by_quota, bounds_in};
 use super::usage::{exhausted, spent};
 use crate::application::error::AppError;
@@ -73,6 +74,7 @@ impl SessionService {
         let now = self.clock.now();
         let waits = session.status() == SessionStatus::Pending
             && session.due(now).is_some_and(|due| due == Due::Start);
+        let after = if waits { unmet(&*snapshot, &session).await? } else { Vec::new() };
         let bounded = if waits { blocked_by_quota(&*snapshot, &session).await? } else { None };
         let purse = bounds_in(&*snapshot, now).await?.purse;
         drop(snapshot);
@@ -80,7 +82,8 @@ impl SessionService {
         let spent = spent(&session, &purse).filter(|_| waits || stands);
         let exhausted = spent.map(|budget| exhausted(&session, &budget, &purse));
         let is_exhausted = exhausted.is_some();
-        let mut blockers = Vec::from_iter(exhausted.or(bounded));
+        let mut blockers: Vec<Blocker> = after.iter().map(|one| one.blocker(&session)).collect();
+        blockers.extend(exhausted.or(bounded));
         if session.status().is_open()
             && let Some(reason) = self.store.health().read_only
         {
@@ -108,7 +111,8 @@ impl SessionService {
             let text = "somebody works on its files: they are judged, merged, restored or put away";
             blockers.push(files_in_use(&session, text));
         }
-        if !(stands && is_exhausted) {
+        // What is due already waits for nothing else.
+        if !(stands && is_exhausted || waits && !blockers.is_empty()) {
             blockers.extend(waiting(&session, queue, now));
         }
         let agent = session.run.lease.as_ref().map(|lease| lease.agent_name.clone());
@@ -119,7 +123,7 @@ impl SessionService {
             queue_position: queue.position(session.id, now),
             eta: queue.expected(session.id, now).filter(|_| only_slots(&blockers)),
             agent,
-            next_deadline: session.deadline(),
+            next_deadline: session.deadline().filter(|_| !waits),
             blockers,
         })
     }
@@ -202,6 +206,17 @@ fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> 
                 let remedy = "wait; or fork it, and the fork may begin at once";
                 let command = Some(format!("orchestrator session fork {code}"));
                 return Some(blocker(BlockerCode::NotBefore, text, since, remedy, command));
+            }
+            if session.run.start_wanted {
+                let text = "it is due and is queued in a moment".to_owned();
+                let command = Some(format!("orchestrator why {code}"));
+                return Some(blocker(
+                    BlockerCode::NotStarted,
+                    text,
+                    since,
+                    "wait a moment",
+                    command,
+                ));
             }
             let text = "nobody asked it to run yet".to_owned();
             let command = Some(format!("orchestrator session start {code}"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::SessionService;
+use super::after::{Unmet, unmet};
 use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::control::apply;
@@ -112,17 +113,31 @@ impl SessionService {
         Err(AppError::Contended)
     }
 
-    /// Does what a session's own deadline asks for, if it still does.
+    /// Does what a session's own deadline asks for, if it still does; the sessions that it waits for
+    /// when it is to come after them.
     ///
     /// # Errors
     /// The store's.
-    pub async fn do_what_is_due(&self, tenant: TenantId, id: SessionId) -> Result<(), AppError> {
+    pub async fn do_what_is_due(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+    ) -> Result<Vec<SessionId>, AppError> {
         let by = By::Part(tenant, SUPERVISOR);
         let trigger = Trigger::Expire;
         let limit = self.options.checkpoint_timeout.min(DEADLINE_SAVE);
         let bounds = self.bounds(tenant).await?;
-        let found = self.snapshot(tenant).await?.session(id).await?;
-        let saved = match found.and_then(|found| found.value.due(self.clock.now())) {
+        let snapshot = self.snapshot(tenant).await?;
+        let Some(found) = snapshot.session(id).await? else { return Ok(Vec::new()) };
+        let due = found.value.due(self.clock.now());
+        if due == Some(Due::Start) {
+            let unmet = unmet(&*snapshot, &found.value).await?;
+            if !unmet.is_empty() {
+                return Ok(unmet.iter().map(Unmet::awaited).collect());
+            }
+        }
+        drop(snapshot);
+        let saved = match due {
             // Nothing ends: the work need not be saved.
             None | Some(Due::AtRisk | Due::Start | Due::Verify) => None,
             Some(_) => self.save_work(by, id, trigger, limit).await?,
@@ -159,7 +174,7 @@ impl SessionService {
             apply(change, |session| session.expire(error_type, message, luck, by.cause(now)))
         };
         match self.change(by, id, "due", None, decide).await {
-            Ok(_) | Err(AppError::SessionNotFound) => Ok(()),
+            Ok(_) | Err(AppError::SessionNotFound) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }

@@ -20,6 +20,8 @@ closed_enum!(
         NoAgentAlive = "no_agent_alive",
         AgentUnavailable = "agent_unavailable",
         ProviderCooldown = "provider_cooldown",
+        DependencyUnsatisfied = "dependency_unsatisfied",
+        DependencyFailed = "dependency_failed",
         WorkspaceLocked = "workspace_locked",
         HumanPermission = "human_permission",
         HumanQuestion = "human_question",

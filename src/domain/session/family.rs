@@ -40,7 +40,13 @@ impl Session {
     /// What its children are told of its end, with the name that people know it by.
     #[must_use]
     pub fn farewell(&self) -> String {
-        let how = match self.status() {
+        format!("its parent {} {}", self.code, self.fate())
+    }
+
+    /// How it ended, as the end of a sentence; an open one can only have been deleted.
+    #[must_use]
+    pub const fn fate(&self) -> &'static str {
+        match self.status() {
             SessionStatus::Failed => "failed",
             SessionStatus::Timeout => "timed out",
             SessionStatus::Stopped => "was stopped",
@@ -51,9 +57,9 @@ impl Session {
             | SessionStatus::Running
             | SessionStatus::Paused
             | SessionStatus::Degraded => "was deleted",
-            SessionStatus::Completed | SessionStatus::PartiallyCompleted => "has ended",
-        };
-        format!("its parent {} {how}", self.code)
+            SessionStatus::Completed => "completed",
+            SessionStatus::PartiallyCompleted => "completed in part",
+        }
     }
 
     /// Whether an abnormal end of its parent would move it.

@@ -127,6 +127,8 @@ pub struct Lineage {
     pub forked_from: Option<(SessionId, Option<u64>)>,
     /// The task that it executes.
     pub task_id: Option<TaskId>,
+    /// The sessions that must have completed before it begins, at most 10.
+    pub after: Vec<SessionId>,
 }
 
 /// When things happened to a session.

@@ -29,6 +29,13 @@ async fn whoever_waits_says_why_and_what_helps() {
     let later = begin_with(&server, &json!([]), time).await;
     let told = why(&site, &server, &later, "not_before").await;
     assert!(told.contains("2999-01-01"), "{told}");
+    let after = json!({ "after": [later] });
+    let follows = begin_with(&server, &json!([]), after).await;
+    let told = why(&site, &server, &follows, "dependency_unsatisfied").await;
+    assert!(told.contains("it comes after IND-000001, which is pending"), "{told}");
+    server.post(&format!("sessions/{later}/cancel"), json!({})).await;
+    let told = why(&site, &server, &follows, "dependency_failed").await;
+    assert!(told.contains("IND-000001, which was cancelled"), "{told}");
     // Its provider wants to be left alone: whoever needs the same one waits, others do not.
     let fails = json!([{ "fail": {
         "type": "provider_error", "message": "too many requests", "overloaded_seconds": 1000,

@@ -11,16 +11,15 @@ use orchestrator::application::ports::journal::{Journal as _, Stream};
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::attention::{AttentionKind, Risk};
 use orchestrator::domain::ids::TenantId;
-use orchestrator::domain::session::Session;
 use orchestrator::domain::session::attempt::LeaseReason;
 use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::session::{PromptMode, Session};
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::usage::Usage;
 use orchestrator::infrastructure::clock::ManualClock;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::lab::{Lab, caller, plays};
 use super::puppet::{Puppet, Strings};
@@ -31,11 +30,6 @@ pub(super) async fn stage() -> (Lab, Arc<Strings>) {
     let lab = Lab::with(Arc::new(Puppet(Arc::clone(&strings)))).await;
     lab.schedule();
     (lab, strings)
-}
-
-pub(super) fn done() -> AgentEvent {
-    let text = "done".to_owned();
-    AgentEvent::TurnEnded { prompt: Uuid::nil(), message_ref: None, text, end: TurnEnd::Done }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,7 +43,7 @@ async fn a_session_whose_agent_is_full_waits_again_and_spends_no_retry() {
     lab.wait(id, "a second lease", granted_again).await;
     strings.full.store(false, SeqCst);
     eventually("a run", async || strings.is_playing()).await;
-    strings.tell(done()).await;
+    strings.is_done().await;
     let ended = lab.until(id, SessionStatus::Completed).await;
     assert_eq!((ended.run.attempt, ended.metrics.retry_count), (1, 0));
     eventually("the run is closed", async || strings.closed.load(SeqCst) == 1).await;
@@ -187,4 +181,23 @@ async fn a_driver_that_does_not_answer_a_probe_holds_up_no_other() {
     clock.advance(Duration::from_mins(1));
     probing.await;
     assert!(agents.liveness()[&AgentKind::Opencode].result.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_is_ended_twice_ends_no_other() {
+    let (lab, strings) = stage().await;
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("a run", async || strings.is_playing()).await;
+    let first = strings.prompted();
+    lab.sessions.prompt(&caller(), id, "And this", PromptMode::Queue).await.expect("taken");
+    strings.is_done().await;
+    eventually("the next prompt", async || strings.prompted() != first).await;
+    let (text, end) = ("done".to_owned(), TurnEnd::Done);
+    strings.tell(AgentEvent::TurnEnded { prompt: first, message_ref: None, text, end }).await;
+    // What is told after it was heard after it.
+    strings.tell(ask("first")).await;
+    lab.allow(id).await;
+    assert_eq!(lab.session(id).await.status(), SessionStatus::Running);
+    strings.is_done().await;
+    lab.until(id, SessionStatus::Completed).await;
 }

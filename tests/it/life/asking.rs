@@ -4,13 +4,13 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use orchestrator::application::ports::driver::{AgentEvent, Answer};
+use orchestrator::application::ports::driver::{AgentEvent, Answer, Ask};
 use orchestrator::domain::attention::{Attention, AttentionItem, AttentionState, Decision};
 use orchestrator::domain::ids::SessionId;
 use orchestrator::domain::session::status::SessionStatus;
 use serde_json::json;
 
-use super::agents::{ask, done, stage};
+use super::agents::{ask, stage};
 use super::lab::{Lab, caller, plays};
 use super::puppet::Strings;
 use crate::support::opencode::eventually;
@@ -62,7 +62,7 @@ async fn the_same_ask_twice_is_one_item_and_both_are_answered() {
     strings.tell(ask("one")).await;
     strings.tell(AgentEvent::AskGone { agent_ref: "one".to_owned() }).await;
     strings.tell(AgentEvent::AskGone { agent_ref: "two".to_owned() }).await;
-    strings.tell(done()).await;
+    strings.is_done().await;
     lab.until(id, SessionStatus::Completed).await;
     let items = items(&lab, id).await;
     assert_eq!(items.len(), 1, "{items:?}");
@@ -90,7 +90,7 @@ async fn an_item_goes_with_the_last_ask_behind_it_told_or_not() {
     let items = items(&lab, id).await;
     assert_eq!(items.len(), 1);
     assert_eq!(items[0].resolved_by.as_deref(), Some("agent"));
-    strings.tell(done()).await;
+    strings.is_done().await;
     lab.until(id, SessionStatus::Completed).await;
     assert!(strings.answers().is_empty());
 }
@@ -157,7 +157,7 @@ async fn what_was_asked_before_a_restart_and_never_again_is_closed() {
     strings.tell(open(&[])).await;
     eventually("the item is closed", async || closed(&lab, id).await).await;
     assert_eq!(lab.session(id).await.run.blocking_items, 0);
-    strings.tell(done()).await;
+    strings.is_done().await;
     lab.until(id, SessionStatus::Completed).await;
 }
 
@@ -169,7 +169,7 @@ async fn with_the_turn_everything_that_was_asked_in_it_is_over() {
     lab.asked(id).await;
     let queue = orchestrator::domain::session::PromptMode::Queue;
     lab.sessions.prompt(&caller(), id, "And then this.", queue).await.expect("taken");
-    strings.tell(done()).await;
+    strings.is_done().await;
     eventually("the item is closed", async || closed(&lab, id).await).await;
     assert!(lab.session(id).await.status().is_executing(), "the next turn");
     // The same in the next turn is a new question.
@@ -177,4 +177,20 @@ async fn with_the_turn_everything_that_was_asked_in_it_is_over() {
     lab.allow(id).await;
     answered(&strings, &["one"]).await;
     assert_eq!(items(&lab, id).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_asks_without_end_fails_its_attempt() {
+    let (lab, strings) = stage().await;
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("a run", async || strings.is_playing()).await;
+    for number in 0..=100 {
+        let name = format!("ask {number}");
+        let AgentEvent::Ask(wanted) = ask(&name) else { panic!("an ask") };
+        strings.tell(AgentEvent::Ask(Ask { fingerprint: name, ..wanted })).await;
+    }
+    let failed = lab.wait(id, "a failure", |session| session.metrics.retry_count == 1).await;
+    let error = failed.metrics.previous_errors.last().expect("kept");
+    assert_eq!(error.error_type, "agent_protocol_error");
+    assert_eq!(failed.run.blocking_items, 0, "nobody is asked any more");
 }

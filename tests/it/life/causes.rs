@@ -17,6 +17,7 @@ use orchestrator::domain::time::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::after::{begin_after, fails};
 use super::explained::{admissions, agent, tenant_hold};
 use super::lab::{Lab, asks, caller, plays};
 use crate::support::opencode::eventually;
@@ -78,6 +79,15 @@ async fn every_cause_reads_well() {
     };
     let idle = lab.sessions.create(&caller(), new).await.expect("created").value.id;
     told.push(reason(&lab, idle, BlockerCode::NotStarted).await);
+    // It comes after others.
+    let follows = begin_after(&lab, hangs(), &[idle]).await.expect("created");
+    told.push(reason(&lab, follows, BlockerCode::DependencyUnsatisfied).await);
+    lab.sessions.cancel(&caller(), idle, None).await.expect("cancelled");
+    told.push(reason(&lab, follows, BlockerCode::DependencyFailed).await);
+    let loses = lab.begin(on("AGENT-SIMULATED", plays(&json!([asks(), fails()])))).await;
+    let hopes = begin_after(&lab, hangs(), &[loses]).await.expect("created");
+    lab.allow(loses).await;
+    told.push(reason(&lab, hopes, BlockerCode::DependencyFailed).await);
     // Agents: busy, absent, without what it takes.
     let busy = lab.begin(on("AGENT-1", hangs())).await;
     lab.until(busy, SessionStatus::Running).await;

@@ -1,5 +1,6 @@
 //! The life of sessions inside one process: deadlines, leftovers, races with git.
 
+mod after;
 mod agents;
 mod asking;
 mod causes;

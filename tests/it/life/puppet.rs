@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use orchestrator::application::ports::driver::{
     Abilities, AgentDriver, AgentEvent, Answer, Assignment, DriverError, ProbeReport, Prompt,
-    RunControl, Running,
+    RunControl, Running, TurnEnd,
 };
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::session::attempt::ErrorType;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// Events on their way; a full channel makes the test wait.
 const EVENTS: usize = 16;
@@ -31,6 +32,8 @@ pub(crate) struct Strings {
     /// Answers that were not heard.
     pub(crate) missed: AtomicUsize,
     answers: Mutex<Vec<(String, Answer)>>,
+    /// What it was told last.
+    prompt: Mutex<Uuid>,
     stage: Mutex<Option<mpsc::Sender<AgentEvent>>>,
 }
 
@@ -44,6 +47,23 @@ impl Strings {
     pub(crate) async fn tell(&self, event: AgentEvent) {
         let stage = self.stage.lock().expect("whole").clone().expect("a run");
         stage.send(event).await.expect("somebody listens");
+    }
+
+    /// The newest run says that its turn is over.
+    pub(crate) async fn ends(&self, text: &str, end: TurnEnd) {
+        let prompt = self.prompted();
+        let text = text.to_owned();
+        self.tell(AgentEvent::TurnEnded { prompt, message_ref: None, text, end }).await;
+    }
+
+    /// The newest run has done what it was told.
+    pub(crate) async fn is_done(&self) {
+        self.ends("done", TurnEnd::Done).await;
+    }
+
+    /// The prompt that was told last.
+    pub(crate) fn prompted(&self) -> Uuid {
+        *self.prompt.lock().expect("whole")
     }
 
     /// Whether there is a run that somebody listens to.
@@ -78,7 +98,7 @@ impl AgentDriver for Puppet {
         Ok(ProbeReport { version: "1".to_owned(), details: Value::Null })
     }
 
-    async fn start(&self, _: Assignment) -> Result<Running, DriverError> {
+    async fn start(&self, work: Assignment) -> Result<Running, DriverError> {
         self.0.starts.fetch_add(1, Ordering::SeqCst);
         if self.0.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -86,6 +106,7 @@ impl AgentDriver for Puppet {
         if self.0.full.load(Ordering::SeqCst) {
             return Err(DriverError::full("it works on one run already"));
         }
+        *self.0.prompt.lock().expect("whole") = work.prompt.id;
         let (stage, events) = mpsc::channel(EVENTS);
         *self.0.stage.lock().expect("whole") = Some(stage);
         Ok(Running { control: Box::new(Hand(Arc::clone(&self.0))), events })
@@ -102,7 +123,8 @@ struct Hand(Arc<Strings>);
 
 #[async_trait]
 impl RunControl for Hand {
-    async fn prompt(&self, _: Prompt) -> Result<(), DriverError> {
+    async fn prompt(&self, prompt: Prompt) -> Result<(), DriverError> {
+        *self.0.prompt.lock().expect("whole") = prompt.id;
         Ok(())
     }
 

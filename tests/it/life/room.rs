@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use orchestrator::application::error::AppError;
-use orchestrator::application::ports::driver::{AgentEvent, TurnEnd};
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::system::SystemService;
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::presentation::api::problem::Problem;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::lab::{Lab, caller, plays};
 use super::puppet::{Puppet, Strings};
@@ -44,10 +42,7 @@ async fn a_disk_short_of_room_takes_no_new_sessions_and_lets_running_ones_end() 
     assert_eq!(health.status, "degraded");
     let detail = health.components[0].detail.as_deref();
     assert_eq!(detail, Some("short of room: 3 MiB are free"));
-    let text = "done".to_owned();
-    let done =
-        AgentEvent::TurnEnded { prompt: Uuid::nil(), message_ref: None, text, end: TurnEnd::Done };
-    strings.tell(done).await;
+    strings.is_done().await;
     lab.until(id, SessionStatus::Completed).await;
     eventually("the run is closed", async || strings.closed.load(SeqCst) == 1).await;
     *lab.store.short_of_room.lock().expect("whole") = None;

@@ -32,7 +32,6 @@ use orchestrator::domain::usage::record::UsageRecord;
 use orchestrator::domain::usage::{CostSource, Usage};
 use orchestrator::infrastructure::ids::SystemIds;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::lab::{Lab, caller, plays};
 use super::puppet::{Puppet, Strings};
@@ -80,10 +79,6 @@ async fn uses(strings: &Strings, key: &str, tokens: u64, cost: Option<f64>) {
     strings.tell(AgentEvent::Step { message_ref: key.to_owned() }).await;
 }
 
-fn over(end: TurnEnd) -> AgentEvent {
-    AgentEvent::TurnEnded { prompt: Uuid::nil(), message_ref: None, text: "so far".to_owned(), end }
-}
-
 async fn records(lab: &Lab) -> Vec<UsageRecord> {
     let snapshot = lab.store.snapshot(OURS).await.expect("readable");
     snapshot.usage_records(Timestamp::EPOCH, Timestamp::MAX, None, 1000).await.expect("readable")
@@ -123,7 +118,7 @@ async fn a_spent_quota_of_tokens_pauses_the_work_of_a_tenant_until_it_is_raised(
     uses(&strings, "a", 850, None).await;
     uses(&strings, "b", 200, None).await;
     eventually("an order to end the turn", async || strings.aborts.load(SeqCst) > 0).await;
-    strings.tell(over(TurnEnd::Aborted)).await;
+    strings.ends("so far", TurnEnd::Aborted).await;
     let paused = lab.until(id, SessionStatus::Paused).await;
     assert_eq!(paused.status_reason(), Some("budget_exhausted"));
     assert_eq!(charged(&lab).await, (1050, 0));
@@ -154,7 +149,7 @@ async fn a_spent_quota_of_tokens_pauses_the_work_of_a_tenant_until_it_is_raised(
     lab.sessions.resume(&caller(), id).await.expect("it goes on");
     eventually("another run", async || strings.starts.load(SeqCst) == 2).await;
     eventually("somebody listens", async || strings.is_playing()).await;
-    strings.tell(over(TurnEnd::Done)).await;
+    strings.ends("so far", TurnEnd::Done).await;
     lab.until(id, SessionStatus::Completed).await;
 }
 
@@ -192,10 +187,10 @@ async fn a_budget_raised_while_its_turn_is_ended_costs_no_attempt() {
     let raised = Some(Usd::from_dollars(50.0));
     let patch = SessionPatch { budget_usd: raised, ..SessionPatch::default() };
     lab.sessions.patch(&caller(), id, patch).await.expect("raised");
-    strings.tell(over(TurnEnd::Aborted)).await;
+    strings.ends("so far", TurnEnd::Aborted).await;
     eventually("it goes on", async || strings.starts.load(SeqCst) == 2).await;
     eventually("somebody listens", async || strings.is_playing()).await;
-    strings.tell(over(TurnEnd::Done)).await;
+    strings.ends("so far", TurnEnd::Done).await;
     let ended = lab.until(id, SessionStatus::Completed).await;
     assert_eq!((ended.run.attempt, ended.metrics.retry_count), (1, 0));
     assert!(ended.metrics.previous_errors.is_empty());
@@ -218,7 +213,7 @@ async fn prices_say_what_an_agent_does_not_and_days_are_summed_from_the_records(
     eventually("a run", async || strings.is_playing()).await;
     uses(&strings, "a", 1_000_000, None).await;
     uses(&strings, "b", 1_000_000, Some(1.5)).await;
-    strings.tell(over(TurnEnd::Done)).await;
+    strings.ends("so far", TurnEnd::Done).await;
     let ended = lab.until(id, SessionStatus::Completed).await;
     // Three dollars for the input and a thousand cache reads at a tenth, and what was reported.
     let total = Usd::from_micros(3_000_300 + 1_500_000);
@@ -268,7 +263,7 @@ async fn a_bound_below_what_was_used_ends_the_work_and_a_raised_one_is_told_of_a
         .await;
     assert_eq!(told(&lab, EventType::UsageSoftLimitReached).await.len(), 1);
     eventually("an order to end the turn", async || strings.aborts.load(SeqCst) > 0).await;
-    strings.tell(over(TurnEnd::Aborted)).await;
+    strings.ends("so far", TurnEnd::Aborted).await;
     lab.until(id, SessionStatus::Paused).await;
     set(1000).await;
     lab.sessions.resume(&caller(), id).await.expect("it goes on");
@@ -280,6 +275,6 @@ async fn a_bound_below_what_was_used_ends_the_work_and_a_raised_one_is_told_of_a
     })
     .await;
     assert_eq!(told(&lab, EventType::UsageHardLimitReached).await.len(), 1);
-    strings.tell(over(TurnEnd::Done)).await;
+    strings.ends("so far", TurnEnd::Done).await;
     lab.until(id, SessionStatus::Completed).await;
 }

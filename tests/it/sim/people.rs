@@ -75,7 +75,7 @@ impl Person {
                 _ => self.dice.random_range(0..20_000),
             };
             self.server.clock.sleep(Duration::from_millis(pause)).await;
-            self.step().await;
+            Box::pin(self.step()).await;
         }
     }
 
@@ -177,6 +177,7 @@ impl Person {
         let new = NewSession {
             draft: self.draft(number),
             parent: self.parent(tenant),
+            after: self.after(tenant),
             start: self.dice.random_bool(0.85),
             created_by: None,
         };
@@ -232,6 +233,14 @@ impl Person {
         let known = self.ledger.known(tenant);
         let parent = known.get(self.dice.random_range(0..known.len().max(1)))?;
         self.dice.random_bool(0.2).then(|| parent.to_string())
+    }
+
+    /// Some come after others; those that can no longer complete are refused.
+    fn after(&mut self, tenant: TenantId) -> Vec<String> {
+        let known = self.ledger.known(tenant);
+        let count = if self.dice.random_bool(0.15) { self.dice.random_range(1..3) } else { 0 };
+        let mut pick = || known.get(self.dice.random_range(0..known.len().max(1)));
+        (0..count).filter_map(|_| pick()).map(SessionId::to_string).collect()
     }
 
     fn draft(&mut self, number: u64) -> SessionDraft {

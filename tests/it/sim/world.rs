@@ -253,10 +253,17 @@ impl World {
         for session in &found {
             let session = &session.value;
             let (code, status) = (session.code, session.status());
-            // Without a budget left it waits for a person, and says so.
+            let has_completed = |id: &SessionId| {
+                let other = found.iter().find(|other| other.value.id == *id);
+                other.is_some_and(|other| other.value.status() == SessionStatus::Completed)
+            };
+            // Without a budget left it waits for a person, and says so; behind one that failed or
+            // waits itself, too.
             let waits_for_nobody = status.is_terminal()
                 || status == SessionStatus::Pending
-                    && (!session.run.start_wanted || session.is_exhausted());
+                    && (!session.run.start_wanted
+                        || session.is_exhausted()
+                        || !session.lineage.after.iter().all(has_completed));
             if !waits_for_nobody {
                 let ctx = caller(session.tenant_id, "why");
                 let why = server.sessions.explain(&ctx, &server.queue, session.id).await;

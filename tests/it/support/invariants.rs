@@ -40,6 +40,7 @@ pub(crate) async fn broken(store: &dyn Store) -> Result<(Vec<String>, Vec<Shown>
             standing(session, &shown.attempts[id], &mut wrong);
             attention(session, &shown.items, &mut wrong);
         }
+        order(&shown, &mut wrong);
         history(&shown, &mut wrong);
         all.push(shown);
     }
@@ -192,6 +193,21 @@ fn standing(session: &Session, attempts: &[Attempt], wrong: &mut Vec<String>) {
     let must_end = status.is_executing() && !waits_for_person;
     if must_end && session.deadline().is_none() {
         wrong.push(format!("I8: {code} is {status} without a deadline"));
+    }
+}
+
+/// What comes after others has not begun before they completed.
+fn order(shown: &Shown, wrong: &mut Vec<String>) {
+    for (_, session) in shown.sessions.values() {
+        let Some(queued) = session.stamps.queued_at else { continue };
+        for before in &session.lineage.after {
+            // One that was deleted since may be shown no longer.
+            let Some((_, before)) = shown.sessions.get(before) else { continue };
+            if before.stamps.completed_at.is_none_or(|completed| completed > queued) {
+                let (code, other, status) = (session.code, before.code, before.status());
+                wrong.push(format!("{code} began at {queued}, and {other} before it is {status}"));
+            }
+        }
     }
 }
 

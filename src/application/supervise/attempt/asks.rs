@@ -18,10 +18,17 @@ use crate::domain::time::Timestamp;
 const ASKED_AGAIN_WITHIN: Duration = Duration::from_mins(1);
 /// An answer that did not reach the agent is told again after this.
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
+/// Asks of one run that may wait for an answer at once.
+pub(super) const MOST_ASKS: usize = 100;
 /// Items of a session that are looked at.
 const ITEMS: usize = 1000;
 
 impl Supervisor {
+    /// Whether this would be one more than anybody can look through.
+    pub(super) fn asks_too_much(&self, ask: &Ask) -> bool {
+        self.asks.len() >= MOST_ASKS && !self.asks.contains_key(&ask.agent_ref)
+    }
+
     /// The agent asks, for the first time or once more.
     pub(super) async fn asked(&mut self, running: &Running, ask: Ask) -> Result<(), AppError> {
         // It did not hear its answer, or this is an older word: it gets the same again, and nobody

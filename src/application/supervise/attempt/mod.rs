@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use self::asks::MOST_ASKS;
 use self::begin::Begun;
 use super::Tools;
 use super::outbox::Outbox;
@@ -33,6 +35,9 @@ use crate::domain::time::Timestamp;
 const GATHER: Duration = Duration::from_millis(40);
 /// How long they wait after they could not be written.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Calls that are counted together, when the agent completes no step.
+const MOST_CALLS: usize = 100;
 
 /// Longest time for a checkpoint while the server goes down.
 const LAST_WORDS: Duration = Duration::from_secs(4);
@@ -305,10 +310,18 @@ impl Supervisor {
             }
             AgentEvent::Usage { key, usage, model } => {
                 self.calls.push(CallUsage { key, usage, model });
+                if self.calls.len() >= MOST_CALLS {
+                    self.count().await?;
+                }
             }
             AgentEvent::Step { message_ref } => {
                 self.message_ref = Some(message_ref);
                 self.count().await?;
+            }
+            AgentEvent::Ask(ask) if self.asks_too_much(&ask) => {
+                let message = format!("the agent waits for more than {MOST_ASKS} answers at once");
+                let error = DriverError::new(ErrorType::AgentProtocolError, message);
+                return self.fail(error).await.map(Some);
             }
             AgentEvent::Ask(ask) => self.asked(running, ask).await?,
             AgentEvent::AskGone { agent_ref } => self.ask_gone(&agent_ref).await?,
@@ -333,12 +346,25 @@ impl Supervisor {
             AgentEvent::StreamBack => {
                 sessions.capacity(holder, DegradedReason::StreamDisconnected, false).await?;
             }
-            AgentEvent::TurnEnded { prompt: _, message_ref, text, end } => {
+            AgentEvent::TurnEnded { prompt, message_ref, text, end } => {
+                if !self.is_told(prompt).await? {
+                    let line = format!("the agent ended a turn that is not its own: {prompt}");
+                    self.outbox.log("warn", &line, now);
+                    return Ok(None);
+                }
                 return self.turn_ended(running, message_ref, text, end).await;
             }
             AgentEvent::Failed(error) => return self.fail(error).await.map(Some),
         }
         Ok(None)
+    }
+
+    /// Whether this is what the agent was told last: an agent that repeats itself, or tells late, has
+    /// ended nothing.
+    async fn is_told(&self, prompt: Uuid) -> Result<bool, AppError> {
+        let session = self.held_session().await?;
+        // Without the lease, the report is refused as stale.
+        Ok(session.is_none_or(|session| session.run.prompt.is_some_and(|told| told.id == prompt)))
     }
 
     async fn turn_ended(

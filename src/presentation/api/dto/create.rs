@@ -43,6 +43,9 @@ pub struct CreateSessionBody {
     /// What becomes of it when its parent ends abnormally: `cascade` ends it too (the default),
     /// `orphan` does and says so by its status, `continue` leaves it alone.
     pub on_parent_end: Option<OnParentEnd>,
+    /// Ids or codes of sessions that must have completed before it begins; started, it waits for them.
+    #[schema(max_items = 10)]
+    pub after: Option<Vec<String>>,
     /// Only `single` in this version.
     pub execution_mode: Option<ExecutionMode>,
     /// Pinned agent, by id or name.
@@ -173,10 +176,11 @@ impl FromFields for CreateSession {
             metadata: fields.map("metadata").unwrap_or_default(),
         };
         let parent = parent(fields);
+        let after = fields.texts("after");
         let start = fields.flag("start").unwrap_or(false);
         let created_by = fields.bounded_text("created_by", 1, 100);
         fields.complete(draft.clone().accept().err().unwrap_or_default());
-        Self(NewSession { draft, parent, start, created_by })
+        Self(NewSession { draft, parent, after, start, created_by })
     }
 }
 

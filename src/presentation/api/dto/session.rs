@@ -52,6 +52,8 @@ pub struct SessionDto {
     pub depth: u32,
     pub forked_from: Option<ForkedFromDto>,
     pub task_id: Option<TaskId>,
+    /// The sessions that must have completed before it begins.
+    pub after: Vec<SessionId>,
     pub on_parent_end: OnParentEnd,
     pub execution_mode: ExecutionMode,
     /// Pinned agent, as it was named.
@@ -209,7 +211,7 @@ impl SessionDto {
             tags,
             metadata,
         } = spec;
-        let Lineage { parent_id, depth, forked_from, task_id } = lineage;
+        let Lineage { parent_id, depth, forked_from, task_id, after } = lineage;
         let Stamps {
             created_at,
             updated_at,
@@ -268,6 +270,7 @@ impl SessionDto {
                 checkpoint_sequence,
             }),
             task_id,
+            after,
             on_parent_end,
             execution_mode,
             pinned_agent_id: agent.as_deref().and_then(AgentId::parse),

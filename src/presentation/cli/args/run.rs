@@ -31,6 +31,9 @@ pub struct RunArgs {
     /// Model as provider/model; the agent's default by default.
     #[arg(long, value_name = "P/M")]
     pub model: Option<String>,
+    /// A session that must have completed before it begins; repeatable.
+    #[arg(long, value_name = "SESSION")]
+    pub after: Vec<String>,
     /// Title of the session; the first line of the prompt by default.
     #[arg(long)]
     pub title: Option<String>,

@@ -282,6 +282,9 @@ pub struct CreateArgs {
     /// What becomes of it then: cascade (the default), orphan or continue.
     #[arg(long, value_name = "WISH", requires = "parent")]
     pub on_parent_end: Option<String>,
+    /// A session that must have completed before it begins; repeatable.
+    #[arg(long, value_name = "SESSION")]
+    pub after: Vec<String>,
     /// Work in a git worktree of this repository.
     #[arg(long, value_name = "PATH", conflicts_with = "dir")]
     pub repo: Option<PathBuf>,

@@ -84,6 +84,7 @@ mod tests {
             dir: dir.to_owned(),
             agent: None,
             model: None,
+            after: Vec::new(),
             title: None,
             follow: true,
             no_follow: false,

@@ -34,6 +34,7 @@ pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliE
         "budget_usd": args.budget,
         "permission_policy": if args.yes { allow_all() } else { careful(args.no_git) },
         "workspace": workspace,
+        "after": Some(&args.after).filter(|after| !after.is_empty()),
         "start": true,
     }));
     let (client, server) = connect(&args, context).await?;

@@ -73,6 +73,7 @@ pub(super) async fn create(
         "model_identifier": args.model,
         "parent_id": args.parent,
         "on_parent_end": args.on_parent_end,
+        "after": Some(&args.after).filter(|after| !after.is_empty()),
         "max_duration_seconds": args.timeout,
         "budget_usd": args.budget,
         "token_budget": args.token_budget,

@@ -125,26 +125,29 @@ struct LineageV1 {
     depth: u32,
     forked_from: Option<([u8; 16], Option<u64>)>,
     task_id: Option<[u8; 16]>,
+    after: Vec<[u8; 16]>,
 }
 
 impl LineageV1 {
     fn of(lineage: &Lineage) -> Self {
-        let Lineage { parent_id, depth, forked_from, task_id } = lineage;
+        let Lineage { parent_id, depth, forked_from, task_id, after } = lineage;
         Self {
             parent_id: parent_id.map(|id| *id.as_bytes()),
             depth: *depth,
             forked_from: forked_from.map(|(id, sequence)| (*id.as_bytes(), sequence)),
             task_id: task_id.map(|id| *id.as_bytes()),
+            after: after.iter().map(|id| *id.as_bytes()).collect(),
         }
     }
 
     fn domain(self) -> Lineage {
-        let Self { parent_id, depth, forked_from, task_id } = self;
+        let Self { parent_id, depth, forked_from, task_id, after } = self;
         Lineage {
             parent_id: parent_id.map(SessionId::from_bytes),
             depth,
             forked_from: forked_from.map(|(id, sequence)| (SessionId::from_bytes(id), sequence)),
             task_id: task_id.map(TaskId::from_bytes),
+            after: after.into_iter().map(SessionId::from_bytes).collect(),
         }
     }
 }

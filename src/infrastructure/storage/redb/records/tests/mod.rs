@@ -239,6 +239,7 @@ fn session() -> Session {
             depth: 1,
             forked_from: Some((SessionId::new(id(4)), Some(5))),
             task_id: Some(TaskId::new(id(6))),
+            after: vec![SessionId::new(id(7))],
         },
         standing: Standing::stored(SessionStatus::Degraded, Some("late".to_owned()), at(10)),
         attention: Attention::Question,

@@ -1,0 +1,163 @@
+//! Sessions that come after others: what each waits for, and why it may wait in vain.
+//!
+//! Invariant: a session that has completed stays completed, so that a way that was once free stays
+//! free; whoever asks too early only asks again.
+
+use super::SessionService;
+use super::create::invalid;
+use super::explain::Blocker;
+use crate::application::error::AppError;
+use crate::application::ports::reads::Snapshot;
+use crate::application::ports::store::StoreError;
+use crate::application::principal::RequestContext;
+use crate::domain::field::FieldErrors;
+use crate::domain::ids::SessionId;
+use crate::domain::schedule::blocker::BlockerCode;
+use crate::domain::session::Session;
+use crate::domain::session::status::SessionStatus;
+
+/// Most sessions that one may come after.
+const MAX_AFTER: usize = 10;
+
+/// What stands between a session and one that it comes after.
+pub(super) enum Unmet {
+    /// It is on its way.
+    Underway(Box<Session>),
+    /// It ended without completing, and no attempt follows by itself.
+    Failed(Box<Session>),
+    /// It was deleted before it had completed, or cannot be read.
+    Gone(SessionId),
+}
+
+impl Unmet {
+    /// The session that is waited for.
+    pub(super) fn awaited(&self) -> SessionId {
+        match self {
+            Self::Underway(session) | Self::Failed(session) => session.id,
+            Self::Gone(id) => *id,
+        }
+    }
+
+    /// As a reason for waiting of the session `of`.
+    pub(super) fn blocker(&self, of: &Session) -> Blocker {
+        let fork = format!("orchestrator session fork {}", of.code);
+        let blocker = |code, id: SessionId, text, remedy: &str, command| Blocker {
+            code,
+            text,
+            object: Some(id.to_string()),
+            since: Some(of.status_updated_at()),
+            remedy: remedy.to_owned(),
+            command: Some(command),
+        };
+        match self {
+            Self::Underway(other) => blocker(
+                BlockerCode::DependencyUnsatisfied,
+                other.id,
+                format!("it comes after {}, which is {}", other.code, other.status()),
+                "wait until that has completed; or fork this one, and the fork waits for nothing",
+                format!("orchestrator why {}", other.code),
+            ),
+            Self::Failed(other) if other.is_recoverable() => blocker(
+                BlockerCode::DependencyFailed,
+                other.id,
+                format!("it comes after {}, which {}", other.code, other.fate()),
+                "retry that; or fork this one, and the fork waits for nothing",
+                format!("orchestrator session retry {}", other.code),
+            ),
+            Self::Failed(other) => blocker(
+                BlockerCode::DependencyFailed,
+                other.id,
+                format!("it comes after {}, which {}", other.code, other.fate()),
+                "fork this one, and the fork waits for nothing; or cancel it",
+                fork,
+            ),
+            Self::Gone(id) => blocker(
+                BlockerCode::DependencyFailed,
+                *id,
+                format!("it comes after {id}, which was deleted"),
+                "fork this one, and the fork waits for nothing; or cancel it",
+                fork,
+            ),
+        }
+    }
+}
+
+/// What a session that has not begun yet still comes after; in the order of its definition.
+pub(super) async fn unmet(
+    snapshot: &dyn Snapshot,
+    session: &Session,
+) -> Result<Vec<Unmet>, StoreError> {
+    let mut found = Vec::new();
+    if session.status() != SessionStatus::Pending || session.run.attempt > 0 {
+        return Ok(found);
+    }
+    for id in &session.lineage.after {
+        found.extend(stands(snapshot, *id).await?);
+    }
+    Ok(found)
+}
+
+/// How one that is waited for stands; `None` once it has completed.
+async fn stands(snapshot: &dyn Snapshot, id: SessionId) -> Result<Option<Unmet>, StoreError> {
+    let read = match snapshot.session(id).await {
+        Ok(None) => snapshot.deleted_session(id).await,
+        read => read,
+    };
+    let other = match read {
+        Ok(Some(other)) => other.value,
+        Ok(None) | Err(StoreError::Quarantined) => return Ok(Some(Unmet::Gone(id))),
+        Err(error) => return Err(error),
+    };
+    Ok(if other.status() == SessionStatus::Completed {
+        None
+    } else if other.stamps.deleted_at.is_some() {
+        Some(Unmet::Gone(id))
+    } else if other.status().is_terminal() {
+        Some(Unmet::Failed(Box::new(other)))
+    } else {
+        Some(Unmet::Underway(Box::new(other)))
+    })
+}
+
+impl SessionService {
+    /// The sessions that a new one is to come after, by id or code; doubles count once.
+    ///
+    /// # Errors
+    /// `Invalid` for one that does not exist or can no longer complete, and for too many.
+    pub(super) async fn all_of(
+        &self,
+        ctx: &RequestContext,
+        wanted: &[String],
+    ) -> Result<Vec<SessionId>, AppError> {
+        if wanted.len() > MAX_AFTER {
+            return Err(invalid("/after", "too_many", "at most 10 sessions can be waited for"));
+        }
+        let mut errors = FieldErrors::default();
+        let mut found = Vec::with_capacity(wanted.len());
+        for (index, reference) in wanted.iter().enumerate() {
+            let pointer = format!("/after/{index}");
+            let id = match self.find(ctx.tenant, reference).await {
+                Ok(id) => id,
+                Err(AppError::SessionNotFound) => {
+                    errors.add(&pointer, "invalid", "does not exist");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match stands(&*self.snapshot(ctx.tenant).await?, id).await? {
+                Some(Unmet::Gone(_)) => errors.add(&pointer, "invalid", "does not exist"),
+                Some(Unmet::Failed(other)) => {
+                    let text = format!(
+                        "{} {} and never completes as it stands; retry it first, or leave it out",
+                        other.code,
+                        other.fate()
+                    );
+                    errors.add(&pointer, "invalid", text);
+                }
+                Some(Unmet::Underway(_)) | None if found.contains(&id) => {}
+                Some(Unmet::Underway(_)) | None => found.push(id),
+            }
+        }
+        Ok(errors.into_result(found)?)
+    }
+}
