@@ -56,6 +56,8 @@ async fn the_same_ask_twice_is_one_item_and_both_are_answered() {
         strings.tell(ask(name)).await;
     }
     strings.tell(open(&["one", "two"])).await;
+    // An ask after the answer would be another one.
+    eventually("all is heard", async || strings.is_heard()).await;
     lab.allow(id).await;
     answered(&strings, &["one", "two"]).await;
     // An older word about what was answered asks nobody again.

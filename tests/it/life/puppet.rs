@@ -72,6 +72,12 @@ impl Strings {
         stage.as_ref().is_some_and(|stage| !stage.is_closed())
     }
 
+    /// Whether all that the newest run told was taken; all but the last of it is seen to then.
+    pub(crate) fn is_heard(&self) -> bool {
+        let stage = self.stage.lock().expect("whole");
+        stage.as_ref().is_some_and(|stage| stage.capacity() == stage.max_capacity())
+    }
+
     /// Answers that were heard.
     pub(crate) fn answers(&self) -> Vec<(String, Answer)> {
         self.answers.lock().expect("whole").clone()
