@@ -75,6 +75,20 @@ async fn until_taken_up(server: &Server, hook: &Value) {
     }
 }
 
+/// The one delivery that waits.
+async fn waiting(server: &Server, hook: &Value) -> Uuid {
+    let path = format!("webhooks/{}/deliveries?state=pending", text(&hook["id"]));
+    let deadline = tokio::time::Instant::now() + super::PATIENCE;
+    loop {
+        let waits = server.api.get(&path).await;
+        if let [one] = array(&waits["items"]) {
+            return Uuid::parse_str(text(&one["id"])).expect("an id");
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{waits:#}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// What was told of a subject, gaps with the numbers that they stand for.
 fn told(got: &[Got], id: &str) -> Vec<(u64, u64)> {
     let about = distinct(got).into_iter().filter(|one| one.subject() == id);
@@ -132,18 +146,8 @@ async fn a_damaged_message_that_waits_does_not_stall_its_webhook() {
     until(&receiver, "both", |got| got.len() == 2).await;
     receiver.refuse(&id);
     change(&server, &id, 0..1).await;
-    let path = format!("webhooks/{}/deliveries?state=pending", text(&hook["id"]));
-    let deadline = tokio::time::Instant::now() + super::PATIENCE;
-    let waits = loop {
-        let waits = server.api.get(&path).await;
-        if let [one] = array(&waits["items"]) {
-            break one.clone();
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{waits:#?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let delivery = waiting(&server, &hook).await;
     server.stop().await;
-    let delivery = Uuid::parse_str(text(&waits["id"])).expect("an id");
     damage(&site, "deliveries.k1", &[delivery.as_bytes().to_vec()]);
     let server = site.serve().await;
     receiver.relent();
@@ -160,5 +164,40 @@ async fn a_damaged_message_that_waits_does_not_stall_its_webhook() {
     let gap = got.iter().find(|one| one.body["type"] == "gap").expect("a gap");
     assert_eq!(gap.body["data"]["oldest"], json!(seqs[1]), "{:#}", gap.body);
     until_taken_up(&server, &hook).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_which_nothing_is_left_is_told_as_a_gap_up_to_the_cursor() {
+    let (site, receiver) = (site("\"1h\""), Receiver::new().await);
+    let server = site.serve().await;
+    let hook = json!({ "url": receiver.url(), "event_types": ["session.*"] });
+    let hook = server.api.post("webhooks", hook).await;
+    let id = session(&server).await;
+    until(&receiver, "the first", |got| got.len() == 1).await;
+    receiver.refuse(&id);
+    let seqs = change(&server, &id, 0..3).await;
+    until_taken_up(&server, &hook).await;
+    let delivery = waiting(&server, &hook).await.as_bytes().to_vec();
+    server.stop().await;
+    damage(&site, "deliveries.k1", std::slice::from_ref(&delivery));
+    damage(&site, "pending_deliveries.k1", &[delivery]);
+    let server = site.serve().await;
+    receiver.relent();
+    let is_gap = |one: &Got| one.body["type"] == "gap";
+    let got = until(&receiver, "the gap", |got| got.iter().any(is_gap)).await;
+    let gap = got.into_iter().find(is_gap).expect("a gap");
+    assert_eq!(
+        (&gap.body["data"]["requested"], &gap.body["data"]["subject"]),
+        (&json!(0), &Value::Null)
+    );
+    assert!(gap.body["data"]["oldest"].as_u64() >= seqs.last().copied(), "{:#}", gap.body);
+    // The subject is told of again.
+    let seqs = change(&server, &id, 3..4).await;
+    until(&receiver, "the next", |got| told(got, &id).last() == Some(&(seqs[4], seqs[4]))).await;
+    until_taken_up(&server, &hook).await;
+    let path = format!("webhooks/{}/deliveries?state=pending", text(&hook["id"]));
+    let waits = server.api.get(&path).await;
+    assert!(array(&waits["items"]).is_empty(), "{waits:#}");
     server.stop().await;
 }

@@ -273,9 +273,18 @@ impl Sender {
             Ok(Some(found)) => lane.queue.push_back(Item::stored(found.value)),
             Ok(None) | Err(StoreError::Quarantined) => {
                 batch.unreadable.push(one);
-                let Some(subject) = one.subject else { return Ok(()) };
-                let (missing, now) = ((one.seq.saturating_sub(1), one.seq), self.hooks.clock.now());
-                let gap = Delivery::of_missing(self.address(webhook), subject, missing, now);
+                let (to, now) = (self.address(webhook), self.hooks.clock.now());
+                let gap = match one.subject {
+                    Some(subject) => {
+                        let missing = (one.seq.saturating_sub(1), one.seq);
+                        Delivery::of_missing(to, subject, missing, now)
+                    }
+                    None if one.is_by_hand => return Ok(()),
+                    // It told of a gap of which only the end is known, or of nothing that is known:
+                    // what it held up lies somewhere before the cursor.
+                    None if one.seq > 0 => Delivery::of_gap(to, 0, one.seq, now),
+                    None => Delivery::of_gap(to, 0, batch.cursor, now),
+                };
                 lane.queue.push_back(Item::fresh(gap, None));
             }
             Err(other) => return Err(other),
