@@ -50,7 +50,8 @@ pub fn openapi_json() -> String {
     text
 }
 
-/// Whether the document names query parameters for the route of a request.
+/// Whether the document names query parameters for the route of a request; open routes are not asked
+/// about theirs.
 #[must_use]
 pub fn takes_parameters(parts: &Parts) -> bool {
     static ROUTES: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
@@ -72,7 +73,7 @@ pub fn takes_parameters(parts: &Parts) -> bool {
     });
     let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    ROUTES.contains(&(method.to_string(), route.to_owned()))
+    !route.starts_with("/api/") || ROUTES.contains(&(method.to_string(), route.to_owned()))
 }
 
 fn complete(document: &mut Value) {
