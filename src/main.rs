@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use orchestrator::composition;
 use orchestrator::presentation::cli::args::Cli;
-use orchestrator::presentation::cli::exit::code;
+use orchestrator::presentation::cli::misuse;
 
 /// A request makes hundreds of small allocations, and they end on other threads than they began on.
 /// Huge pages are left out: they double the memory of an idle server.
@@ -22,12 +22,6 @@ fn main() -> ExitCode {
     });
     match Cli::try_parse() {
         Ok(cli) => composition::run(cli, variables.collect()),
-        Err(told) => {
-            let is_answer = !told.use_stderr();
-            match told.print() {
-                Ok(()) if is_answer => ExitCode::SUCCESS,
-                Ok(()) | Err(_) => ExitCode::from(code::USAGE),
-            }
-        }
+        Err(told) => misuse::tell(&told, &arguments),
     }
 }

@@ -171,6 +171,26 @@ pub trait AttentionReads: Send + Sync {
     ) -> Result<Vec<Versioned<AttentionItem>>, StoreError>;
 }
 
+/// What the log holds under one number.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Logged {
+    /// An event.
+    Event(StoredEvent),
+    /// An event was stored under this number and can no longer be read.
+    Unreadable(u64),
+}
+
+impl Logged {
+    /// Its number.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        match self {
+            Self::Event(stored) => stored.seq,
+            Self::Unreadable(seq) => *seq,
+        }
+    }
+}
+
 /// The log of what happened.
 #[async_trait]
 pub trait EventReads: Send + Sync {
@@ -186,6 +206,14 @@ pub trait EventReads: Send + Sync {
         session: Option<SessionId>,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError>;
+    /// The same, and the numbers of those that cannot be read: for readers who must tell what is
+    /// missing.
+    async fn log(
+        &self,
+        after: u64,
+        session: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Logged>, StoreError>;
     /// Audit entries with a larger number, in order.
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError>;
 }

@@ -43,6 +43,16 @@ pub struct WebhookOptions {
     pub at_once_of_tenant: usize,
     /// Messages under way in all.
     pub at_once_in_all: usize,
+    /// A receiver that takes longer for an answer is slow, until it is not.
+    pub slow_after: Duration,
+    /// Messages under way of one tenant to receivers that are known to be slow.
+    pub slow_of_tenant: usize,
+    /// Messages under way in all to receivers that are known to be slow.
+    pub slow_in_all: usize,
+    /// Messages under way of one tenant whose receivers were not known to be slow, and are.
+    pub aside_of_tenant: usize,
+    /// Messages under way in all whose receivers were not known to be slow, and are.
+    pub aside_in_all: usize,
     /// Events taken up, and lanes sent, at once.
     pub batch: usize,
     /// Subjects that may wait before no events about further ones are taken up.
@@ -60,6 +70,11 @@ impl Default for WebhookOptions {
             at_once: 2,
             at_once_of_tenant: 8,
             at_once_in_all: 64,
+            slow_after: Duration::from_secs(1),
+            slow_of_tenant: 8,
+            slow_in_all: 64,
+            aside_of_tenant: 64,
+            aside_in_all: 256,
             batch: 100,
             held: 1000,
             logged: 500,

@@ -6,12 +6,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
 
 use super::codes::ErrorCode;
 use super::limits::Allowance;
+use super::openapi;
+use super::params::Params;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::state::AppState;
@@ -21,6 +23,21 @@ use crate::domain::tenant::key::Role;
 
 /// The header that names the tenant.
 pub const X_TENANT_ID: &str = "x-tenant-id";
+
+/// Routes about the server as a whole: nobody has to name a tenant for them.
+const OF_THE_INSTANCE: [&str; 5] = [
+    "/api/v1/recovery/apply",
+    "/api/v1/recovery/plan",
+    "/api/v1/storage/usage",
+    "/api/v1/system/info",
+    "/metrics",
+];
+
+/// Whether a route is about the server as a whole, and about no tenant.
+#[must_use]
+pub fn is_of_the_instance(route: &str) -> bool {
+    OF_THE_INSTANCE.contains(&route)
+}
 
 /// Address of the other end, put on every request by the server.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +57,9 @@ impl FromRequestParts<AppState> for Caller {
         let asked =
             Asked { secret: bearer(&parts.headers)?, tenant: tenant_header(&parts.headers)? };
         let mut context = recognise(app, asked, &parts.extensions).await?;
+        if let Some(query) = parts.uri.query().filter(|_| !openapi::takes_parameters(parts)) {
+            Params::parse(Some(query)).finish()?;
+        }
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             context.if_match = if_match(&parts.headers)?;
         }
@@ -84,7 +104,12 @@ pub async fn recognise(
         }
     }
     let bound = home.filter(|_| !principal.is_system);
-    let tenant = find_tenant(app, asked.tenant.as_deref(), bound)?;
+    let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let tenant = match asked.tenant {
+        // What is put on record of it is kept where the caller is at home.
+        None if is_of_the_instance(route) => counted,
+        named => find_tenant(app, named.as_deref(), bound)?,
+    };
     Ok(RequestContext { tenant, principal, request_id, if_match: None, repeat: None })
 }
 

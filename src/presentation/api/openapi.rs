@@ -2,8 +2,15 @@
 //!
 //! Invariant: the document is stable: the same sources give the same bytes.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use axum::extract::MatchedPath;
+use axum::http::Method;
+use axum::http::request::Parts;
 use serde_json::{Map, Value, json};
 
+use super::caller::is_of_the_instance;
 use super::codes::ErrorCode;
 use super::problem::Problem;
 
@@ -41,6 +48,32 @@ pub fn openapi_json() -> String {
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Whether the document names query parameters for the route of a request; open routes are not asked
+/// about theirs.
+#[must_use]
+pub fn takes_parameters(parts: &Parts) -> bool {
+    static ROUTES: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
+        let document = serde_json::to_value(super::documented().into_openapi());
+        let document = document.unwrap_or_default();
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let operations = paths.flat_map(|(path, item)| {
+            let operations = item.as_object().into_iter().flatten();
+            operations.map(move |(method, operation)| (path, method, operation))
+        });
+        let named = |operation: &Value| {
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+            parameters.any(|parameter| parameter["in"] == "query")
+        };
+        operations
+            .filter(|(_, _, operation)| named(operation))
+            .map(|(path, method, _)| (method.to_uppercase(), path.clone()))
+            .collect()
+    });
+    let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    !route.starts_with("/api/") || ROUTES.contains(&(method.to_string(), route.to_owned()))
 }
 
 fn complete(document: &mut Value) {
@@ -233,7 +266,7 @@ fn shared_parameters(path: &str, method: &str, scoped: bool) -> Vec<Value> {
         "Name of the request, sent back; a new one is made when it is missing",
         json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$" }),
     )];
-    if scoped {
+    if scoped && !is_of_the_instance(path) {
         shared.push(header(
             "X-Tenant-ID",
             "The tenant, by id or slug; a key that belongs to one tenant implies it",
@@ -286,7 +319,6 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     if scoped {
         codes.extend([
             C::TenantMalformed,
-            C::TenantRequired,
             C::Unauthenticated,
             C::TenantMismatch,
             C::TenantNotFound,
@@ -296,6 +328,9 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
             C::StoreReadOnly,
             C::ShuttingDown,
         ]);
+    }
+    if scoped && !is_of_the_instance(path) {
+        codes.push(C::TenantRequired);
     }
     if path.contains("{file}") || path.contains("{name}") || path.contains("{path}") {
         codes.push(C::RouteNotFound);

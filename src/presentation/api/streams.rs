@@ -21,7 +21,7 @@ use super::json::Json;
 use super::page::limit;
 use super::problem::Problem;
 use super::state::AppState;
-use super::wants::{Form, Wants};
+use super::wants::{Form, Wants, negotiated};
 use crate::application::error::AppError;
 use crate::application::events::follow::{EventFollower, JournalFollower};
 use crate::application::ports::journal::{Entry, Stream as Journal};
@@ -70,7 +70,8 @@ pub async fn events(
         let wanted = Wanted { after, subject, types: &types };
         arrive(&app, &ctx, wanted, Duration::from_secs(wait)).await?;
     }
-    told(&app, &ctx, Told { form: wants.form, after, limit, subject, types }).await
+    let told = told(&app, &ctx, Told { form: wants.form, after, limit, subject, types });
+    told.await.map(negotiated)
 }
 
 /// The events that a page is to hold.
@@ -133,7 +134,8 @@ pub async fn session_events(
     params.finish()?;
     let id = app.sessions.find(ctx.tenant, &id).await?;
     app.sessions.get(&ctx, id).await?;
-    told(&app, &ctx, Told { form: wants.form, after, limit, subject: Some(id), types }).await
+    let told = told(&app, &ctx, Told { form: wants.form, after, limit, subject: Some(id), types });
+    told.await.map(negotiated)
 }
 
 struct Told {
@@ -250,7 +252,9 @@ pub async fn logs(
     Query(params): Query,
 ) -> Result<Response, Problem> {
     let id = app.sessions.find(ctx.tenant, &id).await?;
-    journal(&app, &ctx, Journal::Log, id, wants, params, "session.log", LogLineDto::from).await
+    let (name, made) = ("session.log", LogLineDto::from);
+    let told = journal(&app, &ctx, Journal::Log, id, wants, params, name, made);
+    told.await.map(negotiated)
 }
 
 /// The conversation with the agent: a page, lines to the end, or live.
@@ -274,7 +278,8 @@ pub async fn transcript(
 ) -> Result<Response, Problem> {
     let id = app.sessions.find(ctx.tenant, &id).await?;
     let made = TranscriptEntryDto::from;
-    journal(&app, &ctx, Journal::Transcript, id, wants, params, "transcript", made).await
+    let told = journal(&app, &ctx, Journal::Transcript, id, wants, params, "transcript", made);
+    told.await.map(negotiated)
 }
 
 #[expect(clippy::too_many_arguments, reason = "one place for both journals of a session")]

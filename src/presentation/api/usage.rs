@@ -16,7 +16,7 @@ use super::json::Json;
 use super::params::Params;
 use super::problem::Problem;
 use super::state::AppState;
-use super::wants::Csv;
+use super::wants::{Csv, negotiated};
 use crate::application::usage::query::{GroupBy, UsageQuery, UsageReport};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::period::Day;
@@ -126,5 +126,5 @@ fn day(params: &mut Params, name: &'static str) -> Option<Day> {
 
 fn answer(report: UsageReport, as_csv: bool) -> Response {
     let report = ReportDto::from(report);
-    if as_csv { csv::usage(&report) } else { Json(report).into_response() }
+    negotiated(if as_csv { csv::usage(&report) } else { Json(report).into_response() })
 }

@@ -12,6 +12,7 @@ mod events;
 pub mod exit;
 mod feed;
 pub mod format;
+pub mod misuse;
 pub mod output;
 mod recovery;
 mod run;

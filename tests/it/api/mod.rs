@@ -5,6 +5,7 @@ mod budgets;
 mod commands;
 mod coverage;
 mod door;
+mod edges;
 mod lists;
 mod quotas;
 mod ratings;

@@ -36,6 +36,35 @@ fn problems_for_programs_are_the_servers_own_documents() {
 }
 
 #[test]
+fn wrong_use_is_told_to_programs_as_a_document_too() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let cases: [(&[&str], &str); 6] = [
+        (&["session", "list", "--json", "--nonsense"], "'--nonsense'"),
+        (&["--json", "session", "list", "--limit", "many"], "'many'"),
+        (&["nonsense", "--json"], "'nonsense'"),
+        (&["session", "show", "--output", "json"], "required"),
+        (&["session", "--output=json"], "command"),
+        (&["session", "list", "--json", "--output", "yaml"], "'yaml'"),
+    ];
+    for (arguments, words) in cases {
+        let (out, err, exit) = finish(orchestrator(home.path()).args(arguments));
+        assert_eq!((out.as_str(), exit), ("", 64), "{arguments:?}: {err}");
+        let told: serde_json::Value = serde_json::from_str(&err).expect("one JSON document");
+        let title = told["title"].as_str().expect("a title");
+        assert!(title.contains(words) && !title.contains("error:"), "{arguments:?}: {told:#}");
+        assert_eq!(told["exit"], 64, "{told:#}");
+        assert!(told["remedy"].as_str().is_some_and(|text| !text.is_empty()), "{told:#}");
+        let plain: Vec<&str> =
+            arguments.iter().copied().filter(|word| !word.contains("json")).collect();
+        let plain: Vec<&str> = plain.into_iter().filter(|word| *word != "--output").collect();
+        let (_, err, exit) = finish(orchestrator(home.path()).args(plain));
+        assert!(exit == 64 && serde_json::from_str::<serde_json::Value>(&err).is_err(), "{err}");
+    }
+    let (out, _, exit) = finish(orchestrator(home.path()).args(["--json", "--help"]));
+    assert!(exit == 0 && out.contains("Usage:"), "help is an answer: {out}");
+}
+
+#[test]
 fn a_server_that_is_none_or_not_there_is_69() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let server = Fake::start(SHORT);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use orchestrator::application::ports::changes::{ChangeSet, Counter, CounterChange, Guard};
 use orchestrator::application::ports::clock::Clock;
-use orchestrator::application::ports::reads::SessionQuery;
+use orchestrator::application::ports::reads::{Logged, SessionQuery};
 use orchestrator::application::ports::store::{CommitError, Store, StoreError};
 use orchestrator::domain::event::{DomainEvent, EventType, Subject};
 use orchestrator::domain::session::status::SessionStatus;
@@ -234,6 +234,14 @@ async fn a_damaged_event_does_not_end_the_events_of_its_session() {
     assert_eq!(page(0, 4).await, [1, 2, 4, 5], "a short page would be taken for the last");
     assert_eq!(page(5, 4).await, [6, 7, 8, 9]);
     assert_eq!(page(9, 4).await, [10]);
+    for session in [Some(kept.id), None] {
+        let log = snapshot.log(1, session, 3).await.expect("read");
+        let seqs: Vec<u64> = log.iter().map(Logged::seq).collect();
+        assert_eq!(seqs, [2, 3, 4], "with a mark in its place for whoever asks");
+        assert!(matches!(log[..], [Logged::Event(_), Logged::Unreadable(3), Logged::Event(_)]));
+        assert!(snapshot.log(10, session, 3).await.expect("read").is_empty());
+        assert!(snapshot.log(1, session, 0).await.expect("read").is_empty());
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use orchestrator::application::ports::changes::{ChangeSet, Counter, Remembered};
 use orchestrator::application::ports::journal::{Appended, Entry, Journal, NewEntry, Stream};
 use orchestrator::application::ports::reads::{
-    AttentionReads, ClassUsage, EventReads, Fleet, OwedChildren, Recount, SessionPage,
+    AttentionReads, ClassUsage, EventReads, Fleet, Logged, OwedChildren, Recount, SessionPage,
     SessionQuery, SessionReads, Snapshot,
 };
 use orchestrator::application::ports::store::{
@@ -228,6 +228,10 @@ impl EventReads for Shown {
         limit: usize,
     ) -> Read<Vec<StoredEvent>> {
         wait(self.0.events(after, session, limit))
+    }
+
+    async fn log(&self, after: u64, session: Option<SessionId>, limit: usize) -> Read<Vec<Logged>> {
+        wait(self.0.log(after, session, limit))
     }
 
     async fn audit(&self, after: u64, limit: usize) -> Read<Vec<StoredAudit>> {

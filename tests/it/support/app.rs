@@ -300,7 +300,8 @@ impl TestApp {
 /// As shipped, but in a hurry.
 fn webhook_options() -> WebhookOptions {
     let schedule = Schedule(vec![Duration::from_millis(100); 30]);
-    WebhookOptions { schedule, logged: 20, ..WebhookOptions::default() }
+    let slow_after = Duration::from_millis(200);
+    WebhookOptions { schedule, slow_after, logged: 20, ..WebhookOptions::default() }
 }
 
 impl Drop for TestApp {

@@ -1,5 +1,6 @@
 //! Webhooks against a real receiver: signatures, order, retries, and what must never be sent.
 
+mod damaged;
 mod edge;
 mod fair;
 mod faults;

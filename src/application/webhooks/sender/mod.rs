@@ -6,6 +6,7 @@
 //! Invariant: a message that fails holds up later messages about the same subject and no others, as
 //! long as fewer than `held` subjects wait; of each the first is stored, the rest is in the log.
 
+mod behind;
 mod lanes;
 mod outcome;
 mod send;
@@ -135,7 +136,10 @@ impl Sender {
         let mut trouble = FIRST_WAIT;
         while !stop.is_cancelled() {
             let until = match Box::pin(self.look(tenant, id, &stop)).await {
-                Ok(Next::Gone) => return self.hooks.figures.note(tenant, id, None),
+                Ok(Next::Gone) => {
+                    self.shares.note(id, false);
+                    return self.hooks.figures.note(tenant, id, None);
+                }
                 Ok(next) => {
                     trouble = FIRST_WAIT;
                     match next {
@@ -183,29 +187,29 @@ impl Sender {
             return Ok(Next::At(now.after(FIRST_WAIT)));
         }
         let snapshot = self.hooks.store.snapshot(tenant).await?;
-        let Some(webhook) = snapshot.webhook(id).await? else { return Ok(Next::Gone) };
+        let Some(found) = snapshot.webhook(id).await? else { return Ok(Next::Gone) };
         let Some(progress) = snapshot.webhook_progress(id).await? else { return Ok(Next::Gone) };
         // An inactive tenant does not exist for anybody; what it is owed is sent when it is back.
         if !snapshot.tenant().await?.is_some_and(|tenant| tenant.value.is_active) {
             return Ok(Next::At(now.after(LOOK)));
         }
-        let (webhook, progress) = (webhook.value, progress.value);
+        let (webhook, progress) = (&found.value, progress.value);
         let waiting = snapshot.waiting_deliveries(id).await?;
-        let mut batch = Batch::new(&webhook, &progress, &self.hooks.options, waiting, now);
+        let mut batch = Batch::new(webhook, &progress, &self.hooks.options, waiting, now);
         self.hooks.figures.note(tenant, id, Some(batch.standing()));
         if batch.is_open() {
-            self.take_up(&*snapshot, (&webhook, &progress), &mut batch).await?;
+            self.take_up(&*snapshot, (webhook, &progress), &mut batch).await?;
         }
         let (due, next) = batch.due();
         for one in due {
-            self.load(&*snapshot, &webhook, one, &mut batch).await?;
+            self.load(&*snapshot, webhook, one, &mut batch).await?;
         }
         drop(snapshot);
         if !batch.is_work() {
             return Ok(next.map_or(Next::Idle, Next::At));
         }
-        self.send(&webhook, &mut batch, stop).await?;
-        let is_there = self.record(&webhook, &batch).await?;
+        self.send(&found, &mut batch, stop).await?;
+        let is_there = self.record(webhook, &batch).await?;
         Ok(if is_there { Next::Again } else { Next::Gone })
     }
 
@@ -269,9 +273,18 @@ impl Sender {
             Ok(Some(found)) => lane.queue.push_back(Item::stored(found.value)),
             Ok(None) | Err(StoreError::Quarantined) => {
                 batch.unreadable.push(one);
-                let Some(subject) = one.subject else { return Ok(()) };
-                let (missing, now) = ((one.seq.saturating_sub(1), one.seq), self.hooks.clock.now());
-                let gap = Delivery::of_missing(self.address(webhook), subject, missing, now);
+                let (to, now) = (self.address(webhook), self.hooks.clock.now());
+                let gap = match one.subject {
+                    Some(subject) => {
+                        let missing = (one.seq.saturating_sub(1), one.seq);
+                        Delivery::of_missing(to, subject, missing, now)
+                    }
+                    None if one.is_by_hand => return Ok(()),
+                    // It told of a gap of which only the end is known, or of nothing that is known:
+                    // what it held up lies somewhere before the cursor.
+                    None if one.seq > 0 => Delivery::of_gap(to, 0, one.seq, now),
+                    None => Delivery::of_gap(to, 0, batch.cursor, now),
+                };
                 lane.queue.push_back(Item::fresh(gap, None));
             }
             Err(other) => return Err(other),

@@ -141,9 +141,14 @@ impl Sender {
             }
             writing.put(expect, delivery);
         }
-        if let Some(next) = lane.queue.front().filter(|next| next.is_new && !is_waiting) {
-            let behind = lane.rest(1);
-            writing.put(Expect::Absent, Delivery { behind, ..next.delivery.clone() });
+        let Some(next) = lane.queue.front().filter(|_| !is_waiting) else { return Ok(()) };
+        let behind = lane.rest(1);
+        // One that was not sent, and behind which it was looked further than is stored with it.
+        if (next.is_new || next.delivery.behind != behind)
+            && let Some((expect, delivery)) = writing.found(next).await?
+            && delivery.state == DeliveryState::Pending
+        {
+            writing.put(expect, Delivery { behind, ..delivery });
         }
         Ok(())
     }

@@ -1,34 +1,37 @@
 //! Sends the lanes of a batch: side by side for different subjects, one after another for the same.
 //!
-//! Invariant: what waits behind a message is read from the log once that one is through, up to the
-//! cursor and in the order of the numbers; what is no longer kept there is told as a gap.
+//! Invariant: before a message is sent it is known from which number on the log may hold more about
+//! its subject, so that nothing has to be searched when its outcome is stored.
+//! Invariant: a round begins when its first message may be sent, ends a bounded time later, and reads
+//! a bounded part of the log.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 
 use super::Sender;
 use super::lanes::{Batch, Item, Lane};
+use super::share::Permit;
 use crate::application::ports::notifier::Message;
 use crate::application::ports::store::StoreError;
 use crate::application::webhooks::message;
-use crate::domain::event::SubjectKind;
-use crate::domain::ids::{DeliveryId, SessionId};
+use crate::domain::ids::DeliveryId;
 use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook::delivery::{Addressed, Answer, Delivery, Told};
 
-/// Events of a lane that are read at once.
-const PAGE: usize = 50;
-
 /// What holds for all lanes of a batch.
-struct Round<'a> {
-    webhook: &'a Webhook,
+pub(super) struct Round<'a> {
+    pub(super) webhook: &'a Webhook,
     /// Events up to this number are told.
-    until: u64,
-    /// No message is begun after this time.
-    end: Timestamp,
+    pub(super) until: u64,
+    found: &'a Versioned<Webhook>,
+    began: Timestamp,
+    /// No message is begun after this time; set when the first one may be sent.
+    end: SetOnce<Timestamp>,
     /// No message is begun once it is set.
     halt: AtomicBool,
     stop: &'a CancellationToken,
@@ -38,14 +41,16 @@ impl Sender {
     /// Sends the lanes of a batch.
     pub(super) async fn send(
         &self,
-        webhook: &Webhook,
+        found: &Versioned<Webhook>,
         batch: &mut Batch<'_>,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let round = Round {
-            webhook,
+            webhook: &found.value,
             until: batch.cursor,
-            end: batch.began.after(self.hooks.options.batch_time),
+            found,
+            began: batch.began,
+            end: SetOnce::new(),
             halt: AtomicBool::new(false),
             stop,
         };
@@ -60,8 +65,8 @@ impl Sender {
     /// receiver wants no more.
     async fn send_lane(&self, round: &Round<'_>, mut lane: Lane) -> Result<Lane, StoreError> {
         while !self.is_over(round) && lane.done.len() < self.hooks.options.batch {
-            if lane.queue.is_empty() {
-                self.read_on(round, &mut lane).await?;
+            if !self.read_ahead(round, &mut lane).await? {
+                break;
             }
             let Some(mut item) = lane.queue.pop_front() else { break };
             let Some(body) = self.body(&mut item).await? else {
@@ -80,15 +85,12 @@ impl Sender {
                 break;
             }
         }
-        // Whatever becomes of the last one, what comes next is known.
-        if lane.queue.is_empty() && !lane.done.is_empty() {
-            self.read_on(round, &mut lane).await?;
-        }
         Ok(lane)
     }
 
     fn is_over(&self, round: &Round<'_>) -> bool {
-        round.halt.load(Ordering::Acquire) || self.hooks.clock.now() > round.end
+        let is_late = round.end.get().is_some_and(|end| self.hooks.clock.now() > *end);
+        is_late || round.halt.load(Ordering::Acquire)
     }
 
     /// Sends one message; `None` when its time is over before it is its turn.
@@ -106,11 +108,11 @@ impl Sender {
             secrets: webhook.secrets(now).cloned().collect(),
         };
         let answered = async {
-            let _permit = self.shares.permit(webhook.tenant_id).await.ok()?;
+            let permit = self.turn(round).await?;
             if self.is_over(round) {
                 return None;
             }
-            Some(self.hooks.notifier.send(&message).await)
+            Some(self.ask(webhook, &message, permit).await)
         };
         let answer = tokio::select! {
             biased;
@@ -122,6 +124,58 @@ impl Sender {
             round.halt.store(true, Ordering::Release);
         }
         Some(answer)
+    }
+
+    /// Waits until one more message may be sent. The first one of a round may wait for long, the
+    /// others not: what became of those before them is soon to be stored.
+    async fn turn(&self, round: &Round<'_>) -> Option<Permit> {
+        let clock = &self.hooks.clock;
+        let over = async {
+            let end = *round.end.wait().await;
+            clock.sleep(end.since(clock.now())).await;
+        };
+        let permit = tokio::select! {
+            biased;
+            permit = self.shares.permit(round.webhook.tenant_id, round.webhook.id) => permit?,
+            () = over => return None,
+        };
+        let (now, time) = (clock.now(), self.hooks.options.batch_time);
+        if round.end.get().is_some() {
+            return Some(permit);
+        }
+        if now.since(round.began) > time && !self.is_as_found(round).await {
+            round.halt.store(true, Ordering::Release);
+            return None;
+        }
+        // Whoever came first has said when it ends.
+        round.end.set(clock.now().after(time)).ok();
+        Some(permit)
+    }
+
+    /// Whether the webhook is still what it was when the round began, and its tenant active.
+    async fn is_as_found(&self, round: &Round<'_>) -> bool {
+        let (tenant, id) = (round.webhook.tenant_id, round.webhook.id);
+        let Ok(snapshot) = self.hooks.store.snapshot(tenant).await else { return false };
+        let webhook = snapshot.webhook(id).await.ok().flatten();
+        let tenant = snapshot.tenant().await.ok().flatten();
+        webhook.is_some_and(|webhook| webhook.version == round.found.version)
+            && tenant.is_some_and(|tenant| tenant.value.is_active)
+    }
+
+    /// Sends, and sees whether the receiver takes long.
+    async fn ask(&self, webhook: &Webhook, message: &Message, mut permit: Permit) -> Answer {
+        let mut sending = self.hooks.notifier.send(message);
+        let soon = tokio::select! {
+            biased;
+            answer = &mut sending => Some(answer),
+            () = self.hooks.clock.sleep(self.hooks.options.slow_after) => None,
+        };
+        self.shares.note(webhook.id, soon.is_none());
+        if let Some(answer) = soon {
+            return answer;
+        }
+        self.shares.step_aside(&mut permit, webhook.tenant_id);
+        sending.await
     }
 
     /// The event of a message is gone: the log of deliveries says so, and the receiver is told.
@@ -143,41 +197,6 @@ impl Sender {
             webhook_id: webhook.id,
             tenant_id: webhook.tenant_id,
         }
-    }
-
-    /// Reads what waits behind the first message of a lane.
-    async fn read_on(&self, round: &Round<'_>, lane: &mut Lane) -> Result<(), StoreError> {
-        let (Some(subject), Some(from)) = (lane.subject, lane.behind) else { return Ok(()) };
-        let (webhook, now) = (round.webhook, self.hooks.clock.now());
-        let snapshot = self.hooks.store.snapshot(webhook.tenant_id).await?;
-        let first = match snapshot.first_seq().await? {
-            0 => snapshot.last_seq().await? + 1,
-            first => first,
-        };
-        let mut next = from.max(first);
-        if from < first {
-            let missing = (from.saturating_sub(1), first - 1);
-            let gap = Delivery::of_missing(self.address(webhook), subject, missing, now);
-            lane.queue.push_back(Item::fresh(gap, None));
-        }
-        let session = (subject.kind == SubjectKind::Session).then(|| SessionId::new(subject.id));
-        while lane.queue.is_empty() && next <= round.until {
-            let page = snapshot.events(next - 1, session, PAGE).await?;
-            let is_last = page.len() < PAGE;
-            let is_beyond = page.last().is_some_and(|stored| stored.seq > round.until);
-            for stored in page.into_iter().take_while(|stored| stored.seq <= round.until) {
-                next = stored.seq + 1;
-                if stored.event.subject == subject && webhook.wants(stored.event.event_type) {
-                    let delivery = Delivery::of_event(self.address(webhook), &stored, now);
-                    lane.queue.push_back(Item::fresh(delivery, Some(stored)));
-                }
-            }
-            if is_last || is_beyond {
-                next = round.until + 1;
-            }
-        }
-        lane.behind = (next <= round.until).then_some(next);
-        Ok(())
     }
 
     /// The bytes of a message; an event that waited is read again.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::data::{Data, TenantData};
 use crate::application::ports::changes::{Counter, Remembered};
 use crate::application::ports::reads::{
-    AttentionReads, ClassUsage, EventReads, Fleet, Order, OwedChildren, Recount, SessionPage,
-    SessionQuery, SessionReads, Snapshot, StoredClass,
+    AttentionReads, ClassUsage, EventReads, Fleet, Logged, Order, OwedChildren, Recount,
+    SessionPage, SessionQuery, SessionReads, Snapshot, StoredClass,
 };
 use crate::application::ports::store::StoreError;
 use crate::domain::agent::Agent;
@@ -160,6 +160,16 @@ impl EventReads for MemorySnapshot {
             session.is_none_or(|session| sessions_of(&stored.event).contains(&session))
         });
         Ok(wanted.map(|event| event.as_ref().clone()).take(limit).collect())
+    }
+
+    async fn log(
+        &self,
+        after: u64,
+        session: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Logged>, StoreError> {
+        let found = self.events(after, session, limit).await?;
+        Ok(found.into_iter().map(Logged::Event).collect())
     }
 
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError> {

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::keys::{self, Span};
 use super::rows::{Direction, Rows, View, decode, flow};
 use super::tables::Table;
-use crate::application::ports::reads::{Order, SessionFilter, SessionPage, SessionQuery};
+use crate::application::ports::reads::{Logged, Order, SessionFilter, SessionPage, SessionQuery};
 use crate::application::ports::store::StoreError;
 use crate::domain::attention::{AttentionItem, AttentionState};
 use crate::domain::event::StoredEvent;
@@ -251,7 +251,8 @@ fn all_attention(
     Ok(found)
 }
 
-/// Events in order of their numbers.
+/// Events in order of their numbers. A damaged one is left out and the next one comes in its place:
+/// a short page is the last.
 pub(super) fn events(
     view: &View<'_>,
     tenant: TenantId,
@@ -259,25 +260,64 @@ pub(super) fn events(
     session: Option<SessionId>,
     limit: usize,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let Some(session) = session else {
-        let span = keys::numbers(tenant).above(keys::numbered(tenant, after));
-        return view.records(Table::Events, &span, limit);
-    };
-    let place = keys::event_by_session(tenant, session, after);
-    let span = keys::events_of(tenant, session).above(place);
     let mut found = Vec::new();
     if limit == 0 {
         return Ok(found);
     }
-    // A damaged event is left out and the next one comes in its place: a short page is the last.
-    view.scan(Table::EventsBySession, &span, Direction::Up, &mut |key, _| {
-        let Some(seq) = keys::tail_number(key) else { return Ok(flow(true)) };
-        match view.record(Table::Events, &keys::numbered(tenant, seq)) {
-            Ok(event) => found.extend(event),
-            Err(StoreError::Quarantined) => {}
-            Err(other) => return Err(other),
+    each_logged(view, tenant, (after, session), &mut |logged| {
+        if let Logged::Event(event) = logged {
+            found.push(event);
         }
-        Ok(flow(found.len() < limit))
+        flow(found.len() < limit)
     })?;
     Ok(found)
+}
+
+/// Events in order of their numbers, with a mark in the place of each damaged one.
+pub(super) fn log(
+    view: &View<'_>,
+    tenant: TenantId,
+    after: u64,
+    session: Option<SessionId>,
+    limit: usize,
+) -> Result<Vec<Logged>, StoreError> {
+    let mut found = Vec::new();
+    if limit == 0 {
+        return Ok(found);
+    }
+    each_logged(view, tenant, (after, session), &mut |logged| {
+        found.push(logged);
+        flow(found.len() < limit)
+    })?;
+    Ok(found)
+}
+
+fn each_logged(
+    view: &View<'_>,
+    tenant: TenantId,
+    (after, session): (u64, Option<SessionId>),
+    each: &mut dyn FnMut(Logged) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let mut offer = |key: &[u8], read: Result<Option<StoredEvent>, StoreError>| {
+        let logged = match read {
+            Ok(Some(event)) => Some(Logged::Event(event)),
+            Ok(None) | Err(StoreError::Quarantined) => {
+                keys::tail_number(key).map(Logged::Unreadable)
+            }
+            Err(other) => return Err(other),
+        };
+        Ok(logged.map_or_else(|| flow(true), &mut *each))
+    };
+    let Some(session) = session else {
+        let span = keys::numbers(tenant).above(keys::numbered(tenant, after));
+        return view.scan(Table::Events, &span, Direction::Up, &mut |key, bytes| {
+            offer(key, decode(view.shared(), Table::Events, key, bytes).map(Some))
+        });
+    };
+    let place = keys::event_by_session(tenant, session, after);
+    let span = keys::events_of(tenant, session).above(place);
+    view.scan(Table::EventsBySession, &span, Direction::Up, &mut |key, _| {
+        let Some(seq) = keys::tail_number(key) else { return Ok(flow(true)) };
+        offer(key, view.record(Table::Events, &keys::numbered(tenant, seq)))
+    })
 }

@@ -12,7 +12,7 @@ use super::rows::{Direction, Rows, View, flow};
 use super::tables::Table;
 use crate::application::ports::changes::{Counter, Remembered};
 use crate::application::ports::reads::{
-    AttentionReads, EventReads, SessionPage, SessionQuery, SessionReads, Snapshot,
+    AttentionReads, EventReads, Logged, SessionPage, SessionQuery, SessionReads, Snapshot,
 };
 use crate::application::ports::store::StoreError;
 use crate::domain::agent::Agent;
@@ -178,6 +178,16 @@ impl EventReads for RedbSnapshot {
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let tenant = self.tenant;
         self.range(move |view| list::events(view, tenant, after, session, limit)).await
+    }
+
+    async fn log(
+        &self,
+        after: u64,
+        session: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Logged>, StoreError> {
+        let tenant = self.tenant;
+        self.range(move |view| list::log(view, tenant, after, session, limit)).await
     }
 
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError> {

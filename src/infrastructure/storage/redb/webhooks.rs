@@ -16,6 +16,7 @@ use crate::application::ports::changes::Put;
 use crate::application::ports::store::{CommitError, StoreError};
 use crate::application::ports::webhooks::{WebhookReads, WebhookWrite};
 use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
+use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 use crate::domain::webhook::Webhook;
 use crate::domain::webhook::delivery::{Delivery, DeliveryState};
@@ -93,7 +94,8 @@ fn newest(
     Ok(found)
 }
 
-/// What waits of a webhook. An entry that cannot be read is made again from its delivery.
+/// What waits of a webhook. An entry that cannot be read is made again from its delivery; where that
+/// cannot be read either, nothing but its identity is known.
 fn waiting(view: &View<'_>, span: &keys::Span) -> Result<Vec<Waiting>, StoreError> {
     let (mut found, mut broken) = (Vec::new(), Vec::new());
     view.scan(Table::PendingDeliveries, span, Direction::Up, &mut |key, bytes| {
@@ -105,12 +107,29 @@ fn waiting(view: &View<'_>, span: &keys::Span) -> Result<Vec<Waiting>, StoreErro
     })?;
     for key in broken {
         match view.record::<Versioned<Delivery>>(Table::Deliveries, &key) {
-            Ok(delivery) => found.extend(delivery.map(|one| Waiting::of(&one.value))),
-            Err(StoreError::Quarantined) => {}
+            Ok(Some(delivery)) => found.push(Waiting::of(&delivery.value)),
+            Ok(None) | Err(StoreError::Quarantined) => {
+                found.extend(keys::tail_id(&key).map(DeliveryId::from_bytes).map(unknown));
+            }
             Err(other) => return Err(other),
         }
     }
     Ok(found)
+}
+
+/// A delivery that waits, and of which nothing can be read. Ids begin with their time.
+fn unknown(id: DeliveryId) -> Waiting {
+    let millis = id.as_bytes()[..6].iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte));
+    Waiting {
+        id,
+        subject: None,
+        seq: 0,
+        behind: None,
+        is_by_hand: false,
+        next_attempt_at: None,
+        last_attempt_at: None,
+        created_at: Timestamp::from_millis(millis),
+    }
 }
 
 /// Finished deliveries by their keys alone: those that are in no index of pending ones.
