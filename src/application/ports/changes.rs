@@ -28,6 +28,9 @@ pub enum Expect {
     Absent,
     /// The entity exactly as it was read.
     At(Version),
+    /// Something that cannot be read any more: it is replaced by a first version. Only for what no
+    /// index leads to: prices, roll-ups and marks.
+    Damaged,
 }
 
 /// One entity to store.

@@ -279,7 +279,7 @@ impl Fleet for MemoryFleet {
             kept.filter(|session| is_counted(session.status(), status)).count()
         };
         let stored = data.counters.get(&counter).copied().unwrap_or(0);
-        let beside = |counted| Some(Recount { stored, counted });
+        let beside = |counted| Some(Recount { stored: Some(stored), counted });
         let rows = match counter {
             Counter::OpenSessions => in_rows(|is, _| is.is_open(), SessionStatus::Pending),
             Counter::SessionsIn(status) => in_rows(|is, wanted| is == wanted, status),
