@@ -41,7 +41,7 @@ fn daily(dir: &TempDir, clock: &Arc<SetClock>) -> (Arc<dyn Store>, Daily) {
         Wake::default(),
         SessionOptions::default(),
     );
-    (Arc::clone(&store), Daily::new(store, time, sessions, Kept::default()))
+    (Arc::clone(&store), Daily::new(store, time, sessions, Kept { leap: None, ..Kept::default() }))
 }
 
 /// Does the jobs, cut off after longer and longer, each time with another opening of the store.

@@ -286,7 +286,10 @@ impl Fleet for MemoryFleet {
             Counter::Webhooks => data.webhooks.all.len(),
             Counter::MonthTokens(month) => return Ok(beside(data.used.of_month(month).0)),
             Counter::MonthMicros(month) => return Ok(beside(data.used.of_month(month).1)),
-            Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
+            Counter::SessionCodes
+            | Counter::FencingTokens
+            | Counter::DaysWorkDone
+            | Counter::ClockDoubted => return Ok(None),
         };
         Ok(beside(i64::try_from(rows).unwrap_or(i64::MAX)))
     }

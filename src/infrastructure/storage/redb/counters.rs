@@ -49,7 +49,10 @@ pub(super) fn standing<R: Rows>(
     if let Some(value) = stored(rows, tenant, counter)? {
         return Ok(Standing { value, is_stored: true });
     }
-    let value = in_rows(rows, tenant, counter)?.ok_or(StoreError::Quarantined)?;
+    // A mark of time that cannot be read is as if it had never been set.
+    let is_mark = matches!(counter, Counter::DaysWorkDone | Counter::ClockDoubted);
+    let value = in_rows(rows, tenant, counter)?.or(is_mark.then_some(0));
+    let value = value.ok_or(StoreError::Quarantined)?;
     Ok(Standing { value, is_stored: false })
 }
 
@@ -72,8 +75,8 @@ pub(super) fn recount<R: Rows>(
     tenant: TenantId,
     counter: Counter,
 ) -> Result<Option<Recount>, StoreError> {
-    let Some(counted) = in_rows(rows, tenant, counter)? else { return Ok(None) };
-    Ok(Some(Recount { stored: stored(rows, tenant, counter)?, counted }))
+    let Some(in_rows) = in_rows(rows, tenant, counter)? else { return Ok(None) };
+    Ok(Some(Recount { stored: stored(rows, tenant, counter)?, counted: in_rows }))
 }
 
 /// What the rows say; `None` for a counter of none.
@@ -97,7 +100,10 @@ fn in_rows<R: Rows>(
         Counter::Webhooks => count(rows, Table::Webhooks, &keys::webhooks(tenant))?,
         Counter::MonthTokens(month) => used(rows, tenant, month)?.0,
         Counter::MonthMicros(month) => used(rows, tenant, month)?.1,
-        Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
+        Counter::SessionCodes
+        | Counter::FencingTokens
+        | Counter::DaysWorkDone
+        | Counter::ClockDoubted => return Ok(None),
     }))
 }
 
