@@ -7,6 +7,7 @@
 //! Invariant: no step holds the writer for longer than one bounded batch, and no snapshot is held
 //! across a commit.
 
+mod leap;
 mod recount;
 mod retention;
 
@@ -30,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// When the day's work begins, after midnight UTC.
 const BEGINS: Duration = Duration::from_hours(3);
 const DAY: Duration = Duration::from_hours(24);
+/// A clock that is so far ahead is doubted.
+pub const LEAP: Option<Duration> = Some(Duration::from_hours(7 * 24));
 
 /// How long things are kept; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,9 @@ pub struct Kept {
     pub events: Option<Duration>,
     /// Copies of damaged records.
     pub set_aside: Option<Duration>,
+    /// How far the clock may be ahead of when this was last looked at, before it is doubted; `None`
+    /// for a clock that is believed whatever it says.
+    pub leap: Option<Duration>,
 }
 
 impl Default for Kept {
@@ -52,6 +58,7 @@ impl Default for Kept {
             deleted_sessions: days(30),
             events: days(30),
             set_aside: days(90),
+            leap: LEAP,
         }
     }
 }
@@ -109,9 +116,13 @@ impl Daily {
         }
     }
 
-    /// Does every job once.
+    /// Does every job once; those that remove what is old only while the clock is believed.
     pub async fn everything(&self) {
-        for job in Job::ALL {
+        let may_remove = self.may_remove().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "Nothing old is removed today: it is not known when that was done last");
+            false
+        });
+        for job in Job::ALL.iter().filter(|job| may_remove || **job == Job::Counters) {
             match self.job(*job).await {
                 Ok(0) => {}
                 Ok(count) => {

@@ -28,6 +28,9 @@ pub enum Expect {
     Absent,
     /// The entity exactly as it was read.
     At(Version),
+    /// Something that cannot be read any more: it is replaced by a first version. Only for what no
+    /// index leads to: prices, roll-ups and marks.
+    Damaged,
 }
 
 /// One entity to store.
@@ -104,6 +107,10 @@ pub enum Counter {
     MonthTokens(Month),
     /// Millionths of a dollar that were charged in this month.
     MonthMicros(Month),
+    /// When the day's work was last done, in milliseconds; of the server itself, like the next one.
+    DaysWorkDone,
+    /// Since when the clock is doubted, in milliseconds; 0 while it is not.
+    ClockDoubted,
 }
 
 /// How a counter changes. Both kinds commute, so they never make a change set stale.

@@ -247,8 +247,9 @@ pub struct OwedChildren {
 /// A counter, and what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recount {
-    /// As it stands.
-    pub stored: i64,
+    /// As it stands; `None` for one that is damaged. `Fleet::counter` and every commit take what the
+    /// rows say instead, and the first commit that changes it, be it by nothing, writes that.
+    pub stored: Option<i64>,
     /// As the rows say.
     pub counted: i64,
 }

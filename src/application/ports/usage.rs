@@ -1,4 +1,4 @@
-//! What the store keeps of use: the records, their roll-ups by day, and the prices.
+//! What the store keeps of use: the records, their roll-ups by day, the prices, and what was told.
 
 use async_trait::async_trait;
 
@@ -6,6 +6,7 @@ use super::changes::Put;
 use super::store::StoreError;
 use crate::domain::ids::{TenantId, UsageId};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::month::LimitsTold;
 use crate::domain::usage::period::Day;
 use crate::domain::usage::price::PriceTable;
 use crate::domain::usage::record::UsageRecord;
@@ -21,6 +22,8 @@ pub enum UsageWrite {
     Day(Put<DayUsage>),
     /// The prices.
     Prices(Put<PriceTable>),
+    /// What the tenant was told of the bounds of its month.
+    LimitsTold(Put<LimitsTold>),
 }
 
 impl UsageWrite {
@@ -29,7 +32,7 @@ impl UsageWrite {
     pub const fn tenant(&self) -> Option<TenantId> {
         match self {
             Self::Record(record) => Some(record.tenant_id),
-            Self::Day(_) | Self::Prices(_) => None,
+            Self::Day(_) | Self::Prices(_) | Self::LimitsTold(_) => None,
         }
     }
 
@@ -40,6 +43,7 @@ impl UsageWrite {
             Self::Record(record) => (0, Some(record.id), None),
             Self::Day(put) => (1, None, Some(put.value.day)),
             Self::Prices(_) => (2, None, None),
+            Self::LimitsTold(_) => (3, None, None),
         }
     }
 }
@@ -65,4 +69,6 @@ pub trait UsageReads: Send + Sync {
     async fn last_usage_day(&self) -> Result<Option<Day>, StoreError>;
     /// The prices; `None` before any were set.
     async fn prices(&self) -> Result<Option<Versioned<PriceTable>>, StoreError>;
+    /// What the tenant was told of the bounds of its month; `None` before the first time.
+    async fn limits_told(&self) -> Result<Option<Versioned<LimitsTold>>, StoreError>;
 }

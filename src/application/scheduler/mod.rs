@@ -308,12 +308,67 @@ impl Scheduler {
     }
 }
 
-/// Whether an event can change what is given to whom: everything but the news of a session that
-/// stays where it is.
+/// Whether an event can change what is given to whom: a session that moves, an agent, and of a tenant
+/// its share, its bounds and what it holds. Everything else is no news here.
 fn matters(event: &StoredEvent) -> bool {
-    event.event.subject.kind != SubjectKind::Session
-        || matches!(
-            event.event.event_type,
+    let kind = event.event.event_type;
+    match event.event.subject.kind {
+        SubjectKind::Session => matches!(
+            kind,
             EventType::SessionStatusChanged | EventType::SessionUpdated | EventType::SessionDeleted
-        )
+        ),
+        SubjectKind::Tenant => matches!(
+            kind,
+            EventType::TenantUpdated
+                | EventType::TenantQuotaChanged
+                | EventType::TenantAdmissionsHeld
+                | EventType::TenantAdmissionsReleased
+                | EventType::UsageHardLimitReached
+        ),
+        SubjectKind::Agent => true,
+        SubjectKind::Attention | SubjectKind::Key | SubjectKind::System | SubjectKind::Webhook => {
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod news {
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::event::{DomainEvent, Subject};
+    use crate::domain::ids::EventId;
+
+    #[test]
+    fn of_a_tenant_only_what_changes_its_turn_is_news() {
+        let is_news = |event_type: EventType, kind: SubjectKind| {
+            let subject = Subject { kind, id: Uuid::nil() };
+            let event = DomainEvent::new(event_type, subject, Timestamp::EPOCH, Value::Null);
+            let (id, tenant_id) = (EventId::new(Uuid::nil()), TenantId::BOOTSTRAP);
+            matters(&StoredEvent { id, seq: 1, tenant_id, event })
+        };
+        for event_type in [
+            EventType::TenantUpdated,
+            EventType::TenantQuotaChanged,
+            EventType::TenantAdmissionsHeld,
+            EventType::TenantAdmissionsReleased,
+            EventType::UsageHardLimitReached,
+        ] {
+            assert!(is_news(event_type, SubjectKind::Tenant), "{event_type}");
+        }
+        for event_type in [
+            EventType::UsageRollupCompleted,
+            EventType::UsagePricesUpdated,
+            EventType::UsageSoftLimitReached,
+            EventType::TenantQuotaExceeded,
+        ] {
+            assert!(!is_news(event_type, SubjectKind::Tenant), "{event_type}");
+        }
+        assert!(is_news(EventType::AgentRegistered, SubjectKind::Agent));
+        assert!(is_news(EventType::SessionStatusChanged, SubjectKind::Session));
+        assert!(!is_news(EventType::UsageHardLimitReached, SubjectKind::Session));
+        assert!(!is_news(EventType::SystemAlert, SubjectKind::System));
+    }
 }

@@ -6,7 +6,8 @@ use super::position::Position;
 use super::tick::State;
 use crate::application::error::AppError;
 use crate::application::ports::changes::Counter;
-use crate::application::ports::store::Store;
+use crate::application::ports::reads::Fleet;
+use crate::application::ports::store::{Store, StoreError};
 use crate::application::session::explain::Blocker;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::Session;
@@ -71,16 +72,26 @@ impl Queue {
         let tenants = fleet.tenants().await?;
         let (month, mut spent) = (Month::of(now), Vec::with_capacity(tenants.len()));
         for tenant in tenants.iter().map(|found| &found.value) {
-            let tokens = fleet.counter(tenant.id, Counter::MonthTokens(month)).await?;
-            let micros = fleet.counter(tenant.id, Counter::MonthMicros(month)).await?;
-            let purse = Purse::new(&tenant.quotas, month, tokens, micros);
-            spent.push(purse.exhausted().is_some());
+            spent.push(match month_of(&*fleet, tenant.id, month).await {
+                Ok((tokens, micros)) => {
+                    let purse = Purse::new(&tenant.quotas, month, tokens, micros);
+                    Some(purse.exhausted().is_some())
+                }
+                // No other tenant waits for it, and it stays as it was.
+                Err(error @ (StoreError::Quarantined | StoreError::UnknownSchema { .. })) => {
+                    tracing::warn!(tenant.id = %tenant.id, %error, "What tenant {} used this month could not be read", tenant.id);
+                    None
+                }
+                Err(other) => return Err(other.into()),
+            });
         }
         drop(fleet);
         let mut state = self.state();
         for (tenant, spent) in tenants.iter().zip(spent) {
             state.set_tenant(&tenant.value);
-            state.set_spent(tenant.value.id, spent);
+            if let Some(spent) = spent {
+                state.set_spent(tenant.value.id, spent);
+            }
         }
         Ok(tenants.iter().map(|tenant| tenant.value.id).collect())
     }
@@ -114,4 +125,14 @@ impl Queue {
     pub fn why(&self, session: &Session) -> Blocker {
         self.state().why(session)
     }
+}
+
+/// Charged tokens and millionths of a dollar of a month.
+async fn month_of(
+    fleet: &dyn Fleet,
+    tenant: TenantId,
+    month: Month,
+) -> Result<(i64, i64), StoreError> {
+    let tokens = fleet.counter(tenant, Counter::MonthTokens(month)).await?;
+    Ok((tokens, fleet.counter(tenant, Counter::MonthMicros(month)).await?))
 }

@@ -40,7 +40,9 @@ pub fn quota_of(counter: Counter) -> Option<QuotaName> {
         Counter::SessionsIn(_)
         | Counter::SessionCodes
         | Counter::FencingTokens
-        | Counter::Webhooks => None,
+        | Counter::Webhooks
+        | Counter::DaysWorkDone
+        | Counter::ClockDoubted => None,
     }
 }
 

@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::news::News;
 use super::agent::AgentService;
 use super::error::AppError;
+use super::ports::changes::Counter;
 use super::ports::clock::Clock;
 use super::ports::reads::ClassUsage;
 use super::ports::store::{Store, StoreHealth};
 use super::principal::RequestContext;
 use super::scheduler::Queue;
 use super::scheduler::admissions::AdmissionService;
+use crate::domain::ids::TenantId;
 use crate::domain::tenant::key::Role;
 use crate::domain::time::Timestamp;
 
@@ -146,6 +148,7 @@ impl SystemService {
     /// How everything is, by real probes.
     pub async fn health(&self) -> Health {
         let mut components = vec![self.probe_store().await, self.scheduler()];
+        components.extend(self.retention().await);
         for (kind, seen) in self.agents.liveness() {
             #[expect(clippy::cast_precision_loss, reason = "a probe takes far less than 2^53 ms")]
             let latency_ms = Some(seen.took_ms as f64);
@@ -186,6 +189,18 @@ impl SystemService {
             (Ok(()), None, None) => ("healthy", set_aside(quarantined)),
         };
         Component { name, status, detail, latency_ms }
+    }
+
+    /// That nothing old is removed, while that is so.
+    async fn retention(&self) -> Option<Component> {
+        let fleet = self.store.fleet().await.ok()?;
+        let doubted = fleet.counter(TenantId::SYSTEM, Counter::ClockDoubted).await.ok()?;
+        let since = Timestamp::from_millis(doubted);
+        let detail = format!(
+            "the clock leapt far ahead at {since}: nothing old is removed until it has said so for a day; set it if it is wrong"
+        );
+        let (name, status) = ("retention".to_owned(), "degraded");
+        (doubted != 0).then_some(Component { name, status, detail: Some(detail), latency_ms: None })
     }
 
     fn scheduler(&self) -> Component {

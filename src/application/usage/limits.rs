@@ -1,7 +1,7 @@
 //! Tells of the bounds of a month that come near or are reached, once each.
 //!
-//! The figures are those of the counters; what was told is kept with the tenant. The sessions are
-//! told first, so that a crash in between leaves everything to be found again.
+//! The figures are those of the counters; what was told is kept beside the tenant, so that telling it
+//! is no change of the tenant. The sessions are told first, so that a crash in between leaves everything to be found again.
 //!
 //! Invariant: an event of a level is committed with the mark that it was told.
 
@@ -16,16 +16,16 @@ use tokio_util::sync::CancellationToken;
 use super::{AT_LEAST_EVERY, UsageService};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
-use crate::application::ports::store::CommitError;
+use crate::application::ports::store::{CommitError, StoreError};
+use crate::application::ports::usage::UsageWrite;
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
 use crate::application::session::limits::bounds_in;
 use crate::domain::event::{DomainEvent, EventType, StoredEvent, Subject, SubjectKind};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::status::SessionStatus;
-use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::budget::BudgetLevel;
-use crate::domain::usage::month::News;
+use crate::domain::usage::month::{LimitsTold, News};
 use crate::domain::usage::period::Month;
 
 impl UsageService {
@@ -77,20 +77,26 @@ impl UsageService {
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let now = self.clock.now();
             let snapshot = self.store.snapshot(id).await?;
-            let Some(found) = snapshot.tenant().await? else { return Ok(()) };
+            let (expect, before) = match snapshot.limits_told().await {
+                Ok(Some(found)) => (Expect::At(found.version), found.value),
+                Ok(None) => (Expect::Absent, LimitsTold::default()),
+                // Nobody knows what was told: it is told again.
+                Err(StoreError::Quarantined) => (Expect::Damaged, LimitsTold::default()),
+                Err(other) => return Err(other.into()),
+            };
             let purse = bounds_in(&*snapshot, now).await?.purse;
             drop(snapshot);
-            let (news, limits_told) = found.value.limits_told.compare(&purse);
-            if limits_told == found.value.limits_told {
+            let (news, value) = before.compare(&purse);
+            if value == before {
                 return Ok(());
             }
             let told: Vec<SessionId> =
                 if news.is_empty() { Vec::new() } else { self.executing(id).await? };
             self.tell_sessions(id, &told, &news, purse.month).await;
-            let value = Tenant { limits_told, ..found.value };
-            let put = Put { expect: Expect::At(found.version), value };
+            let put = Put { expect, value };
             let events = news.iter().map(|one| event(id, one, purse.month, now));
-            let set = ChangeSet::new(id).write(Write::Tenant(put)).events(events);
+            let set =
+                ChangeSet::new(id).write(Write::Usage(UsageWrite::LimitsTold(put))).events(events);
             match self.store.commit(set).await {
                 Ok(_) => {
                     // Whoever works sees for himself that it is to end.

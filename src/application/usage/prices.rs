@@ -5,7 +5,7 @@ use serde_json::json;
 use super::UsageService;
 use crate::application::error::AppError;
 use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
-use crate::application::ports::store::CommitError;
+use crate::application::ports::store::{CommitError, StoreError};
 use crate::application::ports::usage::UsageWrite;
 use crate::application::principal::RequestContext;
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
@@ -23,11 +23,11 @@ impl UsageService {
     pub async fn prices(&self, ctx: &RequestContext) -> Result<Versioned<PriceTable>, AppError> {
         ctx.require(Role::Admin)?;
         let found = self.store.snapshot(ctx.tenant).await?.prices().await?;
-        let none = Versioned { version: Version::new(0), value: PriceTable::default() };
-        Ok(found.unwrap_or(none))
+        Ok(found.unwrap_or_else(none))
     }
 
-    /// Replaces the prices: for administrators. What was used before keeps its cost.
+    /// Replaces the prices: for administrators. What was used before keeps its cost. Prices that cannot
+    /// be read any more are replaced as if there were none.
     ///
     /// # Errors
     /// `Forbidden`, `Invalid` with every row that is wrong, `VersionMismatch`.
@@ -39,16 +39,21 @@ impl UsageService {
         ctx.require(Role::Admin)?;
         let table = PriceTable::new(rows)?;
         for _ in 0..MAX_COMMIT_ATTEMPTS {
-            let before = self.prices(ctx).await?;
+            let (expect, before) = match self.store.snapshot(ctx.tenant).await?.prices().await {
+                Ok(Some(found)) => (Expect::At(found.version), found),
+                Ok(None) => (Expect::Absent, none()),
+                // What cannot be read any more is replaced; the store keeps a copy aside.
+                Err(StoreError::Quarantined) => (Expect::Damaged, none()),
+                Err(other) => return Err(other.into()),
+            };
             let actual = before.version.get();
             if let Some(expected) = ctx.if_match.filter(|read| *read != actual) {
                 return Err(AppError::VersionMismatch { expected, actual });
             }
             let changed = before.value.changed(&table);
-            if changed.is_empty() {
+            if changed.is_empty() && expect != Expect::Damaged {
                 return Ok(before);
             }
-            let expect = if actual == 0 { Expect::Absent } else { Expect::At(before.version) };
             let put = Put { expect, value: table.clone() };
             let now = self.clock.now();
             let subject = Subject { kind: SubjectKind::Tenant, id: ctx.tenant.uuid() };
@@ -79,4 +84,9 @@ impl UsageService {
         }
         Err(AppError::Contended)
     }
+}
+
+/// The table before any prices were set.
+fn none() -> Versioned<PriceTable> {
+    Versioned { version: Version::new(0), value: PriceTable::default() }
 }

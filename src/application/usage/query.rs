@@ -4,17 +4,24 @@
 //! that of the records in any case.
 //!
 //! Invariant: what was simulated has groups of its own, and is in no total.
+//! Invariant: an answer holds a bounded number of groups at any time, and takes a bounded number of
+//! days, or of records by session; what would be more is refused with what helps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use super::UsageService;
 use super::rollup::{day_of, each_record};
 use crate::application::error::AppError;
+use crate::application::ports::reads::Snapshot;
+use crate::application::ports::store::StoreError;
 use crate::application::principal::RequestContext;
 use crate::closed_enum;
 use crate::domain::field::FieldError;
 use crate::domain::ids::{AgentId, SessionId, TenantId};
+use crate::domain::time::Timestamp;
 use crate::domain::usage::period::{Day, Month};
+use crate::domain::usage::record::UsageRecord;
 use crate::domain::usage::rollup::{DayUsage, Sums};
 
 closed_enum!(
@@ -33,6 +40,8 @@ const MOST_DAYS: u32 = 366;
 const MOST_DAYS_BY_SESSION: u32 = 31;
 /// Most groups of one answer.
 const MOST_GROUPS: usize = 10_000;
+/// Most records that are looked at for one answer by session.
+const MOST_RECORDS: u64 = 1_000_000;
 
 /// What somebody wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,36 +129,18 @@ impl UsageService {
         let from = query.from.unwrap_or_else(|| Day::of(Month::of(to.start()).start()));
         check(from, to, query.group_by)?;
         let snapshot = self.store.snapshot(tenant).await?;
-        let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
-        if query.group_by == GroupBy::Session {
-            let (start, end) = (from.start(), to.end());
-            each_record(&*snapshot, start, end, |record| {
-                let key = (None, None, None, Some(record.session_id), record.usage.simulated);
-                let group = groups.entry(key).or_default();
-                group.sums.add(&Sums::of(record));
-                (group.sessions, group.parts) = (1, 1);
-            })
-            .await?;
+        let (groups, damaged) = if query.group_by == GroupBy::Session {
+            (by_session(&*snapshot, from, to).await?, Vec::new())
         } else {
-            let mut day = from;
-            while day <= to {
-                let rolled = snapshot.usage_day(day).await?.map(|found| found.value);
-                // Where the clock went back, a day that was over may go on.
-                let rolled = rolled.filter(|rolled| rolled.is_whole() && now >= day.end());
-                let usage = match rolled {
-                    Some(rolled) => rolled,
-                    None => day_of(&*snapshot, day, now).await?,
-                };
-                gather(&mut groups, &usage, query.group_by);
-                day = day.next();
-            }
-        }
-        if groups.len() > MOST_GROUPS {
-            let message = format!("this would give more than {MOST_GROUPS} groups; ask for less");
-            return Err(wrong("?from", message));
-        }
+            by_day(&*snapshot, from, to, query.group_by, now).await?
+        };
         let agents = snapshot.agents().await?;
         drop(snapshot);
+        for day in damaged {
+            if let Err(error) = self.rebuild_day(tenant, day).await {
+                tracing::warn!(tenant.id = %tenant, %error, "The damaged roll-up of {day} could not be made anew");
+            }
+        }
         let names: BTreeMap<AgentId, String> =
             agents.into_iter().map(|found| (found.value.id, found.value.name)).collect();
         let mut totals = Sums::default();
@@ -171,6 +162,85 @@ impl UsageService {
         }
         let group_by = query.group_by;
         Ok(UsageReport { tenant, from, to, group_by, groups: finished, totals })
+    }
+}
+
+/// Days by what else they are grouped by, and those whose roll-up is damaged.
+async fn by_day(
+    snapshot: &dyn Snapshot,
+    from: Day,
+    to: Day,
+    group_by: GroupBy,
+    now: Timestamp,
+) -> Result<(BTreeMap<Key, Group>, Vec<Day>), AppError> {
+    let (mut groups, mut damaged) = (BTreeMap::new(), Vec::new());
+    let mut day = from;
+    while day <= to {
+        let rolled = match snapshot.usage_day(day).await {
+            Ok(found) => found.map(|found| found.value),
+            Err(StoreError::Quarantined) => {
+                damaged.push(day);
+                None
+            }
+            Err(other) => return Err(other.into()),
+        };
+        // Where the clock went back, a day that was over may go on.
+        let rolled = rolled.filter(|rolled| rolled.is_whole() && now >= day.end());
+        let usage = match rolled {
+            Some(rolled) => rolled,
+            None => day_of(snapshot, day, now).await?,
+        };
+        gather(&mut groups, &usage, group_by);
+        if groups.len() > MOST_GROUPS {
+            return Err(too_much(&format!("more than {MOST_GROUPS} groups")));
+        }
+        day = day.next();
+    }
+    Ok((groups, damaged))
+}
+
+/// Sessions, counted record by record.
+async fn by_session(
+    snapshot: &dyn Snapshot,
+    from: Day,
+    to: Day,
+) -> Result<BTreeMap<Key, Group>, AppError> {
+    let mut tally = SessionTally { most: (MOST_GROUPS, MOST_RECORDS), ..SessionTally::default() };
+    each_record(snapshot, from.start(), to.end(), |record| tally.add(record)).await?;
+    match tally.beyond {
+        Some(what) => Err(too_much(&what)),
+        None => Ok(tally.groups),
+    }
+}
+
+/// Sessions in the making; it takes nothing more once there is too much of it.
+#[derive(Default)]
+struct SessionTally {
+    groups: BTreeMap<Key, Group>,
+    records: u64,
+    most: (usize, u64),
+    /// What there is too much of.
+    beyond: Option<String>,
+}
+
+impl SessionTally {
+    /// Adds a record; `Break` when there is too much.
+    fn add(&mut self, record: &UsageRecord) -> ControlFlow<()> {
+        let key = (None, None, None, Some(record.session_id), record.usage.simulated);
+        let (most_groups, most_records) = self.most;
+        self.records += 1;
+        if self.records > most_records {
+            self.beyond = Some(format!("more than {most_records} records"));
+        } else if self.groups.len() >= most_groups && !self.groups.contains_key(&key) {
+            self.beyond = Some(format!("more than {most_groups} sessions"));
+        }
+        if self.beyond.is_some() {
+            return ControlFlow::Break(());
+        }
+        let group = self.groups.entry(key).or_default();
+        group.sums.add(&Sums::of(record));
+        (group.sessions, group.parts) = (1, 1);
+        ControlFlow::Continue(())
     }
 }
 
@@ -211,10 +281,60 @@ fn check(from: Day, to: Day, group_by: GroupBy) -> Result<(), AppError> {
     Ok(())
 }
 
+/// The span is legal, and what lies in it is too much for one answer.
+fn too_much(what: &str) -> AppError {
+    wrong(
+        "?from",
+        format!(
+            "{what} lie between from and to; ask for fewer days, or group by day, model or agent"
+        ),
+    )
+}
+
 fn wrong(pointer: &str, message: String) -> AppError {
     AppError::Invalid(vec![FieldError {
         pointer: pointer.to_owned(),
         code: "out_of_range",
         message,
     }])
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::ids::UsageId;
+    use crate::domain::usage::{CostSource, Usage};
+
+    fn record(session: u128) -> UsageRecord {
+        UsageRecord {
+            id: UsageId::new(Uuid::from_u128(1)),
+            tenant_id: TenantId::BOOTSTRAP,
+            session_id: SessionId::new(Uuid::from_u128(session)),
+            attempt: 1,
+            task_id: None,
+            agent_id: AgentId::new(Uuid::from_u128(2)),
+            model_identifier: None,
+            usage: Usage::default(),
+            cost_source: CostSource::Unknown,
+            wall_ms: 0,
+            turn: 1,
+            recorded_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn counting_by_session_ends_at_the_first_that_is_too_much() {
+        let beyond = |most, sessions: &[u128]| {
+            let mut tally = SessionTally { most, ..SessionTally::default() };
+            let taken = sessions.iter().take_while(|one| tally.add(&record(**one)).is_continue());
+            (taken.count(), tally.groups.len(), tally.beyond)
+        };
+        assert_eq!(beyond((2, 9), &[1, 2, 1, 2]), (4, 2, None));
+        let groups = Some("more than 2 sessions".to_owned());
+        assert_eq!(beyond((2, 9), &[1, 2, 1, 3, 1]), (3, 2, groups));
+        let records = Some("more than 3 records".to_owned());
+        assert_eq!(beyond((2, 3), &[1, 1, 1, 1, 1]), (3, 1, records));
+    }
 }

@@ -3,6 +3,7 @@
 //! Invariant: a roll-up is made from the records of its day alone, whatever was summed before; it
 //! may be made again at any time.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use serde_json::json;
@@ -25,6 +26,8 @@ use crate::domain::usage::rollup::{DayTally, DayUsage};
 const HOURLY: Duration = Duration::from_hours(1);
 /// How long after its end a day is summed for good.
 const AFTER_MIDNIGHT: Duration = Duration::from_mins(5);
+/// Most days that are summed for a tenant in one pass.
+const MOST_DAYS: usize = 400;
 /// Records that are read at once.
 const PAGE: usize = 1000;
 
@@ -67,49 +70,45 @@ impl UsageService {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Sums up the days of a tenant from the last one that was summed, and yesterday in any case.
+    /// Sums up the days of a tenant from the last one that was summed, and yesterday in any case. Days
+    /// without records are passed over, so that neither a long rest nor a clock that is far ahead
+    /// costs anything; of very many the rest comes with the next pass.
     ///
     /// # Errors
     /// The store's.
     pub async fn roll_up(&self, tenant: TenantId) -> Result<(), AppError> {
         let today = Day::of(self.clock.now());
-        let snapshot = self.store.snapshot(tenant).await?;
-        let first = if let Some(day) = snapshot.last_usage_day().await? {
-            Some(day.min(today.before()))
-        } else {
-            let (from, to) = (Timestamp::EPOCH, today.end());
-            let oldest = snapshot.usage_records(from, to, None, 1).await?;
-            oldest.first().map(|record| Day::of(record.recorded_at))
-        };
-        drop(snapshot);
-        let Some(first) = first else { return Ok(()) };
-        self.rebuild(tenant, first, today).await
-    }
-
-    /// Sums up these days anew, both included; tells of those that changed by it.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn rebuild(&self, tenant: TenantId, from: Day, to: Day) -> Result<(), AppError> {
-        let mut day = from;
-        while day <= to {
+        let last = self.store.snapshot(tenant).await?.last_usage_day().await?;
+        let mut from = last.map_or(Day::from_number(0), |day| day.min(today.before()));
+        for _ in 0..MOST_DAYS {
+            let snapshot = self.store.snapshot(tenant).await?;
+            let next = snapshot.usage_records(from.start(), today.end(), None, 1).await?;
+            drop(snapshot);
+            let Some(day) = next.first().map(|record| Day::of(record.recorded_at)) else { break };
             self.rebuild_day(tenant, day).await?;
-            day = day.next();
+            from = day.next();
         }
         Ok(())
     }
 
-    async fn rebuild_day(&self, tenant: TenantId, day: Day) -> Result<(), AppError> {
+    /// Sums up a day anew, and tells of it when it changed by that.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn rebuild_day(&self, tenant: TenantId, day: Day) -> Result<(), AppError> {
         let now = self.clock.now();
         let snapshot = self.store.snapshot(tenant).await?;
-        let before = snapshot.usage_day(day).await?;
+        let before = snapshot.usage_day(day).await;
         let made = day_of(&*snapshot, day, now).await?;
         drop(snapshot);
-        let same = before.as_ref().is_some_and(|before| before.value.says_the_same(&made));
-        if same || (before.is_none() && made.rows.is_empty()) {
-            return Ok(());
-        }
-        let expect = before.map_or(Expect::Absent, |before| Expect::At(before.version));
+        let expect = match before {
+            Ok(Some(before)) if before.value.says_the_same(&made) => return Ok(()),
+            Ok(Some(before)) => Expect::At(before.version),
+            Ok(None) if made.rows.is_empty() => return Ok(()),
+            Ok(None) => Expect::Absent,
+            Err(StoreError::Quarantined) => Expect::Damaged,
+            Err(other) => return Err(other.into()),
+        };
         let subject = Subject { kind: SubjectKind::Tenant, id: tenant.uuid() };
         let payload = json!({ "day": day });
         let event = DomainEvent::new(EventType::UsageRollupCompleted, subject, now, payload);
@@ -138,21 +137,27 @@ pub(super) async fn day_of(
     now: Timestamp,
 ) -> Result<DayUsage, StoreError> {
     let mut tally = DayTally::default();
-    each_record(snapshot, day.start(), day.end(), |record| tally.add(record)).await?;
+    let add = |record: &UsageRecord| {
+        tally.add(record);
+        ControlFlow::Continue(())
+    };
+    each_record(snapshot, day.start(), day.end(), add).await?;
     Ok(tally.finish(day, now))
 }
 
-/// Shows every record of a span, oldest first.
+/// Shows every record of a span, oldest first, until told to stop.
 pub(super) async fn each_record(
     snapshot: &dyn Snapshot,
     from: Timestamp,
     to: Timestamp,
-    mut show: impl FnMut(&UsageRecord),
+    mut show: impl FnMut(&UsageRecord) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let page = snapshot.usage_records(from, to, after, PAGE).await?;
-        page.iter().for_each(&mut show);
+        if page.iter().try_for_each(&mut show).is_break() {
+            return Ok(());
+        }
         match page.last() {
             Some(last) => after = Some((last.recorded_at, last.id)),
             None => return Ok(()),

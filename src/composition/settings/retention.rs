@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Reader;
-use crate::application::daily::Kept;
+use crate::application::daily::{Kept, LEAP};
 
 /// `[retention]`
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,7 @@ impl RetentionSettings {
             deleted_sessions: days("retention.deleted_sessions_days"),
             events: days("retention.events_days"),
             set_aside: days("retention.damaged_days"),
+            leap: LEAP,
         })
     }
 }

@@ -9,7 +9,6 @@ use self::weight::Weight;
 use super::ids::TenantId;
 use super::schedule::hold::Hold;
 use super::time::Timestamp;
-use super::usage::month::LimitsTold;
 
 /// A tenant: the wall that nothing crosses.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +27,6 @@ pub struct Tenant {
     pub weight: Weight,
     /// What nothing new is given to.
     pub holds: Vec<Hold>,
-    /// How near to the bounds of its month it was told to be.
-    pub limits_told: LimitsTold,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -46,7 +43,6 @@ impl Tenant {
             quotas: Quotas::default(),
             weight: Weight::DEFAULT,
             holds: Vec::new(),
-            limits_told: LimitsTold::default(),
             created_at: now,
         }
     }

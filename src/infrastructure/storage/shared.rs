@@ -35,9 +35,8 @@ pub(crate) fn next_version(found: Option<Version>, expect: Expect) -> Result<Ver
     match (found, expect) {
         (None, Expect::Absent) => Ok(Version::FIRST),
         (Some(found), Expect::At(expected)) if found == expected => Ok(found.next()),
-        (None, Expect::At(_)) | (Some(_), Expect::Absent | Expect::At(_)) => {
-            Err(CommitError::Stale)
-        }
+        (None, Expect::At(_) | Expect::Damaged)
+        | (Some(_), Expect::Absent | Expect::At(_) | Expect::Damaged) => Err(CommitError::Stale),
     }
 }
 

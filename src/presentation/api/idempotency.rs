@@ -1,5 +1,6 @@
 //! Requests that may be repeated: the first answer is stored with its effect and given again.
 //!
+//! Only a POST can be: what is put, patched or deleted leaves the same behind however often it is asked.
 //! A refusal that follows from how things stand (404, 409, …) is such an answer too. What says nothing
 //! about them (who asks, how often, whether the request is well-formed) is decided anew each time.
 //!
@@ -10,7 +11,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -159,7 +160,10 @@ impl<T: FromFields> FromRequest<AppState> for Command<T> {
         let body = read_body(body, app.options.body_limit).await?;
         let first = Arc::new(Mutex::new(None));
         let mut held = None;
-        if let Some(name) = key(&headers)? {
+        // What is put or patched needs no key: the same again leaves things as they are.
+        if method == Method::POST
+            && let Some(name) = key(&headers)?
+        {
             let asked = Asked {
                 key: digest(&[
                     ctx.principal.key.as_bytes(),

@@ -273,7 +273,7 @@ fn shared_parameters(path: &str, method: &str, scoped: bool) -> Vec<Value> {
             json!({ "type": "string", "minLength": 1, "maxLength": 100, "example": "default" }),
         ));
     }
-    if method == "post" || method == "patch" {
+    if method == "post" {
         shared.push(header(
             "Idempotency-Key",
             "The first answer under this key is kept for 24 h and given again; so is a refusal with 404, 409, 410 or 413",

@@ -13,7 +13,7 @@ use orchestrator::domain::usage::{CostSource, Usage};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::app::{Answer, OTHER, TestApp, bearer, request};
+use crate::support::app::{ADMIN, Answer, OTHER, TestApp, bearer, request};
 
 const USAGE: &str = "/api/v1/usage";
 const PRICES: &str = "/api/v1/prices";
@@ -253,4 +253,69 @@ async fn the_share_of_a_tenant_is_a_setting() {
     // A larger share is one taken from others.
     let more = json!({ "settings": { "weight": 100 } });
     assert_eq!(as_key(&app, &admin, Method::PATCH, TENANT, more).await, 403);
+}
+
+#[tokio::test]
+async fn what_a_tenant_was_told_of_its_bounds_is_no_change_of_it() {
+    let app = TestApp::new().await;
+    put(&app, BUDGETS, json!({ "max_tokens_per_month": 100 })).await;
+    let before = app.get(TENANT).await;
+    used(&app, app.clock.now(), "a/b", 85, false).await;
+    app.state.usage.look(TenantId::BOOTSTRAP).await.expect("looked");
+    assert_eq!(events(&app, "usage.soft_limit_reached").await.len(), 1);
+    assert_eq!(app.get(TENANT).await.header("etag"), before.header("etag"));
+    let tag = before.header("etag");
+    let headers =
+        [("if-match", tag), ("authorization", &*bearer(ADMIN)), ("x-tenant-id", "default")];
+    let patch = json!({ "name": "Lab" });
+    let patched = app.send(request(Method::PATCH, TENANT, Some(patch), &headers)).await;
+    assert_eq!(patched.status.as_u16(), 200, "{}", patched.body);
+    for _ in 0..2 {
+        app.state.usage.look(TenantId::BOOTSTRAP).await.expect("looked");
+    }
+    assert_eq!(events(&app, "usage.soft_limit_reached").await.len(), 1, "once");
+}
+
+#[tokio::test]
+async fn a_setting_that_is_put_as_a_whole_needs_no_key_to_be_put_again() {
+    let app = TestApp::new().await;
+    let set = async |method: Method, path: &str, body: Value| {
+        let mut request = app.request(method, path, Some(body));
+        request.headers_mut().insert("idempotency-key", "one".parse().expect("valid"));
+        app.send(request).await
+    };
+    let (one, two) = (json!({ "max_tokens_per_month": 1 }), json!({ "max_tokens_per_month": 2 }));
+    for path in [BUDGETS, QUOTAS] {
+        for body in [&one, &two, &two] {
+            let answer = set(Method::PUT, path, body.clone()).await;
+            assert_eq!(answer.status.as_u16(), 200, "{path}: {}", answer.body);
+            assert_eq!(answer.header("idempotency-replayed"), "");
+        }
+    }
+    let prices = |model: &str| json!({ "prices": [{ "model": model, "input": 1, "output": 1 }] });
+    for model in ["a/*", "b/*"] {
+        let answer = set(Method::PUT, PRICES, prices(model)).await;
+        assert_eq!(answer.body["prices"][0]["model"], model, "{}", answer.body);
+    }
+    for name in ["Lab", "Hut"] {
+        let before = app.store.health().change_sets;
+        let answer = set(Method::PATCH, TENANT, json!({ "name": name })).await;
+        assert_eq!(answer.body["name"], name, "{}", answer.body);
+        assert_eq!(app.store.health().change_sets, before + 1, "one commit, and no other after it");
+    }
+}
+
+#[tokio::test]
+async fn use_by_session_that_has_too_many_groups_is_refused_and_says_what_helps() {
+    let app = TestApp::new().await;
+    for tokens in 0..10_001 {
+        used(&app, app.clock.now(), "a/b", tokens, false).await;
+    }
+    let refused = app.get(&format!("{USAGE}?group_by=session")).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (422, "VALIDATION_ERROR"));
+    let error = &refused.body["errors"][0];
+    assert_eq!(error["pointer"], "?from", "{}", refused.body);
+    let message = error["message"].as_str().expect("a text");
+    assert!(message.contains("10000 sessions") && message.contains("fewer days"), "{message}");
+    assert_eq!(app.get(&format!("{USAGE}?group_by=model")).await.status.as_u16(), 200);
 }

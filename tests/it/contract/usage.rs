@@ -4,12 +4,14 @@ use orchestrator::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Put, Write,
 };
 use orchestrator::application::ports::clock::Ids;
+use orchestrator::application::ports::reads::Recount;
 use orchestrator::application::ports::store::{CommitError, Store};
 use orchestrator::application::ports::usage::UsageWrite;
 use orchestrator::domain::ids::{AgentId, SessionId, TenantId, UsageId};
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::time::Timestamp;
-use orchestrator::domain::usage::month::counted;
+use orchestrator::domain::usage::budget::BudgetLevel;
+use orchestrator::domain::usage::month::{LimitsTold, counted};
 use orchestrator::domain::usage::period::{Day, Month};
 use orchestrator::domain::usage::price::{Price, PriceRow, PriceTable};
 use orchestrator::domain::usage::record::UsageRecord;
@@ -28,6 +30,8 @@ for_both_stores!(
     what_another_tenant_used_does_not_exist,
     days_and_prices_are_kept_by_version,
     counters_of_months_stand_apart,
+    what_was_told_of_bounds_is_kept_beside_the_tenant,
+    what_is_whole_is_not_replaced_as_damaged,
 );
 
 const DAY: i64 = 86_400_000;
@@ -153,10 +157,39 @@ async fn counters_of_months_stand_apart(kit: Kit) {
     }
 }
 
+fn told(expect: Expect, tokens: BudgetLevel) -> ChangeSet {
+    let month = Some(Month::of(at(0)));
+    let value = LimitsTold { month, cost: None, tokens: Some(tokens) };
+    let put = Put { expect, value };
+    ChangeSet::new(TENANT).write(Write::Usage(UsageWrite::LimitsTold(put)))
+}
+
+async fn what_was_told_of_bounds_is_kept_beside_the_tenant(kit: Kit) {
+    kit.store.commit(told(Expect::Absent, BudgetLevel::Soft)).await.expect("stored");
+    let again = kit.store.commit(told(Expect::Absent, BudgetLevel::Soft)).await;
+    assert!(matches!(again, Err(CommitError::Stale)));
+    let next = told(Expect::At(Version::FIRST), BudgetLevel::Hard);
+    kit.store.commit(next).await.expect("stored");
+    let snapshot = kit.store.snapshot(TENANT).await.expect("a snapshot");
+    let found = snapshot.limits_told().await.expect("read").expect("there");
+    assert_eq!((found.version.get(), found.value.tokens), (2, Some(BudgetLevel::Hard)));
+    let other = kit.store.snapshot(neighbour()).await.expect("a snapshot");
+    assert!(other.limits_told().await.expect("read").is_none());
+}
+
+async fn what_is_whole_is_not_replaced_as_damaged(kit: Kit) {
+    for _ in 0..2 {
+        let refused = kit.store.commit(told(Expect::Damaged, BudgetLevel::Soft)).await;
+        assert!(matches!(refused, Err(CommitError::Stale)), "nothing there, or nothing damaged");
+        kit.store.commit(told(Expect::Absent, BudgetLevel::Soft)).await.ok();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// Whatever was used and whatever the counters say: after a start they say the sum of the records.
+    /// Whatever was used: the counters are the sum of the records before and after a start, and a
+    /// recount finds by how much a counter is wrong.
     #[test]
     fn counters_are_the_sum_of_the_records_after_every_start(
         used in proptest::collection::vec((-40..2_i64, 0..5_000_u64, any::<bool>()), 0..40),
@@ -173,24 +206,28 @@ proptest! {
                 store(store_of.as_ref(), &one).await;
                 records.push(one);
             }
-            let month = Month::of(at(0));
-            let spoiled = ChangeSet::new(TENANT)
-                .count(Counter::MonthTokens(month), CounterChange::Add(wrong))
-                .count(Counter::MonthMicros(month.before()), CounterChange::Add(wrong));
-            store_of.commit(spoiled).await.expect("stored");
             store_of.close().await;
             drop(store_of);
             let store_of = open_redb(dir.path(), &clock);
-            let snapshot = store_of.snapshot(TENANT).await.expect("a snapshot");
+            let this = Month::of(at(0));
             let sums = counted(&records);
-            for month in [month.before(), month] {
+            for month in [this.before(), this] {
                 let (tokens, micros) = sums.get(&month).copied().unwrap_or_default();
-                let found = snapshot.counter(Counter::MonthTokens(month)).await.expect("read");
-                assert_eq!(found, tokens, "tokens of {month}");
-                let found = snapshot.counter(Counter::MonthMicros(month)).await.expect("read");
-                assert_eq!(found, micros, "cost of {month}");
+                for (counter, sum) in
+                    [(Counter::MonthTokens(month), tokens), (Counter::MonthMicros(month), micros)]
+                {
+                    let spoilt = ChangeSet::new(TENANT).count(counter, CounterChange::Add(wrong));
+                    for (by, set) in [(0, None), (wrong, Some(spoilt))] {
+                        if let Some(set) = set {
+                            store_of.commit(set).await.expect("stored");
+                        }
+                        let fleet = store_of.fleet().await.expect("a fleet");
+                        let found = fleet.recount(TENANT, counter).await.expect("read");
+                        let expected = Recount { stored: Some(sum + by), counted: sum };
+                        assert_eq!(found, Some(expected), "{counter:?}");
+                    }
+                }
             }
-            drop(snapshot);
             store_of.close().await;
         });
     }

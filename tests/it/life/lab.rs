@@ -97,6 +97,8 @@ pub(crate) struct Damaged {
     pub(crate) wanted_tokens: AtomicUsize,
     /// Why it takes no writes, when it takes none.
     pub(crate) read_only: Mutex<Option<String>>,
+    /// How often it was looked at.
+    pub(crate) looks: AtomicUsize,
 }
 
 impl Damaged {
@@ -108,6 +110,7 @@ impl Damaged {
 #[async_trait]
 impl Store for Damaged {
     async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         self.store.snapshot(tenant).await
     }
 
@@ -211,6 +214,7 @@ impl Lab {
             no_tokens: watch::Sender::new(false),
             wanted_tokens: AtomicUsize::new(0),
             read_only: Mutex::default(),
+            looks: AtomicUsize::new(0),
         });
         let stored: Arc<dyn Store> = Arc::clone(&store) as _;
         let root = tempfile::tempdir().expect("a folder");

@@ -10,7 +10,7 @@ mod explained;
 mod families;
 mod files;
 mod held;
-mod lab;
+pub(crate) mod lab;
 mod planned;
 mod puppet;
 mod room;

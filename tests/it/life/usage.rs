@@ -10,15 +10,16 @@ use orchestrator::application::identity::IdentityService;
 use orchestrator::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Put, Write,
 };
-use orchestrator::application::ports::clock::Clock as _;
+use orchestrator::application::ports::clock::{Clock as _, Ids as _};
 use orchestrator::application::ports::driver::{AgentEvent, TurnEnd};
 use orchestrator::application::ports::store::Store as _;
+use orchestrator::application::ports::usage::UsageWrite;
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::explain::Blocker;
 use orchestrator::application::usage::query::{GroupBy, UsageQuery};
 use orchestrator::domain::attention::Attention;
 use orchestrator::domain::event::{EventType, StoredEvent};
-use orchestrator::domain::ids::{SessionId, TenantId};
+use orchestrator::domain::ids::{AgentId, SessionId, TenantId, UsageId};
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::schedule::blocker::BlockerCode;
 use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
@@ -277,4 +278,47 @@ async fn a_bound_below_what_was_used_ends_the_work_and_a_raised_one_is_told_of_a
     assert_eq!(told(&lab, EventType::UsageHardLimitReached).await.len(), 1);
     strings.ends("so far", TurnEnd::Done).await;
     lab.until(id, SessionStatus::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_without_use_are_passed_over_however_far_the_clock_is_ahead() {
+    let lab = Lab::new().await;
+    let usage = lab.usage();
+    let first = Day::of(lab.clock.now());
+    let record = |at: Timestamp| UsageRecord {
+        id: UsageId::new(SystemIds.uuid()),
+        tenant_id: OURS,
+        session_id: SessionId::new(Uuid::from_u128(1)),
+        attempt: 1,
+        task_id: None,
+        agent_id: AgentId::new(Uuid::from_u128(7)),
+        model_identifier: None,
+        usage: Usage { tokens_input: 10, ..Usage::default() },
+        cost_source: CostSource::Unknown,
+        wall_ms: 5,
+        turn: 1,
+        recorded_at: at,
+    };
+    let uses = async |at: Timestamp| {
+        let set = ChangeSet::new(OURS).write(Write::Usage(UsageWrite::Record(record(at))));
+        lab.store.commit(set).await.expect("stored");
+    };
+    uses(lab.clock.now()).await;
+    usage.roll_up(OURS).await.expect("summed");
+    lab.clock.jump(Duration::from_hours(24 * 100));
+    uses(lab.clock.now()).await;
+    // The clock of the machine is wrong by decades.
+    lab.clock.jump(Duration::from_hours(24 * 365 * 70));
+    lab.store.looks.store(0, SeqCst);
+    usage.roll_up(OURS).await.expect("summed");
+    assert!(lab.store.looks.load(SeqCst) < 10, "it looked at {:?} days", lab.store.looks);
+    let snapshot = lab.store.snapshot(OURS).await.expect("readable");
+    for day in [first, Day::from_number(first.number() + 100)] {
+        let found = snapshot.usage_day(day).await.expect("readable").expect("summed").value;
+        assert!(found.is_whole() && found.rows[0].sums.tokens_total == 10, "{day}");
+    }
+    assert_eq!(
+        snapshot.last_usage_day().await.expect("readable").map(Day::number),
+        Some(first.number() + 100)
+    );
 }

@@ -78,6 +78,7 @@ pub(crate) struct State {
     is_dead: bool,
     /// Calls until the fault begins.
     fault: Option<(Fault, u64)>,
+    read_bytes: u64,
 }
 
 /// A disk that a store can lie on; clones are the same disk.
@@ -117,6 +118,11 @@ impl Disk {
 
     pub(crate) fn heal(&self) {
         self.state().fault = None;
+    }
+
+    /// Bytes that were ever read.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.state().read_bytes
     }
 
     /// All bytes as they are.
@@ -182,7 +188,8 @@ impl StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.0.state();
+        let mut state = self.0.state();
+        state.read_bytes += u64::try_from(out.len()).expect("disks of tests are small");
         let range = place(offset)..place(offset) + out.len();
         let found = state.current.get(range).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(found);

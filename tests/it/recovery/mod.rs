@@ -1,6 +1,7 @@
 //! What the embedded store keeps when the world fails: power, disk, single bits.
 
 mod bit_flips;
+mod damaged;
 pub(crate) mod disk;
 mod history;
 mod io_errors;

@@ -31,6 +31,7 @@ use orchestrator::domain::session::{Session, SessionCode};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::ApiKey;
 use orchestrator::domain::time::Timestamp;
+use orchestrator::domain::usage::month::LimitsTold;
 use orchestrator::domain::usage::period::Day;
 use orchestrator::domain::usage::price::PriceTable;
 use orchestrator::domain::usage::record::UsageRecord;
@@ -302,6 +303,10 @@ impl UsageReads for Shown {
 
     async fn prices(&self) -> Read<Option<Versioned<PriceTable>>> {
         wait(self.0.prices())
+    }
+
+    async fn limits_told(&self) -> Read<Option<Versioned<LimitsTold>>> {
+        wait(self.0.limits_told())
     }
 }
 

@@ -114,7 +114,7 @@ impl Data {
 
 pub(super) fn versioned<T>(put: Put<T>) -> Versioned<T> {
     let version = match put.expect {
-        Expect::Absent => Version::FIRST,
+        Expect::Absent | Expect::Damaged => Version::FIRST,
         Expect::At(version) => version.next(),
     };
     Versioned { version, value: put.value }

@@ -289,14 +289,17 @@ impl Fleet for MemoryFleet {
             kept.filter(|session| is_counted(session.status(), status)).count()
         };
         let stored = data.counters.get(&counter).copied().unwrap_or(0);
-        let beside = |counted| Some(Recount { stored, counted });
+        let beside = |counted| Some(Recount { stored: Some(stored), counted });
         let rows = match counter {
             Counter::OpenSessions => in_rows(|is, _| is.is_open(), SessionStatus::Pending),
             Counter::SessionsIn(status) => in_rows(|is, wanted| is == wanted, status),
             Counter::Webhooks => data.webhooks.all.len(),
             Counter::MonthTokens(month) => return Ok(beside(data.used.of_month(month).0)),
             Counter::MonthMicros(month) => return Ok(beside(data.used.of_month(month).1)),
-            Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
+            Counter::SessionCodes
+            | Counter::FencingTokens
+            | Counter::DaysWorkDone
+            | Counter::ClockDoubted => return Ok(None),
         };
         Ok(beside(i64::try_from(rows).unwrap_or(i64::MAX)))
     }

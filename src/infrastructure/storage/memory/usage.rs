@@ -13,7 +13,7 @@ use crate::application::ports::store::{CommitError, StoreError};
 use crate::application::ports::usage::{UsageCursor, UsageReads, UsageWrite};
 use crate::domain::ids::UsageId;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::month::counted;
+use crate::domain::usage::month::{LimitsTold, counted};
 use crate::domain::usage::period::{Day, Month};
 use crate::domain::usage::price::PriceTable;
 use crate::domain::usage::record::UsageRecord;
@@ -27,6 +27,7 @@ pub(super) struct Used {
     records: BTreeMap<UsageCursor, Arc<UsageRecord>>,
     days: BTreeMap<Day, Arc<Versioned<DayUsage>>>,
     prices: Option<Arc<Versioned<PriceTable>>>,
+    told: Option<Arc<Versioned<LimitsTold>>>,
 }
 
 impl Used {
@@ -42,6 +43,9 @@ impl Used {
             }
             UsageWrite::Prices(put) => {
                 (self.prices.as_ref().map(|found| found.version), put.expect)
+            }
+            UsageWrite::LimitsTold(put) => {
+                (self.told.as_ref().map(|found| found.version), put.expect)
             }
         };
         shared::next_version(found, expect).map(|_| ())
@@ -68,6 +72,7 @@ impl Used {
                 self.days.insert(put.value.day, Arc::new(versioned(put)));
             }
             UsageWrite::Prices(put) => self.prices = Some(Arc::new(versioned(put))),
+            UsageWrite::LimitsTold(put) => self.told = Some(Arc::new(versioned(put))),
         }
     }
 }
@@ -99,5 +104,9 @@ impl UsageReads for MemorySnapshot {
 
     async fn prices(&self) -> Result<Option<Versioned<PriceTable>>, StoreError> {
         Ok(owned(self.0.used.prices.as_ref()))
+    }
+
+    async fn limits_told(&self) -> Result<Option<Versioned<LimitsTold>>, StoreError> {
+        Ok(owned(self.0.used.told.as_ref()))
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::counters;
 use super::family;
 use super::handle::{Reader, blocking};
 use super::keys::{self, Span};
-use super::records::Number;
 use super::retention;
 use super::rows::{Direction, Rows, View, flow};
 use super::tables::Table;
@@ -96,9 +96,7 @@ impl Fleet for RedbFleet {
     }
 
     async fn counter(&self, tenant: TenantId, counter: Counter) -> Result<i64, StoreError> {
-        let key = keys::counter(tenant, counter);
-        let found = self.reader.read(|view| view.record(Table::Counters, &key))?;
-        Ok(found.map_or(0, |Number(value)| value))
+        counters::read(&self.reader, tenant, counter).await
     }
 
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError> {
@@ -192,7 +190,7 @@ impl Fleet for RedbFleet {
         tenant: TenantId,
         counter: Counter,
     ) -> Result<Option<Recount>, StoreError> {
-        blocking(Arc::clone(&self.reader), move |view| retention::recount(view, tenant, counter))
+        blocking(Arc::clone(&self.reader), move |view| counters::recount(view, tenant, counter))
             .await
     }
 

@@ -283,6 +283,8 @@ pub(super) fn counter(tenant: TenantId, counter: Counter) -> Key {
         Counter::SessionCodes => (3, 0),
         Counter::FencingTokens => (4, 0),
         Counter::Webhooks => (16, 0),
+        Counter::DaysWorkDone => (17, 0),
+        Counter::ClockDoubted => (18, 0),
         Counter::MonthTokens(month) => return of_month(32, month),
         Counter::MonthMicros(month) => return of_month(33, month),
     };

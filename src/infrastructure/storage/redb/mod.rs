@@ -5,6 +5,7 @@
 
 mod chores;
 mod codec;
+mod counters;
 mod envelope;
 mod family;
 mod fleet;
@@ -148,7 +149,7 @@ impl RedbStore {
         let RedbOptions { cache_bytes, queue_capacity, feed_capacity, probe_every, space, .. } =
             *options;
         let quarantined = migrate::count_quarantined(&database)?;
-        match recount::recount(&database, clock.now()) {
+        match recount::recount(&database) {
             Ok(0) => {}
             Ok(wrong) => tracing::warn!(wrong, "{wrong} counters were wrong and are counted anew"),
             Err(error) => tracing::error!(%error, "The counters could not be checked"),

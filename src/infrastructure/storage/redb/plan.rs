@@ -4,12 +4,13 @@
 //! else.
 
 use super::codec::CodecError;
+use super::counters::{self, Standing};
 use super::keys::{self, Key, Span};
 use super::records::{self, Head, Number, Record, Reference, Unstorable};
 use super::rows::Rows;
 use super::tables::Table;
 use crate::application::ports::changes::{
-    ChangeSet, Counter, CounterChange, Guard, Put, Remembered, Write,
+    ChangeSet, Counter, CounterChange, Expect, Guard, Put, Remembered, Write,
 };
 use crate::application::ports::clock::Ids;
 use crate::application::ports::journal::Stream;
@@ -153,7 +154,7 @@ impl<R: Rows> Planner<'_, R> {
     ) -> Result<(), CommitError> {
         let holds = match guard {
             Guard::CounterAtMost { counter, limit } => {
-                let before = self.number(*counter)?;
+                let before = self.standing(*counter)?.value;
                 let after = shared::counted(before, *counter, counters);
                 return shared::check_bound(*counter, before, after, *limit);
             }
@@ -174,9 +175,8 @@ impl<R: Rows> Planner<'_, R> {
         self.rows.record(Table::Sessions, &keys::session(self.tenant, id))
     }
 
-    fn number(&self, counter: Counter) -> Result<i64, StoreError> {
-        let found = self.rows.record(Table::Counters, &keys::counter(self.tenant, counter))?;
-        Ok(found.map_or(0, |Number(value)| value))
+    fn standing(&self, counter: Counter) -> Result<Standing, StoreError> {
+        counters::standing(self.rows, self.tenant, counter)
     }
 
     fn write(&mut self, write: Write) -> Result<(), CommitError> {
@@ -219,6 +219,29 @@ impl<R: Rows> Planner<'_, R> {
         let now = Versioned { version, value: put.value };
         self.plan.insert(table, key, &now)?;
         Ok((old.map(|old| old.value), now.value))
+    }
+
+    /// Like `put`, and replaces what is damaged where that is expected.
+    pub(super) fn put_over<T>(
+        &mut self,
+        table: Table,
+        key: Key,
+        put: Put<T>,
+    ) -> Result<(), CommitError>
+    where
+        Versioned<T>: Record,
+    {
+        if put.expect != Expect::Damaged {
+            return self.put(table, key, put).map(|_| ());
+        }
+        match self.rows.record::<Versioned<T>>(table, &key) {
+            Err(StoreError::Quarantined) => {
+                let now = Versioned { version: Version::FIRST, value: put.value };
+                self.plan.insert(table, key, &now)
+            }
+            Err(other) => Err(other.into()),
+            Ok(_) => Err(CommitError::Stale),
+        }
     }
 
     fn put_session(&mut self, put: Put<Session>) -> Result<(), CommitError> {
@@ -364,9 +387,9 @@ impl<R: Rows> Planner<'_, R> {
                 continue;
             }
             done.push(*counter);
-            let before = self.number(*counter)?;
+            let Standing { value: before, is_stored } = self.standing(*counter)?;
             let after = shared::counted(before, *counter, changes);
-            if after != before {
+            if after != before || !is_stored {
                 let key = keys::counter(self.tenant, *counter);
                 self.plan.insert(Table::Counters, key, &Number(after))?;
             }

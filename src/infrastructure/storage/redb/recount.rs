@@ -2,7 +2,8 @@
 //!
 //! Invariant: after opening, the counters of open sessions say what the index of sessions says: a
 //! counter that was damaged or is wrong neither refuses work for ever nor admits too much. Ended
-//! sessions are not counted again: opening takes time by what is open, not by what is stored.
+//! sessions and what was used are not counted again, that is done once a day: opening takes time by
+//! what is open, not by what is stored.
 
 use std::collections::BTreeSet;
 
@@ -14,17 +15,15 @@ use super::migrate::guarded;
 use super::records::{self, Number};
 use super::rows::bounds;
 use super::tables::Table;
-use super::usage::recounted;
 use crate::application::ports::changes::Counter;
 use crate::domain::ids::TenantId;
 use crate::domain::session::status::SessionStatus;
-use crate::domain::time::Timestamp;
 
 /// Corrects the counters that disagree; returns how many did.
-pub(super) fn recount(database: &Database, now: Timestamp) -> Result<usize, OpenError> {
+pub(super) fn recount(database: &Database) -> Result<usize, OpenError> {
     guarded(|| {
         let transaction = database.begin_read().map_err(OpenError::failed)?;
-        let wrong = Counted::open(&transaction)?.wrong(now)?;
+        let wrong = Counted::open(&transaction)?.wrong()?;
         drop(transaction);
         if wrong.is_empty() {
             return Ok(0);
@@ -50,7 +49,6 @@ type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// The tables that are compared.
 struct Counted {
     sessions: Rows,
-    usage: Rows,
     counters: Rows,
 }
 
@@ -58,18 +56,13 @@ impl Counted {
     fn open(transaction: &ReadTransaction) -> Result<Self, OpenError> {
         let open =
             |table: Table| transaction.open_table(table.definition()).map_err(OpenError::failed);
-        Ok(Self {
-            sessions: open(Table::SessionsByStatus)?,
-            usage: open(Table::Usage)?,
-            counters: open(Table::Counters)?,
-        })
+        Ok(Self { sessions: open(Table::SessionsByStatus)?, counters: open(Table::Counters)? })
     }
 
     /// The counters that disagree, as they should be.
-    fn wrong(&self, now: Timestamp) -> Result<Vec<(Key, i64)>, OpenError> {
+    fn wrong(&self) -> Result<Vec<(Key, i64)>, OpenError> {
         let mut tenants = tenants_of(&self.sessions)?;
         tenants.extend(tenants_of(&self.counters)?);
-        tenants.extend(tenants_of(&self.usage)?);
         let mut wrong = Vec::new();
         for tenant in tenants {
             let mut open = 0;
@@ -83,9 +76,6 @@ impl Counted {
                 )?;
             }
             self.compare(keys::counter(tenant, Counter::OpenSessions), open, &mut wrong)?;
-            for (key, expected) in recounted(&self.usage, tenant, now)? {
-                self.compare(key, expected, &mut wrong)?;
-            }
         }
         Ok(wrong)
     }

@@ -1,5 +1,5 @@
-//! What is no longer kept, and what the store is full of: plans that remove old rows, counters
-//! against rows while the store is in use, and what each class takes.
+//! What is no longer kept, and what the store is full of: plans that remove old rows, and what each
+//! class takes.
 //!
 //! Invariant: an event that is removed takes its index entries with it, and its number is never
 //! given out again. Removal goes from the oldest on and ends at the first that is kept.
@@ -8,18 +8,13 @@ use redb::{ReadableTableMetadata as _, TableStats};
 
 use super::keys;
 use super::plan::Plan;
-use super::records::{Number, Quarantined};
+use super::records::Quarantined;
 use super::rows::{Direction, Rows, View, decode, flow};
 use super::tables::Table;
-use crate::application::ports::changes::Counter;
-use crate::application::ports::reads::{ClassUsage, Recount, StoredClass};
+use crate::application::ports::reads::{ClassUsage, StoredClass};
 use crate::application::ports::store::{CommitError, Outdated, StoreError};
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::TenantId;
-use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::period::Month;
-use crate::domain::usage::record::UsageRecord;
 use crate::infrastructure::storage::shared::{failed, sessions_of};
 
 /// The plan that removes old rows; how many there are.
@@ -87,60 +82,6 @@ fn set_aside<R: Rows>(
     Ok((plan, removed))
 }
 
-/// A counter beside what the rows say; `None` for one that counts no rows.
-pub(super) fn recount(
-    view: &View<'_>,
-    tenant: TenantId,
-    counter: Counter,
-) -> Result<Option<Recount>, StoreError> {
-    let in_status = |status: SessionStatus| {
-        count(view, Table::SessionsByStatus, &keys::in_status(tenant, status))
-    };
-    let in_rows = match counter {
-        Counter::OpenSessions => {
-            let mut open = 0;
-            for status in SessionStatus::ALL.iter().filter(|status| status.is_open()) {
-                open += in_status(*status)?;
-            }
-            open
-        }
-        Counter::SessionsIn(status) => in_status(status)?,
-        Counter::Webhooks => count(view, Table::Webhooks, &keys::webhooks(tenant))?,
-        Counter::MonthTokens(month) => used(view, tenant, month)?.0,
-        Counter::MonthMicros(month) => used(view, tenant, month)?.1,
-        Counter::SessionCodes | Counter::FencingTokens => return Ok(None),
-    };
-    let stored = view.record(Table::Counters, &keys::counter(tenant, counter))?;
-    Ok(Some(Recount { stored: stored.map_or(0, |Number(value)| value), counted: in_rows }))
-}
-
-/// Charged tokens and millionths of a dollar of a month; a damaged record counts nothing.
-fn used(view: &View<'_>, tenant: TenantId, month: Month) -> Result<(i64, i64), StoreError> {
-    let mut sums = (0_i64, 0_i64);
-    let span = keys::due_between(tenant, month.start(), month.end());
-    view.scan(Table::Usage, &span, Direction::Up, &mut |key, bytes| {
-        match decode::<UsageRecord>(view.shared(), Table::Usage, key, bytes) {
-            Ok(record) => {
-                sums.0 = sums.0.saturating_add(record.charged_tokens());
-                sums.1 = sums.1.saturating_add(record.charged_micros());
-            }
-            Err(StoreError::Quarantined) => {}
-            Err(other) => return Err(other),
-        }
-        Ok(flow(true))
-    })?;
-    Ok(sums)
-}
-
-fn count(view: &View<'_>, table: Table, span: &keys::Span) -> Result<i64, StoreError> {
-    let mut count = 0;
-    view.scan(table, span, Direction::Up, &mut |_, _| {
-        count += 1;
-        Ok(flow(true))
-    })?;
-    Ok(count)
-}
-
 /// The class that a table belongs to, and whether its rows are what people count.
 const fn class_of(table: Table) -> (StoredClass, bool) {
     match table {
@@ -163,7 +104,7 @@ const fn class_of(table: Table) -> (StoredClass, bool) {
         Table::EventsBySession => (StoredClass::Events, false),
         Table::Audit => (StoredClass::Audit, true),
         Table::Usage => (StoredClass::Usage, true),
-        Table::UsageDays | Table::Prices => (StoredClass::Usage, false),
+        Table::UsageDays | Table::Prices | Table::LimitsTold => (StoredClass::Usage, false),
         Table::Idempotency => (StoredClass::Answers, true),
         Table::IdempotencyByExpiry => (StoredClass::Answers, false),
         Table::Journal => (StoredClass::Journals, true),

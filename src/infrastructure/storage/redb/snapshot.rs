@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::counters;
 use super::handle::{Reader, blocking};
 use super::keys;
 use super::list;
@@ -204,9 +205,7 @@ impl Snapshot for RedbSnapshot {
     }
 
     async fn counter(&self, counter: Counter) -> Result<i64, StoreError> {
-        let key = keys::counter(self.tenant, counter);
-        let found = self.reader.read(|view| view.record(Table::Counters, &key))?;
-        Ok(found.map_or(0, |Number(value)| value))
+        counters::read(&self.reader, self.tenant, counter).await
     }
 
     async fn remembered(&self, key: [u8; 32]) -> Result<Option<Remembered>, StoreError> {

@@ -97,6 +97,8 @@ tables! {
     UsageDays = "usage_days.k1",
     /// tenant(16) → prices
     Prices = "prices.k1",
+    /// tenant(16) → what it was told of the bounds of its month
+    LimitsTold = "limits_told.k1",
 }
 
 impl Table {

@@ -10,9 +10,6 @@ use crate::domain::tenant::key::{ApiKey, Role};
 use crate::domain::tenant::quotas::Quotas;
 use crate::domain::tenant::weight::Weight;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::budget::BudgetLevel;
-use crate::domain::usage::month::LimitsTold;
-use crate::domain::usage::period::Month;
 use crate::domain::version::{Version, Versioned};
 use crate::infrastructure::storage::redb::codec;
 
@@ -29,33 +26,7 @@ struct TenantV1 {
     monthly_budget_micros: Option<u64>,
     weight_hundredths: u32,
     holds: Vec<HoldV1>,
-    limits_told: LimitsToldV1,
     created_at: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct LimitsToldV1 {
-    month: Option<u32>,
-    cost: Option<String>,
-    tokens: Option<String>,
-}
-
-fn limits_told_v1(told: &LimitsTold) -> LimitsToldV1 {
-    let LimitsTold { month, cost, tokens } = *told;
-    let word = |level: Option<BudgetLevel>| level.map(|level| level.as_str().to_owned());
-    LimitsToldV1 { month: month.map(Month::number), cost: word(cost), tokens: word(tokens) }
-}
-
-fn limits_told(stored: LimitsToldV1) -> Result<LimitsTold, Unreadable> {
-    let LimitsToldV1 { month, cost, tokens } = stored;
-    let level = |slug: Option<String>| {
-        slug.map(|slug| word(&slug, BudgetLevel::parse, "limits_told")).transpose()
-    };
-    Ok(LimitsTold {
-        month: month.map(Month::from_number),
-        cost: level(cost)?,
-        tokens: level(tokens)?,
-    })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -99,8 +70,7 @@ impl Record for Versioned<Tenant> {
     const KIND: u8 = 6;
 
     fn spell(&self) -> Result<Vec<u8>, Unstorable> {
-        let Tenant { id, slug, name, is_active, quotas, weight, holds, limits_told, created_at } =
-            &self.value;
+        let Tenant { id, slug, name, is_active, quotas, weight, holds, created_at } = &self.value;
         let Quotas {
             max_concurrent_sessions,
             max_queue_depth,
@@ -119,7 +89,6 @@ impl Record for Versioned<Tenant> {
             monthly_budget_micros,
             weight_hundredths: weight.hundredths(),
             holds: holds.iter().map(hold_v1).collect(),
-            limits_told: limits_told_v1(limits_told),
             created_at: created_at.millis(),
         })?)
     }
@@ -137,7 +106,6 @@ impl Record for Versioned<Tenant> {
             monthly_budget_micros,
             weight_hundredths,
             holds,
-            limits_told: told,
             created_at,
         } = payload.parse(1)?;
         let value = Tenant {
@@ -154,7 +122,6 @@ impl Record for Versioned<Tenant> {
             weight: Weight::from_hundredths(weight_hundredths)
                 .ok_or(Unreadable::Field("weight_hundredths"))?,
             holds: holds.into_iter().map(hold).collect::<Result<_, _>>()?,
-            limits_told: limits_told(told)?,
             created_at: Timestamp::from_millis(created_at),
         };
         Ok(Self { version: Version::new(version), value })

@@ -1,4 +1,4 @@
-//! Records of use, roll-ups of days, and prices.
+//! Records of use, roll-ups of days, prices, and what was told of bounds.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,9 @@ use crate::domain::ids::{AgentId, SessionId, TaskId, TenantId, UsageId};
 use crate::domain::money::Usd;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::CostSource;
-use crate::domain::usage::period::Day;
+use crate::domain::usage::budget::BudgetLevel;
+use crate::domain::usage::month::LimitsTold;
+use crate::domain::usage::period::{Day, Month};
 use crate::domain::usage::price::{Price, PriceRow, PriceTable};
 use crate::domain::usage::record::UsageRecord;
 use crate::domain::usage::rollup::{DayRow, DayUsage, Sums};
@@ -273,6 +275,42 @@ impl Record for Versioned<PriceTable> {
             PriceRow { pattern, price }
         };
         let value = PriceTable::stored(rows.into_iter().map(row).collect());
+        Ok(Self { version: Version::new(version), value })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct LimitsToldV1 {
+    version: u64,
+    month: Option<u32>,
+    cost: Option<String>,
+    tokens: Option<String>,
+}
+
+impl Record for Versioned<LimitsTold> {
+    const KIND: u8 = 33;
+
+    fn spell(&self) -> Result<Vec<u8>, Unstorable> {
+        let LimitsTold { month, cost, tokens } = self.value;
+        let word = |level: Option<BudgetLevel>| level.map(|level| level.as_str().to_owned());
+        Ok(codec::encode(&LimitsToldV1 {
+            version: self.version.get(),
+            month: month.map(Month::number),
+            cost: word(cost),
+            tokens: word(tokens),
+        })?)
+    }
+
+    fn read(payload: Payload<'_>) -> Result<Self, Unreadable> {
+        let LimitsToldV1 { version, month, cost, tokens } = payload.parse(1)?;
+        let level = |slug: Option<String>, field| {
+            slug.map(|slug| word(&slug, BudgetLevel::parse, field)).transpose()
+        };
+        let value = LimitsTold {
+            month: month.map(Month::from_number),
+            cost: level(cost, "cost")?,
+            tokens: level(tokens, "tokens")?,
+        };
         Ok(Self { version: Version::new(version), value })
     }
 }

@@ -40,8 +40,6 @@ use crate::domain::tenant::quotas::Quotas;
 use crate::domain::tenant::weight::Weight;
 use crate::domain::usage::Usage;
 use crate::domain::usage::budget::BudgetLevel;
-use crate::domain::usage::month::LimitsTold;
-use crate::domain::usage::period::Month;
 use crate::domain::version::{Version, Versioned};
 use crate::domain::workspace::{Workspace, WorkspaceKind, WorkspaceSpec};
 
@@ -69,10 +67,8 @@ fn tenant() -> Tenant {
         hold(Held::Agent(AgentId::new(id(7))), None),
     ];
     let weight = Weight::from_hundredths(250).expect("a weight");
-    let month = Some(Month::from_number(682));
-    let limits_told = LimitsTold { month, cost: None, tokens: Some(BudgetLevel::Hard) };
     let quotas = Quotas { monthly_budget_micros: Some(9_500_000), ..Quotas::default() };
-    Tenant { quotas, weight, holds, limits_told, ..Tenant::bootstrap(at(0)) }
+    Tenant { quotas, weight, holds, ..Tenant::bootstrap(at(0)) }
 }
 
 fn lease() -> Lease {

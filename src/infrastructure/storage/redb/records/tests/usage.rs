@@ -3,7 +3,8 @@
 use super::*;
 use crate::domain::ids::UsageId;
 use crate::domain::usage::CostSource;
-use crate::domain::usage::period::Day;
+use crate::domain::usage::month::LimitsTold;
+use crate::domain::usage::period::{Day, Month};
 use crate::domain::usage::price::{Price, PriceRow, PriceTable};
 use crate::domain::usage::record::UsageRecord;
 use crate::domain::usage::rollup::{DayRow, DayUsage, Sums};
@@ -48,4 +49,7 @@ fn use_is_written_as_ever() {
     };
     let rows = vec![PriceRow { pattern: "a/*".to_owned(), price }];
     check("prices", &versioned(PriceTable::new(rows).expect("valid")));
+    let month = Some(Month::from_number(682));
+    let told = LimitsTold { month, cost: None, tokens: Some(BudgetLevel::Hard) };
+    check("limits_told", &versioned(told));
 }
