@@ -33,6 +33,7 @@ use orchestrator::domain::usage::record::UsageRecord;
 use orchestrator::domain::usage::{CostSource, Usage};
 use orchestrator::infrastructure::ids::SystemIds;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::lab::{Lab, caller, plays};
 use super::puppet::{Puppet, Strings};
