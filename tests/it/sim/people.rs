@@ -141,7 +141,14 @@ impl Person {
                 } else {
                     PromptMode::Interrupt
                 };
-                ("prompt", sessions.prompt(ctx, id, "And this.", mode).await)
+                // Whoever is well behaved gets the queued ones, and has to do them all.
+                let honest = self.ledger.honest(ctx.tenant).filter(|_| mode == PromptMode::Queue);
+                let (id, words) = (honest.unwrap_or(id), format!("And this, {}.", ctx.request_id));
+                let done = sessions.prompt(ctx, id, &words, mode).await;
+                if done.is_ok() {
+                    self.ledger.prompted(id, &words);
+                }
+                ("prompt", done)
             }
             _ => {
                 let budget = self.dice.random_range(0..100_000);
@@ -174,22 +181,28 @@ impl Person {
         let number = self.ledger.number();
         let mut key = [0; 32];
         key[..8].copy_from_slice(&number.to_be_bytes());
-        let new = NewSession {
-            draft: self.draft(number),
-            parent: self.parent(tenant),
-            start: self.dice.random_bool(0.85),
-            created_by: None,
+        let is_honest = self.dice.random_bool(0.25);
+        let new = if is_honest {
+            NewSession { draft: self.honest_draft(number), start: true, ..NewSession::default() }
+        } else {
+            NewSession {
+                draft: self.draft(number),
+                parent: self.parent(tenant),
+                start: self.dice.random_bool(0.85),
+                created_by: None,
+            }
         };
-        let title = format!("Request number {number}");
+        let title = new.draft.title.clone().expect("named");
         let place = self.ledger.ask(Request { tenant, title, key, new, answer: None });
         self.ask(place).await;
     }
 
     /// Tells one of the latest requests again, whose answer may have been lost.
     async fn repeat(&mut self) {
-        let count = self.ledger.requests();
-        if count > 0 {
-            let place = self.dice.random_range(count.saturating_sub(10)..count);
+        let known = self.ledger.requests();
+        if !known.is_empty() {
+            let from = known.start.max(known.end.saturating_sub(10));
+            let place = self.dice.random_range(from..known.end);
             self.ask(place).await;
         }
     }
@@ -232,6 +245,23 @@ impl Person {
         let known = self.ledger.known(tenant);
         let parent = known.get(self.dice.random_range(0..known.len().max(1)))?;
         self.dice.random_bool(0.2).then(|| parent.to_string())
+    }
+
+    /// Work that nothing bounds, so that it is done whatever the weather.
+    fn honest_draft(&mut self, number: u64) -> SessionDraft {
+        SessionDraft {
+            title: Some(format!("Honest number {number}")),
+            max_duration_seconds: Some(3600),
+            queue_timeout_seconds: Some(None),
+            pause_timeout_seconds: Some(Some(300)),
+            degraded_grace_seconds: Some(3600),
+            budget_usd: None,
+            token_budget: None,
+            not_before: None,
+            on_parent_end: None,
+            gates: Vec::new(),
+            ..self.draft(number)
+        }
     }
 
     fn draft(&mut self, number: u64) -> SessionDraft {
@@ -343,17 +373,19 @@ impl Person {
             Err(error) => return self.ledger.refused("items", &error),
         };
         let Some(item) = items.get(self.dice.random_range(0..items.len().max(1))) else { return };
+        let words = format!("Yes, says {}.", ctx.request_id);
         let (decision, text) = match item.value.kind {
             AttentionKind::Permission if self.dice.random_bool(0.3) => (Decision::Deny, None),
             AttentionKind::Permission if self.dice.random_bool(0.3) => {
                 (Decision::AllowAlways, None)
             }
             AttentionKind::Permission => (Decision::AllowOnce, None),
-            AttentionKind::Question => (Decision::Answer, Some("Yes.")),
+            AttentionKind::Question => (Decision::Answer, Some(words.as_str())),
             AttentionKind::Review | AttentionKind::Budget => (Decision::Acknowledge, None),
         };
         match self.server.attention.resolve(ctx, item.value.id, decision, text).await {
-            Ok(_) => {
+            Ok(settled) => {
+                self.ledger.decided(&settled);
                 self.ledger.audited(ctx.tenant, &ctx.request_id);
                 self.ledger.done("resolve");
             }

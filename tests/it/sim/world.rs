@@ -22,6 +22,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
+use super::demands;
 use super::files::SimFiles;
 use super::kept::{Kept, Opened};
 use super::ledger::Ledger;
@@ -58,6 +59,8 @@ struct World {
     ledger: Arc<Ledger>,
     tenants: Vec<TenantId>,
     dice: StdRng,
+    /// Lives so far, and what was wrong after each.
+    lives: (u32, Vec<String>),
 }
 
 thread_local! {
@@ -89,6 +92,7 @@ pub(crate) fn simulate(seed: u64, planted: Option<Planted>) -> Outcome {
         }
     };
     let panics = PANICS.take().into_iter().map(|panic| format!("I14: {panic}"));
+    outcome.problems.splice(0..0, world.lives.1);
     outcome.problems.extend(panics);
     outcome
 }
@@ -117,6 +121,7 @@ impl World {
             ledger: Arc::default(),
             tenants,
             dice,
+            lives: (0, Vec::new()),
         }
     }
 
@@ -165,9 +170,10 @@ impl World {
         let dies_in = self.dice.random_range(1..if early { 12 } else { 250 });
         let crash = self.weather.begin(is_killed.then_some(dies_in), false);
         let runtime = runtime();
-        runtime.block_on(async {
+        let down_for = runtime.block_on(async {
             self.ground.clock.go();
             let opened = self.kept.open()?;
+            self.inspect(&*opened.store).await?;
             tokio::select! {
                 biased;
                 () = crash.cancelled() => {}
@@ -175,7 +181,7 @@ impl World {
             }
             let down_for = Duration::from_millis(self.dice.random_range(0..100_000));
             self.ground.clock.halt(down_for);
-            Ok::<_, String>(())
+            Ok::<_, String>(down_for)
         })?;
         // Whatever was under way ends where it stands.
         drop(runtime);
@@ -183,7 +189,32 @@ impl World {
         self::runtime().block_on(async {
             self.kept.close(crash.is_cancelled().then_some(loss));
         });
-        self.ground.town.server_is_gone();
+        self.ground.town.server_is_gone(u64::try_from(down_for.as_millis()).expect("short"));
+        match self.dice.random_range(0..40) {
+            // Somebody sets the clock back a little, or comes back after a month.
+            0..6 => self.ground.clock.set_by(-self.dice.random_range(1..5000)),
+            6..9 => {
+                self.ground.clock.set_by(self.dice.random_range(30..70) * 86_400_000);
+                self.ledger.days_pass();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What is stored when a life begins is held against every invariant and what people were told.
+    async fn inspect(&mut self, store: &dyn Store) -> Result<(), String> {
+        let life = self.lives.0;
+        self.lives.0 += 1;
+        if life == 0 {
+            return Ok(());
+        }
+        let found = broken(store).await.map_err(|error| format!("reading: {error}"));
+        let (mut problems, all) = found?;
+        problems.extend(self.ledger.verify(&all));
+        problems.extend(demands::at_any_time(&all, &self.ground.town));
+        let of_life = problems.into_iter().map(|text| format!("after life {life}: {text}"));
+        self.lives.1.extend(of_life);
         Ok(())
     }
 
@@ -213,6 +244,7 @@ impl World {
         runtime().block_on(async {
             self.ground.clock.go();
             let opened = self.kept.open()?;
+            self.inspect(&*opened.store).await?;
             let store = Arc::clone(&opened.store);
             let server = Server::start(&self.ground, opened).await;
             let server = server.map_err(|error| format!("I8: it does not start: {error}"))?;
@@ -293,13 +325,8 @@ impl World {
         problems.extend(self.weather.seen());
         problems.extend(self.ground.town.problems());
         problems.extend(self.ledger.verify(&all));
-        for (_, session) in all.iter().flat_map(|shown| shown.sessions.values()) {
-            let told = session.metrics.usage.tokens_total();
-            let most = self.ground.town.spent(session.id);
-            if told > most {
-                problems.push(format!("I12: {} counted {told} tokens of {most}", session.code));
-            }
-        }
+        problems.extend(demands::at_any_time(&all, &self.ground.town));
+        problems.extend(demands::at_the_end(&all, &self.ground.town, &self.ledger));
         let system = store.snapshot(TenantId::SYSTEM).await?.events(0, None, usize::MAX).await?;
         for alert in system.iter().filter(|it| it.event.event_type == EventType::SystemAlert) {
             problems.push(format!("I7: {:?}", alert.event.payload));
