@@ -45,6 +45,12 @@ impl Wake {
         }
     }
 
+    /// Rings for every supervisor.
+    pub fn all_sessions(&self) {
+        let bells = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.values().for_each(|bell| bell.notify_one());
+    }
+
     /// Hangs up the bell of a session's supervisor; `None` when one hangs there already.
     #[must_use]
     pub fn supervise(&self, id: SessionId) -> Option<Bell> {

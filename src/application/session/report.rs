@@ -86,7 +86,8 @@ pub(in crate::application) const SUPERVISOR: &str = "supervisor";
 
 impl SessionService {
     /// A change by the holder of the lease. What passes by itself is waited out: meanwhile nobody
-    /// else can change anything either, and the agent, to whom nobody listens, comes to rest.
+    /// else can change anything either, and the agent, to whom nobody listens, comes to rest. A
+    /// commit that was made although the store said that it failed is not made again.
     pub(super) async fn report<T>(
         &self,
         holder: Holder,
@@ -94,8 +95,9 @@ impl SessionService {
         mut decide: impl FnMut(&mut Change) -> Result<T, AppError> + Send,
     ) -> Result<(Versioned<Session>, T), AppError> {
         let by = By::Part(holder.tenant, SUPERVISOR);
+        let mut doubt = None;
         loop {
-            let done = self.change(by, holder.session, action, None, |change| {
+            let done = self.change_after(&mut doubt, by, holder.session, action, None, |change| {
                 if !change.session.is_held_by(holder.fencing_token) {
                     return Err(AppError::StaleResult);
                 }
