@@ -4,6 +4,7 @@
 //! each has to be found.
 
 mod agent;
+mod calm;
 mod demands;
 mod files;
 mod kept;

@@ -5,22 +5,26 @@ use std::time::Duration;
 
 use orchestrator::application::error::AppError;
 use orchestrator::application::ports::clock::Clock;
+use orchestrator::application::ports::driver::DriverError;
 use orchestrator::application::principal::{Principal, Rendered, Repeat, RequestContext, Subject};
 use orchestrator::application::scheduler::admissions::Admission;
 use orchestrator::application::session::control::DeclaredFailure;
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::fork::ForkRequest;
+use orchestrator::application::session::report::{CallUsage, Holder};
 use orchestrator::domain::attention::{AttentionKind, AttentionState, Decision};
 use orchestrator::domain::ids::{KeyId, SessionId, TenantId};
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::schedule::hold::HoldScope;
 use orchestrator::domain::session::PromptMode;
+use orchestrator::domain::session::attempt::ErrorType;
 use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::life::Outcome;
 use orchestrator::domain::session::retry::RetryPolicy;
 use orchestrator::domain::session::spec::{Gate, OnParentEnd, Priority};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::domain::usage::Usage;
 use orchestrator::domain::version::Versioned;
 use orchestrator::domain::workspace::WorkspaceSpec;
 use rand::rngs::StdRng;
@@ -103,7 +107,8 @@ impl Person {
         let id = known[self.dice.random_range(from..known.len())];
         match kind {
             39..45 => self.explain(&ctx, id).await,
-            45..48 => self.trespass(id).await,
+            45..47 => self.trespass(id).await,
+            47 => self.haunt(&ctx, id).await,
             48..50 => self.hold(&ctx).await,
             50..53 => self.delete(&ctx, id).await,
             53..56 => self.fork(&ctx, id).await,
@@ -430,6 +435,37 @@ impl Person {
             }
         }
         self.ledger.done("trespass");
+    }
+
+    /// What an agent tells under a lease that is over, or was never given, changes nothing.
+    async fn haunt(&mut self, ctx: &RequestContext, session: SessionId) {
+        let sessions = &self.server.sessions;
+        let Ok(found) = sessions.get(ctx, session).await else { return };
+        let held = found.value.run.lease.as_ref().map(|lease| lease.fencing_token);
+        let fencing_token = match held {
+            Some(held) if held > 1 => held - 1,
+            _ => self.dice.random_range(1_000_000..2_000_000),
+        };
+        let holder = Holder { tenant: ctx.tenant, session, fencing_token };
+        let usage = Usage { tokens_input: 1, ..Usage::default() };
+        let call = CallUsage { key: "of a ghost".to_owned(), usage, model: None };
+        let lost = DriverError::new(ErrorType::AgentError, "it haunts");
+        let told = [
+            sessions.step(holder, &[call], Some("message of a ghost")).await,
+            sessions.handshake(holder, &Value::Null).await,
+            sessions.run_failed(holder, &lost, None).await,
+            sessions.nothing_left(holder).await,
+        ];
+        for done in told {
+            match done {
+                Err(AppError::StaleResult | AppError::SessionNotFound) => {}
+                other => {
+                    let text = format!("I6: {session} takes word under {fencing_token}: {other:?}");
+                    self.ledger.problem(text);
+                }
+            }
+        }
+        self.ledger.done("haunt");
     }
 
     fn owner(&self, id: SessionId) -> Option<TenantId> {

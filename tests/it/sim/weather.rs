@@ -157,7 +157,7 @@ impl Weather {
                 sky.short_until = now.after(Duration::from_secs(sky.chance.random_range(1..60)));
                 Fate::Done
             }
-            41..44 => Fate::Unsure,
+            41..50 => Fate::Unsure,
             _ => Fate::Done,
         }
     }

@@ -11,9 +11,8 @@ use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::store::{Store, StoreError};
 use orchestrator::application::scheduler::admissions::Admission;
 use orchestrator::domain::event::EventType;
-use orchestrator::domain::ids::{SessionId, TenantId};
+use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::schedule::hold::HoldScope;
-use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::quotas::{QuotaName, Quotas};
 use orchestrator::domain::time::Timestamp;
@@ -22,6 +21,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
+use super::calm::{LOOK, Watch};
 use super::demands;
 use super::files::SimFiles;
 use super::kept::{Kept, Opened};
@@ -261,12 +261,14 @@ impl World {
                     self.ledger.refused("quotas", &error);
                 }
             }
-            let mut left = self.unrest(&server, &*store).await;
+            let mut watch = Watch::new(&self.ground, &server, &*store);
+            let mut left = watch.unrest().await;
             let until = self.ground.clock.now().after(PATIENCE);
             while !left.is_empty() && self.ground.clock.now() < until {
-                self.ground.clock.sleep(Duration::from_secs(10)).await;
-                left = self.unrest(&server, &*store).await;
+                self.ground.clock.sleep(LOOK).await;
+                left = watch.unrest().await;
             }
+            left.extend(watch.problems);
             server.stop().await;
             let looked = self.look(&*store).await.map_err(|error| format!("reading: {error}"));
             self.kept.close(None);
@@ -275,49 +277,6 @@ impl World {
             outcome.problems.splice(0..0, left);
             Ok(outcome)
         })
-    }
-
-    /// What has not come to its end yet.
-    async fn unrest(&self, server: &Server, store: &dyn Store) -> Vec<String> {
-        let mut left = Vec::new();
-        let fleet = store.fleet().await.expect("readable");
-        let found = fleet.sessions_in(SessionStatus::ALL).await.expect("readable");
-        for session in &found {
-            let session = &session.value;
-            let (code, status) = (session.code, session.status());
-            // Without a budget left it waits for a person, and says so.
-            let waits_for_nobody = status.is_terminal()
-                || status == SessionStatus::Pending
-                    && (!session.run.start_wanted || session.is_exhausted());
-            if !waits_for_nobody {
-                let ctx = caller(session.tenant_id, "why");
-                let why = server.sessions.explain(&ctx, &server.queue, session.id).await;
-                let why = why.map(|why| why.summary).unwrap_or_default();
-                left.push(format!("I8: {code} of {} stays {status}: {why}", session.tenant_id));
-            }
-        }
-        let owed = fleet.owed_children(10).await.expect("readable");
-        left.extend(owed.iter().map(|owed| format!("I8: {} owes its children", owed.parent)));
-        let may_have = |id: &SessionId| {
-            let own = found.iter().find(|session| session.value.id == *id);
-            own.is_some_and(|session| !session.value.status().is_terminal())
-        };
-        for id in self.ground.files.folders() {
-            if !may_have(&id) {
-                left.push(format!("I13: {id} has ended, its folder is there"));
-            }
-        }
-        for (id, token) in self.ground.town.open() {
-            let works = |token| {
-                found
-                    .iter()
-                    .any(|session| session.value.id == id && session.value.is_held_by(token))
-            };
-            if !works(token) {
-                left.push(format!("I13: {id} has a run open under {token}"));
-            }
-        }
-        left
     }
 
     async fn look(&self, store: &dyn Store) -> Result<Outcome, StoreError> {
