@@ -1,6 +1,6 @@
 //! Wake-ups: they say only "look again", never what to find.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -13,7 +13,7 @@ use crate::domain::ids::SessionId;
 pub struct Wake {
     scheduler: Arc<Notify>,
     families: Arc<Notify>,
-    supervisors: Arc<Mutex<HashMap<SessionId, Arc<Notify>>>>,
+    supervisors: Arc<Mutex<BTreeMap<SessionId, Arc<Notify>>>>,
 }
 
 impl Wake {
@@ -74,7 +74,7 @@ impl Wake {
 pub struct Bell {
     id: SessionId,
     rope: Arc<Notify>,
-    all: Arc<Mutex<HashMap<SessionId, Arc<Notify>>>>,
+    all: Arc<Mutex<BTreeMap<SessionId, Arc<Notify>>>>,
 }
 
 impl Bell {

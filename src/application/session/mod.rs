@@ -12,6 +12,7 @@ pub mod fork;
 pub mod grant;
 mod judged;
 pub mod limits;
+mod next;
 mod not_yet;
 pub mod put_away;
 pub mod query;

@@ -105,6 +105,13 @@ impl Person {
         let young = known.len().saturating_sub(5);
         let from = if self.dice.random_bool(0.7) { young } else { 0 };
         let id = known[self.dice.random_range(from..known.len())];
+        let standing: &[SessionStatus] = match kind {
+            66..70 => &[SessionStatus::Running],
+            72..76 => &[SessionStatus::Paused],
+            89..93 => &[SessionStatus::Failed, SessionStatus::Timeout],
+            _ => &[],
+        };
+        let id = self.one_of(&known, standing).await.unwrap_or(id);
         match kind {
             39..45 => self.explain(&ctx, id).await,
             45..47 => self.trespass(id).await,
@@ -115,6 +122,17 @@ impl Person {
             56..60 => self.checkpoint(&ctx, id).await,
             _ => self.command(&ctx, id, kind).await,
         }
+    }
+
+    /// The newest of these sessions that stands so.
+    async fn one_of(&self, known: &[SessionId], standing: &[SessionStatus]) -> Option<SessionId> {
+        if standing.is_empty() {
+            return None;
+        }
+        let fleet = self.server.store.fleet().await.ok()?;
+        let found = fleet.sessions_in(standing).await.ok()?;
+        let mut ids = found.iter().rev().map(|found| found.value.id);
+        ids.find(|id| known.contains(id))
     }
 
     /// A change of one session.
@@ -459,6 +477,7 @@ impl Person {
         for done in told {
             match done {
                 Err(AppError::StaleResult | AppError::SessionNotFound) => {}
+                Err(error) if error.passes() => {}
                 other => {
                     let text = format!("I6: {session} takes word under {fencing_token}: {other:?}");
                     self.ledger.problem(text);
