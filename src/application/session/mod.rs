@@ -125,7 +125,7 @@ impl SessionService {
         reason: Option<&str>,
         decide: impl FnMut(&mut Change) -> Result<T, AppError> + Send,
     ) -> Result<(Versioned<Session>, T), AppError> {
-        self.change_after(&mut None, by, id, action, reason, decide).await
+        Box::pin(self.change_after(&mut None, by, id, action, reason, decide)).await
     }
 
     /// The same, for whoever asks again after a commit that failed: it may be on the disk all the

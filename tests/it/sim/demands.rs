@@ -1,11 +1,15 @@
 //! What agents did and heard, held against what is stored: use is counted once, decisions arrive as
 //! they were made, prompts are done, and work without a fault is completed.
 
+use std::time::Duration;
+
 use orchestrator::application::ports::driver::Answer;
 use orchestrator::domain::attention::{AttentionItem, AttentionState, Decision};
 use orchestrator::domain::event::EventType;
+use orchestrator::domain::money::Usd;
 use orchestrator::domain::session::Session;
 use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::time::Timestamp;
 
 use super::ledger::Ledger;
 use super::town::{Town, is_honest};
@@ -24,9 +28,15 @@ pub(crate) fn at_any_time(all: &[Shown], town: &Town) -> Vec<String> {
 }
 
 /// What holds when everything has come to its end.
-pub(crate) fn at_the_end(all: &[Shown], town: &Town, ledger: &Ledger) -> Vec<String> {
+pub(crate) fn at_the_end(
+    all: &[Shown],
+    town: &Town,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     for shown in all {
+        nothing_is_kept_for_ever(shown, now, &mut wrong);
         for (_, session) in shown.sessions.values() {
             nothing_is_lost(shown, session, town, &mut wrong);
             if is_honest(&session.spec.title) && !ledger.is_old(session.id) {
@@ -46,6 +56,21 @@ pub(crate) fn at_the_end(all: &[Shown], town: &Town, ledger: &Ledger) -> Vec<Str
     wrong
 }
 
+/// What ended or happened 30 days ago is gone, with a day for the job that does it.
+fn nothing_is_kept_for_ever(shown: &Shown, now: Timestamp, wrong: &mut Vec<String>) {
+    let is_old = |at: Timestamp| now.since(at) > Duration::from_hours(31 * 24);
+    if let Some(event) = shown.events.first().filter(|event| is_old(event.event.occurred_at)) {
+        wrong.push(format!("retention: event {} of {} is kept too long", event.seq, shown.tenant));
+    }
+    for (_, session) in shown.sessions.values() {
+        let stamps = &session.stamps;
+        let ended = stamps.ended_at.filter(|_| session.status().is_terminal());
+        if stamps.deleted_at.or(ended).is_some_and(is_old) {
+            wrong.push(format!("retention: {} is kept too long", session.code));
+        }
+    }
+}
+
 /// I12: what is counted was used, and nothing is counted twice.
 fn use_was_made(shown: &Shown, session: &Session, town: &Town, wrong: &mut Vec<String>) {
     let made = town.calls(session.id);
@@ -59,7 +84,7 @@ fn use_was_made(shown: &Shown, session: &Session, town: &Town, wrong: &mut Vec<S
         }
     }
     let usage = &session.metrics.usage;
-    let cost = usage.cost_usd.map_or(0, |cost| cost.micros());
+    let cost = usage.cost_usd.map_or(0, Usd::micros);
     if (usage.tokens_total(), cost) != (tokens, micros) {
         let (code, counts) = (session.code, usage.tokens_total());
         wrong.push(format!(

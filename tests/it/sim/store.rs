@@ -136,22 +136,20 @@ impl SimStore {
     }
 
     fn twist(&self, write: &mut Write) {
-        match write {
-            Write::Attention(put)
-                if put.value.resolved_by.as_deref() == Some("ann")
-                    && put.value.kind == AttentionKind::Permission
-                    && self.has(Planted::AlteredDecision, 2) =>
-            {
-                put.value.decision = Some(Decision::Deny);
-            }
-            Write::Session(put) if self.has(Planted::DoubledUsage, 10) => {
-                let metrics = &mut put.value.metrics;
-                metrics.usage = metrics.usage.plus(&metrics.usage);
-            }
-            Write::Session(put) if self.has(Planted::LostPrompt, 3) => {
-                put.value.run.prompts.pop();
-            }
-            _ => {}
+        if let Write::Attention(put) = write
+            && put.value.resolved_by.as_deref() == Some("ann")
+            && put.value.kind == AttentionKind::Permission
+            && self.has(Planted::AlteredDecision, 2)
+        {
+            put.value.decision = Some(Decision::Deny);
+        }
+        let Write::Session(put) = write else { return };
+        if self.has(Planted::DoubledUsage, 10) {
+            let metrics = &mut put.value.metrics;
+            metrics.usage = metrics.usage.plus(&metrics.usage);
+        }
+        if self.has(Planted::LostPrompt, 3) {
+            put.value.run.prompts.pop();
         }
     }
 }

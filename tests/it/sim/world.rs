@@ -262,8 +262,10 @@ impl World {
                 }
             }
             let mut watch = Watch::new(&self.ground, &server, &*store);
-            let mut left = watch.unrest().await;
             let until = self.ground.clock.now().after(PATIENCE);
+            // What is done once a day is done first.
+            self.ground.clock.sleep(LOOK).await;
+            let mut left = watch.unrest().await;
             while !left.is_empty() && self.ground.clock.now() < until {
                 self.ground.clock.sleep(LOOK).await;
                 left = watch.unrest().await;
@@ -281,11 +283,12 @@ impl World {
 
     async fn look(&self, store: &dyn Store) -> Result<Outcome, StoreError> {
         let (mut problems, all) = broken(store).await?;
+        let now = self.ground.clock.now();
         problems.extend(self.weather.seen());
         problems.extend(self.ground.town.problems());
         problems.extend(self.ledger.verify(&all));
         problems.extend(demands::at_any_time(&all, &self.ground.town));
-        problems.extend(demands::at_the_end(&all, &self.ground.town, &self.ledger));
+        problems.extend(demands::at_the_end(&all, &self.ground.town, &self.ledger, now));
         let system = store.snapshot(TenantId::SYSTEM).await?.events(0, None, usize::MAX).await?;
         for alert in system.iter().filter(|it| it.event.event_type == EventType::SystemAlert) {
             problems.push(format!("I7: {:?}", alert.event.payload));

@@ -235,7 +235,7 @@ fn usage(session: &Session, shown: &Shown, wrong: &mut Vec<String>) {
     let own: Vec<_> = shown.usage.iter().filter(|it| it.session_id == session.id).collect();
     let sum = own.iter().fold(Usage::default(), |sum, record| sum.plus(&record.usage));
     let (counted, recorded) = (metrics.usage.tokens_total(), sum.tokens_total());
-    if counted != recorded || own.len() as u64 != u64::from(metrics.api_calls_count) {
+    if counted != recorded || own.len() as u64 != metrics.api_calls_count {
         let (calls, records) = (metrics.api_calls_count, own.len());
         wrong.push(format!(
             "I12: {code} counts {counted} tokens of {calls} calls, recorded are {recorded} of {records}"
@@ -280,7 +280,8 @@ fn history(shown: &Shown, wrong: &mut Vec<String>) {
             payload.get(name).and_then(|value| value.as_str()).and_then(SessionStatus::parse)
         };
         let (old, new) = (status("old_status"), status("new_status"));
-        if told.get(&id).copied() != old && !(is_cut && !told.contains_key(&id)) {
+        let is_known = told.contains_key(&id) || !is_cut;
+        if is_known && told.get(&id).copied() != old {
             wrong.push(format!(
                 "I4: event {seq} moves {id} from {old:?}, it was {:?}",
                 told.get(&id)
