@@ -98,9 +98,11 @@ impl Reconciler {
         }
     }
 
-    /// Sessions that execute without a supervisor get one again.
+    /// Sessions that execute without a supervisor get one again. Whoever has one is looked at, too:
+    /// the bell is lost with a change that was made although the store said that it failed.
     async fn supervision(&self, stop: &CancellationToken) {
         while self.again(LEFT_OVER, stop).await {
+            self.sessions.wake.all_sessions();
             if let Err(error) = self.unsupervised().await {
                 tracing::warn!(%error, "Sessions without a supervisor could not be looked for");
             }

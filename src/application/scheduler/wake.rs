@@ -1,6 +1,6 @@
 //! Wake-ups: they say only "look again", never what to find.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -13,7 +13,7 @@ use crate::domain::ids::SessionId;
 pub struct Wake {
     scheduler: Arc<Notify>,
     families: Arc<Notify>,
-    supervisors: Arc<Mutex<HashMap<SessionId, Arc<Notify>>>>,
+    supervisors: Arc<Mutex<BTreeMap<SessionId, Arc<Notify>>>>,
 }
 
 impl Wake {
@@ -45,6 +45,12 @@ impl Wake {
         }
     }
 
+    /// Rings for every supervisor.
+    pub fn all_sessions(&self) {
+        let bells = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.values().for_each(|bell| bell.notify_one());
+    }
+
     /// Hangs up the bell of a session's supervisor; `None` when one hangs there already.
     #[must_use]
     pub fn supervise(&self, id: SessionId) -> Option<Bell> {
@@ -68,7 +74,7 @@ impl Wake {
 pub struct Bell {
     id: SessionId,
     rope: Arc<Notify>,
-    all: Arc<Mutex<HashMap<SessionId, Arc<Notify>>>>,
+    all: Arc<Mutex<BTreeMap<SessionId, Arc<Notify>>>>,
 }
 
 impl Bell {

@@ -228,6 +228,12 @@ impl Change {
             && self.items.iter().zip(&self.items_before).all(as_read)
     }
 
+    /// Whether the session was read as it would stand after this commit.
+    #[must_use]
+    pub fn was_read_as(&self, saved: &Versioned<Session>) -> bool {
+        self.before == *saved
+    }
+
     /// The session as it was read.
     #[must_use]
     pub fn unchanged(self) -> Versioned<Session> {

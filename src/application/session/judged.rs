@@ -5,7 +5,8 @@ use serde_json::json;
 use super::SessionService;
 use super::change::{By, Change};
 use super::control::apply;
-use super::report::{Holder, SUPERVISOR, take_prompt};
+use super::next::take_prompt;
+use super::report::{Holder, SUPERVISOR};
 use crate::application::error::AppError;
 use crate::domain::session::gates::Verification;
 

@@ -13,6 +13,7 @@ pub mod fork;
 pub mod grant;
 mod judged;
 pub mod limits;
+mod next;
 mod not_yet;
 pub mod put_away;
 pub mod query;
@@ -123,10 +124,28 @@ impl SessionService {
         id: SessionId,
         action: &str,
         reason: Option<&str>,
+        decide: impl FnMut(&mut Change) -> Result<T, AppError> + Send,
+    ) -> Result<(Versioned<Session>, T), AppError> {
+        Box::pin(self.change_after(&mut None, by, id, action, reason, decide)).await
+    }
+
+    /// The same, for whoever asks again after a commit that failed: it may be on the disk all the
+    /// same, and is then not decided twice.
+    pub(super) async fn change_after<T>(
+        &self,
+        doubt: &mut Option<(Versioned<Session>, T)>,
+        by: By<'_>,
+        id: SessionId,
+        action: &str,
+        reason: Option<&str>,
         mut decide: impl FnMut(&mut Change) -> Result<T, AppError> + Send,
     ) -> Result<(Versioned<Session>, T), AppError> {
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let mut change = Change::read(&*self.snapshot(by.tenant()).await?, id).await?;
+            if let Some((saved, answer)) = doubt.take_if(|(saved, _)| change.was_read_as(saved)) {
+                self.ring(&saved.value);
+                return Ok((saved, answer));
+            }
             if let By::Caller(ctx) = by {
                 expect_version(ctx.if_match, &change)?;
             }
@@ -145,18 +164,28 @@ impl SessionService {
             let (set, saved) = change.finish(by, action, reason, self.clock.now());
             match self.store.commit(set).await {
                 Ok(_) => {
-                    self.wake.session(id);
-                    self.wake.scheduler();
-                    if saved.value.broke_off_at().is_some() {
-                        self.wake.family();
-                    }
+                    self.ring(&saved.value);
                     return Ok((saved, answer));
                 }
                 Err(CommitError::Stale | CommitError::Refused) => {}
-                Err(error) => return Err(self.told_of_refusal(by, error.into()).await),
+                Err(error) => {
+                    if matches!(error, CommitError::ReadOnly(_)) {
+                        *doubt = Some((saved, answer));
+                    }
+                    return Err(self.told_of_refusal(by, error.into()).await);
+                }
             }
         }
         Err(AppError::Contended)
+    }
+
+    /// Rings for everybody whom a changed session may concern.
+    fn ring(&self, session: &Session) {
+        self.wake.session(session.id);
+        self.wake.scheduler();
+        if session.broke_off_at().is_some() {
+            self.wake.family();
+        }
     }
 }
 

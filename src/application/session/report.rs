@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::SessionService;
 use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::control::apply;
 use super::limits::bounds_in;
+use super::next::{go_on, take_prompt, what_stands};
 use super::usage;
 use crate::application::error::AppError;
 use crate::application::ports::driver::{DriverError, Prompt, TurnEnd};
@@ -25,7 +25,7 @@ use crate::domain::session::checkpoint::CheckpointTrigger;
 use crate::domain::session::life::Outcome;
 use crate::domain::session::metrics::Warning;
 use crate::domain::session::status::SessionStatus;
-use crate::domain::session::{DegradedReason, Phase, PromptMode, QueuedPrompt, Session};
+use crate::domain::session::{DegradedReason, Phase, Session};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::Usage;
 use crate::domain::version::Versioned;
@@ -86,7 +86,8 @@ pub(in crate::application) const SUPERVISOR: &str = "supervisor";
 
 impl SessionService {
     /// A change by the holder of the lease. What passes by itself is waited out: meanwhile nobody
-    /// else can change anything either, and the agent, to whom nobody listens, comes to rest.
+    /// else can change anything either, and the agent, to whom nobody listens, comes to rest. A
+    /// commit that was made although the store said that it failed is not made again.
     pub(super) async fn report<T>(
         &self,
         holder: Holder,
@@ -94,8 +95,9 @@ impl SessionService {
         mut decide: impl FnMut(&mut Change) -> Result<T, AppError> + Send,
     ) -> Result<(Versioned<Session>, T), AppError> {
         let by = By::Part(holder.tenant, SUPERVISOR);
+        let mut doubt = None;
         loop {
-            let done = self.change(by, holder.session, action, None, |change| {
+            let done = self.change_after(&mut doubt, by, holder.session, action, None, |change| {
                 if !change.session.is_held_by(holder.fencing_token) {
                     return Err(AppError::StaleResult);
                 }
@@ -263,8 +265,14 @@ impl SessionService {
         let snapshot = self.readable(holder.tenant).await?;
         let purse = bounds_in(&*snapshot, self.clock.now()).await?.purse;
         drop(snapshot);
+        let mut over = None;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
+            let told = change.session.run.prompt.as_ref().map(|prompt| prompt.id);
+            if *over.get_or_insert(told) != told {
+                // The commit that seemed to fail was made, and somebody changed the session since.
+                return Ok(what_stands(&change.session));
+            }
             if turn.message_ref.is_some() {
                 change.session.run.message_ref.clone_from(&turn.message_ref);
             }
@@ -450,48 +458,5 @@ fn note_cut(change: &mut Change, turn: &TurnOver, now: Timestamp) {
             timestamp: now,
             context: Value::Null,
         });
-    }
-}
-
-/// The next waiting prompt: one that interrupts before the others.
-pub(super) fn take_prompt(session: &mut Session) -> Option<QueuedPrompt> {
-    let prompts = &mut session.run.prompts;
-    let first = prompts.iter().position(|prompt| prompt.mode == PromptMode::Interrupt);
-    (!prompts.is_empty()).then(|| prompts.remove(first.unwrap_or(0)))
-}
-
-/// How an agent is told that its turn was ended by a pause.
-const PAUSED: &str = "You were paused. Go on with what you were doing.\n\n";
-
-/// What an agent is told whose turn was ended by a pause.
-fn go_on(interrupted: Option<QueuedPrompt>, id: Uuid, at: Timestamp) -> QueuedPrompt {
-    let task = interrupted.map_or_else(String::new, |prompt| prompt.text);
-    // Paused once more, it is told once.
-    let text = match task.strip_prefix(PAUSED.trim_end()).unwrap_or(&task).trim_start() {
-        "" => PAUSED.trim_end().to_owned(),
-        task => format!("{PAUSED}{task}"),
-    };
-    QueuedPrompt { id, text, mode: PromptMode::Queue, at }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_paused_again_and_again_is_told_once() {
-        let told = |text: &str| QueuedPrompt {
-            id: Uuid::nil(),
-            text: text.to_owned(),
-            mode: PromptMode::Queue,
-            at: Timestamp::EPOCH,
-        };
-        let again = |prompt| go_on(prompt, Uuid::nil(), Timestamp::EPOCH);
-        let once = again(Some(told("Fix it.")));
-        assert!(once.text.starts_with(PAUSED) && once.text.ends_with("Fix it."));
-        assert_eq!(again(Some(once.clone())).text, once.text);
-        let nothing = again(None);
-        assert_eq!(nothing.text, PAUSED.trim_end());
-        assert_eq!(again(Some(nothing.clone())).text, nothing.text);
     }
 }

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::driver::{
     Abilities, AgentDriver, AgentEvent, Answer, Assignment, Continuation, DriverError, ProbeReport,
-    Prompt, RunControl, Running, TurnEnd,
+    Prompt, RunControl, Running, TranscriptItem, TurnEnd,
 };
 use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::attention::AttentionKind;
 use orchestrator::domain::ids::SessionId;
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::session::attempt::ErrorType;
@@ -22,8 +23,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::store::Planted;
 use super::time::SimClock;
-use super::town::{Act, Town};
+use super::town::{Act, Call, Town, note_call};
 
 /// Events on their way; a full channel makes the agent wait.
 const EVENTS: usize = 16;
@@ -34,14 +36,13 @@ pub(crate) struct SimDriver {
     pub(crate) town: Arc<Town>,
     pub(crate) clock: Arc<SimClock>,
     pub(crate) tracker: TaskTracker,
-    /// The planted bug: nobody tells it that a run is over.
-    pub(crate) never_closed: bool,
+    pub(crate) planted: Option<Planted>,
 }
 
 enum Order {
     Prompt(Prompt),
     Abort,
-    Answer(String),
+    Answer(String, Answer),
 }
 
 #[async_trait]
@@ -74,13 +75,14 @@ impl AgentDriver for SimDriver {
     async fn start(&self, assignment: Assignment) -> Result<Running, DriverError> {
         let weather = &self.town.weather;
         weather.moment().await;
-        if weather.strikes(0.01) {
+        let session = assignment.session;
+        if weather.strikes_at(session, 0.01) {
             pending::<()>().await;
         }
         if weather.strikes(0.02) {
             return Err(DriverError::full("it has enough to do"));
         }
-        if weather.strikes(0.03) {
+        if weather.strikes_at(session, 0.03) {
             return Err(DriverError::new(ErrorType::DispatchFailed, "it did not start"));
         }
         let number = self.town.begin(&assignment);
@@ -97,7 +99,9 @@ impl AgentDriver for SimDriver {
             town: Arc::clone(&self.town),
             clock: Arc::clone(&self.clock),
             number,
-            session: assignment.session,
+            session,
+            outlives: self.abilities().outlives,
+            swallows: self.planted == Some(Planted::LostUsage),
             talk,
             stage,
             orders,
@@ -105,9 +109,14 @@ impl AgentDriver for SimDriver {
         };
         self.tracker.spawn(run.play(closed.clone(), ended.clone()));
         // A run that nobody watches any more is over; with the planted bug nobody ever says so.
-        let closed = (!self.never_closed).then(|| closed.drop_guard());
+        let closed = (self.planted != Some(Planted::NeverClosed)).then(|| closed.drop_guard());
         Ok(Running {
-            control: Box::new(Control { orders: desk, closed: Mutex::new(closed), ended }),
+            control: Box::new(Control {
+                orders: desk,
+                closed: Mutex::new(closed),
+                ended,
+                garbles: self.planted == Some(Planted::GarbledAnswer),
+            }),
             events,
         })
     }
@@ -117,7 +126,7 @@ impl AgentDriver for SimDriver {
     }
 
     async fn shutdown(&self) {
-        self.town.server_is_gone();
+        self.town.server_is_gone(0);
     }
 }
 
@@ -125,6 +134,7 @@ struct Control {
     orders: mpsc::UnboundedSender<Order>,
     closed: Mutex<Option<DropGuard>>,
     ended: CancellationToken,
+    garbles: bool,
 }
 
 impl Control {
@@ -145,7 +155,9 @@ impl RunControl for Control {
     }
 
     async fn answer(&self, agent_ref: &str, answer: Answer) -> Result<(), DriverError> {
-        self.send(Order::Answer(format!("{agent_ref}\n{answer:?}")))
+        let is_allowed = matches!(answer, Answer::AllowOnce | Answer::AllowAlways);
+        let answer = if self.garbles && is_allowed { Answer::Deny(String::new()) } else { answer };
+        self.send(Order::Answer(agent_ref.to_owned(), answer))
     }
 
     async fn close(&self) {
@@ -163,6 +175,9 @@ struct Run {
     clock: Arc<SimClock>,
     number: u64,
     session: SessionId,
+    outlives: bool,
+    /// The planted bug: some calls are not told.
+    swallows: bool,
     talk: String,
     stage: mpsc::Sender<AgentEvent>,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -195,16 +210,24 @@ impl Run {
                 self.listen(None).await?;
                 continue;
             };
-            if !self.turn(prompt.id).await? {
+            if !self.turn(prompt).await? {
                 return Ok(());
             }
         }
     }
 
     /// One turn; `false` when the agent is gone.
-    async fn turn(&mut self, prompt: Uuid) -> Result<bool, Over> {
+    async fn turn(&mut self, prompt: Prompt) -> Result<bool, Over> {
         let (town, talk) = (Arc::clone(&self.town), self.talk.clone());
-        town.told(&talk, prompt);
+        town.told(self.number, &talk, &prompt);
+        let prompt = prompt.id;
+        town.works(self.number, &talk, prompt, self.outlives);
+        if self.outlives {
+            // Whatever of it was told before: who can be found again tells everything again.
+            for call in town.turn(&talk, prompt, |turn| turn.calls.clone()) {
+                self.tell_call(&call).await?;
+            }
+        }
         loop {
             let (over, act) =
                 town.turn(&talk, prompt, |turn| (turn.over, turn.acts.front().cloned()));
@@ -219,22 +242,21 @@ impl Run {
                     self.tell(AgentEvent::Log { level: "info", message: "word".to_owned() })
                         .await?;
                 }
-                Act::Spend(tokens, micros, twice) => self.spend(tokens, micros, twice).await?,
-                Act::Ask(kind, twice) => {
-                    let ask = town.turn(&talk, prompt, |turn| turn.ask.clone());
-                    let ask = ask.unwrap_or_else(|| town.ask(kind));
-                    town.turn(&talk, prompt, |turn| turn.ask = Some(ask.clone()));
-                    self.tell(AgentEvent::Ask(ask.clone())).await?;
-                    if twice {
-                        self.tell(AgentEvent::Ask(ask)).await?;
-                    }
-                    let agent_refs = town.turn(&talk, prompt, |turn| {
-                        turn.ask.iter().map(|ask| ask.agent_ref.clone()).collect()
-                    });
-                    self.tell(AgentEvent::AsksOpen { agent_refs }).await?;
-                    while town.turn(&talk, prompt, |turn| turn.ask.is_some() && turn.over.is_none())
-                    {
-                        self.hear(prompt, None).await?;
+                Act::Phase(phase) => self.tell(AgentEvent::Phase(phase)).await?,
+                Act::Flood(count) => self.flood(count).await?,
+                Act::Spend(call, twice) => self.spend(prompt, &call, twice).await?,
+                Act::Lie => {
+                    let tokens = u64::MAX;
+                    let call = Call { key: town.name("call"), tokens, micros: i64::MAX };
+                    self.tell_call(&call).await?;
+                }
+                Act::Ask(kinds, twice) => self.ask(prompt, &kinds, twice, None).await?,
+                Act::AskInVain(kind, millis) => {
+                    self.ask(prompt, &[kind], false, Some(millis)).await?;
+                }
+                Act::Echo => {
+                    if let Some((earlier, end)) = town.earlier(&talk, prompt) {
+                        self.tell_end(earlier, end).await?;
                     }
                 }
                 Act::LoseStream(millis) => {
@@ -284,22 +306,84 @@ impl Run {
         self.tell(AgentEvent::TurnEnded { prompt, message_ref, text, end }).await
     }
 
-    async fn spend(&mut self, tokens: u64, micros: i64, twice: bool) -> Result<(), Over> {
-        let key = self.town.name("call");
-        self.town.spend(self.session, tokens);
+    async fn spend(&mut self, prompt: Uuid, call: &Call, twice: bool) -> Result<(), Over> {
+        self.town.spend(self.session, call);
+        self.town.turn(&self.talk, prompt, note_call);
         for _ in 0..=u8::from(twice) {
-            let usage = Usage {
-                tokens_input: tokens,
-                tokens_cache_write: if tokens == u64::MAX { tokens } else { 0 },
-                cost_usd: Some(Usd::from_micros(micros)),
-                reported: true,
-                ..Usage::default()
-            };
-            let (key, model) = (key.clone(), Some("sim/model".to_owned()));
-            self.tell(AgentEvent::Usage { key, usage, model }).await?;
+            self.tell_call(call).await?;
         }
         let message_ref = self.town.name("message");
         self.tell(AgentEvent::Step { message_ref }).await
+    }
+
+    async fn tell_call(&mut self, call: &Call) -> Result<(), Over> {
+        if self.swallows {
+            return Ok(());
+        }
+        let Call { key, tokens, micros } = call.clone();
+        let usage = Usage {
+            tokens_input: tokens,
+            tokens_cache_write: if tokens == u64::MAX { tokens } else { 0 },
+            cost_usd: Some(Usd::from_micros(micros)),
+            reported: true,
+            ..Usage::default()
+        };
+        let model = Some("sim/model".to_owned());
+        self.tell(AgentEvent::Usage { key, usage, model }).await
+    }
+
+    /// Asks and waits, for ever or for so many milliseconds; then it wants no answer any more.
+    async fn ask(
+        &mut self,
+        prompt: Uuid,
+        kinds: &[AttentionKind],
+        twice: bool,
+        patience: Option<u64>,
+    ) -> Result<(), Over> {
+        let (town, talk) = (Arc::clone(&self.town), self.talk.clone());
+        let mut asks = town.turn(&talk, prompt, |turn| turn.asks.clone());
+        if asks.is_empty() {
+            asks = town.ask(self.session, kinds);
+            town.turn(&talk, prompt, |turn| turn.asks.clone_from(&asks));
+        }
+        for _ in 0..=u8::from(twice) {
+            for ask in &asks {
+                self.tell(AgentEvent::Ask(ask.clone())).await?;
+            }
+        }
+        self.tell_asks(prompt).await?;
+        let until = patience.map(|millis| self.clock.now().after(Duration::from_millis(millis)));
+        while town.turn(&talk, prompt, |turn| !turn.asks.is_empty() && turn.over.is_none()) {
+            let left = until.map(|until| until.since(self.clock.now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                for ask in town.turn(&talk, prompt, |turn| std::mem::take(&mut turn.asks)) {
+                    self.tell(AgentEvent::AskGone { agent_ref: ask.agent_ref }).await?;
+                }
+                return self.tell_asks(prompt).await;
+            }
+            self.hear(prompt, left).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_asks(&mut self, prompt: Uuid) -> Result<(), Over> {
+        let agent_refs = self.town.turn(&self.talk, prompt, |turn| {
+            turn.asks.iter().map(|ask| ask.agent_ref.clone()).collect()
+        });
+        self.tell(AgentEvent::AsksOpen { agent_refs }).await
+    }
+
+    /// Says much and takes no breath.
+    async fn flood(&mut self, count: u64) -> Result<(), Over> {
+        let part = self.town.name("part");
+        for _ in 0..count {
+            let text = "word ".to_owned();
+            self.send(AgentEvent::Delta { part: part.clone(), text: text.clone() }).await?;
+            let body = json!({ "text": text });
+            let item = TranscriptItem { id: part.clone(), kind: "text", body };
+            self.send(AgentEvent::Transcript(item)).await?;
+        }
+        Ok(())
     }
 
     /// Works for a while and listens meanwhile.
@@ -321,14 +405,11 @@ impl Run {
         let town = Arc::clone(&self.town);
         town.turn(&self.talk, prompt, |turn| match order {
             Some(Order::Abort) if !turn.is_deaf => {
-                turn.ask = None;
+                turn.asks.clear();
                 turn.over = Some(TurnEnd::Aborted);
             }
-            Some(Order::Answer(text)) => {
-                let asked = turn.ask.as_ref().map(|ask| ask.agent_ref.as_str());
-                if text.split('\n').next() == asked {
-                    turn.ask = None;
-                }
+            Some(Order::Answer(agent_ref, _)) => {
+                turn.asks.retain(|ask| ask.agent_ref != agent_ref);
             }
             Some(Order::Abort | Order::Prompt(_)) | None => {}
         });
@@ -352,11 +433,10 @@ impl Run {
                 self.next.push(prompt);
                 Ok(None)
             }
-            Some(Order::Answer(text)) => {
-                let (agent_ref, answer) = text.split_once('\n').expect("made so");
-                tracing::debug!("{} hears {agent_ref}: {answer}", self.session);
-                self.town.answered(agent_ref, answer);
-                Ok(Some(Order::Answer(text)))
+            Some(Order::Answer(agent_ref, answer)) => {
+                tracing::debug!("{} hears {agent_ref}: {answer:?}", self.session);
+                self.town.answered(&agent_ref, &answer);
+                Ok(Some(Order::Answer(agent_ref, answer)))
             }
             Some(order) => Ok(Some(order)),
         }
@@ -364,6 +444,10 @@ impl Run {
 
     async fn tell(&mut self, event: AgentEvent) -> Result<(), Over> {
         self.town.weather.moment().await;
+        self.send(event).await
+    }
+
+    async fn send(&mut self, event: AgentEvent) -> Result<(), Over> {
         tracing::debug!("{} tells {event:?}", self.session);
         if self.stage.send(event).await.is_ok() {
             return Ok(());

@@ -37,6 +37,15 @@ impl SimFiles {
         self.folders.lock().expect("whole").keys().copied().collect()
     }
 
+    /// What ends a session when it fails.
+    async fn works_for(&self, session: SessionId, fails: f64) -> Result<(), WorkspaceError> {
+        self.works(0.0).await?;
+        if self.weather.strikes_at(session, fails) {
+            return Err(WorkspaceError::Failed("git failed".to_owned()));
+        }
+        Ok(())
+    }
+
     async fn works(&self, fails: f64) -> Result<(), WorkspaceError> {
         self.weather.moment().await;
         if self.weather.strikes(0.004) {
@@ -62,7 +71,7 @@ impl Workspaces for SimFiles {
         spec: &WorkspaceSpec,
         _: Option<&str>,
     ) -> Result<Workspace, WorkspaceError> {
-        self.works(0.02).await?;
+        self.works_for(session, 0.02).await?;
         self.folders.lock().expect("whole").entry(session).or_default();
         let is_git = spec.kind() == WorkspaceKind::Git;
         let text = |text: &str| is_git.then(|| text.to_owned());

@@ -5,10 +5,12 @@ use std::sync::{Mutex, MutexGuard};
 
 use orchestrator::application::error::AppError;
 use orchestrator::application::session::create::NewSession;
+use orchestrator::domain::attention::AttentionItem;
 use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::session::Session;
 use orchestrator::domain::version::Versioned;
 
+use super::town::is_honest;
 use crate::support::invariants::Shown;
 
 /// A request that creates a session, told again until its answer is known.
@@ -25,11 +27,19 @@ pub(crate) struct Request {
 struct Entries {
     requests: Vec<Request>,
     known: Vec<(TenantId, SessionId)>,
+    /// Sessions of agents that do everything as they should, which nobody stops.
+    honest: Vec<(TenantId, SessionId)>,
     /// The newest version that was acknowledged.
     versions: BTreeMap<SessionId, u64>,
     purged: BTreeSet<SessionId>,
     /// Requests whose change was acknowledged.
     audited: Vec<(TenantId, String)>,
+    /// Prompts that were taken, and their words.
+    prompts: Vec<(SessionId, String)>,
+    /// What people decided.
+    decided: Vec<Versioned<AttentionItem>>,
+    /// Requests and sessions before these are from before a long time in which nobody was there.
+    long_ago: (usize, BTreeSet<SessionId>),
     asked: u64,
     problems: BTreeSet<String>,
     outcomes: BTreeMap<String, u64>,
@@ -62,16 +72,17 @@ impl Ledger {
         self.entries().requests[place].clone()
     }
 
-    /// Places of requests.
-    pub(crate) fn requests(&self) -> usize {
-        self.entries().requests.len()
+    /// Places of requests that are remembered.
+    pub(crate) fn requests(&self) -> std::ops::Range<usize> {
+        let entries = self.entries();
+        entries.long_ago.0..entries.requests.len()
     }
 
     /// A request was answered: always with the same session.
     pub(crate) fn created(&self, place: usize, id: SessionId) {
         let mut entries = self.entries();
         let request = &mut entries.requests[place];
-        let tenant = request.tenant;
+        let (tenant, is_honest) = (request.tenant, is_honest(&request.title));
         if let Some(before) = request.answer.replace(id) {
             if before != id {
                 let text = format!("I12: {} was answered {before} and {id}", request.title);
@@ -79,7 +90,11 @@ impl Ledger {
             }
             return;
         }
-        entries.known.push((tenant, id));
+        if is_honest {
+            entries.honest.push((tenant, id));
+        } else {
+            entries.known.push((tenant, id));
+        }
     }
 
     /// A session came to be by another way.
@@ -92,6 +107,41 @@ impl Ledger {
         let entries = self.entries();
         let own = entries.known.iter().filter(|(whose, _)| *whose == tenant);
         own.map(|(_, id)| *id).collect()
+    }
+
+    /// The newest session of a tenant whose agents do everything as they should.
+    pub(crate) fn honest(&self, tenant: TenantId) -> Option<SessionId> {
+        let entries = self.entries();
+        let mut own = entries.honest.iter().rev().filter(|(whose, _)| *whose == tenant);
+        own.next().map(|(_, id)| *id)
+    }
+
+    /// A prompt was taken.
+    pub(crate) fn prompted(&self, id: SessionId, words: &str) {
+        self.entries().prompts.push((id, words.to_owned()));
+    }
+
+    /// Prompts that were taken.
+    pub(crate) fn prompts(&self) -> Vec<(SessionId, String)> {
+        self.entries().prompts.clone()
+    }
+
+    /// Somebody's decision was taken.
+    pub(crate) fn decided(&self, item: &Versioned<AttentionItem>) {
+        self.entries().decided.push(item.clone());
+    }
+
+    /// Days pass: answers are remembered no longer, and what ended may go.
+    pub(crate) fn days_pass(&self) {
+        let mut entries = self.entries();
+        let all = entries.known.iter().chain(&entries.honest).map(|(_, id)| *id);
+        let all = all.chain(entries.versions.keys().copied()).collect();
+        entries.long_ago = (entries.requests.len(), all);
+    }
+
+    /// Whether a session is from before a long time in which nobody was there.
+    pub(crate) fn is_old(&self, id: SessionId) -> bool {
+        self.entries().long_ago.1.contains(&id)
     }
 
     /// A change was acknowledged.
@@ -156,10 +206,21 @@ impl Ledger {
                 Some((stored, _)) if stored < version => {
                     wrong.push(format!("I1: {id} has version {stored}, {version} was told"));
                 }
-                None if !entries.purged.contains(id) => {
+                None if !entries.purged.contains(id) && !entries.long_ago.1.contains(id) => {
                     wrong.push(format!("I1: {id} was acknowledged and is gone"));
                 }
                 Some(_) | None => {}
+            }
+        }
+        for told in &entries.decided {
+            let mut items = all.iter().flat_map(|shown| &shown.items);
+            let stored = items.find(|item| item.id == told.value.id);
+            let same = |item: &AttentionItem| {
+                (item.decision, &item.answer) == (told.value.decision, &told.value.answer)
+            };
+            if stored.is_some_and(|item| !same(item)) {
+                let (id, decision) = (told.value.id, told.value.decision);
+                wrong.push(format!("I2: {id} was decided {decision:?}, it is {stored:?}"));
             }
         }
         for (tenant, request) in &entries.audited {

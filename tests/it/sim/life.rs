@@ -12,6 +12,7 @@ use orchestrator::application::identity::IdentityService;
 use orchestrator::application::judge::JudgeService;
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
+use orchestrator::application::ports::journal::Journal;
 use orchestrator::application::ports::store::Store;
 use orchestrator::application::ports::workspaces::Workspaces;
 use orchestrator::application::reconcile::Reconciler;
@@ -29,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use super::agent::SimDriver;
 use super::files::SimFiles;
 use super::kept::Opened;
-use super::store::{Planted, SimStore};
+use super::store::{Planted, SimJournal, SimStore};
 use super::time::{SimClock, SimIds};
 use super::town::Town;
 
@@ -64,6 +65,8 @@ impl Server {
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let weather = Arc::clone(&ground.town.weather);
         let Opened { store, journal, disk } = opened;
+        let journal: Arc<dyn Journal> =
+            Arc::new(SimJournal { inner: journal, weather: Arc::clone(&weather) });
         let behind = SimStore { inner: store, weather, planted: ground.planted, disk };
         let store: Arc<dyn Store> = Arc::new(behind);
         let clock: Arc<dyn Clock> = Arc::clone(&ground.clock) as _;
@@ -216,7 +219,7 @@ fn drivers(ground: &Ground, tracker: &TaskTracker) -> [Arc<dyn AgentDriver>; 2] 
             town: Arc::clone(&ground.town),
             clock: Arc::clone(&ground.clock),
             tracker: tracker.clone(),
-            never_closed: ground.planted == Some(Planted::NeverClosed),
+            planted: ground.planted,
         }) as Arc<dyn AgentDriver>
     })
 }

@@ -4,6 +4,8 @@
 //! each has to be found.
 
 mod agent;
+mod calm;
+mod demands;
 mod files;
 mod kept;
 mod ledger;

@@ -5,22 +5,26 @@ use std::time::Duration;
 
 use orchestrator::application::error::AppError;
 use orchestrator::application::ports::clock::Clock;
+use orchestrator::application::ports::driver::DriverError;
 use orchestrator::application::principal::{Principal, Rendered, Repeat, RequestContext, Subject};
 use orchestrator::application::scheduler::admissions::Admission;
 use orchestrator::application::session::control::DeclaredFailure;
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::fork::ForkRequest;
+use orchestrator::application::session::report::{CallUsage, Holder};
 use orchestrator::domain::attention::{AttentionKind, AttentionState, Decision};
 use orchestrator::domain::ids::{KeyId, SessionId, TenantId};
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::schedule::hold::HoldScope;
 use orchestrator::domain::session::PromptMode;
+use orchestrator::domain::session::attempt::ErrorType;
 use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::life::Outcome;
 use orchestrator::domain::session::retry::RetryPolicy;
 use orchestrator::domain::session::spec::{Gate, OnParentEnd, Priority};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::domain::usage::Usage;
 use orchestrator::domain::version::Versioned;
 use orchestrator::domain::workspace::WorkspaceSpec;
 use rand::rngs::StdRng;
@@ -101,15 +105,34 @@ impl Person {
         let young = known.len().saturating_sub(5);
         let from = if self.dice.random_bool(0.7) { young } else { 0 };
         let id = known[self.dice.random_range(from..known.len())];
+        let standing: &[SessionStatus] = match kind {
+            66..70 => &[SessionStatus::Running],
+            72..76 => &[SessionStatus::Paused],
+            89..93 => &[SessionStatus::Failed, SessionStatus::Timeout],
+            _ => &[],
+        };
+        let id = self.one_of(&known, standing).await.unwrap_or(id);
         match kind {
             39..45 => self.explain(&ctx, id).await,
-            45..48 => self.trespass(id).await,
+            45..47 => self.trespass(id).await,
+            47 => self.haunt(&ctx, id).await,
             48..50 => self.hold(&ctx).await,
             50..53 => self.delete(&ctx, id).await,
             53..56 => self.fork(&ctx, id).await,
             56..60 => self.checkpoint(&ctx, id).await,
             _ => self.command(&ctx, id, kind).await,
         }
+    }
+
+    /// The newest of these sessions that stands so.
+    async fn one_of(&self, known: &[SessionId], standing: &[SessionStatus]) -> Option<SessionId> {
+        if standing.is_empty() {
+            return None;
+        }
+        let fleet = self.server.store.fleet().await.ok()?;
+        let found = fleet.sessions_in(standing).await.ok()?;
+        let mut ids = found.iter().rev().map(|found| found.value.id);
+        ids.find(|id| known.contains(id))
     }
 
     /// A change of one session.
@@ -141,7 +164,14 @@ impl Person {
                 } else {
                     PromptMode::Interrupt
                 };
-                ("prompt", sessions.prompt(ctx, id, "And this.", mode).await)
+                // Whoever is well behaved gets the queued ones, and has to do them all.
+                let honest = self.ledger.honest(ctx.tenant).filter(|_| mode == PromptMode::Queue);
+                let (id, words) = (honest.unwrap_or(id), format!("And this, {}.", ctx.request_id));
+                let done = sessions.prompt(ctx, id, &words, mode).await;
+                if done.is_ok() {
+                    self.ledger.prompted(id, &words);
+                }
+                ("prompt", done)
             }
             _ => {
                 let budget = self.dice.random_range(0..100_000);
@@ -174,23 +204,24 @@ impl Person {
         let number = self.ledger.number();
         let mut key = [0; 32];
         key[..8].copy_from_slice(&number.to_be_bytes());
-        let new = NewSession {
-            draft: self.draft(number),
-            parent: self.parent(tenant),
-            after: self.after(tenant),
-            start: self.dice.random_bool(0.85),
-            created_by: None,
+        let new = if self.dice.random_bool(0.25) {
+            NewSession { draft: self.honest_draft(number), start: true, ..NewSession::default() }
+        } else {
+            let (draft, parent) = (self.draft(number), self.parent(tenant));
+            let (after, start) = (self.after(tenant), self.dice.random_bool(0.85));
+            NewSession { draft, parent, after, start, created_by: None }
         };
-        let title = format!("Request number {number}");
+        let title = new.draft.title.clone().expect("named");
         let place = self.ledger.ask(Request { tenant, title, key, new, answer: None });
         self.ask(place).await;
     }
 
     /// Tells one of the latest requests again, whose answer may have been lost.
     async fn repeat(&mut self) {
-        let count = self.ledger.requests();
-        if count > 0 {
-            let place = self.dice.random_range(count.saturating_sub(10)..count);
+        let known = self.ledger.requests();
+        if !known.is_empty() {
+            let from = known.start.max(known.end.saturating_sub(10));
+            let place = self.dice.random_range(from..known.end);
             self.ask(place).await;
         }
     }
@@ -238,9 +269,26 @@ impl Person {
     /// Some come after others; those that can no longer complete are refused.
     fn after(&mut self, tenant: TenantId) -> Vec<String> {
         let known = self.ledger.known(tenant);
-        let count = if self.dice.random_bool(0.15) { self.dice.random_range(1..3) } else { 0 };
-        let mut pick = || known.get(self.dice.random_range(0..known.len().max(1)));
-        (0..count).filter_map(|_| pick()).map(SessionId::to_string).collect()
+        let other = known.get(self.dice.random_range(0..known.len().max(1)));
+        let other = other.filter(|_| self.dice.random_bool(0.2));
+        other.map(SessionId::to_string).into_iter().collect()
+    }
+
+    /// Work that nothing bounds, so that it is done whatever the weather.
+    fn honest_draft(&mut self, number: u64) -> SessionDraft {
+        SessionDraft {
+            title: Some(format!("Honest number {number}")),
+            max_duration_seconds: Some(3600),
+            queue_timeout_seconds: Some(None),
+            pause_timeout_seconds: Some(Some(300)),
+            degraded_grace_seconds: Some(3600),
+            budget_usd: None,
+            token_budget: None,
+            not_before: None,
+            on_parent_end: None,
+            gates: Vec::new(),
+            ..self.draft(number)
+        }
     }
 
     fn draft(&mut self, number: u64) -> SessionDraft {
@@ -352,17 +400,19 @@ impl Person {
             Err(error) => return self.ledger.refused("items", &error),
         };
         let Some(item) = items.get(self.dice.random_range(0..items.len().max(1))) else { return };
+        let words = format!("Yes, says {}.", ctx.request_id);
         let (decision, text) = match item.value.kind {
             AttentionKind::Permission if self.dice.random_bool(0.3) => (Decision::Deny, None),
             AttentionKind::Permission if self.dice.random_bool(0.3) => {
                 (Decision::AllowAlways, None)
             }
             AttentionKind::Permission => (Decision::AllowOnce, None),
-            AttentionKind::Question => (Decision::Answer, Some("Yes.")),
+            AttentionKind::Question => (Decision::Answer, Some(words.as_str())),
             AttentionKind::Review | AttentionKind::Budget => (Decision::Acknowledge, None),
         };
         match self.server.attention.resolve(ctx, item.value.id, decision, text).await {
-            Ok(_) => {
+            Ok(settled) => {
+                self.ledger.decided(&settled);
                 self.ledger.audited(ctx.tenant, &ctx.request_id);
                 self.ledger.done("resolve");
             }
@@ -407,6 +457,38 @@ impl Person {
             }
         }
         self.ledger.done("trespass");
+    }
+
+    /// What an agent tells under a lease that is over, or was never given, changes nothing.
+    async fn haunt(&mut self, ctx: &RequestContext, session: SessionId) {
+        let sessions = &self.server.sessions;
+        let Ok(found) = sessions.get(ctx, session).await else { return };
+        let held = found.value.run.lease.as_ref().map(|lease| lease.fencing_token);
+        let fencing_token = match held {
+            Some(held) if held > 1 => held - 1,
+            _ => self.dice.random_range(1_000_000..2_000_000),
+        };
+        let holder = Holder { tenant: ctx.tenant, session, fencing_token };
+        let usage = Usage { tokens_input: 1, ..Usage::default() };
+        let call = CallUsage { key: "of a ghost".to_owned(), usage, model: None };
+        let lost = DriverError::new(ErrorType::AgentError, "it haunts");
+        let told = [
+            sessions.step(holder, &[call], Some("message of a ghost")).await,
+            sessions.handshake(holder, &Value::Null).await,
+            sessions.run_failed(holder, &lost, None).await,
+            sessions.nothing_left(holder).await,
+        ];
+        for done in told {
+            match done {
+                Err(AppError::StaleResult | AppError::SessionNotFound) => {}
+                Err(error) if error.passes() => {}
+                other => {
+                    let text = format!("I6: {session} takes word under {fencing_token}: {other:?}");
+                    self.ledger.problem(text);
+                }
+            }
+        }
+        self.ledger.done("haunt");
     }
 
     fn owner(&self, id: SessionId) -> Option<TenantId> {

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use orchestrator::application::ports::changes::{ChangeSet, Counter, Expect, Write};
+use orchestrator::application::ports::journal::{Appended, Entry, Journal, NewEntry, Stream};
 use orchestrator::application::ports::reads::{Fleet, Snapshot};
 use orchestrator::application::ports::store::{
     CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
+use orchestrator::domain::attention::{AttentionKind, Decision};
 use orchestrator::domain::event::StoredEvent;
-use orchestrator::domain::ids::TenantId;
+use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::time::Timestamp;
 use tokio::sync::broadcast;
 
+use super::waited::{failing, failing_fleet};
 use super::weather::{Fate, Weather};
 use crate::recovery::disk::Disk;
 
@@ -43,10 +46,20 @@ pub(crate) enum Planted {
     NoReconciler,
     /// Runs are left open at the agent.
     NeverClosed,
+    /// What somebody allowed is stored as denied.
+    AlteredDecision,
+    /// What somebody allowed is told to the agent as denied.
+    GarbledAnswer,
+    /// What a call used is counted twice.
+    DoubledUsage,
+    /// What was used is not counted.
+    LostUsage,
+    /// A prompt that was taken is not there.
+    LostPrompt,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::LostCommit,
         Self::LostCount,
         Self::LostEvent,
@@ -58,6 +71,11 @@ impl Planted {
         Self::WrongTenant,
         Self::NoReconciler,
         Self::NeverClosed,
+        Self::AlteredDecision,
+        Self::GarbledAnswer,
+        Self::DoubledUsage,
+        Self::LostUsage,
+        Self::LostPrompt,
     ];
 }
 
@@ -71,6 +89,12 @@ pub(crate) struct SimStore {
 }
 
 impl SimStore {
+    /// Reads until one fails, of a snapshot that is taken now.
+    fn fails_after(&self) -> Option<u32> {
+        let fails = self.weather.strikes(0.003);
+        fails.then(|| u32::try_from(self.weather.below(4)).expect("small"))
+    }
+
     fn has(&self, bug: Planted, one_in: u64) -> bool {
         self.planted == Some(bug) && self.weather.below(one_in) == 0
     }
@@ -92,6 +116,9 @@ impl SimStore {
         if self.has(Planted::LostAnswer, 1) {
             changes.remembered = None;
         }
+        for write in &mut changes.writes {
+            self.twist(write);
+        }
         if self.has(Planted::NoGuards, 1) {
             changes.guards.clear();
         }
@@ -106,6 +133,24 @@ impl SimStore {
             }
         }
         changes
+    }
+
+    fn twist(&self, write: &mut Write) {
+        if let Write::Attention(put) = write
+            && put.value.resolved_by.as_deref() == Some("ann")
+            && put.value.kind == AttentionKind::Permission
+            && self.has(Planted::AlteredDecision, 2)
+        {
+            put.value.decision = Some(Decision::Deny);
+        }
+        let Write::Session(put) = write else { return };
+        if self.has(Planted::DoubledUsage, 10) {
+            let metrics = &mut put.value.metrics;
+            metrics.usage = metrics.usage.plus(&metrics.usage);
+        }
+        if self.has(Planted::LostPrompt, 3) {
+            put.value.run.prompts.pop();
+        }
     }
 }
 
@@ -137,7 +182,11 @@ impl Store for SimStore {
         if self.has(Planted::WrongTenant, 10) {
             return self.inner.snapshot(TenantId::BOOTSTRAP).await;
         }
-        self.inner.snapshot(tenant).await
+        let found = self.inner.snapshot(tenant).await?;
+        Ok(match self.fails_after() {
+            Some(after) => failing(found, after),
+            None => found,
+        })
     }
 
     async fn fleet(&self) -> Result<Box<dyn Fleet>, StoreError> {
@@ -145,7 +194,11 @@ impl Store for SimStore {
         if self.weather.strikes(0.002) {
             return Err(StoreError::Unavailable);
         }
-        self.inner.fleet().await
+        let found = self.inner.fleet().await?;
+        Ok(match self.fails_after() {
+            Some(after) => failing_fleet(found, after),
+            None => found,
+        })
     }
 
     async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
@@ -163,7 +216,7 @@ impl Store for SimStore {
                 }
                 return self.weather.die().await;
             }
-            Fate::Done | Fate::DiesAfter => {}
+            Fate::Done | Fate::DiesAfter | Fate::Unsure => {}
         }
         if self.has(Planted::LostCommit, 20) {
             return Ok(Committed { last_seq: 0 });
@@ -178,11 +231,17 @@ impl Store for SimStore {
             return self.weather.die().await;
         }
         self.weather.moment().await;
+        if fate == Fate::Unsure && committed.is_ok() {
+            return Err(CommitError::ReadOnly("the last sync failed".to_owned()));
+        }
         committed
     }
 
     async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
         self.weather.moment().await;
+        if self.weather.strikes(0.005) {
+            return Err(StoreError::Unavailable);
+        }
         if sequence == Sequence::FencingTokens && self.has(Planted::SameToken, 3) {
             let number = self.inner.allocate(tenant, sequence).await?;
             return Ok((number - 1).max(1));
@@ -205,11 +264,56 @@ impl Store for SimStore {
 
     async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
         self.weather.moment().await;
+        self.weather.chore()?;
         self.inner.remove_outdated(what, limit).await
     }
 
     async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
         self.weather.moment().await;
+        self.weather.chore()?;
         self.inner.forget_expired(now, limit).await
+    }
+}
+
+/// The journal behind the weather.
+pub(crate) struct SimJournal {
+    pub(crate) inner: Arc<dyn Journal>,
+    pub(crate) weather: Arc<Weather>,
+}
+
+#[async_trait]
+impl Journal for SimJournal {
+    async fn append(
+        &self,
+        tenant: TenantId,
+        session: SessionId,
+        stream: Stream,
+        entries: Vec<NewEntry>,
+    ) -> Result<u64, CommitError> {
+        self.weather.moment().await;
+        self.weather.chore()?;
+        self.inner.append(tenant, session, stream, entries).await
+    }
+
+    async fn read(
+        &self,
+        tenant: TenantId,
+        session: SessionId,
+        stream: Stream,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.inner.read(tenant, session, stream, after, limit).await
+    }
+
+    async fn weight(&self, tenant: TenantId, session: SessionId) -> Result<u64, StoreError> {
+        if self.weather.strikes(0.01) {
+            return Err(StoreError::Unavailable);
+        }
+        self.inner.weight(tenant, session).await
+    }
+
+    fn appended(&self) -> broadcast::Receiver<Arc<Appended>> {
+        self.inner.appended()
     }
 }

@@ -43,6 +43,15 @@ impl SimClock {
     }
 }
 
+impl SimClock {
+    /// Between lives somebody sets the clock by so many milliseconds.
+    pub(crate) fn set_by(&self, millis: i64) {
+        let mut shown = self.0.lock().expect("whole");
+        let now = Timestamp::from_millis(shown.base.millis() + millis);
+        *shown = Shown { base: now, since: None, last: now };
+    }
+}
+
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         let mut shown = self.0.lock().expect("whole");

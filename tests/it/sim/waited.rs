@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
@@ -83,11 +84,12 @@ impl Waited {
 #[async_trait]
 impl Store for Waited {
     async fn snapshot(&self, tenant: TenantId) -> Read<Box<dyn Snapshot>> {
-        wait(self.store.snapshot(tenant)).map(|inner| Box::new(Shown(inner)) as Box<dyn Snapshot>)
+        wait(self.store.snapshot(tenant))
+            .map(|inner| Box::new(Shown(inner, Reads(None))) as Box<dyn Snapshot>)
     }
 
     async fn fleet(&self) -> Read<Box<dyn Fleet>> {
-        wait(self.store.fleet()).map(|inner| Box::new(Seen(inner)) as Box<dyn Fleet>)
+        wait(self.store.fleet()).map(|inner| Box::new(Seen(inner, Reads(None))) as Box<dyn Fleet>)
     }
 
     async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
@@ -154,51 +156,75 @@ impl Journal for Waited {
     }
 }
 
-struct Shown(Box<dyn Snapshot>);
+/// The reads of a snapshot: in bad weather one of them fails.
+struct Reads(Option<AtomicU32>);
+
+impl Reads {
+    fn read<T>(&self, reading: impl Future<Output = Read<T>>) -> Read<T> {
+        if let Some(left) = &self.0
+            && left.fetch_sub(1, Ordering::Relaxed) == 0
+        {
+            return Err(StoreError::Unavailable);
+        }
+        wait(reading)
+    }
+}
+
+/// A snapshot of which a read fails after so many that go well.
+pub(crate) fn failing(inner: Box<dyn Snapshot>, after: u32) -> Box<dyn Snapshot> {
+    Box::new(Shown(inner, Reads(Some(AtomicU32::new(after)))))
+}
+
+/// The same for what is seen of all tenants.
+pub(crate) fn failing_fleet(inner: Box<dyn Fleet>, after: u32) -> Box<dyn Fleet> {
+    Box::new(Seen(inner, Reads(Some(AtomicU32::new(after)))))
+}
+
+struct Shown(Box<dyn Snapshot>, Reads);
 
 #[async_trait]
 impl SessionReads for Shown {
     async fn session(&self, id: SessionId) -> Read<Option<Versioned<Session>>> {
-        wait(self.0.session(id))
+        self.1.read(self.0.session(id))
     }
 
     async fn deleted_session(&self, id: SessionId) -> Read<Option<Versioned<Session>>> {
-        wait(self.0.deleted_session(id))
+        self.1.read(self.0.deleted_session(id))
     }
 
     async fn session_by_code(&self, code: SessionCode) -> Read<Option<SessionId>> {
-        wait(self.0.session_by_code(code))
+        self.1.read(self.0.session_by_code(code))
     }
 
     async fn sessions(&self, query: SessionQuery) -> Read<SessionPage> {
-        wait(self.0.sessions(query))
+        self.1.read(self.0.sessions(query))
     }
 
     async fn children(&self, parent: SessionId, limit: usize) -> Read<Vec<SessionId>> {
-        wait(self.0.children(parent, limit))
+        self.1.read(self.0.children(parent, limit))
     }
 
     async fn attempt(&self, session: SessionId, number: u32) -> Read<Option<Versioned<Attempt>>> {
-        wait(self.0.attempt(session, number))
+        self.1.read(self.0.attempt(session, number))
     }
 
     async fn attempts(&self, session: SessionId) -> Read<Vec<Versioned<Attempt>>> {
-        wait(self.0.attempts(session))
+        self.1.read(self.0.attempts(session))
     }
 
     async fn checkpoint(&self, session: SessionId, sequence: u64) -> Read<Option<Checkpoint>> {
-        wait(self.0.checkpoint(session, sequence))
+        self.1.read(self.0.checkpoint(session, sequence))
     }
 
     async fn checkpoints(&self, session: SessionId) -> Read<Vec<Checkpoint>> {
-        wait(self.0.checkpoints(session))
+        self.1.read(self.0.checkpoints(session))
     }
 }
 
 #[async_trait]
 impl AttentionReads for Shown {
     async fn attention(&self, id: AttentionId) -> Read<Option<Versioned<AttentionItem>>> {
-        wait(self.0.attention(id))
+        self.1.read(self.0.attention(id))
     }
 
     async fn attention_items(
@@ -208,18 +234,18 @@ impl AttentionReads for Shown {
         after: Option<AttentionId>,
         limit: usize,
     ) -> Read<Vec<Versioned<AttentionItem>>> {
-        wait(self.0.attention_items(session, state, after, limit))
+        self.1.read(self.0.attention_items(session, state, after, limit))
     }
 }
 
 #[async_trait]
 impl EventReads for Shown {
     async fn last_seq(&self) -> Read<u64> {
-        wait(self.0.last_seq())
+        self.1.read(self.0.last_seq())
     }
 
     async fn first_seq(&self) -> Read<u64> {
-        wait(self.0.first_seq())
+        self.1.read(self.0.first_seq())
     }
 
     async fn events(
@@ -228,7 +254,7 @@ impl EventReads for Shown {
         session: Option<SessionId>,
         limit: usize,
     ) -> Read<Vec<StoredEvent>> {
-        wait(self.0.events(after, session, limit))
+        self.1.read(self.0.events(after, session, limit))
     }
 
     async fn log(&self, after: u64, session: Option<SessionId>, limit: usize) -> Read<Vec<Logged>> {
@@ -236,22 +262,22 @@ impl EventReads for Shown {
     }
 
     async fn audit(&self, after: u64, limit: usize) -> Read<Vec<StoredAudit>> {
-        wait(self.0.audit(after, limit))
+        self.1.read(self.0.audit(after, limit))
     }
 }
 
 #[async_trait]
 impl WebhookReads for Shown {
     async fn webhooks(&self) -> Read<Vec<Versioned<Webhook>>> {
-        wait(self.0.webhooks())
+        self.1.read(self.0.webhooks())
     }
 
     async fn webhook(&self, id: WebhookId) -> Read<Option<Versioned<Webhook>>> {
-        wait(self.0.webhook(id))
+        self.1.read(self.0.webhook(id))
     }
 
     async fn webhook_progress(&self, id: WebhookId) -> Read<Option<Versioned<Progress>>> {
-        wait(self.0.webhook_progress(id))
+        self.1.read(self.0.webhook_progress(id))
     }
 
     async fn delivery(
@@ -259,7 +285,7 @@ impl WebhookReads for Shown {
         webhook: WebhookId,
         id: DeliveryId,
     ) -> Read<Option<Versioned<Delivery>>> {
-        wait(self.0.delivery(webhook, id))
+        self.1.read(self.0.delivery(webhook, id))
     }
 
     async fn deliveries(
@@ -269,15 +295,15 @@ impl WebhookReads for Shown {
         before: Option<DeliveryId>,
         limit: usize,
     ) -> Read<Vec<Versioned<Delivery>>> {
-        wait(self.0.deliveries(webhook, state, before, limit))
+        self.1.read(self.0.deliveries(webhook, state, before, limit))
     }
 
     async fn waiting_deliveries(&self, webhook: WebhookId) -> Read<Vec<Waiting>> {
-        wait(self.0.waiting_deliveries(webhook))
+        self.1.read(self.0.waiting_deliveries(webhook))
     }
 
     async fn oldest_finished(&self, webhook: WebhookId, limit: usize) -> Read<Vec<DeliveryId>> {
-        wait(self.0.oldest_finished(webhook, limit))
+        self.1.read(self.0.oldest_finished(webhook, limit))
     }
 }
 
@@ -290,19 +316,19 @@ impl UsageReads for Shown {
         after: Option<UsageCursor>,
         limit: usize,
     ) -> Read<Vec<UsageRecord>> {
-        wait(self.0.usage_records(from, to, after, limit))
+        self.1.read(self.0.usage_records(from, to, after, limit))
     }
 
     async fn usage_day(&self, day: Day) -> Read<Option<Versioned<DayUsage>>> {
-        wait(self.0.usage_day(day))
+        self.1.read(self.0.usage_day(day))
     }
 
     async fn last_usage_day(&self) -> Read<Option<Day>> {
-        wait(self.0.last_usage_day())
+        self.1.read(self.0.last_usage_day())
     }
 
     async fn prices(&self) -> Read<Option<Versioned<PriceTable>>> {
-        wait(self.0.prices())
+        self.1.read(self.0.prices())
     }
 
     async fn limits_told(&self) -> Read<Option<Versioned<LimitsTold>>> {
@@ -313,48 +339,48 @@ impl UsageReads for Shown {
 #[async_trait]
 impl Snapshot for Shown {
     async fn tenant(&self) -> Read<Option<Versioned<Tenant>>> {
-        wait(self.0.tenant())
+        self.1.read(self.0.tenant())
     }
 
     async fn counter(&self, counter: Counter) -> Read<i64> {
-        wait(self.0.counter(counter))
+        self.1.read(self.0.counter(counter))
     }
 
     async fn remembered(&self, key: [u8; 32]) -> Read<Option<Remembered>> {
-        wait(self.0.remembered(key))
+        self.1.read(self.0.remembered(key))
     }
 
     async fn agent(&self, id: AgentId) -> Read<Option<Versioned<Agent>>> {
-        wait(self.0.agent(id))
+        self.1.read(self.0.agent(id))
     }
 
     async fn agents(&self) -> Read<Vec<Versioned<Agent>>> {
-        wait(self.0.agents())
+        self.1.read(self.0.agents())
     }
 }
 
-struct Seen(Box<dyn Fleet>);
+struct Seen(Box<dyn Fleet>, Reads);
 
 #[async_trait]
 impl Fleet for Seen {
     async fn tenants(&self) -> Read<Vec<Versioned<Tenant>>> {
-        wait(self.0.tenants())
+        self.1.read(self.0.tenants())
     }
 
     async fn counter(&self, tenant: TenantId, counter: Counter) -> Read<i64> {
-        wait(self.0.counter(tenant, counter))
+        self.1.read(self.0.counter(tenant, counter))
     }
 
     async fn api_key(&self, hash: [u8; 32]) -> Read<Option<Versioned<ApiKey>>> {
-        wait(self.0.api_key(hash))
+        self.1.read(self.0.api_key(hash))
     }
 
     async fn has_api_keys(&self) -> Read<bool> {
-        wait(self.0.has_api_keys())
+        self.1.read(self.0.has_api_keys())
     }
 
     async fn sessions_in(&self, statuses: &[SessionStatus]) -> Read<Vec<Versioned<Session>>> {
-        wait(self.0.sessions_in(statuses))
+        self.1.read(self.0.sessions_in(statuses))
     }
 
     async fn sessions_made_before(
@@ -364,23 +390,23 @@ impl Fleet for Seen {
         after: Option<SessionId>,
         limit: usize,
     ) -> Read<Vec<Versioned<Session>>> {
-        wait(self.0.sessions_made_before(tenant, before, after, limit))
+        self.1.read(self.0.sessions_made_before(tenant, before, after, limit))
     }
 
     async fn recount(&self, tenant: TenantId, counter: Counter) -> Read<Option<Recount>> {
-        wait(self.0.recount(tenant, counter))
+        self.1.read(self.0.recount(tenant, counter))
     }
 
     async fn usage(&self) -> Read<Vec<ClassUsage>> {
-        wait(self.0.usage())
+        self.1.read(self.0.usage())
     }
 
     async fn due_sessions(&self, now: Timestamp, limit: usize) -> Read<Vec<(TenantId, SessionId)>> {
-        wait(self.0.due_sessions(now, limit))
+        self.1.read(self.0.due_sessions(now, limit))
     }
 
     async fn owed_children(&self, limit: usize) -> Read<Vec<OwedChildren>> {
-        wait(self.0.owed_children(limit))
+        self.1.read(self.0.owed_children(limit))
     }
 
     async fn due_attention(
@@ -388,10 +414,10 @@ impl Fleet for Seen {
         now: Timestamp,
         limit: usize,
     ) -> Read<Vec<(TenantId, AttentionId)>> {
-        wait(self.0.due_attention(now, limit))
+        self.1.read(self.0.due_attention(now, limit))
     }
 
     async fn webhooks(&self) -> Read<Vec<(TenantId, WebhookId)>> {
-        wait(self.0.webhooks())
+        self.1.read(self.0.webhooks())
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use orchestrator::application::ports::clock::Clock;
+use orchestrator::application::ports::store::CommitError;
+use orchestrator::domain::ids::SessionId;
 use orchestrator::domain::time::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -22,6 +24,8 @@ pub(crate) enum Fate {
     Full,
     DiesBefore,
     DiesAfter,
+    /// It is made, and whoever asked for it is told that it failed.
+    Unsure,
 }
 
 struct Sky {
@@ -37,6 +41,8 @@ struct Sky {
     short_until: Timestamp,
     /// What was seen that must not be, at the moment when it was.
     seen: BTreeSet<String>,
+    /// Sessions that something went wrong for, which may end them.
+    struck: BTreeSet<SessionId>,
 }
 
 /// The faults of one simulation.
@@ -55,6 +61,7 @@ impl Weather {
             full_until: Timestamp::EPOCH,
             short_until: Timestamp::EPOCH,
             seen: BTreeSet::new(),
+            struck: BTreeSet::new(),
         };
         Self { clock, sky: Mutex::new(sky) }
     }
@@ -78,6 +85,20 @@ impl Weather {
     pub(crate) fn strikes(&self, chance: f64) -> bool {
         let mut sky = self.sky();
         !sky.is_calm && sky.chance.random_bool(chance)
+    }
+
+    /// Whether something of this chance goes wrong now for a session, which may end it.
+    pub(crate) fn strikes_at(&self, session: SessionId, chance: f64) -> bool {
+        let strikes = self.strikes(chance);
+        if strikes {
+            self.sky().struck.insert(session);
+        }
+        strikes
+    }
+
+    /// Whether something went wrong for a session that may have ended it.
+    pub(crate) fn struck(&self, session: SessionId) -> bool {
+        self.sky().struck.contains(&session)
     }
 
     /// Any number below this one.
@@ -136,8 +157,17 @@ impl Weather {
                 sky.short_until = now.after(Duration::from_secs(sky.chance.random_range(1..60)));
                 Fate::Done
             }
+            41..50 => Fate::Unsure,
             _ => Fate::Done,
         }
+    }
+
+    /// What becomes of a chore of the store, or of lines for the journal.
+    pub(crate) fn chore(&self) -> Result<(), CommitError> {
+        if self.is_full() {
+            return Err(CommitError::ReadOnly("the disk is full".to_owned()));
+        }
+        if self.strikes(0.01) { Err(CommitError::Busy) } else { Ok(()) }
     }
 
     /// The process dies here and now: nothing that it does afterwards has any effect.

@@ -11,9 +11,8 @@ use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::store::{Store, StoreError};
 use orchestrator::application::scheduler::admissions::Admission;
 use orchestrator::domain::event::EventType;
-use orchestrator::domain::ids::{SessionId, TenantId};
+use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::schedule::hold::HoldScope;
-use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::quotas::{QuotaName, Quotas};
 use orchestrator::domain::time::Timestamp;
@@ -22,6 +21,8 @@ use rand::{RngExt, SeedableRng};
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
+use super::calm::{LOOK, Watch};
+use super::demands;
 use super::files::SimFiles;
 use super::kept::{Kept, Opened};
 use super::ledger::Ledger;
@@ -58,6 +59,8 @@ struct World {
     ledger: Arc<Ledger>,
     tenants: Vec<TenantId>,
     dice: StdRng,
+    /// Lives so far, and what was wrong after each.
+    lives: (u32, Vec<String>),
 }
 
 thread_local! {
@@ -89,6 +92,7 @@ pub(crate) fn simulate(seed: u64, planted: Option<Planted>) -> Outcome {
         }
     };
     let panics = PANICS.take().into_iter().map(|panic| format!("I14: {panic}"));
+    outcome.problems.splice(0..0, world.lives.1);
     outcome.problems.extend(panics);
     outcome
 }
@@ -117,6 +121,7 @@ impl World {
             ledger: Arc::default(),
             tenants,
             dice,
+            lives: (0, Vec::new()),
         }
     }
 
@@ -165,9 +170,10 @@ impl World {
         let dies_in = self.dice.random_range(1..if early { 12 } else { 250 });
         let crash = self.weather.begin(is_killed.then_some(dies_in), false);
         let runtime = runtime();
-        runtime.block_on(async {
+        let down_for = runtime.block_on(async {
             self.ground.clock.go();
             let opened = self.kept.open()?;
+            self.inspect(&*opened.store).await?;
             tokio::select! {
                 biased;
                 () = crash.cancelled() => {}
@@ -175,7 +181,7 @@ impl World {
             }
             let down_for = Duration::from_millis(self.dice.random_range(0..100_000));
             self.ground.clock.halt(down_for);
-            Ok::<_, String>(())
+            Ok::<_, String>(down_for)
         })?;
         // Whatever was under way ends where it stands.
         drop(runtime);
@@ -183,7 +189,32 @@ impl World {
         self::runtime().block_on(async {
             self.kept.close(crash.is_cancelled().then_some(loss));
         });
-        self.ground.town.server_is_gone();
+        self.ground.town.server_is_gone(u64::try_from(down_for.as_millis()).expect("short"));
+        match self.dice.random_range(0..40) {
+            // Somebody sets the clock back a little, or comes back after a month.
+            0..6 => self.ground.clock.set_by(-self.dice.random_range(1..5000)),
+            6..9 => {
+                self.ground.clock.set_by(self.dice.random_range(30..70) * 86_400_000);
+                self.ledger.days_pass();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What is stored when a life begins is held against every invariant and what people were told.
+    async fn inspect(&mut self, store: &dyn Store) -> Result<(), String> {
+        let life = self.lives.0;
+        self.lives.0 += 1;
+        if life == 0 {
+            return Ok(());
+        }
+        let found = broken(store).await.map_err(|error| format!("reading: {error}"));
+        let (mut problems, all) = found?;
+        problems.extend(self.ledger.verify(&all));
+        problems.extend(demands::at_any_time(&all, &self.ground.town));
+        let of_life = problems.into_iter().map(|text| format!("after life {life}: {text}"));
+        self.lives.1.extend(of_life);
         Ok(())
     }
 
@@ -213,6 +244,7 @@ impl World {
         runtime().block_on(async {
             self.ground.clock.go();
             let opened = self.kept.open()?;
+            self.inspect(&*opened.store).await?;
             let store = Arc::clone(&opened.store);
             let server = Server::start(&self.ground, opened).await;
             let server = server.map_err(|error| format!("I8: it does not start: {error}"))?;
@@ -229,12 +261,16 @@ impl World {
                     self.ledger.refused("quotas", &error);
                 }
             }
-            let mut left = self.unrest(&server, &*store).await;
+            let mut watch = Watch::new(&self.ground, &server, &*store);
             let until = self.ground.clock.now().after(PATIENCE);
+            // What is done once a day is done first.
+            self.ground.clock.sleep(LOOK).await;
+            let mut left = watch.unrest().await;
             while !left.is_empty() && self.ground.clock.now() < until {
-                self.ground.clock.sleep(Duration::from_secs(10)).await;
-                left = self.unrest(&server, &*store).await;
+                self.ground.clock.sleep(LOOK).await;
+                left = watch.unrest().await;
             }
+            left.extend(watch.problems);
             server.stop().await;
             let looked = self.look(&*store).await.map_err(|error| format!("reading: {error}"));
             self.kept.close(None);
@@ -245,68 +281,14 @@ impl World {
         })
     }
 
-    /// What has not come to its end yet.
-    async fn unrest(&self, server: &Server, store: &dyn Store) -> Vec<String> {
-        let mut left = Vec::new();
-        let fleet = store.fleet().await.expect("readable");
-        let found = fleet.sessions_in(SessionStatus::ALL).await.expect("readable");
-        for session in &found {
-            let session = &session.value;
-            let (code, status) = (session.code, session.status());
-            let has_completed = |id: &SessionId| {
-                let other = found.iter().find(|other| other.value.id == *id);
-                other.is_some_and(|other| other.value.status() == SessionStatus::Completed)
-            };
-            // Without a budget left it waits for a person, and says so; behind one that failed or
-            // waits itself, too.
-            let waits_for_nobody = status.is_terminal()
-                || status == SessionStatus::Pending
-                    && (!session.run.start_wanted
-                        || session.is_exhausted()
-                        || !session.lineage.after.iter().all(has_completed));
-            if !waits_for_nobody {
-                let ctx = caller(session.tenant_id, "why");
-                let why = server.sessions.explain(&ctx, &server.queue, session.id).await;
-                let why = why.map(|why| why.summary).unwrap_or_default();
-                left.push(format!("I8: {code} of {} stays {status}: {why}", session.tenant_id));
-            }
-        }
-        let owed = fleet.owed_children(10).await.expect("readable");
-        left.extend(owed.iter().map(|owed| format!("I8: {} owes its children", owed.parent)));
-        let may_have = |id: &SessionId| {
-            let own = found.iter().find(|session| session.value.id == *id);
-            own.is_some_and(|session| !session.value.status().is_terminal())
-        };
-        for id in self.ground.files.folders() {
-            if !may_have(&id) {
-                left.push(format!("I13: {id} has ended, its folder is there"));
-            }
-        }
-        for (id, token) in self.ground.town.open() {
-            let works = |token| {
-                found
-                    .iter()
-                    .any(|session| session.value.id == id && session.value.is_held_by(token))
-            };
-            if !works(token) {
-                left.push(format!("I13: {id} has a run open under {token}"));
-            }
-        }
-        left
-    }
-
     async fn look(&self, store: &dyn Store) -> Result<Outcome, StoreError> {
         let (mut problems, all) = broken(store).await?;
+        let now = self.ground.clock.now();
         problems.extend(self.weather.seen());
         problems.extend(self.ground.town.problems());
         problems.extend(self.ledger.verify(&all));
-        for (_, session) in all.iter().flat_map(|shown| shown.sessions.values()) {
-            let told = session.metrics.usage.tokens_total();
-            let most = self.ground.town.spent(session.id);
-            if told > most {
-                problems.push(format!("I12: {} counted {told} tokens of {most}", session.code));
-            }
-        }
+        problems.extend(demands::at_any_time(&all, &self.ground.town));
+        problems.extend(demands::at_the_end(&all, &self.ground.town, &self.ledger, now));
         let system = store.snapshot(TenantId::SYSTEM).await?.events(0, None, usize::MAX).await?;
         for alert in system.iter().filter(|it| it.event.event_type == EventType::SystemAlert) {
             problems.push(format!("I7: {:?}", alert.event.payload));

@@ -10,7 +10,7 @@ mod begin;
 mod judge;
 mod provider;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub struct Supervisor {
     outbox: Outbox,
     calls: Vec<CallUsage>,
     message_ref: Option<String>,
-    asks: HashMap<String, AttentionId>,
+    asks: BTreeMap<String, AttentionId>,
     /// How asks of this turn were answered, by the agent's names.
     answered: BTreeMap<String, AttentionItem>,
     /// An answer did not reach the agent: it is told again then.
@@ -88,7 +88,7 @@ impl Supervisor {
             outbox,
             calls: Vec::new(),
             message_ref: None,
-            asks: HashMap::new(),
+            asks: BTreeMap::new(),
             answered: BTreeMap::new(),
             told_again_at: None,
             flush_at: None,
