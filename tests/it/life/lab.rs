@@ -1,12 +1,9 @@
 //! One server's application over the memory store, real git and the simulated agent; its clock can
 //! be moved, records can be damaged and git can be held up.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::daily::Daily;
@@ -16,10 +13,7 @@ use orchestrator::application::judge::JudgeService;
 use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
-use orchestrator::application::ports::reads::{Fleet, Snapshot};
-use orchestrator::application::ports::store::{
-    CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
-};
+use orchestrator::application::ports::store::Store;
 use orchestrator::application::ports::workspaces::Workspaces;
 use orchestrator::application::principal::{Principal, RequestContext};
 use orchestrator::application::reconcile::Reconciler;
@@ -32,7 +26,6 @@ use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools
 use orchestrator::application::usage::UsageService;
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::attention::{AttentionState, Decision};
-use orchestrator::domain::event::StoredEvent;
 use orchestrator::domain::ids::{AttentionId, KeyId, SessionId, TenantId};
 use orchestrator::domain::session::Session;
 use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
@@ -50,10 +43,10 @@ use orchestrator::infrastructure::storage::memory::MemoryStore;
 use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::damaged::Damaged;
 use super::held::Held;
 use crate::support::app::lift_quotas;
 use crate::support::opencode::eventually;
@@ -82,81 +75,6 @@ impl Clock for Ahead {
 
     fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         self.machine.sleep(duration)
-    }
-}
-
-/// A store in which nothing that belongs to some sessions can be changed any more, and whose disk
-/// may be short of room.
-pub(crate) struct Damaged {
-    store: Arc<MemoryStore>,
-    sessions: Mutex<BTreeSet<SessionId>>,
-    pub(crate) short_of_room: Mutex<Option<String>>,
-    /// Whoever asks for a fencing token waits while this is set.
-    pub(crate) no_tokens: watch::Sender<bool>,
-    /// How many have asked for one.
-    pub(crate) wanted_tokens: AtomicUsize,
-    /// Why it takes no writes, when it takes none.
-    pub(crate) read_only: Mutex<Option<String>>,
-    /// How often it was looked at.
-    pub(crate) looks: AtomicUsize,
-}
-
-impl Damaged {
-    pub(crate) fn damage(&self, id: SessionId) {
-        self.sessions.lock().expect("whole").insert(id);
-    }
-}
-
-#[async_trait]
-impl Store for Damaged {
-    async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
-        self.looks.fetch_add(1, Ordering::SeqCst);
-        self.store.snapshot(tenant).await
-    }
-
-    async fn fleet(&self) -> Result<Box<dyn Fleet>, StoreError> {
-        self.store.fleet().await
-    }
-
-    async fn commit(&self, changes: ChangeSet) -> Result<Committed, CommitError> {
-        if let Some(reason) = self.read_only.lock().expect("whole").clone() {
-            return Err(CommitError::ReadOnly(reason));
-        }
-        let damaged = |write: &Write| {
-            let Write::Session(put) = write else { return false };
-            self.sessions.lock().expect("whole").contains(&put.value.id)
-        };
-        if changes.writes.iter().any(damaged) {
-            return Err(StoreError::Quarantined.into());
-        }
-        self.store.commit(changes).await
-    }
-
-    async fn allocate(&self, tenant: TenantId, sequence: Sequence) -> Result<u64, StoreError> {
-        if sequence == Sequence::FencingTokens {
-            self.wanted_tokens.fetch_add(1, Ordering::SeqCst);
-            let mut held = self.no_tokens.subscribe();
-            held.wait_for(|held| !held).await.expect("the sender lives as long");
-        }
-        self.store.allocate(tenant, sequence).await
-    }
-
-    fn feed(&self) -> broadcast::Receiver<Arc<Vec<StoredEvent>>> {
-        self.store.feed()
-    }
-
-    fn health(&self) -> StoreHealth {
-        let short_of_room = self.short_of_room.lock().expect("whole").clone();
-        let read_only = self.read_only.lock().expect("whole").clone();
-        StoreHealth { read_only, short_of_room, ..self.store.health() }
-    }
-
-    async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
-        self.store.remove_outdated(what, limit).await
-    }
-
-    async fn forget_expired(&self, now: Timestamp, limit: usize) -> Result<usize, CommitError> {
-        self.store.forget_expired(now, limit).await
     }
 }
 
@@ -207,15 +125,7 @@ impl Lab {
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let memory = MemoryStore::new(Arc::clone(&time), Arc::clone(&ids));
-        let store = Arc::new(Damaged {
-            store: Arc::clone(&memory),
-            sessions: Mutex::default(),
-            short_of_room: Mutex::default(),
-            no_tokens: watch::Sender::new(false),
-            wanted_tokens: AtomicUsize::new(0),
-            read_only: Mutex::default(),
-            looks: AtomicUsize::new(0),
-        });
+        let store = Arc::new(Damaged::new(Arc::clone(&memory)));
         let stored: Arc<dyn Store> = Arc::clone(&store) as _;
         let root = tempfile::tempdir().expect("a folder");
         let options = WorkspaceOptions {

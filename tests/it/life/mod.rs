@@ -5,6 +5,7 @@ mod agents;
 mod asking;
 mod causes;
 mod daily;
+mod damaged;
 mod deadlines;
 mod explained;
 mod families;

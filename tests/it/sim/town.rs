@@ -13,9 +13,6 @@ use uuid::Uuid;
 
 use super::weather::Weather;
 
-/// Whether agents say of an earlier turn, once more, that it is over.
-const ECHOES: bool = false;
-
 /// What an agent does next in a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -390,7 +387,7 @@ impl Town {
                 15 => Act::AskInVain(kind(), dice(30_000)),
                 16 => Act::Phase(if dice(2) == 0 { Phase::Planning } else { Phase::Executing }),
                 17 => Act::Flood(1 + dice(60)),
-                18 if ECHOES => Act::Echo,
+                18 => Act::Echo,
                 18..20 => Act::LoseStream(dice(20_000)),
                 _ => Act::LoseProvider(dice(20_000)),
             });
