@@ -82,7 +82,7 @@ pub(super) async fn create(
         "start": args.start,
     }));
     let session = client.post(&["sessions"], &body).await?;
-    Ok(created(&session, printer))
+    Ok(created(&session, args.start, printer))
 }
 
 /// How long a gate from the command line may take.
@@ -112,12 +112,14 @@ pub(super) async fn fork(
         "model_identifier": args.model,
     }));
     let session = client.post(&["sessions", &args.session, "fork"], &body).await?;
-    Ok(created(&session, printer))
+    Ok(created(&session, false, printer))
 }
 
-fn created(session: &Value, printer: &Printer) -> u8 {
+fn created(session: &Value, is_started: bool, printer: &Printer) -> u8 {
     let (code, status) = (plain(&session["code"]), plain(&session["status"]));
-    let next = if status == "pending" {
+    let next = if status == "pending" && is_started {
+        format!(" until its time comes; `orchestrator why {code}` says what it waits for")
+    } else if status == "pending" {
         format!("; `orchestrator session start {code}` runs it")
     } else {
         format!("; `orchestrator session watch {code}` follows it")
