@@ -4,17 +4,24 @@
 //! stored when the day's work was done; a clock that leapt far ahead of that is told of, and believed
 //! once it has said so for a day. A server that rested for so long removes a day later.
 //!
-//! Invariant: by a clock that leapt nothing is removed before it was told and a day has passed.
+//! Invariant: by a clock that leapt no session, event, copy or removed folder is gone before it was
+//! told and a day has passed. Answers for repeated requests are no more than a day old anyway.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{DAY, Daily};
+use super::{DAY, Daily, LEAP};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{ChangeSet, Counter, CounterChange};
+use crate::application::ports::reads::Fleet;
+use crate::application::ports::store::StoreError;
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
+
+/// A server that is used so rarely is believed when it is started again after a doubt; a clock that is
+/// further ahead of the doubt leapt once more.
+const LONGEST_REST: Duration = Duration::from_hours(90 * 24);
 
 /// What is thought of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +41,20 @@ fn judge(now: Timestamp, done: i64, doubted: i64, leap: Duration) -> Verdict {
     if done == 0 || since(done) <= leap {
         return Verdict::Believed;
     }
-    if doubted == 0 || now.millis() < doubted || since(doubted) > leap {
+    if doubted == 0 || now.millis() < doubted || since(doubted) > LONGEST_REST {
         return Verdict::Leapt;
     }
     if since(doubted) >= DAY { Verdict::Believed } else { Verdict::Doubted }
+}
+
+/// Whether the day's work was done by this clock lately, or never.
+///
+/// # Errors
+/// The store's.
+pub async fn believes(fleet: &dyn Fleet, now: Timestamp) -> Result<bool, StoreError> {
+    let done = fleet.counter(TenantId::SYSTEM, Counter::DaysWorkDone).await?;
+    let leap = LEAP.unwrap_or(Duration::MAX);
+    Ok(judge(now, done, 0, leap) == Verdict::Believed)
 }
 
 impl Daily {
@@ -95,7 +112,9 @@ mod tests {
         assert_eq!(judge(late + day - 1, start, late), Verdict::Doubted);
         assert_eq!(judge(late + day, start, late), Verdict::Believed);
         // What was doubted once says nothing of another leap, before or behind it.
-        assert_eq!(judge(late + 9 * day, start, late), Verdict::Leapt);
+        assert_eq!(judge(late + 91 * day, start, late), Verdict::Leapt);
+        // Whoever uses the server every ten days is not doubted for ever.
+        assert_eq!(judge(late + 10 * day, start, late), Verdict::Believed);
         assert_eq!(judge(late - 1, start - day, late), Verdict::Leapt);
     }
 }

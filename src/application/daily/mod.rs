@@ -7,7 +7,7 @@
 //! Invariant: no step holds the writer for longer than one bounded batch, and no snapshot is held
 //! across a commit.
 
-mod leap;
+pub mod leap;
 mod recount;
 mod retention;
 
@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// When the day's work begins, after midnight UTC.
 const BEGINS: Duration = Duration::from_hours(3);
 const DAY: Duration = Duration::from_hours(24);
+/// When jobs that were cut off are done again.
+const AGAIN: Duration = Duration::from_mins(10);
 /// A clock that is so far ahead is doubted.
 pub const LEAP: Option<Duration> = Some(Duration::from_hours(7 * 24));
 
@@ -66,10 +68,10 @@ impl Default for Kept {
 closed_enum!(
     /// The jobs, in their order.
     Job {
+        Counters = "counters",
         Sessions = "sessions",
         Events = "events",
         SetAside = "set_aside",
-        Counters = "counters",
     }
 );
 
@@ -110,16 +112,21 @@ impl Daily {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = self.everything() => {}
+                done = self.everything() => {
+                    let now = self.clock.now();
+                    due = if done { next_time(now) } else { now.after(AGAIN) };
+                }
             }
-            due = next_time(self.clock.now());
         }
     }
 
-    /// Does every job once; those that remove what is old only while the clock is believed.
-    pub async fn everything(&self) {
+    /// Does every job once, those that remove what is old only while the clock is believed; whether
+    /// all of them came to their end.
+    pub async fn everything(&self) -> bool {
+        let mut done = true;
         let may_remove = self.may_remove().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "Nothing old is removed today: it is not known when that was done last");
+            tracing::warn!(%error, "Nothing old is removed: it is not known when that was done last");
+            done = false;
             false
         });
         for job in Job::ALL.iter().filter(|job| may_remove || **job == Job::Counters) {
@@ -129,10 +136,12 @@ impl Daily {
                     tracing::info!(%job, count, "The daily job {job} changed {count} rows");
                 }
                 Err(error) => {
-                    tracing::warn!(%job, %error, "The daily job {job} was cut off; it is done tomorrow");
+                    tracing::warn!(%job, %error, "The daily job {job} was cut off; it is done again soon");
+                    done = false;
                 }
             }
         }
+        done
     }
 
     /// Does one job; how many rows it changed.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::resting::Resting;
 use super::{BATCH, DEADLINES, Reconciler};
 use crate::application::error::AppError;
+use crate::application::session::after::Waits;
 use crate::domain::event::{EventType, StoredEvent};
 use crate::domain::ids::{AttentionId, SessionId, TenantId};
 
@@ -26,6 +27,8 @@ const AT_ONCE: usize = 64;
 
 /// How long a session rests that comes after others, if none of them moves.
 const COMES_AFTER: Duration = Duration::from_secs(5);
+/// How long it rests when none of them comes to its end by itself.
+const IN_VAIN: Duration = Duration::from_mins(5);
 /// How long one rests that waits for room in a bound.
 const NO_ROOM: Duration = Duration::from_secs(1);
 
@@ -132,28 +135,30 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Does it; the sessions that it waits for, when it comes after them.
-    async fn see_to(&self, due: Due) -> Result<Vec<SessionId>, AppError> {
+    /// Does it; what it waits for, when it comes after other sessions.
+    async fn see_to(&self, due: Due) -> Result<Waits, AppError> {
         match due {
             Due::Session(tenant, id) => {
                 self.supervisors.verify_if_promised(tenant, id).await?;
                 self.sessions.do_what_is_due(tenant, id).await
             }
             Due::Attention(tenant, id) => {
-                self.attention.expire(tenant, id).await.map(|()| Vec::new())
+                self.attention.expire(tenant, id).await.map(|()| Waits::default())
             }
         }
     }
 
-    fn note(&self, agenda: &mut Agenda, due: Due, done: &Result<Vec<SessionId>, AppError>) {
+    fn note(&self, agenda: &mut Agenda, due: Due, done: &Result<Waits, AppError>) {
         agenda.known.remove(&due);
         let error = match done {
-            Ok(waits_for) if waits_for.is_empty() => return agenda.resting.done(&due),
-            Ok(waits_for) => {
-                for id in waits_for {
+            Ok(waits) if waits.on.is_empty() => return agenda.resting.done(&due),
+            Ok(waits) => {
+                for id in &waits.on {
                     agenda.followers.entry(*id).or_default().insert(due);
                 }
-                return agenda.resting.waits(due, self.clock.now(), COMES_AFTER);
+                // Only a person can help what waits in vain.
+                let rest = if waits.in_vain { IN_VAIN } else { COMES_AFTER };
+                return agenda.resting.waits(due, self.clock.now(), rest);
             }
             Err(error) => error,
         };

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::AgentService;
 use super::attention::AttentionService;
+use super::daily::leap::believes;
 use super::error::AppError;
 use super::ports::clock::Clock;
 use super::ports::store::Store;
@@ -126,6 +127,15 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Whether nothing says that the clock leapt: what people might want back is removed by it.
+    async fn clock_is_believed(&self) -> bool {
+        let now = self.clock.now();
+        match self.store.fleet().await {
+            Ok(fleet) => believes(&*fleet, now).await.unwrap_or(false),
+            Err(_) => false,
+        }
+    }
+
     /// Remembered answers and removed folders go when their time is over.
     async fn forgetting(&self, stop: &CancellationToken) {
         let mut looks: u64 = 0;
@@ -133,7 +143,7 @@ impl Reconciler {
             if let Err(error) = self.forget_answers().await {
                 tracing::warn!(%error, "Remembered answers could not be forgotten");
             }
-            if looks.is_multiple_of(TRASH_EVERY) {
+            if looks.is_multiple_of(TRASH_EVERY) && self.clock_is_believed().await {
                 match self.sessions.workspaces.purge_trash().await {
                     Ok(0) => {}
                     Ok(count) => tracing::info!(count, "{count} removed folders were forgotten"),

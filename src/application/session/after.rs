@@ -15,6 +15,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
+use crate::domain::time::Timestamp;
 
 /// Most sessions that one may come after.
 const MAX_AFTER: usize = 10;
@@ -38,6 +39,14 @@ impl Unmet {
         }
     }
 
+    /// Since when it stands so.
+    fn since(&self) -> Timestamp {
+        match self {
+            Self::Failed(session) => session.status_updated_at(),
+            Self::Underway(_) | Self::Gone(_) => Timestamp::EPOCH,
+        }
+    }
+
     /// As a reason for waiting of the session `of`.
     pub(super) fn blocker(&self, of: &Session) -> Blocker {
         let fork = format!("orchestrator session fork {}", of.code);
@@ -45,7 +54,7 @@ impl Unmet {
             code,
             text,
             object: Some(id.to_string()),
-            since: Some(of.status_updated_at()),
+            since: Some(of.status_updated_at().max(self.since())),
             remedy: remedy.to_owned(),
             command: Some(command),
         };
@@ -74,7 +83,7 @@ impl Unmet {
             Self::Gone(id) => blocker(
                 BlockerCode::DependencyFailed,
                 *id,
-                format!("it comes after {id}, which was deleted"),
+                format!("it comes after {id}, which was deleted or cannot be read"),
                 "fork this one, and the fork waits for nothing; or cancel it",
                 fork,
             ),
@@ -82,19 +91,45 @@ impl Unmet {
     }
 }
 
-/// What a session that has not begun yet still comes after; in the order of its definition.
-pub(super) async fn unmet(
+/// The sessions that one comes after, as they stand.
+#[derive(Default)]
+pub(super) struct Before {
+    /// Have completed; the session is to keep that in mind, since they may be forgotten.
+    pub(super) met: Vec<SessionId>,
+    /// Have not, in the order of the session's definition.
+    pub(super) unmet: Vec<Unmet>,
+}
+
+/// What a session waits for that is not to begin yet.
+#[derive(Debug, Default)]
+pub struct Waits {
+    /// For these sessions; none when it waits for nothing.
+    pub on: Vec<SessionId>,
+    /// None of them comes to its end by itself.
+    pub in_vain: bool,
+}
+
+impl Before {
+    /// As whoever looks again later has to know it.
+    pub(super) fn waits(&self) -> Waits {
+        let in_vain = !self.unmet.iter().any(|one| matches!(one, Unmet::Underway(_)));
+        Waits { on: self.unmet.iter().map(Unmet::awaited).collect(), in_vain }
+    }
+}
+
+/// Looks at what a session still comes after.
+pub(super) async fn before(
     snapshot: &dyn Snapshot,
     session: &Session,
-) -> Result<Vec<Unmet>, StoreError> {
-    let mut found = Vec::new();
-    if session.status() != SessionStatus::Pending || session.run.attempt > 0 {
-        return Ok(found);
+) -> Result<Before, StoreError> {
+    let mut before = Before::default();
+    for id in session.waits_for() {
+        match stands(snapshot, id).await? {
+            Some(unmet) => before.unmet.push(unmet),
+            None => before.met.push(id),
+        }
     }
-    for id in &session.lineage.after {
-        found.extend(stands(snapshot, *id).await?);
-    }
-    Ok(found)
+    Ok(before)
 }
 
 /// How one that is waited for stands; `None` once it has completed.
@@ -147,10 +182,10 @@ impl SessionService {
             match stands(&*self.snapshot(ctx.tenant).await?, id).await? {
                 Some(Unmet::Gone(_)) => errors.add(&pointer, "invalid", "does not exist"),
                 Some(Unmet::Failed(other)) => {
+                    let helps = if other.is_recoverable() { "retry it first, or " } else { "" };
+                    let (code, fate) = (other.code, other.fate());
                     let text = format!(
-                        "{} {} and never completes as it stands; retry it first, or leave it out",
-                        other.code,
-                        other.fate()
+                        "{code} {fate}, so that this would wait in vain; {helps}leave it out"
                     );
                     errors.add(&pointer, "invalid", text);
                 }

@@ -54,8 +54,8 @@ impl SessionService {
         Err(AppError::Contended)
     }
 
-    /// The open item that stands for an ask, made if need be; `None` when it was known and has just
-    /// been settled.
+    /// The open item that stands for an ask, made if need be; `None` when it was known, or may be, and
+    /// is not open any more.
     async fn stand_for(
         &self,
         holder: Holder,
@@ -64,6 +64,7 @@ impl SessionService {
         is_known: bool,
     ) -> Result<Option<AttentionItem>, AppError> {
         let uuid = self.ids.uuid();
+        let mut is_made = false;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             let same = |item: &&mut AttentionItem| {
@@ -73,7 +74,9 @@ impl SessionService {
                 known.agent_ref.clone_from(&ask.agent_ref);
                 return Ok(Some(known.clone()));
             }
-            if is_known {
+            // One that was made before may have been settled since, although its commit seemed to
+            // fail.
+            if is_known || std::mem::replace(&mut is_made, true) {
                 return Ok(None);
             }
             let item = AttentionItem {

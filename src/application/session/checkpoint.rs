@@ -130,8 +130,8 @@ impl SessionService {
             run.resume_from = Some(sequence);
             run.workspace_ref.clone_from(&checkpoint.workspace_ref);
             run.message_ref.clone_from(&checkpoint.agent_message_ref);
-            run.prompts.clear();
-            // What it was told, and what came of it, is no longer so.
+            // What it was told, and what came of it, is no longer so; what people have added since
+            // still waits to be told.
             run.prompt = Some(prompt);
             change.session.metrics.result = None;
             change.session.stamps.updated_at = now;

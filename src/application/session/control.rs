@@ -2,23 +2,24 @@
 
 use serde_json::Value;
 
-use super::after::unmet;
+use super::after::before;
 use super::change::{By, Change};
 use super::checkpoint::state_of;
-use super::limits::{bounds_in, to_open, to_queue};
+use super::limits::{Bounds, bounds_in, to_open, to_queue};
 use super::usage;
 use super::{SessionService, refused};
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::attempt::SessionError;
 use crate::domain::session::checkpoint::CheckpointTrigger;
 use crate::domain::session::life::{Outcome, RetryRefused};
 use crate::domain::session::metrics::RateSource;
 use crate::domain::session::prompts::{NoRoom, check_room};
 use crate::domain::session::status::{InvalidTransition, SessionStatus, Trigger};
-use crate::domain::session::{PromptMode, QueuedPrompt, Session};
+use crate::domain::session::{Cause, PromptMode, QueuedPrompt, Session};
 use crate::domain::tenant::key::Role;
+use crate::domain::tenant::quotas::Quotas;
 use crate::domain::version::Versioned;
 
 /// A session after a command, and whether the command's effect is there already.
@@ -55,13 +56,7 @@ impl SessionService {
         ctx.require(Role::Member)?;
         self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
-        let snapshot = self.snapshot(ctx.tenant).await?;
-        let bounds = bounds_in(&*snapshot, self.clock.now()).await?;
-        let waits = match snapshot.session(id).await? {
-            Some(session) => !unmet(&*snapshot, &session.value).await?.is_empty(),
-            None => false,
-        };
-        drop(snapshot);
+        let (bounds, met) = self.before_start(ctx.tenant, id).await?;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             if change.session.status().after(Trigger::Retry).is_ok() {
@@ -71,19 +66,25 @@ impl SessionService {
             if change.session.status().after(Trigger::Start).is_ok() {
                 usage::check(&change.session, &bounds.purse)?;
             }
-            let early = change.session.spec.not_before.is_some_and(|time| time > now);
-            if (early || waits) && change.session.status() == SessionStatus::Pending {
-                // Asked again, it waits just the same.
-                if !change.session.run.start_wanted {
-                    change.session.run.start_wanted = true;
-                    change.updated(&["start_requested"], now);
-                }
-                return Ok(());
-            }
-            change.guard(to_queue(&bounds.quotas));
-            apply(change, |session| session.start(by.cause(now)))
+            start_in_time(change, &met, &bounds.quotas, by.cause(now))
         };
         Ok(self.change(by, id, "start", None, decide).await?.0)
+    }
+
+    /// What bounds a session that is to be started, and which of those that it comes after have
+    /// completed.
+    async fn before_start(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+    ) -> Result<(Bounds, Vec<SessionId>), AppError> {
+        let snapshot = self.snapshot(tenant).await?;
+        let bounds = bounds_in(&*snapshot, self.clock.now()).await?;
+        let met = match snapshot.session(id).await? {
+            Some(session) => before(&*snapshot, &session.value).await?.met,
+            None => Vec::new(),
+        };
+        Ok((bounds, met))
     }
 
     /// Takes a failed or timed-out session back and queues it at once.
@@ -102,13 +103,13 @@ impl SessionService {
         }
         self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
-        let bounds = self.bounds(ctx.tenant).await?;
+        let (bounds, met) = self.before_start(ctx.tenant, id).await?;
         let decide = |change: &mut Change| {
             let cause = by.cause(self.clock.now());
             take_back(change, from_checkpoint, cause)?;
             usage::check(&change.session, &bounds.purse)?;
-            change.guard(to_queue(&bounds.quotas));
-            apply(change, |session| session.start(cause))
+            change.guard(to_open(&bounds.quotas));
+            start_in_time(change, &met, &bounds.quotas, cause)
         };
         Ok(self.change(by, id, "retry", None, decide).await?.0)
     }
@@ -337,10 +338,34 @@ pub(super) fn apply(
     Ok(())
 }
 
+/// Queues it; or notes that it is to be queued once its time has come and what it comes after has
+/// completed.
+fn start_in_time(
+    change: &mut Change,
+    met: &[SessionId],
+    quotas: &Quotas,
+    cause: Cause<'_>,
+) -> Result<(), AppError> {
+    let session = &mut change.session;
+    session.meet(met);
+    let early = session.spec.not_before.is_some_and(|time| time > cause.at);
+    let waits = early || session.waits_for().next().is_some();
+    if waits && session.status() == SessionStatus::Pending {
+        // Asked again, it waits just the same.
+        if !session.run.start_wanted {
+            session.run.start_wanted = true;
+            change.updated(&["start_requested"], cause.at);
+        }
+        return Ok(());
+    }
+    change.guard(to_queue(quotas));
+    apply(change, |session| session.start(cause))
+}
+
 fn take_back(
     change: &mut Change,
     from_checkpoint: Option<u64>,
-    cause: crate::domain::session::Cause<'_>,
+    cause: Cause<'_>,
 ) -> Result<(), AppError> {
     let events = change.session.retry(from_checkpoint, cause).map_err(|no| match no {
         RetryRefused::Transition(no) => refused(&change.session, no),

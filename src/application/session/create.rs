@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::after::unmet;
+use super::after::before;
 use super::change::{By, audit, counter_changes};
 use super::limits::{to_open, to_queue};
 use super::not_yet::not_yet;
@@ -110,8 +110,11 @@ impl SessionService {
             let payload = json!({ "new_session_id": id, "checkpoint_sequence": sequence });
             events.push(DomainEvent::new(EventType::SessionForked, subject, now, payload));
         }
-        let waits = early || !unmet(&*self.snapshot(ctx.tenant).await?, &session).await?.is_empty();
-        if start && waits {
+        if start && !session.lineage.after.is_empty() {
+            let before = before(&*self.snapshot(ctx.tenant).await?, &session).await?;
+            session.meet(&before.met);
+        }
+        if start && (early || session.waits_for().next().is_some()) {
             session.run.start_wanted = true;
         } else if start {
             let checked = usage::check(&session, &bounds.purse);

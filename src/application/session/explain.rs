@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::SessionService;
-use super::after::unmet;
+use super::after::{Before, before};
 use super::limits::{blocked_by_quota, bounds_in};
 use super::usage::{exhausted, spent};
 use crate::application::error::AppError;
@@ -74,7 +74,7 @@ impl SessionService {
         let now = self.clock.now();
         let waits = session.status() == SessionStatus::Pending
             && session.due(now).is_some_and(|due| due == Due::Start);
-        let after = if waits { unmet(&*snapshot, &session).await? } else { Vec::new() };
+        let before = if waits { before(&*snapshot, &session).await? } else { Before::default() };
         let bounded = if waits { blocked_by_quota(&*snapshot, &session).await? } else { None };
         let purse = bounds_in(&*snapshot, now).await?.purse;
         drop(snapshot);
@@ -82,7 +82,8 @@ impl SessionService {
         let spent = spent(&session, &purse).filter(|_| waits || stands);
         let exhausted = spent.map(|budget| exhausted(&session, &budget, &purse));
         let is_exhausted = exhausted.is_some();
-        let mut blockers: Vec<Blocker> = after.iter().map(|one| one.blocker(&session)).collect();
+        let mut blockers: Vec<Blocker> =
+            before.unmet.iter().map(|one| one.blocker(&session)).collect();
         blockers.extend(exhausted.or(bounded));
         if session.status().is_open()
             && let Some(reason) = self.store.health().read_only

@@ -5,11 +5,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::SessionService;
-use super::after::{Unmet, unmet};
+use super::after::{Before, Waits, before};
 use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::control::apply;
-use super::limits::to_queue;
+use super::limits::{bounds_in, to_queue};
 use super::next::take_prompt;
 use super::report::SUPERVISOR;
 use super::usage;
@@ -114,29 +114,26 @@ impl SessionService {
         Err(AppError::Contended)
     }
 
-    /// Does what a session's own deadline asks for, if it still does; the sessions that it waits for
-    /// when it is to come after them.
+    /// Does what a session's own deadline asks for, if it still does; what it waits for when it is to
+    /// come after other sessions.
     ///
     /// # Errors
     /// The store's.
-    pub async fn do_what_is_due(
-        &self,
-        tenant: TenantId,
-        id: SessionId,
-    ) -> Result<Vec<SessionId>, AppError> {
+    pub async fn do_what_is_due(&self, tenant: TenantId, id: SessionId) -> Result<Waits, AppError> {
         let by = By::Part(tenant, SUPERVISOR);
         let trigger = Trigger::Expire;
         let limit = self.options.checkpoint_timeout.min(DEADLINE_SAVE);
-        let bounds = self.bounds(tenant).await?;
         let snapshot = self.snapshot(tenant).await?;
-        let Some(found) = snapshot.session(id).await? else { return Ok(Vec::new()) };
+        let Some(found) = snapshot.session(id).await? else { return Ok(Waits::default()) };
         let due = found.value.due(self.clock.now());
-        if due == Some(Due::Start) {
-            let unmet = unmet(&*snapshot, &found.value).await?;
-            if !unmet.is_empty() {
-                return Ok(unmet.iter().map(Unmet::awaited).collect());
-            }
+        let before = match due {
+            Some(Due::Start) => before(&*snapshot, &found.value).await?,
+            Some(_) | None => Before::default(),
+        };
+        if !before.unmet.is_empty() && before.met.is_empty() {
+            return Ok(before.waits());
         }
+        let bounds = bounds_in(&*snapshot, self.clock.now()).await?;
         drop(snapshot);
         let saved = match due {
             // Nothing ends: the work need not be saved.
@@ -148,6 +145,10 @@ impl SessionService {
             let Some(due) = change.session.due(now) else { return Ok(()) };
             let (error_type, message) = match due {
                 Due::Start => {
+                    change.session.meet(&before.met);
+                    if change.session.waits_for().next().is_some() {
+                        return Ok(());
+                    }
                     usage::check(&change.session, &bounds.purse)?;
                     change.guard(to_queue(&bounds.quotas));
                     return apply(change, |session| session.start(by.cause(now)));
@@ -175,7 +176,7 @@ impl SessionService {
             apply(change, |session| session.expire(error_type, message, luck, by.cause(now)))
         };
         match self.change(by, id, "due", None, decide).await {
-            Ok(_) | Err(AppError::SessionNotFound) => Ok(Vec::new()),
+            Ok(_) | Err(AppError::SessionNotFound) => Ok(before.waits()),
             Err(error) => Err(error),
         }
     }

@@ -1,6 +1,6 @@
 //! Use cases of sessions. One file per family of verbs; all of them go through `SessionService::change`.
 
-mod after;
+pub mod after;
 pub mod alone;
 pub mod ask;
 pub mod change;

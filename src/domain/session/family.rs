@@ -37,6 +37,18 @@ impl Session {
         }
     }
 
+    /// The sessions that it still comes after.
+    pub fn waits_for(&self) -> impl Iterator<Item = SessionId> {
+        self.lineage.after.iter().filter(|id| !self.run.met.contains(id)).copied()
+    }
+
+    /// Sessions that it comes after were seen to have completed, which stays so.
+    pub fn meet(&mut self, completed: &[SessionId]) {
+        let awaited: Vec<SessionId> =
+            self.waits_for().filter(|id| completed.contains(id)).collect();
+        self.run.met.extend(awaited);
+    }
+
     /// What its children are told of its end, with the name that people know it by.
     #[must_use]
     pub fn farewell(&self) -> String {

@@ -216,6 +216,8 @@ pub struct RunState {
     pub verify_wanted: Option<Timestamp>,
     /// What the gates said last.
     pub verification: Option<Verification>,
+    /// Of those that it comes after, the ones that were seen to have completed.
+    pub met: Vec<SessionId>,
 }
 
 /// A session as it stands.

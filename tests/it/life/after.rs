@@ -2,13 +2,14 @@
 //! what they wait for, also when they wait in vain.
 
 use orchestrator::application::error::AppError;
+use orchestrator::application::session::control::DeclaredFailure;
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::fork::ForkRequest;
 use orchestrator::domain::ids::SessionId;
 use orchestrator::domain::schedule::blocker::BlockerCode;
 use orchestrator::domain::session::draft::SessionDraft;
 use orchestrator::domain::session::status::SessionStatus;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::lab::{Lab, asks, caller, plays};
 use crate::support::opencode::eventually;
@@ -151,4 +152,41 @@ async fn it_begins_although_its_turn_came_while_nobody_looked() {
     assert_eq!(lab.session(second).await.status(), SessionStatus::Pending);
     lab.reconcile();
     lab.until(second, SessionStatus::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_failed_before_it_began_still_comes_after_the_others() {
+    let lab = lab().await;
+    let first = lab.begin(until_allowed()).await;
+    let failure = || DeclaredFailure {
+        message: "not like this".to_owned(),
+        code: None,
+        context: Value::Null,
+        retryable: false,
+    };
+    for by_retry in [true, false] {
+        let second = begin_after(&lab, done(), &[first]).await.expect("created");
+        lab.sessions.create_checkpoint(&caller(), second, Map::new(), None).await.expect("taken");
+        lab.sessions.fail(&caller(), second, failure()).await.expect("failed");
+        let again = if by_retry {
+            lab.sessions.retry(&caller(), second, None).await
+        } else {
+            lab.sessions.start(&caller(), second).await
+        };
+        let again = again.expect("taken back").value;
+        assert_eq!(again.status(), SessionStatus::Pending, "by retry: {by_retry}");
+        waits_for(&lab, second, BlockerCode::DependencyUnsatisfied).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_seen_to_be_completed_may_be_forgotten() {
+    let lab = lab().await;
+    let (first, second) = (lab.begin(done()).await, lab.begin(until_allowed()).await);
+    lab.until(first, SessionStatus::Completed).await;
+    let last = begin_after(&lab, done(), &[first, second]).await.expect("created");
+    lab.sessions.delete(&caller(), first, true).await.expect("gone for good");
+    waits_for(&lab, last, BlockerCode::DependencyUnsatisfied).await;
+    lab.allow(second).await;
+    lab.until(last, SessionStatus::Completed).await;
 }

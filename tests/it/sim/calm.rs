@@ -47,17 +47,12 @@ impl<'a> Watch<'a> {
             found.iter().map(|it| &it.value).filter(|it| it.status().is_executing()).collect();
         for session in found.iter().map(|found| &found.value) {
             let status = session.status();
-            let has_completed = |id: &SessionId| {
-                let other = found.iter().find(|other| other.value.id == *id);
-                other.is_some_and(|other| other.value.status() == SessionStatus::Completed)
-            };
+            let is_free = self.may_begin(session, &found).await;
             // Without a budget left it waits for a person, and says so; behind one that failed or
             // waits itself, too.
             let waits_for_nobody = status.is_terminal()
                 || status == SessionStatus::Pending
-                    && (!session.run.start_wanted
-                        || session.is_exhausted()
-                        || !session.lineage.after.iter().all(has_completed));
+                    && (!session.run.start_wanted || session.is_exhausted() || !is_free);
             if !waits_for_nobody {
                 left.push(self.why(session, &executing).await);
             }
@@ -65,6 +60,21 @@ impl<'a> Watch<'a> {
         left.extend(owed.iter().map(|owed| format!("I8: {} owes its children", owed.parent)));
         left.extend(self.left_behind(&found));
         left
+    }
+
+    /// Whether all that a session comes after have completed, be they deleted since.
+    async fn may_begin(&self, session: &Session, found: &[Versioned<Session>]) -> bool {
+        for id in session.waits_for() {
+            let mut other = found.iter().find(|other| other.value.id == id).cloned();
+            if other.is_none() {
+                let snapshot = self.store.snapshot(session.tenant_id).await.expect("readable");
+                other = snapshot.deleted_session(id).await.expect("readable");
+            }
+            if other.is_none_or(|other| other.value.status() != SessionStatus::Completed) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Why a session has not come to its end.

@@ -39,7 +39,7 @@ pub(crate) fn at_the_end(
         nothing_is_kept_for_ever(shown, now, &mut wrong);
         for (_, session) in shown.sessions.values() {
             nothing_is_lost(shown, session, town, &mut wrong);
-            if is_honest(&session.spec.title) && !ledger.is_old(session.id) {
+            if is_honest(&session.spec.title) && !ledger.is_old(session) {
                 is_completed(shown, session, town, &mut wrong);
             }
         }

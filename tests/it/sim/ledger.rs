@@ -8,6 +8,7 @@ use orchestrator::application::session::create::NewSession;
 use orchestrator::domain::attention::AttentionItem;
 use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::session::Session;
+use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::version::Versioned;
 
 use super::town::is_honest;
@@ -38,8 +39,9 @@ struct Entries {
     prompts: Vec<(SessionId, String)>,
     /// What people decided.
     decided: Vec<Versioned<AttentionItem>>,
-    /// Requests and sessions before these are from before a long time in which nobody was there.
-    long_ago: (usize, BTreeSet<SessionId>),
+    /// Requests and sessions before these, and all that was made before this time, are from before a
+    /// long time in which nobody was there.
+    long_ago: (usize, BTreeSet<SessionId>, Option<Timestamp>),
     asked: u64,
     problems: BTreeSet<String>,
     outcomes: BTreeMap<String, u64>,
@@ -132,16 +134,16 @@ impl Ledger {
     }
 
     /// Days pass: answers are remembered no longer, and what ended may go.
-    pub(crate) fn days_pass(&self) {
+    pub(crate) fn days_pass(&self, now: Timestamp) {
         let mut entries = self.entries();
         let all = entries.known.iter().chain(&entries.honest).map(|(_, id)| *id);
         let all = all.chain(entries.versions.keys().copied()).collect();
-        entries.long_ago = (entries.requests.len(), all);
+        entries.long_ago = (entries.requests.len(), all, Some(now));
     }
 
     /// Whether a session is from before a long time in which nobody was there.
-    pub(crate) fn is_old(&self, id: SessionId) -> bool {
-        self.entries().long_ago.1.contains(&id)
+    pub(crate) fn is_old(&self, session: &Session) -> bool {
+        self.entries().long_ago.2.is_some_and(|then| session.stamps.created_at < then)
     }
 
     /// A change was acknowledged.

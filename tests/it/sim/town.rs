@@ -388,7 +388,7 @@ impl Town {
                 16 => Act::Phase(if dice(2) == 0 { Phase::Planning } else { Phase::Executing }),
                 17 => Act::Flood(1 + dice(60)),
                 18 => Act::Echo,
-                18..20 => Act::LoseStream(dice(20_000)),
+                19 => Act::LoseStream(dice(20_000)),
                 _ => Act::LoseProvider(dice(20_000)),
             });
         }

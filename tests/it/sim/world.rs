@@ -195,7 +195,7 @@ impl World {
             0..6 => self.ground.clock.set_by(-self.dice.random_range(1..5000)),
             6..9 => {
                 self.ground.clock.set_by(self.dice.random_range(30..70) * 86_400_000);
-                self.ledger.days_pass();
+                self.ledger.days_pass(self.ground.clock.now());
             }
             _ => {}
         }

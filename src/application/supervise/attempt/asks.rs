@@ -26,7 +26,8 @@ const ITEMS: usize = 1000;
 impl Supervisor {
     /// Whether this would be one more than anybody can look through.
     pub(super) fn asks_too_much(&self, ask: &Ask) -> bool {
-        self.asks.len() >= MOST_ASKS && !self.asks.contains_key(&ask.agent_ref)
+        let waiting = self.asks.keys().filter(|name| !self.answered.contains_key(*name));
+        !self.asks.contains_key(&ask.agent_ref) && waiting.count() >= MOST_ASKS
     }
 
     /// The agent asks, for the first time or once more.

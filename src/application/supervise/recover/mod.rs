@@ -108,7 +108,9 @@ async fn carry_out(supervisors: &Supervisors, step: &Step) -> Result<bool, AppEr
         | Measure::Judge
         | Measure::Finish
         | Measure::Fail => take_up(supervisors, tenant, id).await,
-        Measure::Expire => sessions.do_what_is_due(tenant, id).await.map(|waits| waits.is_empty()),
+        Measure::Expire => {
+            sessions.do_what_is_due(tenant, id).await.map(|waits| waits.on.is_empty())
+        }
         Measure::PutAway => match sessions.put_away_now(tenant, id).await? {
             PutAway::Gone => Ok(true),
             PutAway::Needed => Ok(false),

@@ -247,6 +247,7 @@ impl SessionDto {
             at_risk_told: _,
             verify_wanted: _,
             verification,
+            met: _,
         } = run;
         Self {
             id,

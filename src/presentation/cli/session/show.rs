@@ -98,7 +98,7 @@ fn print(session: &Value, now: Timestamp, printer: &Printer) {
         ("priority", priority(&session["priority"])),
         ("agent", agent(session)),
         ("model", plain(&session["model_identifier"])),
-        ("after", list(&session["after"])),
+        ("after", joined(&session["after"])),
         ("workspace", workspace(&session["workspace"])),
         ("created", relative(&session["created_at"], now)),
         ("started", relative(&session["started_at"], now)),
@@ -110,7 +110,7 @@ fn print(session: &Value, now: Timestamp, printer: &Printer) {
         ("tokens", count(&metrics["total_tokens_used"])),
         ("cost", money(&metrics["estimated_cost_usd"])),
         ("next attempt", relative(&session["next_attempt_at"], now)),
-        ("tags", list(&session["tags"])),
+        ("tags", joined(&session["tags"])),
     ];
     printer.lines(facts(&pairs).iter().map(|fact| format!("  {fact}")));
     if let Some(attention) = session["attention"].as_str().filter(|word| *word != "none") {
@@ -137,7 +137,7 @@ fn workspace(workspace: &Value) -> String {
     std::iter::once(kind.as_str()).chain(places).collect::<Vec<_>>().join(" ")
 }
 
-fn list(texts: &Value) -> String {
+fn joined(texts: &Value) -> String {
     let texts = texts.as_array().map_or(&[][..], Vec::as_slice);
     texts.iter().map(plain).collect::<Vec<_>>().join(", ")
 }

@@ -290,6 +290,7 @@ struct RunV1 {
     at_risk_told: bool,
     verify_wanted: Option<i64>,
     verification: Option<VerificationV1>,
+    met: Vec<[u8; 16]>,
 }
 
 impl RunV1 {
@@ -318,6 +319,7 @@ impl RunV1 {
             at_risk_told,
             verify_wanted,
             verification,
+            met,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
         Ok(Self {
@@ -345,6 +347,7 @@ impl RunV1 {
             at_risk_told: *at_risk_told,
             verify_wanted: millis(*verify_wanted),
             verification: verification.as_ref().map(VerificationV1::of),
+            met: met.iter().map(|id| *id.as_bytes()).collect(),
         })
     }
 
@@ -374,6 +377,7 @@ impl RunV1 {
             at_risk_told,
             verify_wanted,
             verification,
+            met,
         } = self;
         let reasons = degraded_reasons
             .iter()
@@ -404,6 +408,7 @@ impl RunV1 {
             at_risk_told,
             verify_wanted: time(verify_wanted),
             verification: verification.map(VerificationV1::domain),
+            met: met.into_iter().map(SessionId::from_bytes).collect(),
         })
     }
 }

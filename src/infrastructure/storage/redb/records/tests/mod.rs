@@ -145,6 +145,7 @@ fn run() -> RunState {
         blocking_items: 1,
         at_risk_told: true,
         verify_wanted: Some(at(8)),
+        met: vec![SessionId::new(id(7))],
         verification: Some(Verification {
             passed: true,
             tree_hash: Some("t".to_owned()),
