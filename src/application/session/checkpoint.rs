@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::change::{By, Change};
+use super::next::{begin_anew, go_on_from};
 use super::{SessionService, expect_version};
 use crate::application::error::AppError;
 use crate::application::principal::{RequestContext, Subject};
 use crate::domain::event::EventType;
 use crate::domain::ids::SessionId;
+use crate::domain::session::Session;
 use crate::domain::session::checkpoint::{Checkpoint, CheckpointState, CheckpointTrigger};
 use crate::domain::session::status::{SessionStatus, Trigger};
-use crate::domain::session::{PromptMode, QueuedPrompt, Session};
 use crate::domain::tenant::key::Role;
-use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
 impl SessionService {
@@ -118,21 +117,21 @@ impl SessionService {
             let workspace = self.workspaces.prepare(id, session.code, spec, None).await?;
             rescue = self.workspaces.restore(id, &workspace, commit).await?;
         }
-        let uuid = self.ids.uuid();
+        let uuids = [self.ids.uuid(), self.ids.uuid()];
         let decide = |change: &mut Change| {
             // Queued meanwhile, it goes on from there just the same.
             if change.session.status() != SessionStatus::Queued {
                 may_restore(&change.session)?;
             }
             let now = self.clock.now();
-            let prompt = go_on_from(&change.session.spec.initial_prompt, uuid, now);
+            // What it was told, and what came of it, is no longer so; what people have added since
+            // still waits to be told.
+            let prompt = go_on_from(&change.session.spec.initial_prompt, uuids[0], now);
+            begin_anew(&mut change.session, prompt, uuids[1]);
             let run = &mut change.session.run;
             run.resume_from = Some(sequence);
             run.workspace_ref.clone_from(&checkpoint.workspace_ref);
             run.message_ref.clone_from(&checkpoint.agent_message_ref);
-            // What it was told, and what came of it, is no longer so; what people have added since
-            // still waits to be told.
-            run.prompt = Some(prompt);
             change.session.metrics.result = None;
             change.session.stamps.updated_at = now;
             let payload = json!({
@@ -203,15 +202,6 @@ pub(super) fn state_of(change: &Change, saved: Option<String>) -> CheckpointStat
         context_versions: std::collections::BTreeMap::new(),
     }
     .truncated()
-}
-
-/// What an agent is told whose work was taken back.
-fn go_on_from(task: &str, id: Uuid, at: Timestamp) -> QueuedPrompt {
-    let text = format!(
-        "Your work was taken back to an earlier state. Look at what is there and go on with the \
-         task:\n\n{task}"
-    );
-    QueuedPrompt { id, text, mode: PromptMode::Queue, at }
 }
 
 fn may_restore(session: &Session) -> Result<(), AppError> {

@@ -1,5 +1,7 @@
 //! Creating, changing and deleting sessions.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::after::before;
@@ -28,6 +30,9 @@ use crate::domain::version::{Version, Versioned};
 
 /// Deepest place in a tree of sessions.
 pub const MAX_DEPTH: u32 = 10;
+
+/// How often it is looked whether a run has ended.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Who removes what is kept no longer.
 const RETENTION: &str = "retention";
@@ -297,16 +302,35 @@ impl SessionService {
         self.purge(By::Part(tenant, RETENTION), deleted).await
     }
 
+    /// Waits a moment for the end of its supervisor, if it has one; whether it has none now.
+    async fn is_let_go(&self, id: SessionId) -> bool {
+        let until = self.clock.now().after(self.options.checkpoint_timeout);
+        while self.wake.is_supervised(id) {
+            if self.clock.now() >= until {
+                return false;
+            }
+            self.clock.sleep(LOOK).await;
+        }
+        true
+    }
+
     async fn purge(&self, by: By<'_>, deleted: &Versioned<Session>) -> Result<(), AppError> {
         let now = self.clock.now();
         // Their reason names it, as long as it can be read.
         if let Some(at) = deleted.value.broke_off_at() {
             self.end_children(by.tenant(), deleted.value.id, at).await?;
         }
-        let _alone = self.turns.alone(deleted.value.id).await;
-        // Without its record nobody would find its files again.
-        if let PutAway::Kept(reason) = self.remove_files(&deleted.value).await? {
-            let id = deleted.value.id;
+        let id = deleted.value.id;
+        // Without its record nobody would find its files again, nor those that its last run is just
+        // making.
+        let is_let_go = self.is_let_go(id).await;
+        let _alone = self.turns.alone(id).await;
+        let put_away = if is_let_go {
+            self.remove_files(&deleted.value).await?
+        } else {
+            PutAway::Kept("its last run is still being ended".to_owned())
+        };
+        if let PutAway::Kept(reason) = put_away {
             tracing::warn!(session.id = %id, %reason, "The workspace of session {id} stays: {reason}");
             return Err(AppError::NotNow {
                 code: deleted.value.code.to_string(),
@@ -315,7 +339,7 @@ impl SessionService {
             });
         }
         let set = ChangeSet::new(by.tenant())
-            .write(Write::PurgeSession(deleted.version, deleted.value.id))
+            .write(Write::PurgeSession(deleted.version, id))
             .audit(audit(by, "purge", None, None, &deleted.value, now));
         self.store.commit(set).await?;
         Ok(())

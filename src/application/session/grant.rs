@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::SessionService;
 use super::after::{Before, Waits, before};
 use super::change::{By, Change};
 use super::checkpoint::state_of;
 use super::control::apply;
 use super::limits::{bounds_in, to_queue};
-use super::next::take_prompt;
+use super::next::{begin, begin_anew, take_prompt};
 use super::report::SUPERVISOR;
 use super::usage;
 use crate::application::error::AppError;
@@ -22,8 +20,7 @@ use crate::domain::session::attempt::{ErrorType, Lease, LeaseReason, SessionErro
 use crate::domain::session::checkpoint::CheckpointTrigger;
 use crate::domain::session::life::Due;
 use crate::domain::session::status::{SessionStatus, Trigger};
-use crate::domain::session::{DegradedReason, PromptMode, QueuedPrompt, Session};
-use crate::domain::time::Timestamp;
+use crate::domain::session::{DegradedReason, Session};
 
 /// Longest wait for the work to be saved before a deadline takes effect, which it does within 5 s.
 const DEADLINE_SAVE: Duration = Duration::from_secs(3);
@@ -47,7 +44,7 @@ impl SessionService {
         }
         let token = self.store.allocate(tenant, Sequence::FencingTokens).await?;
         let by = By::Part(tenant, "scheduler");
-        let uuids = [self.ids.uuid(), self.ids.uuid()];
+        let uuids = [self.ids.uuid(), self.ids.uuid(), self.ids.uuid()];
         let purse = self.bounds(tenant).await?.purse;
         let granted = self.change_counted(by, id, "grant", token, |change| {
             // A budget may have been lowered, or spent, since it was chosen.
@@ -78,7 +75,8 @@ impl SessionService {
                 }
             } else {
                 let from = resumed_from(&change.session);
-                change.session.run.prompt = Some(first_prompt(&change.session, uuids[0], now));
+                let first = begin(&change.session, uuids[0], now);
+                begin_anew(&mut change.session, first, uuids[2]);
                 apply(change, |session| session.dispatch(lease.clone(), from, by.cause(now)))?;
                 change.begin_attempt(lease, from, now);
             }
@@ -206,18 +204,4 @@ impl SessionService {
 fn resumed_from(session: &Session) -> Option<u64> {
     let run = &session.run;
     run.resume_from.or((run.attempt > 0 && run.last_checkpoint > 0).then_some(run.last_checkpoint))
-}
-
-/// What the first turn of an attempt is told.
-fn first_prompt(session: &Session, id: Uuid, at: Timestamp) -> QueuedPrompt {
-    let task = &session.spec.initial_prompt;
-    let text = match session.metrics.previous_errors.last() {
-        Some(error) if session.run.handle.is_some() => format!(
-            "An earlier attempt at this task ended early ({}). Look at what is done already and \
-             go on.\n\n{task}",
-            error.error_type
-        ),
-        _ => task.clone(),
-    };
-    QueuedPrompt { id, text, mode: PromptMode::Queue, at }
 }
