@@ -40,6 +40,23 @@ async fn a_session_that_is_stopped_while_its_worktree_is_made_leaves_none() {
     assert_eq!(repo.git(&["worktree", "list", "--porcelain"]).matches("worktree ").count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_worktree_is_being_made_is_not_purged() {
+    let (lab, repo) = (Lab::new().await, repo());
+    lab.files.hold("prepare", None);
+    lab.schedule();
+    let id = lab.begin(plays_in(&repo, &json!([]))).await;
+    eventually("the worktree begins", async || lab.files.calls("prepare", id) > 0).await;
+    lab.sessions.stop(&caller(), id, None).await.expect("stopped");
+    let refused = lab.sessions.delete(&caller(), id, true).await;
+    assert!(matches!(refused, Err(AppError::NotNow { .. })), "{refused:?}");
+    lab.files.release();
+    eventually("let go", async || !lab.sessions.wake().is_supervised(id)).await;
+    lab.sessions.delete(&caller(), id, true).await.expect("purged");
+    assert!(!lab.folder(id).exists(), "nobody would find it any more");
+    assert_eq!(repo.git(&["worktree", "list", "--porcelain"]).matches("worktree ").count(), 1);
+}
+
 /// A session that was paused with work in its worktree.
 async fn paused(
     lab: &Lab,
