@@ -3,7 +3,7 @@
 //! Invariant: what is at work or rests after a failure is passed over, so that the rows behind it
 //! come up.
 //! Invariant: what comes after other sessions is looked at as soon as one of them moved, and now and
-//! then in any case: news that is lost costs a few seconds.
+//! then in any case: what is missed costs a minute at the most.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const AT_ONCE: usize = 64;
 /// How long a session rests that comes after others, if none of them moves.
 const COMES_AFTER: Duration = Duration::from_secs(5);
 /// How long it rests when none of them comes to its end by itself.
-const IN_VAIN: Duration = Duration::from_mins(5);
+const IN_VAIN: Duration = Duration::from_mins(1);
 /// How long one rests that waits for room in a bound.
 const NO_ROOM: Duration = Duration::from_secs(1);
 
@@ -64,8 +64,11 @@ impl Agenda {
     fn heard(&mut self, news: Result<Arc<Vec<StoredEvent>>, RecvError>) {
         let batch = match news {
             Ok(batch) => batch,
-            // After lost news their rest ends soon.
-            Err(RecvError::Lagged(_)) => return,
+            // Any of them may have moved.
+            Err(RecvError::Lagged(_)) => {
+                let all: Vec<SessionId> = self.followers.keys().copied().collect();
+                return all.into_iter().for_each(|session| self.moved(session));
+            }
             Err(RecvError::Closed) => return self.followers.clear(),
         };
         for event in batch.iter().map(|stored| &stored.event) {
@@ -180,5 +183,29 @@ impl Reconciler {
                 tracing::warn!(attention.id = %id, %error, "Item {id} could not be settled at its deadline");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn after_lost_news_everybody_who_follows_is_looked_at_again() {
+        let id = |number| SessionId::new(Uuid::from_u128(number));
+        let due = |number| Due::Session(TenantId::BOOTSTRAP, id(number));
+        let mut agenda = Agenda {
+            waiting: VecDeque::new(),
+            known: BTreeSet::new(),
+            resting: Resting::new(),
+            followers: [(id(1), [due(3)].into()), (id(2), [due(3), due(4)].into())].into(),
+        };
+        agenda.resting.waits(due(3), Timestamp::EPOCH, IN_VAIN);
+        agenda.heard(Err(RecvError::Lagged(7)));
+        assert_eq!(agenda.waiting, [due(3), due(4)], "each once");
+        assert!(agenda.followers.is_empty() && !agenda.resting.rests(&due(3), Timestamp::EPOCH));
     }
 }
