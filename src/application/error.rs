@@ -203,7 +203,9 @@ impl From<WorkspaceError> for AppError {
                 code: "invalid",
                 message,
             }]),
-            WorkspaceError::Conflict { .. } | WorkspaceError::Failed(_) => Self::Workspace(error),
+            WorkspaceError::Conflict { .. }
+            | WorkspaceError::Obstructed(_)
+            | WorkspaceError::Failed(_) => Self::Workspace(error),
         }
     }
 }

@@ -317,6 +317,7 @@ fn drivers(
             name: "AGENT-OPENCODE",
             kind: AgentKind::Opencode,
             capacity: settings.opencode.max_runs,
+            capabilities: settings.opencode.capabilities.clone(),
         });
     }
     if settings.simulated.enabled {
@@ -332,6 +333,7 @@ fn drivers(
             name: "AGENT-SIMULATED",
             kind: AgentKind::Simulated,
             capacity: 50,
+            capabilities: settings.simulated.capabilities.clone(),
         });
     }
     (drivers, built_in)

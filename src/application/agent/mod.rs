@@ -44,6 +44,8 @@ pub struct BuiltIn {
     pub kind: AgentKind,
     /// Sessions that it works on at once.
     pub capacity: u32,
+    /// What it is able to do.
+    pub capabilities: Vec<String>,
 }
 
 /// The agents and their drivers.
@@ -89,7 +91,7 @@ impl AgentService {
                 tenant_id: tenant,
                 name: wanted.name.to_owned(),
                 kind: wanted.kind,
-                capabilities: Vec::new(),
+                capabilities: wanted.capabilities.clone(),
                 max_concurrent_capacity: wanted.capacity,
                 config: Value::Null,
                 created_at: self.clock.now(),
@@ -118,10 +120,14 @@ impl AgentService {
         wanted: &BuiltIn,
     ) -> Result<(), AppError> {
         let mut agent = known.value;
-        if agent.kind == wanted.kind && agent.max_concurrent_capacity == wanted.capacity {
+        let is_aligned = agent.kind == wanted.kind
+            && agent.max_concurrent_capacity == wanted.capacity
+            && agent.capabilities == wanted.capabilities;
+        if is_aligned {
             return Ok(());
         }
         agent.kind = wanted.kind;
+        agent.capabilities.clone_from(&wanted.capabilities);
         agent.max_concurrent_capacity = wanted.capacity;
         let put = Put { expect: Expect::At(known.version), value: agent };
         match self.store.commit(ChangeSet::new(tenant).write(Write::Agent(put))).await {

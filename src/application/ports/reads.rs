@@ -135,6 +135,12 @@ pub trait SessionReads: Send + Sync {
     /// Direct children in order of creation, at most `limit`.
     async fn children(&self, parent: SessionId, limit: usize)
     -> Result<Vec<SessionId>, StoreError>;
+    /// Sessions that still come after this one, at most `limit`.
+    async fn followers(
+        &self,
+        awaited: SessionId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, StoreError>;
     /// One attempt.
     async fn attempt(
         &self,

@@ -29,6 +29,10 @@ pub enum WorkspaceError {
         /// Paths in conflict.
         files: Vec<String>,
     },
+    /// A merge is not possible as the repository stands; nothing was changed. The text names the
+    /// remedy and is safe to show.
+    #[error("{0}")]
+    Obstructed(String),
     /// git or the file system failed.
     #[error("{0}")]
     Failed(String),

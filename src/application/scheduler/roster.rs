@@ -143,8 +143,7 @@ impl Roster {
             return (able && slot.cooling(needs).is_none()).then_some(&slot.agent);
         }
         let fits = |team: &[String]| {
-            team.is_empty()
-                || needs.capabilities.iter().all(|slug| team.binary_search(slug).is_ok())
+            needs.capabilities.iter().all(|slug| team.binary_search(slug).is_ok())
         };
         let teams = self.teams.iter().filter(|(team, _)| fits(team));
         let may = |free: &&Free| self.slots[free.1].cooling(needs).is_none();

@@ -212,7 +212,7 @@ fn an_agent_that_is_down_gets_nothing_and_the_reason_is_told() {
 
 #[test]
 fn a_pinned_agent_is_found_by_name_or_id_and_by_nothing_else() {
-    let mut state = with(50, vec![agent(1, 5, &["testing"]), agent(2, 5, &[])]);
+    let mut state = with(50, vec![agent(1, 5, &["testing"]), agent(2, 5, &["testing"])]);
     let id = agent(2, 5, &[]).agent.id.to_string();
     let pinned = |number, name: &str| {
         let mut session = queued(number, 2, 0, &["testing"]);

@@ -2,8 +2,10 @@
 //!
 //! Invariant: a session that has completed stays completed, so that a way that was once free stays
 //! free; whoever asks too early only asks again.
+//! Invariant: a session that has completed is not forgotten before all that come after it know that.
 
 use super::SessionService;
+use super::change::{By, Change};
 use super::create::invalid;
 use super::explain::Blocker;
 use crate::application::error::AppError;
@@ -19,6 +21,8 @@ use crate::domain::time::Timestamp;
 
 /// Most sessions that one may come after.
 const MAX_AFTER: usize = 10;
+/// Sessions that are told of an end in one go.
+const FOLLOWERS_AT_ONCE: usize = 100;
 
 /// What stands between a session and one that it comes after.
 pub(super) enum Unmet {
@@ -155,6 +159,39 @@ async fn stands(snapshot: &dyn Snapshot, id: SessionId) -> Result<Option<Unmet>,
 }
 
 impl SessionService {
+    /// Lets those that come after a session know that it has completed, before it is forgotten.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn release_followers(&self, completed: &Session) -> Result<(), AppError> {
+        if completed.status() != SessionStatus::Completed {
+            return Ok(());
+        }
+        let tenant = completed.tenant_id;
+        loop {
+            let snapshot = self.snapshot(tenant).await?;
+            let followers = snapshot.followers(completed.id, FOLLOWERS_AT_ONCE).await?;
+            drop(snapshot);
+            let mut told = 0;
+            for id in followers {
+                let by = By::Part(tenant, "dependencies");
+                let know = |change: &mut Change| {
+                    change.session.meet(&[completed.id]);
+                    Ok(())
+                };
+                match self.change(by, id, "meet", None, know).await {
+                    Ok(_) => told += 1,
+                    // What cannot be read begins at no time.
+                    Err(AppError::SessionNotFound | AppError::RecordQuarantined) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if told == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// The sessions that a new one is to come after, by id or code; doubles count once.
     ///
     /// # Errors

@@ -320,6 +320,7 @@ impl SessionService {
         if let Some(at) = deleted.value.broke_off_at() {
             self.end_children(by.tenant(), deleted.value.id, at).await?;
         }
+        self.release_followers(&deleted.value).await?;
         let id = deleted.value.id;
         // Without its record nobody would find its files again, nor those that its last run is just
         // making.
@@ -342,7 +343,8 @@ impl SessionService {
             .write(Write::PurgeSession(deleted.version, id))
             .audit(audit(by, "purge", None, None, &deleted.value, now));
         self.store.commit(set).await?;
-        Ok(())
+        // Somebody may have named it while it was going.
+        self.release_followers(&deleted.value).await
     }
 }
 

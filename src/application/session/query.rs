@@ -73,6 +73,8 @@ pub struct SessionStats {
     pub tokens: u64,
     /// Cost of all sessions that reported any.
     pub cost: Option<Usd>,
+    /// Whether an agent that only plays one had a part in these figures.
+    pub simulated: bool,
 }
 
 impl SessionService {
@@ -175,6 +177,7 @@ impl SessionService {
             success_rate: None,
             tokens: 0,
             cost: None,
+            simulated: false,
         };
         for status in SessionStatus::ALL {
             let count = snapshot.counter(Counter::SessionsIn(*status)).await?;
@@ -192,6 +195,7 @@ impl SessionService {
                 waits.extend(session.metrics.queue_ms);
                 rates.extend(session.metrics.success_rate);
                 let usage = &session.metrics.usage;
+                stats.simulated |= usage.simulated;
                 stats.tokens = stats.tokens.saturating_add(usage.tokens_total());
                 stats.cost = match (stats.cost, usage.cost_usd) {
                     (Some(sum), Some(cost)) => Some(sum + cost),

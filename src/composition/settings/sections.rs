@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::{Reader, expand};
+use crate::domain::agent::capability;
 use crate::infrastructure::storage::redb::SpaceOptions;
 
 /// Shortest administrator key that is accepted.
@@ -161,6 +162,7 @@ pub struct OpencodeOptions {
     pub attach_url: Option<url::Url>,
     pub attach_username: String,
     pub attach_password: Option<SecretString>,
+    pub capabilities: Vec<String>,
     pub max_runs: u32,
     pub recycle_rss_mb: u32,
     pub recycle_age: Duration,
@@ -173,6 +175,7 @@ pub struct OpencodeOptions {
 #[expect(missing_docs, reason = "the default file explains each")]
 pub struct SimulatedOptions {
     pub enabled: bool,
+    pub capabilities: Vec<String>,
     pub seed: u32,
     pub latency: Duration,
 }
@@ -400,6 +403,7 @@ impl OpencodeOptions {
             attach_url,
             attach_username: reader.text("agents.opencode.attach_username"),
             attach_password: reader.secret("agents.opencode.attach_password"),
+            capabilities: capabilities(reader, "agents.opencode.capabilities"),
             max_runs: reader.number("agents.opencode.max_runs", 1..=1000),
             recycle_rss_mb: reader.number("agents.opencode.recycle_rss_mb", 100..=1_000_000),
             recycle_age: reader.seconds("agents.opencode.recycle_age_seconds", 60..=30 * DAY),
@@ -426,11 +430,24 @@ fn user_file(
     }
 }
 
+/// What an agent is able to do; the list of the settings stands in for everything that is known.
+fn capabilities(reader: &mut Reader<'_>, key: &'static str) -> Vec<String> {
+    let given = reader.list(key);
+    if given.is_empty() {
+        return capability::KNOWN.iter().map(|slug| (*slug).to_owned()).collect();
+    }
+    if given.len() > 50 || !given.iter().all(|slug| capability::is_slug(slug)) {
+        reader.refuse(key, format!("`{key}` must be at most 50 slugs such as code_review"));
+    }
+    given
+}
+
 impl SimulatedOptions {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let latency = reader.number("agents.simulated.latency_ms", 0..=600_000);
         Self {
             enabled: reader.flag("agents.simulated.enabled"),
+            capabilities: capabilities(reader, "agents.simulated.capabilities"),
             seed: reader.number("agents.simulated.seed", 0..=u32::MAX),
             latency: Duration::from_millis(u64::from(latency)),
         }

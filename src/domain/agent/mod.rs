@@ -3,6 +3,8 @@
 //! The registry of this version holds what dispatch needs; performance, load and routing scores
 //! join it here.
 
+pub mod capability;
+
 use serde_json::Value;
 
 use super::ids::{AgentId, TenantId};
@@ -31,7 +33,7 @@ pub struct Agent {
     pub name: String,
     /// Which driver speaks to it.
     pub kind: AgentKind,
-    /// Slugs; empty means that it takes any work.
+    /// Slugs of what it is able to do.
     pub capabilities: Vec<String>,
     /// Sessions that it works on at once, 1–50.
     pub max_concurrent_capacity: u32,
@@ -52,7 +54,7 @@ impl Agent {
     /// Whether the agent can be given work that needs these capabilities.
     #[must_use]
     pub fn has_all(&self, required: &[String]) -> bool {
-        self.capabilities.is_empty() || required.iter().all(|slug| self.capabilities.contains(slug))
+        required.iter().all(|slug| self.capabilities.contains(slug))
     }
 }
 

@@ -9,6 +9,7 @@ use super::retry::RetryPolicy;
 use super::spec::{
     ExecutionMode, Gate, OnParentEnd, PermissionPolicy, Priority, SessionSpec, SessionType,
 };
+use crate::domain::agent::capability::is_slug;
 use crate::domain::canonical::{canonical, depth};
 use crate::domain::field::{FieldError, FieldErrors};
 use crate::domain::ids::AgentId;
@@ -263,13 +264,6 @@ fn derived_title(prompt: &str) -> String {
     let line = prompt.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
     let title: String = line.chars().take(80).collect();
     title.trim_end().to_owned()
-}
-
-fn is_slug(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    (2..=64).contains(&text.len())
-        && bytes.next().is_some_and(|first| first.is_ascii_lowercase())
-        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn check_slugs(pointer: &str, slugs: &[String], errors: &mut FieldErrors) {

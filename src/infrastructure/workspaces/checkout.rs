@@ -8,9 +8,8 @@ use std::path::Path;
 
 use super::diff::compare;
 use super::git::{Call, Git, failed};
-use super::merge::TARGET;
 use super::place::Place;
-use super::repository::{Repository, invalid};
+use super::repository::{Repository, obstructed};
 use super::untracked::in_the_way;
 use crate::application::ports::workspaces::WorkspaceError;
 
@@ -49,7 +48,7 @@ pub(super) async fn open(
              export a patch, or switch to another branch there",
             folder.display()
         );
-        return Err(invalid(TARGET, message));
+        return Err(obstructed(message));
     };
     Place::open(git, &admin, Some(folder)).await
 }
@@ -127,7 +126,7 @@ fn refusal(checkout: &Place, what: &str) -> WorkspaceError {
         "the base branch is checked out in {place} with changes that the merge would overwrite \
          ({what}): commit, stash or move them there, then merge again"
     );
-    invalid(TARGET, message)
+    obstructed(message)
 }
 
 /// Tracked files that the merge changes and that somebody changed.

@@ -7,9 +7,8 @@ use std::collections::BTreeSet;
 
 use super::diff::compare;
 use super::git::{Call, Git, failed};
-use super::merge::TARGET;
 use super::place::Place;
-use super::repository::invalid;
+use super::repository::obstructed;
 use crate::application::ports::workspaces::WorkspaceError;
 
 /// Refuses to take a branch from one tree to another if that brings a file, new or changed, that
@@ -78,5 +77,5 @@ fn refusal(path: &[u8], filter: &[u8]) -> WorkspaceError {
         "`{path}` must go through the filter `{filter}` of the repository, a program that is not run \
          here, and would be committed without it: export a patch and commit that yourself"
     );
-    invalid(TARGET, message)
+    obstructed(message)
 }

@@ -12,14 +12,11 @@ use super::diff::compare;
 use super::git::{Call, Git, failed};
 use super::interrupted::Note;
 use super::place::Place;
-use super::repository::invalid;
+use super::repository::obstructed;
 use super::snapshot::snapshot;
 use super::worktree::{Worktree, reset_index};
 use super::{filters, underway};
 use crate::application::ports::workspaces::{MergeMode, MergeReport, WorkspaceError};
-
-/// Field that names where a merge goes.
-pub(super) const TARGET: &str = "/workspace/base_ref";
 
 /// How often a merge is begun while other git programs are in the way.
 const ATTEMPTS: usize = 12;
@@ -66,7 +63,7 @@ pub(super) async fn merge(
         git.pause().await;
     }
     let message = format!("another git program is at work in this repository ({lost}): try again");
-    Err(invalid(TARGET, message))
+    Err(obstructed(message))
 }
 
 async fn attempt(
@@ -78,12 +75,12 @@ async fn attempt(
     let Some(target) = order.base_branch else {
         let message = "the session began from a commit and not from a branch, so there is none to \
                        merge into: export a patch, or merge its branch yourself";
-        return Err(invalid(TARGET, message));
+        return Err(obstructed(message));
     };
     let full = format!("refs/heads/{target}");
     let Some(old) = place.resolve(&format!("{full}^{{commit}}")).await? else {
         let message = format!("the branch `{target}` is gone: export a patch");
-        return Err(invalid(TARGET, message));
+        return Err(obstructed(message));
     };
     underway::check(&worktree.repository, &full).await?;
     let work = commit_work(worktree, order).await?;
@@ -175,7 +172,7 @@ async fn land(
         [first, second, ..] => {
             let (first, second) = (first.display(), second.display());
             let message = format!("the base branch is checked out twice, in {first} and {second}");
-            return Err(invalid(TARGET, message));
+            return Err(obstructed(message));
         }
     };
     let mut note = None;

@@ -182,6 +182,11 @@ pub(super) fn invalid(pointer: &'static str, message: impl Into<String>) -> Work
     WorkspaceError::Invalid { pointer, message: message.into() }
 }
 
+/// What makes a merge impossible as things stand, and what helps.
+pub(super) fn obstructed(message: impl Into<String>) -> WorkspaceError {
+    WorkspaceError::Obstructed(message.into())
+}
+
 /// The error for a branch that belongs to somebody else.
 pub(super) fn branch_taken(branch: &str) -> WorkspaceError {
     invalid(

@@ -4,8 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::merge::TARGET;
-use super::repository::{Repository, invalid, os_text};
+use super::repository::{Repository, obstructed, os_text};
 use crate::application::ports::workspaces::WorkspaceError;
 
 /// Files of a worktree's git directory that name the branch, and what is done to it.
@@ -41,7 +40,7 @@ pub(super) async fn check(repository: &Repository, full: &str) -> Result<(), Wor
                     "`{short}` is being {what} in {}: finish or abort that first",
                     folder.display()
                 );
-                return Err(invalid(TARGET, message));
+                return Err(obstructed(message));
             }
         }
     }

@@ -166,7 +166,7 @@ impl ErrorCode {
             Self::WorkspaceConflict => row(
                 S::CONFLICT,
                 "Merge conflict",
-                "resolve the listed files on the session's branch, or merge with mode patch",
+                "resolve the listed files on the session's branch or what the detail names, or merge with mode patch",
             ),
             Self::IdempotencyInFlight => row(
                 S::CONFLICT,

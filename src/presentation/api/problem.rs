@@ -274,6 +274,9 @@ impl From<AppError> for Problem {
             AppError::Workspace(WorkspaceError::Conflict { files }) => {
                 plain(C::WorkspaceConflict).with("files", json!(files))
             }
+            AppError::Workspace(WorkspaceError::Obstructed(_)) => {
+                plain(C::WorkspaceConflict).with("files", json!([]))
+            }
             AppError::Workspace(WorkspaceError::Invalid { pointer, message }) => {
                 Self::field(pointer, "invalid", message.clone())
             }

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::frame::{Asked, Frame, notice};
 use super::hub::{Batch, Channel};
-use super::rooms::Room;
+use super::rooms::{Named, Room};
 use super::seats::Seat;
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
@@ -311,12 +311,22 @@ impl Connection {
     async fn answer(&mut self, asked: Asked) -> Step {
         match asked {
             Asked::Subscribe { rooms, after } => {
-                for room in rooms {
-                    self.subscribe(room, after).await?;
+                for named in rooms {
+                    match self.room(named).await {
+                        Ok(room) => self.subscribe(room, after).await?,
+                        Err(error) => self.refuse(error).await?,
+                    }
                 }
             }
             Asked::Unsubscribe(rooms) => {
-                for room in rooms {
+                for named in rooms {
+                    let room = match self.room(named).await {
+                        Ok(room) => room,
+                        Err(error) => {
+                            self.refuse(error).await?;
+                            continue;
+                        }
+                    };
                     let before = self.rooms.len();
                     self.rooms.retain(|joined| joined.room != room);
                     if self.rooms.len() < before {
@@ -339,6 +349,21 @@ impl Connection {
         self.flush().await
     }
 
+    async fn room(&self, named: Named) -> Result<Room, AppError> {
+        match named {
+            Named::Room(room) => Ok(room),
+            Named::Coded(code) => {
+                let id = self.app.sessions.find(self.ctx.tenant, &code.to_string()).await?;
+                Ok(Room::Session(id))
+            }
+        }
+    }
+
+    async fn refuse(&mut self, error: AppError) -> Step {
+        let problem = Problem::from(error);
+        self.error(problem.code().as_str(), problem.detail()).await
+    }
+
     async fn subscribe(&mut self, room: Room, after: Option<u64>) -> Step {
         if self.ctx.principal.role < room.needs() {
             let message = format!("the room {room} needs the role {}", room.needs());
@@ -347,8 +372,7 @@ impl Connection {
         if let Room::Session(id) = room
             && let Err(error) = self.app.sessions.get(&self.ctx, id).await
         {
-            let problem = Problem::from(error);
-            return self.error(problem.code().as_str(), problem.detail()).await;
+            return self.refuse(error).await;
         }
         if self.rooms.len() >= MAX_ROOMS {
             return self.error("RATE_LIMITED", "a socket can be in 200 rooms").await;

@@ -4,7 +4,7 @@ use axum::extract::ws::Utf8Bytes;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::rooms::Room;
+use super::rooms::Named;
 use crate::application::events::Delta;
 use crate::application::ports::journal::Entry;
 use crate::domain::event::StoredEvent;
@@ -132,12 +132,12 @@ pub enum Asked {
     /// Join rooms; stored events behind `after` come first.
     Subscribe {
         /// Which rooms.
-        rooms: Vec<Room>,
+        rooms: Vec<Named>,
         /// Where to begin.
         after: Option<u64>,
     },
     /// Leave rooms.
-    Unsubscribe(Vec<Room>),
+    Unsubscribe(Vec<Named>),
     /// A sign of life that wants an answer.
     Ping,
     /// A sign of life.
@@ -177,7 +177,7 @@ impl Asked {
     }
 }
 
-fn rooms(value: &Value) -> Result<Vec<Room>, String> {
+fn rooms(value: &Value) -> Result<Vec<Named>, String> {
     let named: Vec<&Value> = match (value.get("rooms"), value.get("room")) {
         (Some(Value::Array(rooms)), None) => rooms.iter().collect(),
         (None, Some(room)) => vec![room],
@@ -187,9 +187,9 @@ fn rooms(value: &Value) -> Result<Vec<Room>, String> {
         return Err("1 to 100 rooms can be named at once".to_owned());
     }
     let parse = |room: &Value| {
-        let room = room.as_str().and_then(Room::parse);
+        let room = room.as_str().and_then(Named::parse);
         room.ok_or_else(|| {
-            "this room is not known; known are sessions, session:<id>, agents, system, usage, tenant, events"
+            "this room is not known; known are sessions, session:<id or code>, agents, system, usage, tenant, events"
                 .to_owned()
         })
     };
@@ -198,12 +198,13 @@ fn rooms(value: &Value) -> Result<Vec<Room>, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rooms::Room;
     use super::*;
 
     #[test]
     fn client_frames_are_read_strictly() {
         let subscribe = Asked::parse(r#"{"type":"subscribe","rooms":["sessions"],"after":3}"#);
-        let rooms = vec![Room::Sessions];
+        let rooms = vec![Named::Room(Room::Sessions)];
         assert_eq!(subscribe, Ok(Asked::Subscribe { rooms: rooms.clone(), after: Some(3) }));
         let alias = Asked::parse(r#"{"type":"leave_room","room":"sessions"}"#);
         assert_eq!(alias, Ok(Asked::Unsubscribe(rooms)));

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::frame::Frame;
 use crate::domain::ids::SessionId;
+use crate::domain::session::SessionCode;
 use crate::domain::tenant::key::Role;
 
 /// What a connection can join.
@@ -25,21 +26,39 @@ pub enum Room {
     Events,
 }
 
-impl Room {
-    /// Reads `sessions` or `session:<id>`; a session is named by its id here.
+/// A room as a client names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// This one.
+    Room(Room),
+    /// That of the session with this code.
+    Coded(SessionCode),
+}
+
+impl Named {
+    /// Reads `sessions`, `session:<id>` or `session:<code>`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "sessions" => Some(Self::Sessions),
-            "agents" => Some(Self::Agents),
-            "system" => Some(Self::System),
-            "usage" => Some(Self::Usage),
-            "tenant" => Some(Self::Tenant),
-            "events" => Some(Self::Events),
-            _ => text.strip_prefix("session:").and_then(SessionId::parse).map(Self::Session),
-        }
+        let room = match text {
+            "sessions" => Room::Sessions,
+            "agents" => Room::Agents,
+            "system" => Room::System,
+            "usage" => Room::Usage,
+            "tenant" => Room::Tenant,
+            "events" => Room::Events,
+            _ => {
+                let session = text.strip_prefix("session:")?;
+                let Some(id) = SessionId::parse(session) else {
+                    return SessionCode::parse(session).map(Self::Coded);
+                };
+                Room::Session(id)
+            }
+        };
+        Some(Self::Room(room))
     }
+}
 
+impl Room {
     /// The role that joining needs.
     #[must_use]
     pub const fn needs(self) -> Role {

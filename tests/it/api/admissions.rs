@@ -16,7 +16,12 @@ const LIST: &str = "/api/v1/admissions";
 /// With one agent in the first tenant.
 async fn app() -> TestApp {
     let app = TestApp::new().await;
-    let agent = BuiltIn { name: "AGENT-ONE", kind: AgentKind::Simulated, capacity: 5 };
+    let agent = BuiltIn {
+        name: "AGENT-ONE",
+        kind: AgentKind::Simulated,
+        capacity: 5,
+        capabilities: Vec::new(),
+    };
     app.agents.ensure(TenantId::BOOTSTRAP, &[agent]).await.expect("registered");
     app
 }

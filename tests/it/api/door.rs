@@ -280,6 +280,29 @@ async fn everything_wrong_with_a_body_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn what_contradicts_itself_or_would_be_rounded_away_is_refused() {
+    let app = TestApp::new().await;
+    for (mut body, pointer) in [
+        (json!({ "max_retries": 3, "retry_policy": { "max_retries": 4 } }), "/max_retries"),
+        (json!({ "parent_id": "a", "parent_session_id": "b" }), "/parent_session_id"),
+        (json!({ "budget_usd": 0.000_000_1 }), "/budget_usd"),
+    ] {
+        body["initial_prompt"] = json!("x");
+        let answer = app.post("/api/v1/sessions", body).await;
+        assert_eq!(answer.status.as_u16(), 422, "{answer:?}");
+        assert_eq!(answer.body["errors"][0]["pointer"], pointer, "{answer:?}");
+    }
+    for body in [
+        json!({ "initial_prompt": "x", "max_retries": 4, "retry_policy": { "max_retries": 4 } }),
+        json!({ "initial_prompt": "x", "max_retries": 4, "retry_policy": { "jitter": 0.5 } }),
+    ] {
+        let answer = app.post("/api/v1/sessions", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        assert_eq!(answer.body["retry_policy"]["max_retries"], 4, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn another_tenants_session_looks_like_none() {
     let app = TestApp::new().await;
     let made = app.post("/api/v1/sessions", json!({ "initial_prompt": "x" })).await;

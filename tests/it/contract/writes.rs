@@ -204,7 +204,12 @@ async fn a_deleted_session_vanishes_and_a_purged_one_is_gone(kit: Kit) {
         tags: vec!["t".to_owned()],
         ..SessionDraft::default()
     };
-    let lineage = Lineage { parent_id: Some(parent.id), depth: 1, ..Lineage::default() };
+    let lineage = Lineage {
+        parent_id: Some(parent.id),
+        depth: 1,
+        after: vec![parent.id],
+        ..Lineage::default()
+    };
     let (mut child, event) = session_from(TENANT, 2, draft, lineage);
     let set = creation(&child, event)
         .write(Write::Attempt(fresh(attempt(child.id, 1))))
@@ -215,15 +220,25 @@ async fn a_deleted_session_vanishes_and_a_purged_one_is_gone(kit: Kit) {
     kit.journal.append(TENANT, child.id, Stream::Log, vec![line]).await.expect("appended");
     let before = kit.store.snapshot(TENANT).await.expect("a snapshot");
     assert_eq!(before.children(parent.id, 9).await.expect("read"), [child.id]);
+    assert_eq!(before.followers(parent.id, 9).await.expect("read"), [child.id]);
+    let mut met = child.clone();
+    met.meet(&[parent.id]);
+    let set = ChangeSet::new(TENANT).write(Write::Session(again(1, met)));
+    kit.store.commit(set).await.expect("it waits no more");
+    let snapshot = kit.store.snapshot(TENANT).await.expect("a snapshot");
+    assert!(snapshot.followers(parent.id, 9).await.expect("read").is_empty());
+    let set = ChangeSet::new(TENANT).write(Write::Session(again(2, child.clone())));
+    kit.store.commit(set).await.expect("it waits again");
 
     child.stamps.deleted_at = Some(at(3));
-    let set = ChangeSet::new(TENANT).write(Write::Session(again(1, child.clone())));
+    let set = ChangeSet::new(TENANT).write(Write::Session(again(3, child.clone())));
     kit.store.commit(set).await.expect("deleted");
     let snapshot = kit.store.snapshot(TENANT).await.expect("a snapshot");
     assert_eq!(snapshot.session(child.id).await.expect("read"), None);
     let deleted = snapshot.deleted_session(child.id).await.expect("read").expect("there");
     assert_eq!(deleted.value, child);
     assert!(snapshot.children(parent.id, 9).await.expect("read").is_empty());
+    assert!(snapshot.followers(parent.id, 9).await.expect("read").is_empty());
     assert_eq!(snapshot.session_by_code(child.code).await.expect("read"), Some(child.id));
     let query = SessionQuery { limit: 10, count: true, ..SessionQuery::default() };
     let page = snapshot.sessions(query).await.expect("read");
@@ -233,7 +248,7 @@ async fn a_deleted_session_vanishes_and_a_purged_one_is_gone(kit: Kit) {
         ChangeSet::new(TENANT).write(Write::PurgeSession(Version::new(version), child.id))
     };
     assert!(matches!(kit.store.commit(purge(1)).await, Err(CommitError::Stale)));
-    kit.store.commit(purge(2)).await.expect("purged");
+    kit.store.commit(purge(4)).await.expect("purged");
     let snapshot = kit.store.snapshot(TENANT).await.expect("a snapshot");
     assert_eq!(snapshot.deleted_session(child.id).await.expect("read"), None);
     assert_eq!(snapshot.session_by_code(child.code).await.expect("read"), None);

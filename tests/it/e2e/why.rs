@@ -36,6 +36,13 @@ async fn whoever_waits_says_why_and_what_helps() {
     server.post(&format!("sessions/{later}/cancel"), json!({})).await;
     let told = why(&site, &server, &follows, "dependency_failed").await;
     assert!(told.contains("IND-000001, which was cancelled"), "{told}");
+    let needs = json!({ "required_capabilities": ["testing", "tea_making"] });
+    let unable = begin_with(&server, &json!([]), needs).await;
+    let told = why(&site, &server, &unable, "no_agent_capability").await;
+    assert!(told.contains("tea_making"), "{told}");
+    let able = json!({ "required_capabilities": ["testing"] });
+    let able = begin_with(&server, &json!([]), able).await;
+    server.until_status(&able, "completed").await;
     // Its provider wants to be left alone: whoever needs the same one waits, others do not.
     let fails = json!([{ "fail": {
         "type": "provider_error", "message": "too many requests", "overloaded_seconds": 1000,

@@ -2,12 +2,14 @@
 //! what they wait for, also when they wait in vain.
 
 use orchestrator::application::error::AppError;
+use orchestrator::application::ports::store::Store as _;
 use orchestrator::application::session::control::DeclaredFailure;
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::fork::ForkRequest;
 use orchestrator::domain::ids::SessionId;
+use orchestrator::domain::money::Usd;
 use orchestrator::domain::schedule::blocker::BlockerCode;
-use orchestrator::domain::session::draft::SessionDraft;
+use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::status::SessionStatus;
 use serde_json::{Map, Value, json};
 
@@ -189,4 +191,37 @@ async fn what_was_seen_to_be_completed_may_be_forgotten() {
     waits_for(&lab, last, BlockerCode::DependencyUnsatisfied).await;
     lab.allow(second).await;
     lab.until(last, SessionStatus::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_completed_is_known_to_all_who_come_after_it_before_it_is_forgotten() {
+    let lab = lab().await;
+    let poor = SessionDraft { budget_usd: Some(Usd::ZERO), ..done() };
+    for round in 0..5 {
+        let first = lab.begin(until_allowed()).await;
+        let broke = begin_after(&lab, poor.clone(), &[first]).await.expect("created");
+        let after = vec![first.to_string()];
+        let later = NewSession { draft: done(), after, ..NewSession::default() };
+        let later = lab.sessions.create(&caller(), later).await.expect("created").value.id;
+        let next = begin_after(&lab, done(), &[first]).await.expect("created");
+        lab.allow(first).await;
+        lab.until(first, SessionStatus::Completed).await;
+        if round % 2 == 0 {
+            eventually("it lacks money alone", async || {
+                first_reason(&lab, broke).await == Some(BlockerCode::BudgetExhausted)
+            })
+            .await;
+        }
+        // Nobody looks at the others first.
+        lab.sessions.delete(&caller(), first, true).await.expect("gone for good");
+        let snapshot = lab.store.snapshot(caller().tenant).await.expect("a snapshot");
+        assert!(snapshot.followers(first, 10).await.expect("read").is_empty());
+        lab.sessions.start(&caller(), later).await.expect("started");
+        let patch =
+            SessionPatch { budget_usd: Some(Usd::from_dollars(1.0)), ..SessionPatch::default() };
+        lab.sessions.patch(&caller(), broke, patch).await.expect("richer");
+        for id in [broke, later, next] {
+            lab.until(id, SessionStatus::Completed).await;
+        }
+    }
 }

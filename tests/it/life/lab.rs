@@ -204,7 +204,12 @@ impl Lab {
 
     /// The built-in agent, as the settings want it.
     pub(crate) async fn agent(&self, capacity: u32) {
-        let wanted = BuiltIn { name: "AGENT-SIMULATED", kind: AgentKind::Simulated, capacity };
+        let wanted = BuiltIn {
+            name: "AGENT-SIMULATED",
+            kind: AgentKind::Simulated,
+            capacity,
+            capabilities: Vec::new(),
+        };
         self.agents.ensure(TenantId::BOOTSTRAP, &[wanted]).await.expect("registered");
     }
 
@@ -225,7 +230,7 @@ impl Lab {
         let put = Put { expect: Expect::Absent, value: tenant };
         self.store.commit(ChangeSet::new(id).write(Write::Tenant(put))).await.expect("made");
         let (name, kind) = ("AGENT-SIMULATED", AgentKind::Simulated);
-        let wanted = BuiltIn { name, kind, capacity: 50 };
+        let wanted = BuiltIn { name, kind, capacity: 50, capabilities: Vec::new() };
         self.agents.ensure(id, &[wanted]).await.expect("registered");
     }
 

@@ -208,8 +208,18 @@ impl Server {
 fn built_in(capacities: [u32; 2]) -> [BuiltIn; 2] {
     let [first, second] = capacities;
     [
-        BuiltIn { name: "AGENT-OPENCODE", kind: AgentKind::Opencode, capacity: first },
-        BuiltIn { name: "AGENT-SIMULATED", kind: AgentKind::Simulated, capacity: second },
+        BuiltIn {
+            name: "AGENT-OPENCODE",
+            kind: AgentKind::Opencode,
+            capacity: first,
+            capabilities: Vec::new(),
+        },
+        BuiltIn {
+            name: "AGENT-SIMULATED",
+            kind: AgentKind::Simulated,
+            capacity: second,
+            capabilities: Vec::new(),
+        },
     ]
 }
 

@@ -204,6 +204,10 @@ impl SessionReads for Shown {
         self.1.read(self.0.children(parent, limit))
     }
 
+    async fn followers(&self, awaited: SessionId, limit: usize) -> Read<Vec<SessionId>> {
+        self.1.read(self.0.followers(awaited, limit))
+    }
+
     async fn attempt(&self, session: SessionId, number: u32) -> Read<Option<Versioned<Attempt>>> {
         self.1.read(self.0.attempt(session, number))
     }

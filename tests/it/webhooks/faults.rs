@@ -1,5 +1,7 @@
 //! Receivers that are away, slow, wrong or tired: nothing is lost, and the log says what happened.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
@@ -178,7 +180,7 @@ async fn a_redirect_into_the_house_leads_nowhere_and_the_message_is_tried_again(
 async fn a_receiver_that_answers_slowly_gets_everything_once_and_in_order() {
     let (app, receiver) = (app().await, Receiver::new().await);
     let hook = hook(&app, &receiver, &["session.*"]).await;
-    receiver.always(Some(Say::Slowly(std::time::Duration::from_millis(150))));
+    receiver.always(Some(Say::Slowly(Duration::from_millis(150))));
     let (one, other) = (session(&app).await, session(&app).await);
     for number in 0..4 {
         touch(&app, &one, &format!("a{number}")).await;
@@ -196,6 +198,30 @@ async fn a_receiver_that_answers_slowly_gets_everything_once_and_in_order() {
             })
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_is_switched_off_or_deleted_is_sent_nothing_new() {
+    let (app, receiver) = (app().await, Receiver::new().await);
+    let id = session(&app).await;
+    for number in 0..60 {
+        touch(&app, &id, &format!("t{number}")).await;
+    }
+    for end in [Method::PATCH, Method::DELETE] {
+        receiver.always(Some(Say::Slowly(Duration::from_millis(50))));
+        let body = json!({ "url": receiver.url(), "event_types": ["session.*"], "after": 0 });
+        let hook = app.post("/api/v1/webhooks", body).await.body;
+        let before = receiver.got().len();
+        until(&receiver, "the first messages", |got| got.len() > before + 2).await;
+        let off = (end == Method::PATCH).then(|| json!({ "is_active": false }));
+        let done = app.send(app.request(end.clone(), &path_of(&hook), off)).await;
+        assert!(done.status.is_success(), "{done:?}");
+        // Those that were under way then: one for each subject.
+        let (known, open) = (receiver.got().len(), receiver.open());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let after = receiver.got().len();
+        assert!(after <= known + open + 1, "{end}: {known} with {open} under way became {after}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use crate::support::repo::{TestRepo, files, git, write};
 
 fn message(error: WorkspaceError) -> String {
     match error {
-        WorkspaceError::Invalid { message, .. } => message,
+        WorkspaceError::Invalid { message, .. } | WorkspaceError::Obstructed(message) => message,
         other @ (WorkspaceError::Conflict { .. } | WorkspaceError::Failed(_)) => {
             panic!("expected an invalid request, got {other}")
         }

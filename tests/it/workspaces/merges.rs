@@ -104,7 +104,7 @@ async fn local_changes_of_the_user_are_never_overwritten() {
     let refused = async |name: &str| {
         let before = whole(&bench);
         match merge(&bench, &workspace, MergeMode::Merge).await {
-            Err(WorkspaceError::Invalid { message, .. }) => {
+            Err(WorkspaceError::Obstructed(message)) => {
                 assert!(message.contains(name) && message.contains("stash"), "{message}");
             }
             other => panic!("expected a refusal, got {other:?}"),
@@ -201,7 +201,7 @@ async fn without_a_branch_to_merge_into_the_remedy_is_named() {
     let workspace = bench.try_prepare(1, &spec).await.expect("made");
     write(&at(&workspace, "a.txt"), b"two\n");
     match merge(&bench, &workspace, MergeMode::Merge).await {
-        Err(WorkspaceError::Invalid { message, .. }) => assert!(message.contains("patch")),
+        Err(WorkspaceError::Obstructed(message)) => assert!(message.contains("patch")),
         other => panic!("expected a refusal, got {other:?}"),
     }
 }

@@ -25,7 +25,7 @@ async fn merge(
 /// The text of a refusal.
 fn refusal(outcome: Result<MergeReport, WorkspaceError>) -> String {
     match outcome {
-        Err(WorkspaceError::Invalid { message, .. }) => message,
+        Err(WorkspaceError::Obstructed(message)) => message,
         other => panic!("expected a refusal, got {other:?}"),
     }
 }

@@ -59,6 +59,17 @@ async fn a_room_brings_its_own_events_and_no_others() {
         let event = socket.event().await;
         assert_eq!((&event["type"], &event["subject"]["id"]), (&json!(expected), &json!(one)));
     }
+    // A session may be named by its code as well.
+    for (kind, answer) in
+        [("unsubscribe", "subscription.cancelled"), ("subscribe", "subscription.confirmed")]
+    {
+        let frame = json!({ "type": kind, "rooms": ["session:ind-000001"] });
+        socket.say(&frame.to_string()).await;
+        let told = socket.frame_of(answer).await;
+        assert_eq!(told["payload"]["room"], json!(format!("session:{one}")));
+    }
+    socket.say(r#"{"type":"subscribe","rooms":["session:IND-999999"]}"#).await;
+    assert_eq!(socket.frame_of("error").await["payload"]["code"], "SESSION_NOT_FOUND");
     // In two rooms that both hold it, an event comes once.
     socket.say(&json!({ "type": "subscribe", "rooms": ["sessions", "events"] }).to_string()).await;
     socket.frame_of("subscription.confirmed").await;

@@ -29,7 +29,6 @@ pub(super) struct Round<'a> {
     /// Events up to this number are told.
     pub(super) until: u64,
     found: &'a Versioned<Webhook>,
-    began: Timestamp,
     /// No message is begun after this time; set when the first one may be sent.
     end: SetOnce<Timestamp>,
     /// No message is begun once it is set.
@@ -49,7 +48,6 @@ impl Sender {
             webhook: &found.value,
             until: batch.cursor,
             found,
-            began: batch.began,
             end: SetOnce::new(),
             halt: AtomicBool::new(false),
             stop,
@@ -139,16 +137,13 @@ impl Sender {
             permit = self.shares.permit(round.webhook.tenant_id, round.webhook.id) => permit?,
             () = over => return None,
         };
-        let (now, time) = (clock.now(), self.hooks.options.batch_time);
-        if round.end.get().is_some() {
-            return Some(permit);
-        }
-        if now.since(round.began) > time && !self.is_as_found(round).await {
+        // Somebody may have deleted it, switched it off or given it another address meanwhile.
+        if !self.is_as_found(round).await {
             round.halt.store(true, Ordering::Release);
             return None;
         }
         // Whoever came first has said when it ends.
-        round.end.set(clock.now().after(time)).ok();
+        round.end.set(clock.now().after(self.hooks.options.batch_time)).ok();
         Some(permit)
     }
 

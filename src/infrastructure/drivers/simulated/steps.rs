@@ -170,7 +170,7 @@ impl Run {
             tool: about.tool.clone(),
             patterns: about.patterns.clone(),
             title: title.chars().take(200).collect(),
-            fingerprint: canonical_hash(&json!([agent_ref, payload])),
+            fingerprint: canonical_hash(&payload),
             payload,
             risk: Risk::Medium,
         };

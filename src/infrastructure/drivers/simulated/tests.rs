@@ -206,13 +206,13 @@ async fn asks_wait_for_their_answer_and_a_denial_is_told_and_passed() {
         stage.script(json!([ask, ask, ask, {"question": "Which?"}, {"say": "end"}])).await;
     let mut words = Vec::new();
     let answers = [Answer::Deny("no".into()), Answer::AllowAlways, Answer::Text("that".into())];
-    let mut fingerprints = std::collections::HashSet::new();
+    let mut fingerprints = Vec::new();
     for answer in answers {
         loop {
             let event = show.next().await.expect("an ask");
             words.push(word(&event));
             if let AgentEvent::Ask(ask) = event {
-                assert!(fingerprints.insert(ask.fingerprint));
+                fingerprints.push(ask.fingerprint);
                 let control = &show.running.control;
                 control.answer("ask-of-nobody", Answer::AllowOnce).await.expect("ignored");
                 control.answer(&ask.agent_ref, answer).await.expect("taken");
@@ -220,6 +220,8 @@ async fn asks_wait_for_their_answer_and_a_denial_is_told_and_passed() {
             }
         }
     }
+    assert!(fingerprints[0] == fingerprints[1], "the same is wanted");
+    assert_ne!(fingerprints[1], fingerprints[2]);
     words.extend(show.until("ended").await);
     let wanted = [
         "ask remove x",

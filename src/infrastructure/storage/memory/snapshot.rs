@@ -87,6 +87,17 @@ impl SessionReads for MemorySnapshot {
         Ok(children.map(|session| session.id).take(limit).collect())
     }
 
+    async fn followers(
+        &self,
+        awaited: SessionId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let all = self.0.sessions.values().map(|found| &found.value);
+        let open = all.filter(|session| session.stamps.deleted_at.is_none());
+        let followers = open.filter(|session| session.waits_for().any(|id| id == awaited));
+        Ok(followers.map(|session| session.id).take(limit).collect())
+    }
+
     async fn attempt(
         &self,
         session: SessionId,

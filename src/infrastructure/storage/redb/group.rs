@@ -119,6 +119,7 @@ impl<'a> Group<'a> {
                         operation.table,
                         Table::SessionsByStatus
                             | Table::SessionsByParent
+                            | Table::SessionsByAwaited
                             | Table::SessionsByTag
                             | Table::DueSessions
                     )

@@ -92,6 +92,9 @@ pub(super) fn indexes(session: &Session) -> Vec<(Table, Key)> {
     if let Some(parent) = session.lineage.parent_id {
         entries.push((Table::SessionsByParent, keys::by_parent(tenant, parent, id)));
     }
+    for awaited in session.waits_for() {
+        entries.push((Table::SessionsByAwaited, keys::by_parent(tenant, awaited, id)));
+    }
     if let Some(at) = session.due_at() {
         entries.push((Table::DueSessions, keys::due(tenant, at, *id.as_bytes())));
     }

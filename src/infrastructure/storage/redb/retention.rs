@@ -89,6 +89,7 @@ const fn class_of(table: Table) -> (StoredClass, bool) {
         Table::SessionsByStatus
         | Table::SessionCodes
         | Table::SessionsByParent
+        | Table::SessionsByAwaited
         | Table::SessionsByTag
         | Table::DueSessions
         | Table::OwedChildren => (StoredClass::Sessions, false),

@@ -58,6 +58,24 @@ impl RedbSnapshot {
     ) -> Result<T, StoreError> {
         blocking(Arc::clone(&self.reader), work).await
     }
+
+    /// Sessions that an index names for another one.
+    async fn related(
+        &self,
+        index: Table,
+        to: SessionId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let span = keys::of_parent(self.tenant, to);
+        let few = limit.min(FEW);
+        let first = self.reader.read(|view| view.keys(index, &span, few))?;
+        let found = if first.len() < few || few == limit {
+            first
+        } else {
+            self.range(move |view| view.keys(index, &span, limit)).await?
+        };
+        Ok(found.iter().filter_map(|key| keys::tail_id(key)).map(SessionId::from_bytes).collect())
+    }
 }
 
 #[async_trait]
@@ -91,15 +109,15 @@ impl SessionReads for RedbSnapshot {
         parent: SessionId,
         limit: usize,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let span = keys::of_parent(self.tenant, parent);
-        let few = limit.min(FEW);
-        let first = self.reader.read(|view| view.keys(Table::SessionsByParent, &span, few))?;
-        let found = if first.len() < few || few == limit {
-            first
-        } else {
-            self.range(move |view| view.keys(Table::SessionsByParent, &span, limit)).await?
-        };
-        Ok(found.iter().filter_map(|key| keys::tail_id(key)).map(SessionId::from_bytes).collect())
+        self.related(Table::SessionsByParent, parent, limit).await
+    }
+
+    async fn followers(
+        &self,
+        awaited: SessionId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.related(Table::SessionsByAwaited, awaited, limit).await
     }
 
     async fn attempt(

@@ -99,6 +99,8 @@ tables! {
     Prices = "prices.k1",
     /// tenant(16) → what it was told of the bounds of its month
     LimitsTold = "limits_told.k1",
+    /// tenant(16) ‖ awaited session(16) ‖ session that comes after it(16) → ()
+    SessionsByAwaited = "sessions_by_awaited.k1",
 }
 
 impl Table {

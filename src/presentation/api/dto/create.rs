@@ -140,6 +140,7 @@ pub struct CreateSession(pub NewSession);
 
 impl FromFields for CreateSession {
     fn read(fields: &mut Fields) -> Self {
+        let (policy, max_retries) = retry(fields);
         let draft = SessionDraft {
             initial_prompt: fields.required_text("initial_prompt"),
             title: fields.text("title"),
@@ -165,8 +166,8 @@ impl FromFields for CreateSession {
             memory_limit_mb: fields.integer("memory_limit_mb"),
             budget_usd: dollars(fields, "budget_usd"),
             token_budget: fields.integer("token_budget"),
-            retry: fields.object("retry_policy", retry_policy),
-            max_retries: fields.integer("max_retries"),
+            retry: policy,
+            max_retries,
             not_before: time(fields, "not_before"),
             workspace: fields.object("workspace", workspace).unwrap_or_default(),
             permission_policy: fields.object("permission_policy", permission_policy),
@@ -209,9 +210,15 @@ pub fn priority(fields: &mut Fields) -> Option<Priority> {
 
 /// An amount in US dollars.
 pub fn dollars(fields: &mut Fields, name: &'static str) -> Option<Usd> {
-    let amount = Usd::from_dollars(fields.number(name)?);
+    let dollars = fields.number(name)?;
+    let whole = |amount: &Usd| *amount != Usd::ZERO || dollars == 0.0;
+    let amount = Usd::from_dollars(dollars).filter(whole);
     if amount.is_none() {
-        fields.wrong(name, "out_of_range", "must be an amount in US dollars");
+        fields.wrong(
+            name,
+            "out_of_range",
+            "must be an amount in US dollars, in millionths at the finest",
+        );
     }
     amount
 }
@@ -233,10 +240,24 @@ fn agent_ids(fields: &mut Fields) -> Vec<AgentId> {
     ids
 }
 
-fn retry_policy(fields: &mut Fields) -> RetryPolicy {
+/// The policy, with the number of retries also when it stands beside it.
+fn retry(fields: &mut Fields) -> (Option<RetryPolicy>, Option<u32>) {
+    let beside = fields.integer("max_retries");
+    let mut within = None;
+    let policy = fields.object("retry_policy", |fields| {
+        within = fields.integer("max_retries");
+        retry_policy(fields, within)
+    });
+    if beside.is_some() && within.is_some() && beside != within {
+        fields.wrong("max_retries", "invalid", "says something else than retry_policy");
+    }
+    (policy, beside)
+}
+
+fn retry_policy(fields: &mut Fields, max_retries: Option<u32>) -> RetryPolicy {
     let default = RetryPolicy::default();
     RetryPolicy {
-        max_retries: fields.integer("max_retries").unwrap_or(default.max_retries),
+        max_retries: max_retries.unwrap_or(default.max_retries),
         initial_backoff_seconds: fields
             .integer("initial_backoff_seconds")
             .unwrap_or(default.initial_backoff_seconds),

@@ -35,6 +35,8 @@ pub struct StatsDto {
     pub total_tokens: u64,
     /// Null when no session reported a cost.
     pub total_cost_usd: Option<Usd>,
+    /// Whether these figures include those of simulated agents.
+    pub simulated: bool,
     pub timestamp: Timestamp,
 }
 
@@ -107,6 +109,7 @@ impl From<SessionStats> for StatsDto {
             success_rate,
             tokens,
             cost,
+            simulated,
         } = stats;
         let total: u64 = by_status.values().sum();
         let count = |wanted: SessionStatus| by_status.get(&wanted).copied().unwrap_or(0);
@@ -153,6 +156,7 @@ impl From<SessionStats> for StatsDto {
             queue_stats: queue.into(),
             total_tokens: tokens,
             total_cost_usd: cost,
+            simulated,
             timestamp: at,
         }
     }

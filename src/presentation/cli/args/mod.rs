@@ -299,7 +299,7 @@ pub enum TenantCommand {
         #[arg(long, value_name = "TEXT")]
         name: Option<String>,
         /// Its share of this server, compared with other tenants: 0.1 to 100.
-        #[arg(long, value_name = "NUMBER")]
+        #[arg(long, value_name = "NUMBER", value_parser = run::amount)]
         weight: Option<f64>,
     },
 }

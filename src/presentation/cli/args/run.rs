@@ -56,7 +56,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,
     /// Most that it may cost, in US dollars; then it pauses.
-    #[arg(long, value_name = "DOLLARS")]
+    #[arg(long, value_name = "DOLLARS", value_parser = amount)]
     pub budget: Option<f64>,
 }
 
@@ -66,6 +66,12 @@ impl RunArgs {
     pub const fn follows(&self) -> bool {
         !self.no_follow
     }
+}
+
+/// An amount or share: a number that is not negative.
+pub(super) fn amount(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| format!("`{text}` is no number such as 2 or 0.5"))
 }
 
 /// Seconds of `90`, `90s`, `45m`, `2h` or `1d`.
@@ -84,7 +90,15 @@ pub(super) fn duration(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{amount, duration};
+
+    #[test]
+    fn amounts_are_numbers_and_nothing_that_json_cannot_say() {
+        assert_eq!((amount("2"), amount("0.5"), amount("1e-3")), (Ok(2.0), Ok(0.5), Ok(0.001)));
+        for text in ["nan", "inf", "-inf", "infinity", "-1", "1e999", "much", ""] {
+            assert!(amount(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_read_with_and_without_a_unit() {

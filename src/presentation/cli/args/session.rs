@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::EventArgs;
-use super::run::duration;
+use super::run::{amount, duration};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,7 +78,7 @@ pub enum SessionCommand {
         #[arg(long, default_value = "{}", value_parser = json_object)]
         result: serde_json::Value,
         /// Share of the work that succeeded, 0–1.
-        #[arg(long)]
+        #[arg(long, value_parser = amount)]
         success_rate: Option<f64>,
         /// Why, for the record.
         #[arg(long)]
@@ -111,10 +111,10 @@ pub enum SessionCommand {
         /// Code or id of the session.
         session: String,
         /// Share of the work that succeeded, 0–1.
-        #[arg(long, required_unless_present_any = ["quality", "comment"])]
+        #[arg(long, value_parser = amount, required_unless_present_any = ["quality", "comment"])]
         success_rate: Option<f64>,
         /// How good the code is, 0–1.
-        #[arg(long, value_name = "SCORE")]
+        #[arg(long, value_name = "SCORE", value_parser = amount)]
         quality: Option<f64>,
         /// Why, for the record.
         #[arg(long)]
@@ -301,7 +301,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,
     /// Most that it may cost, in US dollars; then it pauses.
-    #[arg(long, value_name = "DOLLARS")]
+    #[arg(long, value_name = "DOLLARS", value_parser = amount)]
     pub budget: Option<f64>,
     /// Most tokens that it may use; then it pauses.
     #[arg(long, value_name = "TOKENS")]
@@ -357,7 +357,7 @@ pub struct EditArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<u64>,
     /// New budget in US dollars.
-    #[arg(long, value_name = "DOLLARS")]
+    #[arg(long, value_name = "DOLLARS", value_parser = amount)]
     pub budget: Option<f64>,
     /// Only when it still has this version.
     #[arg(long, value_name = "VERSION")]

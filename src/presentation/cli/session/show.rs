@@ -238,6 +238,9 @@ pub(super) async fn stats(client: &Client, printer: &Printer) -> Result<u8, CliE
         ("cost", money(&stats["total_cost_usd"])),
     ];
     printer.lines(facts(&pairs));
+    if stats["simulated"].as_bool() == Some(true) {
+        printer.note("some of these figures come from simulated agents");
+    }
     let by_status = stats["sessions_by_status"].as_object().into_iter().flatten();
     let rows: Vec<Vec<String>> = by_status
         .filter(|(_, number)| number.as_u64() != Some(0))
