@@ -45,6 +45,11 @@ impl Told {
         self.events.extend(more.events);
     }
 
+    /// Whether it holds something of everything that is looked at after a kill.
+    pub(super) fn has_every_kind(&self) -> bool {
+        !self.checkpoints.is_empty() && !self.cancelled.is_empty() && !self.decided.is_empty()
+    }
+
     /// The session of an answer was acknowledged as it stands there.
     fn heard(&mut self, session: &Value) {
         let revision = session["revision"].as_u64().unwrap_or_default();
