@@ -6,8 +6,8 @@ use crate::domain::attention::ResolveError;
 use crate::domain::field::FieldError;
 use crate::domain::session::life::RetryRefused;
 use crate::domain::session::status::{InvalidTransition, SessionStatus};
-use crate::domain::tenant::key::Role;
 use crate::domain::tenant::quotas::QuotaName;
+use crate::domain::tenant::right::Lack;
 use crate::domain::usage::budget::BudgetUse;
 
 use super::ports::store::{CommitError, StoreError};
@@ -38,6 +38,21 @@ pub enum AppError {
     /// It does not exist for this caller.
     #[error("no such delivery")]
     DeliveryNotFound,
+    /// It does not exist for this caller.
+    #[error("no such key")]
+    KeyNotFound,
+    /// Another tenant has this short name.
+    #[error("another tenant has this slug")]
+    SlugTaken,
+    /// It was revoked, which stays so.
+    #[error("this key was revoked; make another one")]
+    KeyRevoked,
+    /// Whoever revokes a key uses another one.
+    #[error("a key cannot revoke itself")]
+    OwnKey,
+    /// Nobody grants more than they have.
+    #[error("nobody can grant more than they have")]
+    PrivilegeEscalation,
     /// An address leads where the server may not send anything.
     #[error("messages may not be sent to this address")]
     EndpointNotAllowed {
@@ -81,15 +96,9 @@ pub enum AppError {
     /// A report came with a token that is no longer current.
     #[error("this report belongs to an earlier lease")]
     StaleResult,
-    /// The caller's role is too low.
-    #[error("this needs the role {required} or higher")]
-    Forbidden {
-        /// The lowest role that would do.
-        required: Role,
-    },
-    /// Only system administrators may.
-    #[error("this needs a system administrator")]
-    SystemOnly,
+    /// The caller has not the rights.
+    #[error(transparent)]
+    Forbidden(#[from] Lack),
     /// No such tenant, for this caller.
     #[error("no such tenant")]
     TenantNotFound,

@@ -9,6 +9,7 @@ pub mod principal;
 
 pub mod agent;
 pub mod attention;
+pub mod audit;
 pub mod events;
 pub mod identity;
 pub mod judge;

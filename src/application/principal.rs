@@ -7,6 +7,8 @@ use crate::domain::audit::Actor;
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::tenant::key::Role;
+use crate::domain::tenant::right::{Lack, Right};
+use crate::domain::tenant::scope::Scopes;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
@@ -15,10 +17,14 @@ use crate::domain::version::Versioned;
 pub struct Principal {
     /// The key that was shown; the nil id for `--dev`.
     pub key: KeyId,
+    /// SHA-256 of the secret that was shown; `None` for `--dev`.
+    pub credential: Option<[u8; 32]>,
     /// Name of the key.
     pub name: String,
     /// Its rights.
     pub role: Role,
+    /// What it may be used for.
+    pub scopes: Scopes,
     /// May act in every tenant.
     pub is_system: bool,
 }
@@ -59,6 +65,10 @@ pub enum Subject<'a> {
     Attention(&'a Versioned<crate::domain::attention::AttentionItem>),
     /// A webhook.
     Webhook(&'a super::webhooks::WebhookView),
+    /// An API key, without its secret.
+    Key(&'a super::identity::keys::KeyView),
+    /// A tenant.
+    Tenant(&'a Versioned<crate::domain::tenant::Tenant>),
     /// A delivery of a webhook.
     Delivery(&'a Versioned<crate::domain::webhook::delivery::Delivery>),
 }
@@ -73,15 +83,29 @@ pub struct Rendered {
     pub body: Vec<u8>,
 }
 
-impl RequestContext {
+impl Principal {
+    /// Whether the role and the key are enough for an operation.
+    ///
     /// # Errors
-    /// `AppError::Forbidden` with the role that would do.
-    pub fn require(&self, role: Role) -> Result<(), AppError> {
-        if self.principal.role >= role {
-            Ok(())
-        } else {
-            Err(AppError::Forbidden { required: role })
+    /// The first thing that is lacking.
+    pub fn check(&self, right: Right) -> Result<(), Lack> {
+        if right.of_system && !self.is_system {
+            return Err(Lack::System);
         }
+        if self.role < right.role {
+            return Err(Lack::Role(right.role));
+        }
+        if self.scopes.allow(right.scope) { Ok(()) } else { Err(Lack::Scope(right.scope)) }
+    }
+}
+
+impl RequestContext {
+    /// On top of what the way in asked for: some commands need more than others of their kind.
+    ///
+    /// # Errors
+    /// `Forbidden` with the role that would do.
+    pub fn require(&self, role: Role) -> Result<(), AppError> {
+        if self.principal.role >= role { Ok(()) } else { Err(Lack::Role(role).into()) }
     }
 
     /// Who acts, for the audit.

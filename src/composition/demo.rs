@@ -19,6 +19,7 @@ use crate::domain::ids::{KeyId, SessionId, TenantId};
 use crate::domain::session::draft::SessionDraft;
 use crate::domain::session::spec::Priority;
 use crate::domain::tenant::key::Role;
+use crate::domain::tenant::scope::Scopes;
 use crate::presentation::cli::args::DemoArgs;
 use crate::presentation::cli::exit::{CliError, code};
 
@@ -142,7 +143,9 @@ fn director(running: &Running) -> RequestContext {
         key: KeyId::new(running.graph.ids.uuid()),
         name: "demo".to_owned(),
         role: Role::Admin,
+        scopes: Scopes::all(),
         is_system: true,
+        credential: None,
     };
     RequestContext {
         tenant: TenantId::BOOTSTRAP,

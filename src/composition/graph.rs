@@ -182,7 +182,8 @@ impl Graph {
         let webhooks = webhooks(settings, &store, &clock, &ids)?;
         let usage = UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone());
         let identity =
-            IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+            IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
+                .with_agents(&built_in);
         let system = SystemService::new(
             Arc::clone(&store),
             Arc::clone(&clock),

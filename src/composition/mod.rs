@@ -70,6 +70,9 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Recovery(_)
         | Command::Why { .. }
         | Command::Tenant(_)
+        | Command::Key(_)
+        | Command::Audit(_)
+        | Command::Whoami
         | Command::Usage(_)
         | Command::Event(_)
         | Command::Webhook(_)

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::ids::{EventId, SessionId, TenantId};
+use super::tenant::key::Role;
 use super::time::Timestamp;
 use crate::closed_enum;
 
@@ -47,6 +48,8 @@ closed_enum!(
         AgentRegistered = "agent.registered",
         AgentStaleResultRejected = "agent.stale_result_rejected",
         TenantKeyCreated = "tenant.key_created",
+        TenantKeyRotated = "tenant.key_rotated",
+        TenantKeyRevoked = "tenant.key_revoked",
         TenantQuotaChanged = "tenant.quota_changed",
         TenantQuotaExceeded = "tenant.quota_exceeded",
         TenantUpdated = "tenant.updated",
@@ -56,8 +59,19 @@ closed_enum!(
         SystemRecovered = "system.recovered",
         SystemStopping = "system.stopping",
         SystemAlert = "system.alert",
+        TenantCreated = "tenant.created",
+        TenantActivated = "tenant.activated",
+        TenantDeactivated = "tenant.deactivated",
     }
 );
+
+impl EventType {
+    /// The lowest role that is told: people, keys and quotas are a matter of administrators.
+    #[must_use]
+    pub fn needs(self) -> Role {
+        if self.as_str().starts_with("tenant.") { Role::Admin } else { Role::Viewer }
+    }
+}
 
 closed_enum!(
     /// What an event or audit entry is about.

@@ -67,6 +67,8 @@ id!(/// An API key.
     KeyId);
 id!(/// A stored event.
     EventId);
+id!(/// An entry of the audit.
+    AuditId);
 id!(/// A task of a work breakdown.
     TaskId);
 id!(/// A webhook.

@@ -59,6 +59,30 @@ pub struct AgentService {
     cooldowns: Cooldowns,
 }
 
+/// A built-in agent as a tenant has it, and the event that tells of it.
+#[must_use]
+pub fn registration(
+    wanted: &BuiltIn,
+    tenant: TenantId,
+    ids: &dyn Ids,
+    now: Timestamp,
+) -> (Agent, DomainEvent) {
+    let agent = Agent {
+        id: AgentId::new(ids.uuid()),
+        tenant_id: tenant,
+        name: wanted.name.to_owned(),
+        kind: wanted.kind,
+        capabilities: wanted.capabilities.clone(),
+        max_concurrent_capacity: wanted.capacity,
+        config: Value::Null,
+        created_at: now,
+    };
+    let subject = Subject { kind: SubjectKind::Agent, id: agent.id.uuid() };
+    let payload = json!({ "name": agent.name, "kind": agent.kind });
+    let event = DomainEvent::new(EventType::AgentRegistered, subject, now, payload);
+    (agent, event)
+}
+
 impl AgentService {
     /// Use cases over the store and these drivers.
     #[must_use]
@@ -86,20 +110,7 @@ impl AgentService {
                 self.align(tenant, known, wanted).await?;
                 continue;
             }
-            let agent = Agent {
-                id: AgentId::new(self.ids.uuid()),
-                tenant_id: tenant,
-                name: wanted.name.to_owned(),
-                kind: wanted.kind,
-                capabilities: wanted.capabilities.clone(),
-                max_concurrent_capacity: wanted.capacity,
-                config: Value::Null,
-                created_at: self.clock.now(),
-            };
-            let subject = Subject { kind: SubjectKind::Agent, id: agent.id.uuid() };
-            let payload = json!({ "name": agent.name, "kind": agent.kind });
-            let event =
-                DomainEvent::new(EventType::AgentRegistered, subject, agent.created_at, payload);
+            let (agent, event) = registration(wanted, tenant, self.ids.as_ref(), self.clock.now());
             let set = ChangeSet::new(tenant)
                 .guard(Guard::AgentNameFree(agent.name.clone()))
                 .write(Write::Agent(Put { expect: Expect::Absent, value: agent }))

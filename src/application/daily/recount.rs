@@ -23,6 +23,7 @@ fn counters(now: Timestamp) -> impl Iterator<Item = (String, Counter)> {
     let others = [
         ("open_sessions".to_owned(), Counter::OpenSessions),
         ("webhooks".to_owned(), Counter::Webhooks),
+        ("api_keys".to_owned(), Counter::ApiKeys),
     ];
     let this = Month::of(now);
     let of_month = |month: Month| {

@@ -1,14 +1,15 @@
 //! Who a caller is, and which tenants there are.
 
+pub mod keys;
 pub mod quotas;
 pub mod settings;
+pub mod tenants;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde_json::json;
-
+use super::agent::BuiltIn;
 use super::error::AppError;
-use super::ports::changes::{ChangeSet, Expect, Put, Write};
+use super::ports::changes::{ChangeSet, Counter, CounterChange, Expect, Put, Write};
 use super::ports::clock::{Clock, Ids};
 use super::ports::store::{CommitError, Store};
 use super::principal::Principal;
@@ -16,7 +17,8 @@ use crate::domain::canonical::sha256;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, Role};
+use crate::domain::tenant::key::{ApiKey, KeySecret, Role, prefix};
+use crate::domain::tenant::scope::Scopes;
 
 /// Keys and tenants.
 #[derive(Clone)]
@@ -25,13 +27,20 @@ pub struct IdentityService {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     tenants: Arc<RwLock<Vec<Tenant>>>,
+    built_in: Arc<[BuiltIn]>,
 }
 
 impl IdentityService {
     /// Over this store; `load` must be called before requests come.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { store, clock, ids, tenants: Arc::default() }
+        Self { store, clock, ids, tenants: Arc::default(), built_in: Arc::default() }
+    }
+
+    /// With the agents that every new tenant has from the start.
+    #[must_use]
+    pub fn with_agents(self, built_in: &[BuiltIn]) -> Self {
+        Self { built_in: built_in.into(), ..self }
     }
 
     /// Makes the bootstrap tenant on an empty store, and reads the tenants.
@@ -78,18 +87,20 @@ impl IdentityService {
             id: KeyId::new(self.ids.uuid()),
             tenant_id: TenantId::BOOTSTRAP,
             name: "administrator".to_owned(),
-            prefix: secret.chars().take(12).collect(),
-            hash,
+            prefix: prefix(secret),
+            secrets: vec![KeySecret { hash, expires_at: None }],
             role: Role::Admin,
+            scopes: Scopes::all(),
             is_system: true,
+            created_by: "orchestrator".to_owned(),
             created_at: now,
             expires_at: None,
             revoked_at: None,
         };
         let subject = Subject { kind: SubjectKind::Key, id: key.id.uuid() };
-        let payload = json!({ "prefix": key.prefix, "role": key.role, "scopes": ["*"] });
-        let event = DomainEvent::new(EventType::TenantKeyCreated, subject, now, payload);
+        let event = DomainEvent::new(EventType::TenantKeyCreated, subject, now, keys::news(&key));
         let set = ChangeSet::new(TenantId::BOOTSTRAP)
+            .count(Counter::ApiKeys, CounterChange::Add(1))
             .write(Write::ApiKey(Put { expect: Expect::Absent, value: key }))
             .events([event]);
         self.store.commit(set).await?;
@@ -107,22 +118,40 @@ impl IdentityService {
         secret: &str,
     ) -> Result<Option<(Principal, TenantId)>, AppError> {
         let hash = sha256(secret.as_bytes());
-        let found = self.store.fleet().await?.api_key(hash).await?;
-        let valid = found.map(|found| found.value).filter(|key| key.is_valid(self.clock.now()));
+        let valid = self.key_of(hash).await?;
         Ok(valid.map(|key| {
-            let principal =
-                Principal { key: key.id, name: key.name, role: key.role, is_system: key.is_system };
-            (principal, key.tenant_id)
+            let ApiKey { id, tenant_id, name, role, scopes, is_system, .. } = key;
+            let credential = Some(hash);
+            (Principal { key: id, credential, name, role, scopes, is_system }, tenant_id)
         }))
+    }
+
+    /// Whether a secret that was accepted before still is.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn is_accepted(&self, credential: [u8; 32]) -> Result<bool, AppError> {
+        Ok(self.key_of(credential).await?.is_some())
+    }
+
+    async fn key_of(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, AppError> {
+        let found = self.store.fleet().await?.api_key(hash).await?;
+        let now = self.clock.now();
+        Ok(found.map(|found| found.value).filter(|key| key.accepts(&hash, now)))
     }
 
     /// The active tenant with this id or slug.
     #[must_use]
     pub fn tenant(&self, reference: &str) -> Option<Tenant> {
+        self.any_tenant(reference).filter(|tenant| tenant.is_active)
+    }
+
+    /// The tenant with this id or slug, active or not.
+    fn any_tenant(&self, reference: &str) -> Option<Tenant> {
         let id = TenantId::parse(reference);
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let called = |tenant: &&Tenant| Some(tenant.id) == id || tenant.slug == reference;
-        tenants.iter().find(|tenant| tenant.is_active && called(tenant)).cloned()
+        tenants.iter().find(called).cloned()
     }
 
     /// Every tenant.

@@ -1,6 +1,6 @@
 //! Reading a tenant, and setting its name and its share.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::IdentityService;
 use crate::application::error::AppError;
@@ -11,9 +11,9 @@ use crate::application::session::MAX_COMMIT_ATTEMPTS;
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::field::FieldErrors;
-use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::Role;
-use crate::domain::tenant::weight::Weight;
+use crate::domain::ids::TenantId;
+use crate::domain::tenant::right::Lack;
+use crate::domain::tenant::{Tenant, checked_name, checked_weight};
 use crate::domain::version::Versioned;
 
 /// What is to become different of a tenant.
@@ -23,6 +23,8 @@ pub struct TenantPatch {
     pub name: Option<String>,
     /// Its share of the instance, 0.1–100.
     pub weight: Option<f64>,
+    /// Whether anybody may work with it.
+    pub is_active: Option<bool>,
 }
 
 impl IdentityService {
@@ -39,20 +41,19 @@ impl IdentityService {
         self.store.snapshot(id).await?.tenant().await?.ok_or(AppError::TenantNotFound)
     }
 
-    /// Changes a tenant: for its administrators, and its share, which is one of others too, for those
-    /// of the system. The scheduler reads the share with the next look.
+    /// Changes a tenant: for its administrators; its share, which is one of others too, and whether it
+    /// is active, for those of the system. The scheduler reads both with the next look.
     ///
     /// # Errors
-    /// `Forbidden`, `SystemOnly`, `TenantNotFound`, `Invalid`, `VersionMismatch`.
+    /// `Forbidden`, `TenantNotFound`, `Invalid`, `VersionMismatch`.
     pub async fn change_tenant(
         &self,
         ctx: &RequestContext,
         reference: &str,
         patch: &TenantPatch,
     ) -> Result<Versioned<Tenant>, AppError> {
-        ctx.require(Role::Admin)?;
-        if patch.weight.is_some() && !ctx.principal.is_system {
-            return Err(AppError::SystemOnly);
+        if (patch.weight.is_some() || patch.is_active.is_some()) && !ctx.principal.is_system {
+            return Err(Lack::System.into());
         }
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let found = self.tenant_as_it_is(ctx, reference).await?;
@@ -67,10 +68,18 @@ impl IdentityService {
             let now = self.clock.now();
             let subject = Subject { kind: SubjectKind::Tenant, id: tenant.id.uuid() };
             let payload = json!({ "changed": changed });
-            let event = DomainEvent::new(EventType::TenantUpdated, subject, now, payload);
-            let side = |tenant: &Tenant| {
-                Some(json!({ "name": tenant.name, "weight": tenant.weight.number() }))
-            };
+            let mut events =
+                vec![DomainEvent::new(EventType::TenantUpdated, subject, now, payload)];
+            if tenant.is_active != found.value.is_active {
+                let kind = if tenant.is_active {
+                    EventType::TenantActivated
+                } else {
+                    EventType::TenantDeactivated
+                };
+                let actor = json!({ "actor": ctx.actor_name() });
+                events.push(DomainEvent::new(kind, subject, now, actor));
+            }
+            let side = |tenant: &Tenant| Some(facts(tenant));
             let audit = AuditEntry {
                 at: now,
                 actor: ctx.actor(),
@@ -85,7 +94,7 @@ impl IdentityService {
             let put = Put { expect: Expect::At(found.version), value: tenant.clone() };
             let set = ChangeSet::new(tenant.id)
                 .write(Write::Tenant(put))
-                .events([event])
+                .events(events)
                 .audit(Some(audit));
             match self.store.commit(set).await {
                 Ok(_) => {
@@ -103,15 +112,13 @@ impl IdentityService {
 fn apply(tenant: &Tenant, patch: &TenantPatch) -> Result<Tenant, AppError> {
     let (mut tenant, mut errors) = (tenant.clone(), FieldErrors::default());
     if let Some(name) = &patch.name {
-        let name = name.trim();
-        errors.length("/name", name, 2, 100);
-        name.clone_into(&mut tenant.name);
+        tenant.name = checked_name(name, &mut errors);
     }
-    if let Some(weight) = patch.weight {
-        match Weight::parse(weight) {
-            Some(weight) => tenant.weight = weight,
-            None => errors.add("/settings/weight", "out_of_range", "must be 0.1 to 100"),
-        }
+    tenant.weight = checked_weight(patch.weight, &mut errors).unwrap_or(tenant.weight);
+    tenant.is_active = patch.is_active.unwrap_or(tenant.is_active);
+    if tenant.id == TenantId::BOOTSTRAP && !tenant.is_active {
+        let rule = "must stay true: the first tenant holds the keys of the system";
+        errors.add("/is_active", "invalid", rule);
     }
     Ok(errors.into_result(tenant)?)
 }
@@ -119,5 +126,14 @@ fn apply(tenant: &Tenant, patch: &TenantPatch) -> Result<Tenant, AppError> {
 fn changed(before: &Tenant, after: &Tenant) -> Vec<&'static str> {
     let name = (before.name != after.name).then_some("name");
     let weight = (before.weight != after.weight).then_some("settings.weight");
-    name.into_iter().chain(weight).collect()
+    let active = (before.is_active != after.is_active).then_some("is_active");
+    name.into_iter().chain(weight).chain(active).collect()
+}
+
+/// What the audit keeps of a tenant.
+pub(super) fn facts(tenant: &Tenant) -> Value {
+    json!({
+        "slug": tenant.slug, "name": tenant.name, "is_active": tenant.is_active,
+        "weight": tenant.weight.number(),
+    })
 }

@@ -107,6 +107,8 @@ pub enum Counter {
     MonthTokens(Month),
     /// Millionths of a dollar that were charged in this month.
     MonthMicros(Month),
+    /// API keys that were not revoked.
+    ApiKeys,
     /// When the day's work was last done, in milliseconds; of the server itself, like the next one.
     DaysWorkDone,
     /// Since when the clock is doubted, in milliseconds; 0 while it is not.

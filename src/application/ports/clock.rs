@@ -8,6 +8,11 @@ use uuid::Uuid;
 
 use crate::domain::time::Timestamp;
 
+/// No secret could be made.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the system's random generator failed: {0}")]
+pub struct NoSecret(pub String);
+
 /// A clock that never goes back: wall time at start plus what a monotonic clock has counted since.
 pub trait Clock: Send + Sync {
     /// Now.
@@ -22,4 +27,9 @@ pub trait Ids: Send + Sync {
     fn uuid(&self) -> Uuid;
     /// Uniform in 0–1.
     fn chance(&self) -> f64;
+    /// 32 bytes that nobody can guess, spelled so that they may stand in a URL.
+    ///
+    /// # Errors
+    /// `NoSecret`.
+    fn secret(&self) -> Result<String, NoSecret>;
 }

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 
+use super::clock::NoSecret;
 use crate::domain::webhook::Secret;
 use crate::domain::webhook::delivery::Answer;
 
@@ -34,11 +35,6 @@ pub enum AddressError {
     #[error("{0}")]
     Denied(String),
 }
-
-/// No secret could be made.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the system's random generator failed: {0}")]
-pub struct NoSecret(pub String);
 
 /// Sends messages.
 #[async_trait]

@@ -14,7 +14,7 @@ use crate::domain::agent::Agent;
 use crate::domain::attention::{Attention, AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId, WebhookId};
+use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId, WebhookId};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::spec::{Priority, SessionType};
@@ -235,6 +235,14 @@ pub trait Snapshot: SessionReads + AttentionReads + EventReads + WebhookReads + 
     async fn remembered(&self, key: [u8; 32]) -> Result<Option<Remembered>, StoreError>;
     /// One agent.
     async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError>;
+    /// One API key.
+    async fn api_key(&self, id: KeyId) -> Result<Option<Versioned<ApiKey>>, StoreError>;
+    /// API keys in order of creation behind `after`, revoked ones too, at most `limit`.
+    async fn api_keys(
+        &self,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<ApiKey>>, StoreError>;
     /// All agents, by name.
     async fn agents(&self) -> Result<Vec<Versioned<Agent>>, StoreError>;
 }
@@ -298,7 +306,7 @@ pub trait Fleet: Send + Sync {
     async fn tenants(&self) -> Result<Vec<Versioned<Tenant>>, StoreError>;
     /// A counter of a tenant; 0 when it was never changed.
     async fn counter(&self, tenant: TenantId, counter: Counter) -> Result<i64, StoreError>;
-    /// The API key whose secret has this hash.
+    /// The API key one of whose secrets has this hash.
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError>;
     /// Whether any API key was ever made.
     async fn has_api_keys(&self) -> Result<bool, StoreError>;

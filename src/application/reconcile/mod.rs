@@ -21,8 +21,10 @@ use super::ports::clock::Clock;
 use super::ports::store::Store;
 use super::scheduler::wake::Wake;
 use super::session::SessionService;
+use super::session::change::By;
 use super::supervise::Supervisors;
 use super::supervise::recover::take_up;
+use crate::domain::ids::TenantId;
 use crate::domain::session::status::SessionStatus;
 
 /// Rows that one look takes on.
@@ -99,7 +101,7 @@ impl Reconciler {
         }
     }
 
-    /// Sessions that execute without a supervisor get one again. Whoever has one is looked at, too:
+    /// Sessions that execute without a supervisor get one again; those of an inactive tenant pause. Whoever has one is looked at, too:
     /// the bell is lost with a change that was made although the store said that it failed.
     async fn supervision(&self, stop: &CancellationToken) {
         while self.again(LEFT_OVER, stop).await {
@@ -112,8 +114,21 @@ impl Reconciler {
 
     async fn unsupervised(&self) -> Result<(), AppError> {
         let statuses = [SessionStatus::Running, SessionStatus::Degraded];
-        for session in self.store.fleet().await?.sessions_in(&statuses).await? {
+        let fleet = self.store.fleet().await?;
+        let tenants = fleet.tenants().await?;
+        let executing = fleet.sessions_in(&statuses).await?;
+        drop(fleet);
+        let is_inactive = |id: TenantId| {
+            tenants.iter().any(|found| found.value.id == id && !found.value.is_active)
+        };
+        for session in executing {
             let (tenant, id) = (session.value.tenant_id, session.value.id);
+            if is_inactive(tenant) && session.value.run.pause_wanted.is_none() {
+                let by = By::Part(tenant, "reconciler");
+                if let Err(error) = self.sessions.ask_to_pause(by, id).await {
+                    tracing::warn!(session.id = %id, %error, "Session {id} of an inactive tenant could not be paused");
+                }
+            }
             if let Err(error) = take_up(&self.supervisors, tenant, id).await {
                 tracing::warn!(session.id = %id, %error, "Session {id} could not be given a supervisor");
             }

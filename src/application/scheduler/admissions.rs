@@ -24,6 +24,7 @@ use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::schedule::hold::{HOLDS, Held, Hold, HoldScope};
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::Role;
+use crate::domain::tenant::right::Lack;
 use crate::domain::version::Versioned;
 
 /// What a caller wants held or released.
@@ -257,6 +258,6 @@ fn allow(ctx: &RequestContext, scope: HoldScope) -> Result<(), AppError> {
         HoldScope::Agent => ctx.require(Role::Lead),
         HoldScope::Tenant => ctx.require(Role::Admin),
         HoldScope::Instance if ctx.principal.is_system => ctx.require(Role::Admin),
-        HoldScope::Instance => Err(AppError::SystemOnly),
+        HoldScope::Instance => Err(Lack::System.into()),
     }
 }

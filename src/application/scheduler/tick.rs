@@ -187,7 +187,14 @@ impl State {
             Held::Agent(id) => Some((id, hold.clone())),
             Held::Instance | Held::Tenant => None,
         });
-        let (agents, own) = (agents.collect(), hold(Held::Tenant));
+        let inactive = || Hold {
+            held: Held::Tenant,
+            reason: Some("the tenant is inactive".to_owned()),
+            since: tenant.created_at,
+            by: "system".to_owned(),
+        };
+        let own = hold(Held::Tenant).or_else(|| (!tenant.is_active).then(inactive));
+        let agents = agents.collect();
         self.set_weight(tenant.id, tenant.weight);
         let lines = self.tenants.entry(tenant.id).or_default();
         if lines.hold != own || *lines.roster.held() != agents {

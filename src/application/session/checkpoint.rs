@@ -14,7 +14,6 @@ use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
 use crate::domain::session::checkpoint::{Checkpoint, CheckpointState, CheckpointTrigger};
 use crate::domain::session::status::{SessionStatus, Trigger};
-use crate::domain::tenant::key::Role;
 use crate::domain::version::Versioned;
 
 impl SessionService {
@@ -58,7 +57,6 @@ impl SessionService {
         mut data: Map<String, Value>,
         metadata: Option<Map<String, Value>>,
     ) -> Result<Checkpoint, AppError> {
-        ctx.require(Role::Member)?;
         if let Some(metadata) = metadata {
             data.insert("_metadata".to_owned(), Value::Object(metadata));
         }
@@ -103,7 +101,6 @@ impl SessionService {
         id: SessionId,
         sequence: u64,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Member)?;
         let checkpoint = self.checkpoint(ctx, id, sequence).await?;
         // From here to the commit no agent begins to work on it.
         let _alone = self.turns.alone(id).await;

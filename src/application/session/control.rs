@@ -18,7 +18,6 @@ use crate::domain::session::metrics::RateSource;
 use crate::domain::session::prompts::{NoRoom, check_room};
 use crate::domain::session::status::{InvalidTransition, SessionStatus, Trigger};
 use crate::domain::session::{Cause, PromptMode, QueuedPrompt, Session};
-use crate::domain::tenant::key::Role;
 use crate::domain::tenant::quotas::Quotas;
 use crate::domain::version::Versioned;
 
@@ -53,7 +52,6 @@ impl SessionService {
         ctx: &RequestContext,
         id: SessionId,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Member)?;
         self.settle_family(ctx.tenant, id).await?;
         let by = By::Caller(ctx);
         let (bounds, met) = self.before_start(ctx.tenant, id).await?;
@@ -97,7 +95,6 @@ impl SessionService {
         id: SessionId,
         from_checkpoint: Option<u64>,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Member)?;
         if let Some(sequence) = from_checkpoint {
             self.checkpoint(ctx, id, sequence).await?;
         }
@@ -119,7 +116,19 @@ impl SessionService {
     /// # Errors
     /// `Transition`, `SessionNotFound`.
     pub async fn pause(&self, ctx: &RequestContext, id: SessionId) -> Result<Settled, AppError> {
-        ctx.require(Role::Member)?;
+        let asked = self.ask_to_pause(By::Caller(ctx), id).await?;
+        self.settle(asked, |session| !session.status().is_executing()).await
+    }
+
+    /// Asks an executing session to pause at the end of its turn.
+    ///
+    /// # Errors
+    /// `Transition`, `SessionNotFound`.
+    pub(crate) async fn ask_to_pause(
+        &self,
+        by: By<'_>,
+        id: SessionId,
+    ) -> Result<Versioned<Session>, AppError> {
         let decide = |change: &mut Change| {
             let session = &mut change.session;
             session.status().after(Trigger::Pause).map_err(|no| refused(session, no))?;
@@ -130,8 +139,7 @@ impl SessionService {
             }
             Ok(())
         };
-        let (asked, ()) = self.change(By::Caller(ctx), id, "pause", None, decide).await?;
-        self.settle(asked, |session| !session.status().is_executing()).await
+        Ok(self.change(by, id, "pause", None, decide).await?.0)
     }
 
     /// Asks for a paused session to go on and waits a moment for it.
@@ -139,7 +147,6 @@ impl SessionService {
     /// # Errors
     /// `Transition`, `SessionNotFound`.
     pub async fn resume(&self, ctx: &RequestContext, id: SessionId) -> Result<Settled, AppError> {
-        ctx.require(Role::Member)?;
         let bounds = self.bounds(ctx.tenant).await?;
         let decide = |change: &mut Change| {
             let session = &mut change.session;
@@ -165,7 +172,6 @@ impl SessionService {
         id: SessionId,
         reason: Option<&str>,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Member)?;
         let by = By::Caller(ctx);
         let saved = self.save_before(by, id, Trigger::Stop).await?;
         let decide = |change: &mut Change| {
@@ -192,7 +198,6 @@ impl SessionService {
         id: SessionId,
         reason: Option<&str>,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Member)?;
         let by = By::Caller(ctx);
         let decide = |change: &mut Change| {
             let mut cause = by.cause(self.clock.now());
@@ -213,7 +218,6 @@ impl SessionService {
         outcome: Outcome,
         reason: &str,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Lead)?;
         let by = By::Caller(ctx);
         let saved = self.save_before(by, id, Trigger::Complete).await?;
         let decide = |change: &mut Change| {
@@ -237,7 +241,6 @@ impl SessionService {
         id: SessionId,
         failure: DeclaredFailure,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Lead)?;
         let by = By::Caller(ctx);
         let saved = self.save_before(by, id, Trigger::Fail).await?;
         let decide = |change: &mut Change| {
@@ -266,7 +269,6 @@ impl SessionService {
         text: &str,
         mode: PromptMode,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Member)?;
         let length = text.chars().count();
         if text.trim().is_empty() || length > 100_000 {
             let message = "must have 1 to 100,000 characters and not be blank";

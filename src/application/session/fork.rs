@@ -8,7 +8,6 @@ use crate::domain::money::Usd;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::draft::SessionDraft;
 use crate::domain::session::{Lineage, RunState, Session};
-use crate::domain::tenant::key::Role;
 use crate::domain::version::Versioned;
 use crate::domain::workspace::WorkspaceSpec;
 
@@ -42,7 +41,6 @@ impl SessionService {
         id: SessionId,
         request: ForkRequest,
     ) -> Result<Versioned<Session>, AppError> {
-        ctx.require(Role::Member)?;
         let snapshot = self.snapshot(ctx.tenant).await?;
         let source = snapshot.session(id).await?.ok_or(AppError::SessionNotFound)?.value;
         let newest = (source.run.checkpoint_count > 0).then_some(source.run.last_checkpoint);

@@ -41,6 +41,7 @@ pub fn quota_of(counter: Counter) -> Option<QuotaName> {
         | Counter::SessionCodes
         | Counter::FencingTokens
         | Counter::Webhooks
+        | Counter::ApiKeys
         | Counter::DaysWorkDone
         | Counter::ClockDoubted => None,
     }

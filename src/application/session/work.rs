@@ -14,7 +14,6 @@ use crate::domain::event::EventType;
 use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
-use crate::domain::tenant::key::Role;
 use crate::domain::workspace::{Workspace, WorkspaceKind};
 
 impl SessionService {
@@ -67,7 +66,6 @@ impl SessionService {
         mode: MergeMode,
         message: Option<&str>,
     ) -> Result<MergeReport, AppError> {
-        ctx.require(Role::Lead)?;
         let _alone = self.turns.alone(id).await;
         let change = Change::read(&*self.snapshot(ctx.tenant).await?, id).await?;
         expect_version(ctx.if_match, &change)?;

@@ -11,7 +11,6 @@ use crate::application::principal::RequestContext;
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
-use crate::domain::tenant::key::Role;
 use crate::domain::usage::price::{PriceRow, PriceTable};
 use crate::domain::version::{Version, Versioned};
 
@@ -21,7 +20,6 @@ impl UsageService {
     /// # Errors
     /// `Forbidden`, or the store's.
     pub async fn prices(&self, ctx: &RequestContext) -> Result<Versioned<PriceTable>, AppError> {
-        ctx.require(Role::Admin)?;
         let found = self.store.snapshot(ctx.tenant).await?.prices().await?;
         Ok(found.unwrap_or_else(none))
     }
@@ -36,7 +34,6 @@ impl UsageService {
         ctx: &RequestContext,
         rows: Vec<PriceRow>,
     ) -> Result<Versioned<PriceTable>, AppError> {
-        ctx.require(Role::Admin)?;
         let table = PriceTable::new(rows)?;
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let (expect, before) = match self.store.snapshot(ctx.tenant).await?.prices().await {

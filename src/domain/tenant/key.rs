@@ -1,10 +1,21 @@
 //! API keys: what a caller shows, and what is kept of it.
 //!
-//! Invariant: the secret is never stored; only its SHA-256 is.
+//! Invariant: a secret is never stored; only its SHA-256 is.
 
+use std::time::Duration;
+
+use super::scope::Scopes;
 use crate::closed_enum;
+use crate::domain::field::FieldErrors;
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::time::Timestamp;
+
+/// How long a key is accepted that names no end.
+pub const LIFE: Duration = Duration::from_hours(90 * 24);
+/// Longest time for which the secret before a rotation is accepted beside the new one.
+pub const LONGEST_GRACE: Duration = Duration::from_hours(24);
+/// Characters of the secret by which people recognise a key.
+const PREFIX: usize = 12;
 
 closed_enum!(
     /// Levels of rights; a later member includes the earlier ones.
@@ -16,6 +27,15 @@ closed_enum!(
     }
 );
 
+/// What is kept of one secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySecret {
+    /// SHA-256 of it.
+    pub hash: [u8; 32],
+    /// From then on it is refused; `None` while it is the newest.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// What is kept of an API key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiKey {
@@ -25,14 +45,18 @@ pub struct ApiKey {
     pub tenant_id: TenantId,
     /// For people, 1–100 characters.
     pub name: String,
-    /// First twelve characters of the secret, by which people recognise it.
+    /// First twelve characters of the newest secret, by which people recognise it.
     pub prefix: String,
-    /// SHA-256 of the secret.
-    pub hash: [u8; 32],
+    /// The newest first; at most one older.
+    pub secrets: Vec<KeySecret>,
     /// Its rights.
     pub role: Role,
+    /// What it may be used for.
+    pub scopes: Scopes,
     /// May act in every tenant, and must then name one.
     pub is_system: bool,
+    /// Name of whoever made it.
+    pub created_by: String,
     /// When it was made.
     pub created_at: Timestamp,
     /// From then on it is refused.
@@ -42,9 +66,94 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Whether it is accepted at `now`.
+    /// Whether it is accepted at `now` from whoever shows the secret with this hash.
     #[must_use]
-    pub fn is_valid(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    pub fn accepts(&self, hash: &[u8; 32], now: Timestamp) -> bool {
+        let is_over = |end: Option<Timestamp>| end.is_some_and(|end| now >= end);
+        let mut shown = self.secrets.iter().filter(|secret| secret.hash == *hash);
+        self.revoked_at.is_none()
+            && !is_over(self.expires_at)
+            && shown.any(|secret| !is_over(secret.expires_at))
+    }
+
+    /// Another secret; the one before is accepted for a while, those before it no longer.
+    pub fn rotate(&mut self, secret: &str, hash: [u8; 32], now: Timestamp, grace: Duration) {
+        let end = now.after(grace.min(LONGEST_GRACE));
+        self.secrets.truncate(1);
+        for before in &mut self.secrets {
+            before.expires_at = Some(end);
+        }
+        self.secrets.insert(0, KeySecret { hash, expires_at: None });
+        self.prefix = prefix(secret);
+    }
+}
+
+/// The beginning of a secret, by which people recognise it.
+#[must_use]
+pub fn prefix(secret: &str) -> String {
+    secret.chars().take(PREFIX).collect()
+}
+
+/// The name of a key, without spaces round it.
+pub fn checked_name(name: &str, errors: &mut FieldErrors) -> String {
+    let name = name.trim();
+    errors.length("/name", name, 1, 100);
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::EPOCH.after(Duration::from_secs(seconds))
+    }
+
+    fn key() -> ApiKey {
+        ApiKey {
+            id: KeyId::new(Uuid::nil()),
+            tenant_id: TenantId::BOOTSTRAP,
+            name: "ci".to_owned(),
+            prefix: prefix("iok_first-secret"),
+            secrets: vec![KeySecret { hash: [1; 32], expires_at: None }],
+            role: Role::Member,
+            scopes: Scopes::all(),
+            is_system: false,
+            created_by: "ann".to_owned(),
+            created_at: at(0),
+            expires_at: Some(at(1000)),
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_key_is_accepted_until_its_end_or_its_revocation() {
+        let mut key = key();
+        assert!(key.accepts(&[1; 32], at(999)) && !key.accepts(&[1; 32], at(1000)));
+        assert!(!key.accepts(&[2; 32], at(0)), "another secret");
+        key.expires_at = None;
+        assert!(key.accepts(&[1; 32], at(1_000_000)));
+        key.revoked_at = Some(at(5));
+        assert!(!key.accepts(&[1; 32], at(5)));
+    }
+
+    #[test]
+    fn two_secrets_are_accepted_for_a_day_at_the_most() {
+        let mut key = key();
+        key.expires_at = None;
+        key.rotate("iok_second-secret", [2; 32], at(10), Duration::from_mins(1));
+        assert_eq!(key.prefix, "iok_second-s");
+        assert!(key.accepts(&[2; 32], at(10)) && key.accepts(&[1; 32], at(69)));
+        assert!(!key.accepts(&[1; 32], at(70)));
+        // A third one leaves no more than two.
+        key.rotate("iok_third-secret", [3; 32], at(20), Duration::from_hours(1000));
+        assert!(!key.accepts(&[1; 32], at(20)), "two at the most");
+        assert!(key.accepts(&[2; 32], at(20 + 86_399)) && !key.accepts(&[2; 32], at(20 + 86_400)));
+        assert!(key.accepts(&[3; 32], at(1_000_000)));
+        // Without grace, the one before ends at once.
+        key.rotate("iok_fourth-secret", [4; 32], at(30), Duration::ZERO);
+        assert!(!key.accepts(&[3; 32], at(30)) && key.accepts(&[4; 32], at(30)));
     }
 }

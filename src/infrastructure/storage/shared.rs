@@ -7,12 +7,14 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use crate::application::ports::changes::{ChangeSet, Counter, CounterChange, Expect, Guard, Write};
+use crate::application::ports::clock::Ids;
 use crate::application::ports::reads::{SessionPage, SessionQuery};
 use crate::application::ports::store::{CommitError, Sequence, StoreError};
-use crate::domain::audit::{AuditEntry, StoredAudit};
-use crate::domain::canonical::sha256_hex;
+use crate::domain::audit::{AuditEntry, NO_HASH, Place, StoredAudit};
 use crate::domain::event::{DomainEvent, SubjectKind};
-use crate::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, UsageId, WebhookId};
+use crate::domain::ids::{
+    AgentId, AttentionId, AuditId, DeliveryId, KeyId, SessionId, TenantId, UsageId, WebhookId,
+};
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::period::Day;
@@ -22,9 +24,6 @@ use crate::domain::version::{Version, Versioned};
 pub(crate) const EXAMINED_PER_PAGE: u64 = 5_000;
 /// Rows looked at to count what matches; beyond it the total stays unknown.
 pub(crate) const EXAMINED_PER_COUNT: u64 = 100_000;
-/// `prev_hash` of the first audit entry.
-const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-
 /// A change set that no adapter can store: it contradicts itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -51,7 +50,7 @@ enum Named<'a> {
     AgentName(&'a str),
     OwedChildren(SessionId),
     Tenant,
-    ApiKey(&'a [u8; 32]),
+    ApiKey(KeyId),
     Webhook((u8, WebhookId, Option<DeliveryId>)),
     Usage((u8, Option<UsageId>, Option<Day>)),
 }
@@ -80,7 +79,7 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
                 (Named::Agent(put.value.id), put.value.tenant_id)
             }
             Write::Tenant(put) => (Named::Tenant, put.value.id),
-            Write::ApiKey(put) => (Named::ApiKey(&put.value.hash), put.value.tenant_id),
+            Write::ApiKey(put) => (Named::ApiKey(put.value.id), put.value.tenant_id),
             Write::ChildrenOwed { parent, .. } | Write::ChildrenDone { parent, .. } => {
                 (Named::OwedChildren(*parent), changes.tenant)
             }
@@ -185,15 +184,15 @@ pub(crate) fn first_session_at(at: Timestamp) -> SessionId {
 }
 
 /// The entry as the next link of its tenant's chain.
-pub(crate) fn link(last: Option<(u64, String)>, entry: AuditEntry) -> StoredAudit {
+pub(crate) fn link(
+    last: Option<(u64, String)>,
+    entry: AuditEntry,
+    tenant_id: TenantId,
+    ids: &dyn Ids,
+) -> StoredAudit {
     let (seq, prev_hash) = last.map_or((1, NO_HASH.to_owned()), |(seq, hash)| (seq + 1, hash));
-    let hash = chain_hash(&prev_hash, &entry, seq);
-    StoredAudit { seq, entry, prev_hash, hash }
-}
-
-/// SHA-256 of the hash before and the canonical entry, lower-case hex.
-pub(crate) fn chain_hash(prev_hash: &str, entry: &AuditEntry, seq: u64) -> String {
-    sha256_hex(format!("{prev_hash}{}", entry.canonical(seq)).as_bytes())
+    let place = Place { tenant_id, seq, id: AuditId::new(ids.uuid()) };
+    StoredAudit::link(entry, place, prev_hash)
 }
 
 /// The sessions that an event belongs to: its subject, and the one that its payload names.

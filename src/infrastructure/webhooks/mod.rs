@@ -21,8 +21,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 
 use self::egress::{Checked, Denied, Egress, HandedOver};
-use crate::application::ports::clock::Clock;
-use crate::application::ports::notifier::{AddressError, Message, NoSecret, Notifier};
+use crate::application::ports::clock::{Clock, NoSecret};
+use crate::application::ports::notifier::{AddressError, Message, Notifier};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Secret;
 use crate::domain::webhook::delivery::{Answer, Attempt};

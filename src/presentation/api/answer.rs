@@ -11,8 +11,10 @@ use crate::domain::version::{Version, Versioned};
 
 use super::dto::attention::AttentionDto;
 use super::dto::checkpoint::CheckpointDto;
+use super::dto::key::KeyDto;
 use super::dto::session::SessionDto;
 use super::dto::webhook::{DeliveryDto, WebhookDto};
+use super::tenants::TenantDto;
 
 /// Who looks, and when: what an object shows of itself depends on both.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,20 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
             headers.extend(made.then(|| ("Location".to_owned(), location())));
             let status = if made { 201 } else { 200 };
             Rendered { status, headers, body: json(&WebhookDto::from(*view)) }
+        }
+        Subject::Key(view) => {
+            let made = route == "/api/v1/keys";
+            let mut headers = vec![("ETag".to_owned(), etag(view.key.version))];
+            let location = || format!("/api/v1/keys/{}", view.key.value.id);
+            headers.extend(made.then(|| ("Location".to_owned(), location())));
+            let status = if made { 201 } else { 200 };
+            Rendered { status, headers, body: json(&KeyDto::from(*view)) }
+        }
+        Subject::Tenant(found) => {
+            let location = format!("/api/v1/tenants/{}", found.value.id);
+            let tag = ("ETag".to_owned(), etag(found.version));
+            let headers = vec![tag, ("Location".to_owned(), location)];
+            Rendered { status: 201, headers, body: json(&TenantDto::from(&found.value)) }
         }
         Subject::Delivery(found) => {
             let (webhook, id) = (found.value.webhook_id, found.value.id);

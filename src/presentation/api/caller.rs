@@ -1,4 +1,4 @@
-//! Who asks: credential, rate, tenant — in this order, the same for REST and sockets.
+//! Who asks: credential, rate, tenant, rights — in this order, the same for REST and sockets.
 //!
 //! Invariant: every refusal of a credential looks the same, whether the key is unknown, expired or
 //! revoked; a tenant that the key does not belong to looks the same whether it exists or not.
@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 
 use super::codes::ErrorCode;
 use super::limits::Allowance;
@@ -16,20 +16,28 @@ use super::openapi;
 use super::params::Params;
 use super::problem::Problem;
 use super::request_id::RequestId;
+use super::rights::{self, Needs};
 use super::state::AppState;
 use crate::application::principal::{Principal, RequestContext};
 use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::tenant::is_slug;
 use crate::domain::tenant::key::Role;
+use crate::domain::tenant::scope::Scopes;
 
 /// The header that names the tenant.
 pub const X_TENANT_ID: &str = "x-tenant-id";
 
 /// Routes about the server as a whole: nobody has to name a tenant for them.
-const OF_THE_INSTANCE: [&str; 5] = [
+const OF_THE_INSTANCE: [&str; 10] = [
     "/api/v1/recovery/apply",
     "/api/v1/recovery/plan",
     "/api/v1/storage/usage",
     "/api/v1/system/info",
+    "/api/v1/tenants",
+    "/api/v1/tenants/{id}",
+    "/api/v1/tenants/{id}/quotas",
+    "/api/v1/tenants/{id}/usage",
+    "/api/v1/whoami",
     "/metrics",
 ];
 
@@ -56,7 +64,7 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let asked =
             Asked { secret: bearer(&parts.headers)?, tenant: tenant_header(&parts.headers)? };
-        let mut context = recognise(app, asked, &parts.extensions).await?;
+        let mut context = recognise(app, asked, parts).await?;
         if let Some(query) = parts.uri.query().filter(|_| !openapi::takes_parameters(parts)) {
             Params::parse(Some(query)).finish()?;
         }
@@ -75,15 +83,17 @@ pub struct Asked {
     pub tenant: Option<String>,
 }
 
-/// Authenticates, counts against the rate, finds the tenant.
+/// Authenticates, counts against the rate, finds the tenant, compares the rights with those that the
+/// route asks for.
 ///
 /// # Errors
-/// `UNAUTHENTICATED`, `RATE_LIMITED`, `TENANT_*`.
+/// `UNAUTHENTICATED`, `RATE_LIMITED`, `TENANT_*`, `FORBIDDEN`.
 pub async fn recognise(
     app: &AppState,
     asked: Asked,
-    extensions: &Extensions,
+    parts: &Parts,
 ) -> Result<RequestContext, Problem> {
+    let extensions = &parts.extensions;
     let request_id = extensions.get::<RequestId>().map_or("", RequestId::as_str).to_owned();
     let peer = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
     let (principal, home) = match authenticate(app, asked.secret, peer).await? {
@@ -107,10 +117,21 @@ pub async fn recognise(
     let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let tenant = match asked.tenant {
         // What is put on record of it is kept where the caller is at home.
-        None if is_of_the_instance(route) => counted,
+        None if bound.is_none() && is_of_the_instance(route) => counted,
         named => find_tenant(app, named.as_deref(), bound)?,
     };
-    Ok(RequestContext { tenant, principal, request_id, if_match: None, repeat: None })
+    let context = RequestContext { tenant, principal, request_id, if_match: None, repeat: None };
+    match rights::needs(&parts.method, route) {
+        Some(Needs::Right(right)) => {
+            if let Err(lack) = context.principal.check(right) {
+                app.audit.refused(&context, &format!("{} {route}", parts.method), lack).await;
+                return Err(lack.into());
+            }
+        }
+        Some(Needs::Key | Needs::Nothing) => {}
+        None => return Err(Problem::new(ErrorCode::Forbidden, "nobody may use this route")),
+    }
+    Ok(context)
 }
 
 /// `None` for a request without a credential where none is needed.
@@ -147,8 +168,10 @@ pub fn unauthenticated() -> Problem {
 fn developer() -> Principal {
     Principal {
         key: KeyId::new(uuid::Uuid::nil()),
+        credential: None,
         name: "dev".to_owned(),
         role: Role::Admin,
+        scopes: Scopes::all(),
         is_system: true,
     }
 }
@@ -220,11 +243,7 @@ pub fn tenant_header(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// # Errors
 /// `TENANT_MALFORMED`.
 pub fn well_formed(text: &str) -> Result<String, Problem> {
-    let slug = (1..=100).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if slug || TenantId::parse(text).is_some() {
+    if is_slug(text) || TenantId::parse(text).is_some() {
         Ok(text.to_owned())
     } else {
         Err(malformed("a tenant is named by its UUID or by its slug"))

@@ -276,7 +276,8 @@ impl Fields {
         }
     }
 
-    fn wrong_at(&mut self, name: &str, index: usize, message: &str) {
+    /// Complains about a member of a list.
+    pub fn wrong_at(&mut self, name: &str, index: usize, message: &str) {
         let pointer = format!("{}/{name}/{index}", self.pointer);
         self.errors.add(pointer, "wrong_type", message);
     }
@@ -325,6 +326,7 @@ macro_rules! words {
 }
 
 words!(
+    crate::domain::tenant::key::Role,
     crate::domain::session::spec::SessionType,
     crate::domain::session::spec::OnParentEnd,
     crate::domain::schedule::hold::HoldScope,

@@ -264,6 +264,12 @@ impl<T> Command<T> {
         respond(first.unwrap_or_else(|| answer::render(&self.route, subject, self.viewer)))
     }
 
+    /// The answer with what is told once: the one that is remembered lacks it.
+    #[must_use]
+    pub fn answer_once(&self, subject: &Subject<'_>) -> Response {
+        respond(answer::render(&self.route, subject, self.viewer))
+    }
+
     /// An answer that no use case could store with its effect; it is stored by a commit of its own.
     ///
     /// # Errors
@@ -275,7 +281,22 @@ impl<T> Command<T> {
     ) -> Result<Response, Problem> {
         let body =
             serde_json::to_vec(value).map_err(|error| AppError::Internal(Box::new(error)))?;
-        let rendered = Rendered { status: 200, headers: Vec::new(), body };
+        self.answer_apart(app, Rendered { status: 200, headers: Vec::new(), body }).await
+    }
+
+    /// The same, about something that was made in another tenant than the caller's.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn answer_made(
+        &self,
+        app: &AppState,
+        subject: &Subject<'_>,
+    ) -> Result<Response, Problem> {
+        self.answer_apart(app, answer::render(&self.route, subject, self.viewer)).await
+    }
+
+    async fn answer_apart(&self, app: &AppState, rendered: Rendered) -> Result<Response, Problem> {
         if let (Some(repeat), Some(_)) = (&self.ctx.repeat, &self.held) {
             let Rendered { status, headers, body } = copy_of(&rendered);
             let remembered = Remembered {

@@ -6,6 +6,7 @@
 pub mod admissions;
 pub mod answer;
 pub mod attention;
+pub mod audit;
 pub mod caller;
 pub mod codes;
 pub mod control;
@@ -18,6 +19,7 @@ pub mod files;
 pub mod guard;
 pub mod idempotency;
 pub mod json;
+pub mod keys;
 mod leftover;
 pub mod limits;
 pub mod metrics;
@@ -28,6 +30,7 @@ pub mod params;
 pub mod problem;
 pub mod recovery;
 pub mod request_id;
+pub mod rights;
 pub mod rows;
 mod schemas;
 pub mod server;
@@ -90,7 +93,8 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(attention::resolve_many))
         .routes(routes!(attention::get))
         .routes(routes!(attention::resolve))
-        .routes(routes!(tenants::get, tenants::patch))
+        .routes(routes!(tenants::create, tenants::list))
+        .routes(routes!(tenants::get, tenants::patch, tenants::delete))
         .routes(routes!(tenants::quotas, tenants::set_quotas))
         .routes(routes!(usage::tenant_usage))
         .routes(routes!(usage::usage))
@@ -103,6 +107,12 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(recovery::apply))
         .routes(routes!(system::info))
         .routes(routes!(system::storage))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::get, keys::delete))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::whoami))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
         .routes(routes!(webhooks::rotate))
@@ -130,6 +140,7 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
 /// Spawns the tasks that sockets live from on the tracker of the state.
 pub fn router(app: &AppState, extra: Router<AppState>) -> Router {
     app.tracker.spawn(ws::hub::run(app.clone()));
+    app.tracker.spawn(ws::seats::watch(app.clone()));
     let (routes, _) = documented().split_for_parts();
     let way_in = ServiceBuilder::new()
         .layer(CompressionLayer::new())

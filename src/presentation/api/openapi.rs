@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::caller::is_of_the_instance;
 use super::codes::ErrorCode;
 use super::problem::Problem;
+use super::rights::{self, Needs};
 
 /// Schemas of bodies: what they do not name is refused, and only what they mark is required.
 const BODIES: &[&str] = &[
@@ -30,11 +31,15 @@ const BODIES: &[&str] = &[
     "Resolve",
     "ResolveMany",
     "Admission",
+    "CreateTenant",
+    "SetQuotas",
     "PatchTenant",
     "PatchTenantSettings",
     "SetPrice",
     "SetPrices",
     "SetBudgets",
+    "CreateKey",
+    "RotateKey",
     "CreateWebhook",
     "PatchWebhook",
 ];
@@ -91,6 +96,8 @@ fn complete(document: &mut Value) {
         { "name": "admissions", "description": "What nothing new is given to" },
         { "name": "events", "description": "What happened, in order, without gap" },
         { "name": "sockets", "description": "The same, live" },
+        { "name": "keys", "description": "What programs and people act with; administrators only" },
+        { "name": "audit", "description": "Who did what, as a chain of hashes; administrators only" },
         { "name": "webhooks", "description": "The same, sent to addresses of yours; signed, at least once, in order per subject" },
         { "name": "system", "description": "Health and figures" },
         { "name": "documentation", "description": "This document and its pages" },
@@ -112,9 +119,11 @@ fn complete(document: &mut Value) {
     let paths = document["paths"].as_object_mut().map(std::mem::take).unwrap_or_default();
     let mut completed = Map::new();
     for (path, mut item) in paths {
-        let path = path.replace("{*", "{");
+        let route = path;
+        let path = route.replace("{*", "{");
         if let Some(operations) = item.as_object_mut() {
             for (method, operation) in operations {
+                tell_rights(&route, method, operation);
                 complete_operation(&path, method, operation);
             }
         }
@@ -168,6 +177,7 @@ fn problem_schema() -> Value {
             "requested": { "type": ["string", "null"] },
             "allowed": { "type": "array", "items": { "type": "string" } },
             "required_role": { "type": "string" },
+            "required_scope": { "type": "string" },
             "quota": { "type": "string" },
             "limit": { "type": "integer" },
             "used": { "type": "integer" },
@@ -177,6 +187,16 @@ fn problem_schema() -> Value {
             "files": { "type": "array", "items": { "type": "string" } },
         },
     })
+}
+
+/// What the caller of an operation must have.
+fn tell_rights(route: &str, method: &str, operation: &mut Value) {
+    let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or_default();
+    if let Some(Needs::Right(right)) = rights::needs(&method, route) {
+        let role = if right.of_system { "system" } else { right.role.as_str() };
+        operation["x-required-role"] = json!(role);
+        operation["x-required-scope"] = json!(right.scope.to_string());
+    }
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
@@ -322,6 +342,7 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
             C::Unauthenticated,
             C::TenantMismatch,
             C::TenantNotFound,
+            C::Forbidden,
             C::ValidationError,
             C::RateLimited,
             C::RecordQuarantined,
@@ -345,9 +366,6 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     {
         codes.push(C::CheckpointNotFound);
     }
-    if path.contains("/recovery/") || path.ends_with("/storage/usage") {
-        codes.push(C::Forbidden);
-    }
     if path.contains("admissions/") {
         codes.push(C::AgentNotFound);
     }
@@ -355,7 +373,6 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
         codes.push(C::AttentionNotFound);
     }
     if path.contains("/webhooks") {
-        codes.push(C::Forbidden);
         codes.extend(path.contains("{id}").then_some(C::WebhookNotFound));
         codes.extend(path.contains("{delivery_id}").then_some(C::DeliveryNotFound));
         codes.extend((writes && body).then_some(C::EndpointNotAllowed));
@@ -363,16 +380,20 @@ fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Ve
     if path.ends_with("/events") || path.ends_with("/logs") || path.ends_with("/transcript") {
         codes.push(C::CursorExpired);
     }
-    let administered = ["/quotas", "/budgets", "/prices"];
-    if administered.iter().any(|end| path.ends_with(end)) {
-        codes.push(C::Forbidden);
+    if path == "/api/v1/tenants" && writes {
+        codes.push(C::AlreadyExists);
+    }
+    if path.contains("/keys") {
+        codes.extend(path.contains("{id}").then_some(C::KeyNotFound));
+        codes.extend(writes.then_some(C::PrivilegeEscalation));
+        codes.extend(path.ends_with("/rotate").then_some(C::KeyRevoked));
+        codes.extend((writes && path.ends_with("/{id}")).then_some(C::OwnKey));
     }
     if path == "/metrics" {
-        codes.extend([C::Unauthenticated, C::RateLimited]);
+        codes.extend([C::Unauthenticated, C::Forbidden, C::RateLimited]);
     }
     if writes {
         codes.extend([
-            C::Forbidden,
             C::InvalidTransition,
             C::IdempotencyInFlight,
             C::VersionMismatch,

@@ -17,6 +17,7 @@ use crate::domain::attention::ResolveError;
 use crate::domain::field::FieldError;
 use crate::domain::session::life::RetryRefused;
 use crate::domain::session::status::InvalidTransition;
+use crate::domain::tenant::right::Lack;
 
 /// Media type of every error body.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -225,6 +226,17 @@ impl From<ResolveError> for Problem {
     }
 }
 
+impl From<Lack> for Problem {
+    fn from(lack: Lack) -> Self {
+        let problem = Self::new(ErrorCode::Forbidden, lack.to_string());
+        match lack {
+            Lack::Role(role) => problem.with("required_role", json!(role)),
+            Lack::System => problem.with("required_role", json!("system")),
+            Lack::Scope(scope) => problem.with("required_scope", json!(scope.to_string())),
+        }
+    }
+}
+
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         use ErrorCode as C;
@@ -236,6 +248,14 @@ impl From<AppError> for Problem {
             AppError::CheckpointNotFound => plain(C::CheckpointNotFound),
             AppError::AttentionNotFound => plain(C::AttentionNotFound),
             AppError::AgentNotFound => plain(C::AgentNotFound),
+            AppError::SlugTaken => plain(C::AlreadyExists).with(
+                "errors",
+                json!([{ "pointer": "/slug", "code": "taken", "message": detail }]),
+            ),
+            AppError::KeyNotFound => plain(C::KeyNotFound),
+            AppError::KeyRevoked => plain(C::KeyRevoked),
+            AppError::OwnKey => plain(C::OwnKey),
+            AppError::PrivilegeEscalation => plain(C::PrivilegeEscalation),
             AppError::WebhookNotFound => plain(C::WebhookNotFound),
             AppError::DeliveryNotFound => plain(C::DeliveryNotFound),
             AppError::EndpointNotAllowed { pointer, message } => plain(C::EndpointNotAllowed).with(
@@ -253,10 +273,7 @@ impl From<AppError> for Problem {
                 .with("expected", json!(expected))
                 .with("actual", json!(actual)),
             AppError::StaleResult => plain(C::StaleResult),
-            AppError::SystemOnly => plain(C::Forbidden).with("required_role", json!("system")),
-            AppError::Forbidden { required } => {
-                plain(C::Forbidden).with("required_role", json!(required))
-            }
+            AppError::Forbidden(lack) => (*lack).into(),
             AppError::TenantNotFound => plain(C::TenantNotFound),
             AppError::CheckpointTooLarge | AppError::RecordTooLarge => plain(C::PayloadTooLarge),
             AppError::QuotaExceeded { quota, limit, used } => plain(C::QuotaExceeded)

@@ -17,9 +17,9 @@ use super::state::AppState;
     responses((status = 200, description = "Every step, with its reason", body = Page<RecoveryStepDto>)))]
 pub async fn plan(
     State(app): State<AppState>,
-    Caller(ctx): Caller,
+    _: Caller,
 ) -> Result<Json<Page<RecoveryStepDto>>, Problem> {
-    let steps = app.recovery.plan(&ctx).await?;
+    let steps = app.recovery.plan().await?;
     Ok(Json(Page::whole(steps.into_iter().map(RecoveryStepDto::from).collect())))
 }
 

@@ -52,6 +52,7 @@ words!(
     OnParentEnd in crate::domain::session::spec::OnParentEnd,
     ExecutionMode in crate::domain::session::spec::ExecutionMode,
     PermissionDecision in crate::domain::session::spec::PermissionDecision,
+    Role in crate::domain::tenant::key::Role,
     HoldScope in crate::domain::schedule::hold::HoldScope,
     BudgetLevel in crate::domain::usage::budget::BudgetLevel,
     GroupBy in crate::application::usage::query::GroupBy,
@@ -83,9 +84,11 @@ formats!(
     AgentId in crate::domain::ids::AgentId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ac",
     AttentionId in crate::domain::ids::AttentionId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ad",
     CheckpointId in crate::domain::ids::CheckpointId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ae",
+    AuditId in crate::domain::ids::AuditId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789ae",
     EventId in crate::domain::ids::EventId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789af",
     TaskId in crate::domain::ids::TaskId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b0",
     WebhookId in crate::domain::ids::WebhookId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b1",
+    KeyId in crate::domain::ids::KeyId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b3",
     DeliveryId in crate::domain::ids::DeliveryId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b2",
 );
 

@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 use super::problem::Problem;
 use super::rows::SessionRows;
 use crate::application::attention::AttentionService;
+use crate::application::audit::AuditService;
 use crate::application::events::EventService;
 use crate::application::identity::IdentityService;
 use crate::application::judge::JudgeService;
@@ -147,6 +148,8 @@ pub struct Shared {
     pub system: SystemService,
     /// Who is behind a key.
     pub identity: IdentityService,
+    /// Who did what.
+    pub audit: AuditService,
     pub recovery: RecoveryService,
     /// For remembered answers and the figures of `/metrics`.
     pub store: Arc<dyn Store>,
@@ -214,6 +217,7 @@ impl AppState {
             rates: Rates::new(options.rate),
             failures: Failures::default(),
             seats: Seats::default(),
+            audit: AuditService::new(Arc::clone(&store), Arc::clone(&clock)),
             rows: SessionRows::default(),
             hub,
             started_at,

@@ -28,6 +28,7 @@ use crate::application::ports::journal::{Entry, Stream as Journal};
 use crate::application::principal::RequestContext;
 use crate::domain::event::{EventType, StoredEvent};
 use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::tenant::key::Role;
 use crate::presentation::ws::seats::Seat;
 
 /// Entries read at once for lines.
@@ -53,7 +54,7 @@ pub async fn events(
     wants: Wants,
     Query(mut params): Query,
 ) -> Result<Response, Problem> {
-    let types = params.words("type");
+    let wanted = Wanted { role: ctx.principal.role, types: params.words("type") };
     let subject = match params.text("subject") {
         Some(reference) => Some(app.sessions.find(ctx.tenant, &reference).await?),
         None => None,
@@ -67,36 +68,41 @@ pub async fn events(
     params.finish()?;
     if wants.form == Form::Page && wait > 0 {
         let after = beginning(&app, &ctx, after).await?;
-        let wanted = Wanted { after, subject, types: &types };
-        arrive(&app, &ctx, wanted, Duration::from_secs(wait)).await?;
+        arrive(&app, &ctx, (after, subject), &wanted, Duration::from_secs(wait)).await?;
     }
-    let told = told(&app, &ctx, Told { form: wants.form, after, limit, subject, types });
+    let told = told(&app, &ctx, Told { form: wants.form, after, limit, subject, wanted });
     told.await.map(negotiated)
 }
 
-/// The events that a page is to hold.
-struct Wanted<'a> {
-    after: u64,
-    subject: Option<SessionId>,
-    types: &'a [EventType],
+/// The events that a caller wants and may see.
+struct Wanted {
+    role: Role,
+    types: Vec<EventType>,
+}
+
+impl Wanted {
+    fn has(&self, event: &StoredEvent) -> bool {
+        let kind = event.event.event_type;
+        self.role >= kind.needs() && (self.types.is_empty() || self.types.contains(&kind))
+    }
 }
 
 /// Waits until there is a wanted event; ends early when the time is over or the server goes down.
 async fn arrive(
     app: &AppState,
     ctx: &RequestContext,
-    wanted: Wanted<'_>,
+    (after, subject): (u64, Option<SessionId>),
+    wanted: &Wanted,
     wait: Duration,
 ) -> Result<(), Problem> {
-    let Wanted { after, subject, types } = wanted;
     // Who waits holds a connection, like a stream does; the answer comes before the request ends.
-    let _seat = app.seats.take(ctx, &app.options.ws)?;
+    let seat = app.seats.take(ctx, &app.options.ws)?;
     let most = app.options.request_timeout.saturating_sub(Duration::from_secs(2));
     let mut follower = app.events.follow(ctx.tenant, Some(after), subject).await?;
     let found = async {
         loop {
             match follower.next().await {
-                Ok(Some(event)) if Told::wants(types, &event) => return Ok(()),
+                Ok(Some(event)) if wanted.has(&event) => return Ok(()),
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(error.into()),
@@ -105,7 +111,7 @@ async fn arrive(
     };
     tokio::select! {
         found = found => found,
-        () = app.shutdown.cancelled() => Ok(()),
+        () = over(app, &seat) => Ok(()),
         () = app.clock.sleep(wait.min(most)) => Ok(()),
     }
 }
@@ -128,13 +134,13 @@ pub async fn session_events(
     Path(id): Path<String>,
     Query(mut params): Query,
 ) -> Result<Response, Problem> {
-    let types = params.words("type");
+    let wanted = Wanted { role: ctx.principal.role, types: params.words("type") };
     let after = wants.last_event_id.or(params.integer("after"));
     let limit = limit(&mut params);
     params.finish()?;
     let id = app.sessions.find(ctx.tenant, &id).await?;
     app.sessions.get(&ctx, id).await?;
-    let told = told(&app, &ctx, Told { form: wants.form, after, limit, subject: Some(id), types });
+    let told = told(&app, &ctx, Told { form: wants.form, after, limit, subject: Some(id), wanted });
     told.await.map(negotiated)
 }
 
@@ -143,24 +149,18 @@ struct Told {
     after: Option<u64>,
     limit: usize,
     subject: Option<SessionId>,
-    types: Vec<EventType>,
-}
-
-impl Told {
-    fn wants(types: &[EventType], event: &StoredEvent) -> bool {
-        types.is_empty() || types.contains(&event.event.event_type)
-    }
+    wanted: Wanted,
 }
 
 async fn told(app: &AppState, ctx: &RequestContext, told: Told) -> Result<Response, Problem> {
-    let Told { form, after, limit, subject, types } = told;
+    let Told { form, after, limit, subject, wanted } = told;
     if form == Form::Live {
         let seat = app.seats.take(ctx, &app.options.ws)?;
         let follower = app.events.follow(ctx.tenant, after, subject).await?;
-        return Ok(live(app, seat, follow_events(follower, types)));
+        return Ok(live(app, seat, follow_events(follower, wanted)));
     }
     let after = beginning(app, ctx, after).await?;
-    let page = page_of_events(app, ctx.tenant, after, subject, &types, limit).await?;
+    let page = page_of_events(app, ctx.tenant, after, subject, &wanted, limit).await?;
     let (found, next_after, has_more) = page;
     let items: Vec<EventDto<'_>> = found.iter().map(EventDto::from).collect();
     if form == Form::Lines {
@@ -188,7 +188,7 @@ async fn page_of_events(
     tenant: TenantId,
     mut after: u64,
     subject: Option<SessionId>,
-    types: &[EventType],
+    wanted: &Wanted,
     limit: usize,
 ) -> Result<(Vec<StoredEvent>, Option<u64>, bool), Problem> {
     let (mut found, began) = (Vec::new(), after);
@@ -196,11 +196,11 @@ async fn page_of_events(
         let read = app.events.page(tenant, after, subject, LINES_AT_ONCE).await?;
         let whole = read.len() < LINES_AT_ONCE;
         for event in read {
-            if found.len() == limit && Told::wants(types, &event) {
+            if found.len() == limit && wanted.has(&event) {
                 return Ok((found, Some(after), true));
             }
             after = event.seq;
-            if Told::wants(types, &event) {
+            if wanted.has(&event) {
                 found.push(event);
             }
         }
@@ -211,18 +211,15 @@ async fn page_of_events(
     Ok((found, Some(after), true))
 }
 
-fn follow_events(
-    follower: EventFollower,
-    types: Vec<EventType>,
-) -> impl Stream<Item = Event> + Send {
-    stream::unfold(Some((follower, types)), |state| async {
-        let (mut follower, types) = state?;
+fn follow_events(follower: EventFollower, wanted: Wanted) -> impl Stream<Item = Event> + Send {
+    stream::unfold(Some((follower, wanted)), |state| async {
+        let (mut follower, wanted) = state?;
         loop {
             match follower.next().await {
-                Ok(Some(event)) if Told::wants(&types, &event) => {
+                Ok(Some(event)) if wanted.has(&event) => {
                     let name = event.event.event_type.as_str();
                     let sent = sse(event.seq, name, &EventDto::from(&event));
-                    return Some((sent, Some((follower, types))));
+                    return Some((sent, Some((follower, wanted))));
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => return None,
@@ -319,7 +316,7 @@ async fn journal<T: Serialize + Send + 'static>(
     let seat = app.seats.take(ctx, &app.options.ws)?;
     let follower = app.events.follow_entries(ctx.tenant, id, journal, after).await?;
     if wants.form == Form::Lines {
-        let ended = app.shutdown.clone().cancelled_owned();
+        let ended = over(app, &seat);
         let lines = follow_journal(follower, move |entry| Bytes::from(line(&dto(entry))));
         let lines = lines.take_until(ended).map(move |line| {
             let _held = &seat;
@@ -391,14 +388,24 @@ fn failure(error: AppError) -> Event {
     Event::default().event("error").data(body)
 }
 
+/// The end of a stream from our side: the server goes down, or the key is no longer accepted.
+fn over(app: &AppState, seat: &Seat) -> impl Future<Output = ()> + Send + use<> {
+    let (shutdown, over) = (app.shutdown.clone(), seat.over().clone());
+    async move {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = over.cancelled() => {}
+        }
+    }
+}
+
 /// Server-sent events with signs of life, until the server goes down.
 fn live(
     app: &AppState,
     seat: Seat,
     events: impl Stream<Item = Event> + Send + 'static,
 ) -> Response {
-    let ended = app.shutdown.clone().cancelled_owned();
-    let events = events.take_until(ended).map(move |event| {
+    let events = events.take_until(over(app, &seat)).map(move |event| {
         let _held = &seat;
         Ok::<_, Infallible>(event)
     });

@@ -1,7 +1,7 @@
 //! `/tenants`: a tenant, and what it may have.
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,18 +9,20 @@ use utoipa::ToSchema;
 use super::answer::etag;
 use super::caller::Caller;
 use super::dto::usage::bound;
-use super::extract::Path;
+use super::extract::{Path, Query};
 use super::fields::{Fields, FromFields};
 use super::idempotency::Command;
 use super::json::Json;
+use super::page::{Page, Scope, limit};
 use super::problem::Problem;
 use super::state::AppState;
 use crate::application::identity::quotas::QuotaReport;
 use crate::application::identity::settings::TenantPatch;
+use crate::application::principal::Subject;
 use crate::domain::ids::TenantId;
 use crate::domain::money::Usd;
-use crate::domain::tenant::Tenant;
 use crate::domain::tenant::quotas::QuotaName;
+use crate::domain::tenant::{Tenant, TenantDraft};
 use crate::domain::time::Timestamp;
 
 /// What a tenant may have, and has. Null is no bound.
@@ -155,6 +157,8 @@ pub struct PatchTenantBody {
     #[schema(min_length = 2, max_length = 100)]
     pub name: Option<String>,
     pub settings: Option<PatchTenantSettingsBody>,
+    /// For system administrators alone.
+    pub is_active: Option<bool>,
 }
 
 /// Settings to change; what is omitted stays.
@@ -173,8 +177,91 @@ impl FromFields for PatchTenant {
     fn read(fields: &mut Fields) -> Self {
         let name = fields.text("name");
         let weight = fields.object("settings", |inner| inner.number("weight")).flatten();
-        Self(TenantPatch { name, weight })
+        Self(TenantPatch { name, weight, is_active: fields.flag("is_active") })
     }
+}
+
+/// A tenant to be made.
+#[derive(Debug, ToSchema)]
+#[schema(as = CreateTenant, example = json!({ "slug": "acme", "name": "Acme" }))]
+#[expect(missing_docs, reason = "the fields are those of the answer")]
+pub struct CreateTenantBody {
+    #[schema(min_length = 1, max_length = 100, pattern = "^[a-z0-9-]+$")]
+    pub slug: String,
+    /// The slug when omitted.
+    #[schema(min_length = 2, max_length = 100)]
+    pub name: Option<String>,
+    pub settings: Option<PatchTenantSettingsBody>,
+    /// What differs from the bounds of every new tenant.
+    pub quotas: Option<SetQuotasBody>,
+}
+
+/// The body of `POST /tenants`, read.
+pub struct CreateTenant(TenantDraft);
+
+impl FromFields for CreateTenant {
+    fn read(fields: &mut Fields) -> Self {
+        let slug = fields.required_text("slug");
+        let name = fields.text("name");
+        let weight = fields.object("settings", |inner| inner.number("weight")).flatten();
+        let quotas = fields.object("quotas", |inner| SetQuotas::read(inner).0);
+        Self(TenantDraft { slug, name, weight, quotas: quotas.unwrap_or_default() })
+    }
+}
+
+/// Make a tenant, with its agents.
+#[utoipa::path(post, path = "/api/v1/tenants", tag = "tenants", request_body = CreateTenantBody,
+    responses((status = 201, description = "The tenant", body = TenantDto)))]
+pub async fn create(
+    State(app): State<AppState>,
+    command: Command<CreateTenant>,
+) -> Result<Response, Problem> {
+    let made = app.identity.create_tenant(&command.ctx, command.body.0.clone()).await?;
+    command.answer_made(&app, &Subject::Tenant(&made)).await
+}
+
+/// List tenants, oldest first, inactive ones too.
+#[utoipa::path(get, path = "/api/v1/tenants", tag = "tenants",
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 200, 50 when omitted"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "One page", body = Page<TenantDto>)))]
+pub async fn list(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    uri: Uri,
+    Query(mut params): Query,
+) -> Result<Json<Page<TenantDto>>, Problem> {
+    let scope = Scope::of(ctx.tenant, &uri);
+    let after = scope.take(&mut params).map(TenantId::new);
+    let limit = limit(&mut params);
+    params.finish()?;
+    let mut found = app.identity.all_tenants(after, limit + 1).await?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| has_more).map(|tenant| tenant.value.id);
+    Ok(Json(Page {
+        items: found.iter().map(|tenant| TenantDto::from(&tenant.value)).collect(),
+        next_cursor: last.map(|id| scope.cursor(id.uuid())),
+        has_more,
+        total: None,
+    }))
+}
+
+/// Switch a tenant off: nobody gets in, nothing new begins, what runs is paused. Nothing of it is lost;
+/// `{"is_active": true}` takes it up again.
+#[utoipa::path(delete, path = "/api/v1/tenants/{id}", tag = "tenants",
+    params(("id" = String, Path, description = "Id or slug of the tenant")),
+    responses((status = 204, description = "It is inactive")))]
+pub async fn delete(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let off = TenantPatch { is_active: Some(false), ..TenantPatch::default() };
+    app.identity.change_tenant(&ctx, &id, &off).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Read a tenant.

@@ -18,6 +18,8 @@ use crate::application::ports::clock::Clock;
 
 /// Where a server listens when nothing else is known.
 const USUAL_URL: &str = "http://127.0.0.1:8000";
+/// The tenant of a machine's own administrator.
+const USUAL_TENANT: &str = "default";
 /// Larger answers are not read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Larger files are neither a key nor a note about a server.
@@ -78,7 +80,8 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     key: Option<SecretString>,
-    tenant: String,
+    /// As was said, else what goes with the key; `None` before that is known.
+    tenant: Option<String>,
     /// Time, for waits and ages.
     pub clock: Arc<dyn Clock>,
 }
@@ -105,8 +108,23 @@ impl Client {
             .connect_timeout(Duration::from_secs(5))
             .build()
             .map_err(|error| CliError::new(code::FAILED, format!("no HTTP client: {error}")))?;
-        let tenant = connection.tenant.clone().unwrap_or_else(|| "default".to_owned());
+        let is_own = connection.key.is_none();
+        let tenant = connection.tenant.clone().or_else(|| is_own.then(|| USUAL_TENANT.to_owned()));
         Ok(Self { http, base, key, tenant, clock })
+    }
+
+    /// Finds out which tenant somebody's key belongs to, when none was named.
+    #[must_use]
+    pub async fn at_home(mut self) -> Self {
+        if self.tenant.is_none() {
+            let asked = self.request(Method::GET, &["whoami"]).timeout(Duration::from_secs(5));
+            let who = self.json(asked).await.unwrap_or_default();
+            let own = who["tenant_id"].as_str();
+            let is_system = who["is_system"].as_bool() == Some(true);
+            // Without an answer the server is left to say what is wrong.
+            self.tenant = own.map(|own| if is_system { USUAL_TENANT } else { own }.to_owned());
+        }
+        self
     }
 
     /// The address of the server.
@@ -118,7 +136,7 @@ impl Client {
     /// The tenant that is acted for, by short name or id.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        &self.tenant
+        self.tenant.as_deref().unwrap_or(USUAL_TENANT)
     }
 
     /// Whether a server answers there within two seconds.
@@ -134,7 +152,10 @@ impl Client {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1"]).extend(segments);
         }
-        let mut request = self.http.request(method, url).header("X-Tenant-ID", &self.tenant);
+        let mut request = self.http.request(method, url);
+        if let Some(tenant) = &self.tenant {
+            request = request.header("X-Tenant-ID", tenant);
+        }
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose_secret());
         }
@@ -186,6 +207,24 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<Value, CliError> {
         self.patiently(self.request(Method::GET, segments).query(query)).await
+    }
+
+    /// Every item of a list, page by page.
+    ///
+    /// # Errors
+    /// As `json`.
+    pub async fn all(&self, segments: &[&str]) -> Result<Vec<Value>, CliError> {
+        let (mut items, mut cursor) = (Vec::new(), None);
+        loop {
+            let mut query = vec![("limit", "200".to_owned())];
+            query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+            let page = self.get(segments, &query).await?;
+            items.extend(page["items"].as_array().cloned().unwrap_or_default());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(items),
+            }
+        }
     }
 
     /// POST of a JSON body.

@@ -6,12 +6,14 @@
 mod admissions;
 pub mod args;
 mod attention;
+mod audit;
 pub mod client;
 pub mod doctor;
 mod events;
 pub mod exit;
 mod feed;
 pub mod format;
+mod key;
 pub mod misuse;
 pub mod output;
 mod recovery;
@@ -30,7 +32,7 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::json;
 
-use self::args::{Cli, Command};
+use self::args::{AuditCommand, Cli, Command};
 use self::client::{Client, Connection};
 use self::doctor::Check;
 use self::exit::{CliError, code};
@@ -85,7 +87,7 @@ impl Context<'_> {
         let client = Client::new(&self.connection, self.host.clock())?;
         let named = self.connection.url.is_some();
         let runs = named || (self.connection.noted_url().is_some() && client.is_alive().await);
-        Ok(runs.then_some(client))
+        Ok(if runs { Some(client.at_home().await) } else { None })
     }
 
     /// The running server; else one in this process, when there is a store to open.
@@ -94,7 +96,8 @@ impl Context<'_> {
             return Ok((client, None));
         }
         if !works && !self.connection.has_store() {
-            return Ok((Client::new(&self.connection, self.host.clock())?, None));
+            let client = Client::new(&self.connection, self.host.clock())?;
+            return Ok((client.at_home().await, None));
         }
         let server = self.host.start_in_process(works).await?;
         let connection = Connection {
@@ -103,7 +106,8 @@ impl Context<'_> {
             tenant: self.connection.tenant.clone(),
             data_dir: None,
         };
-        Ok((Client::new(&connection, self.host.clock())?, Some(server)))
+        let client = Client::new(&connection, self.host.clock())?;
+        Ok((client.at_home().await, Some(server)))
     }
 }
 
@@ -130,12 +134,18 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
     let printer = context.printer;
     match command {
         Command::Run(args) => Box::pin(run::run(*args, context)).await,
+        Command::Audit(AuditCommand::Verify { file: Some(file), head }) => {
+            audit::verify_file(&file, head, printer)
+        }
         Command::Session(_)
         | Command::Attention(_)
         | Command::Admissions(_)
         | Command::Recovery(_)
         | Command::Why { .. }
         | Command::Tenant(_)
+        | Command::Key(_)
+        | Command::Audit(_)
+        | Command::Whoami
         | Command::Usage(_)
         | Command::Webhook(_)
         | Command::Event(_) => Box::pin(ask_server(command, context)).await,
@@ -177,6 +187,9 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Recovery(command) => recovery::run(command, &client, printer).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Tenant(command) => tenant::run(command, &client, printer).await,
+        Command::Key(command) => key::run(command, &client, printer).await,
+        Command::Audit(command) => audit::run(command, &client, printer).await,
+        Command::Whoami => key::whoami(&client, printer).await,
         Command::Usage(args) => usage::run(args, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,
         Command::Webhook(command) => webhook::run(command, &client, printer).await,

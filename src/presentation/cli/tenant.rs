@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::args::TenantCommand;
 use super::client::Client;
 use super::exit::{CliError, code};
-use super::format::plain;
+use super::format::{line, plain};
 use super::output::Printer;
 
 /// Runs `tenant …`.
@@ -16,6 +16,27 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> Result<u8, CliError> {
     match command {
+        TenantCommand::List => list(client, printer).await,
+        TenantCommand::Create { slug, name, weight, quotas } => {
+            let mut body = Map::from_iter([("slug".to_owned(), json!(slug))]);
+            body.extend(name.map(|name| ("name".to_owned(), json!(name))));
+            body.extend(weight.map(|weight| ("settings".to_owned(), json!({ "weight": weight }))));
+            let quotas: Map<String, Value> = quotas.into_iter().collect();
+            body.insert("quotas".to_owned(), Value::Object(quotas));
+            show(&client.post(&["tenants"], &Value::Object(body)).await?, printer);
+            Ok(code::OK)
+        }
+        TenantCommand::Deactivate { slug } => {
+            client.json(client.request(Method::DELETE, &["tenants", &slug])).await?;
+            printer.note(format!("{slug} is inactive"));
+            Ok(code::OK)
+        }
+        TenantCommand::Activate { slug } => {
+            let on = json!({ "is_active": true });
+            let request = client.request(Method::PATCH, &["tenants", &slug]);
+            show(&client.json(request.json(&on)).await?, printer);
+            Ok(code::OK)
+        }
         TenantCommand::Quotas { set } => quotas(set, client, printer).await,
         TenantCommand::Update { name, weight } => update(name, weight, client, printer).await,
     }
@@ -36,14 +57,36 @@ async fn update(
     } else {
         client.json(client.request(Method::PATCH, &path).json(&Value::Object(changes))).await?
     };
-    if printer.is_json() {
-        printer.json(&tenant);
-        return Ok(code::OK);
-    }
-    let row =
-        [plain(&tenant["slug"]), plain(&tenant["name"]), plain(&tenant["settings"]["weight"])];
-    printer.table(&["TENANT", "NAME", "WEIGHT"], &[row.to_vec()]);
+    show(&tenant, printer);
     Ok(code::OK)
+}
+
+async fn list(client: &Client, printer: &Printer) -> Result<u8, CliError> {
+    let items = client.all(&["tenants"]).await?;
+    if printer.is_json() {
+        printer.json(&json!({ "items": items }));
+    } else {
+        table(&items, printer);
+    }
+    Ok(code::OK)
+}
+
+fn show(tenant: &Value, printer: &Printer) {
+    if printer.is_json() {
+        printer.json(tenant);
+    } else {
+        table(std::slice::from_ref(tenant), printer);
+    }
+}
+
+fn table(tenants: &[Value], printer: &Printer) {
+    let row = |tenant: &Value| {
+        let state = if tenant["is_active"] == json!(true) { "active" } else { "inactive" };
+        let weight = plain(&tenant["settings"]["weight"]);
+        vec![plain(&tenant["slug"]), line(&plain(&tenant["name"]), 40), weight, state.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = tenants.iter().map(row).collect();
+    printer.table(&["TENANT", "NAME", "WEIGHT", "STATE"], &rows);
 }
 
 async fn quotas(

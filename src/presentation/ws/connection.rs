@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::frame::{Asked, Frame, notice};
 use super::hub::{Batch, Channel};
@@ -38,6 +39,7 @@ mod code {
     pub(super) const POLICY: u16 = 1008;
     pub(super) const TOO_LARGE: u16 = 1009;
     pub(super) const INTERNAL: u16 = 1011;
+    pub(super) const UNAUTHENTICATED: u16 = 4401;
     pub(super) const SLOW: u16 = 4008;
 }
 
@@ -104,7 +106,7 @@ pub async fn run(socket: WebSocket, app: AppState, ctx: RequestContext, start: S
         malformed: 0,
     };
     let end = match connection.begin(start).await {
-        Ok(()) => connection.serve(stream, live).await,
+        Ok(()) => connection.serve(stream, live, seat.over()).await,
         Err(end) => end,
     };
     if let End::Close(code, reason) = end {
@@ -148,6 +150,7 @@ impl Connection {
         &mut self,
         mut stream: SplitStream<WebSocket>,
         mut live: Receiver<Arc<Batch>>,
+        over: &CancellationToken,
     ) -> End {
         let mut beat = interval(self.options().heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -158,6 +161,9 @@ impl Connection {
                 biased;
                 () = shutdown.cancelled() => {
                     Err(End::Close(code::GOING_AWAY, "the server is shutting down".to_owned()))
+                }
+                () = over.cancelled() => {
+                    Err(End::Close(code::UNAUTHENTICATED, "the key is no longer accepted".to_owned()))
                 }
                 message = stream.next() => self.hear(message).await,
                 _ = beat.tick() => self.beat().await,
@@ -365,9 +371,8 @@ impl Connection {
     }
 
     async fn subscribe(&mut self, room: Room, after: Option<u64>) -> Step {
-        if self.ctx.principal.role < room.needs() {
-            let message = format!("the room {room} needs the role {}", room.needs());
-            return self.error("FORBIDDEN", &message).await;
+        if let Err(lack) = self.ctx.principal.check(room.needs()) {
+            return self.error("FORBIDDEN", &lack.to_string()).await;
         }
         if let Room::Session(id) = room
             && let Err(error) = self.app.sessions.get(&self.ctx, id).await

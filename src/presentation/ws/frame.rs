@@ -45,7 +45,7 @@ impl Frame {
             area,
             subject: Some(stored.event.subject.id),
             named: named.and_then(|id| Uuid::try_parse(id).ok()),
-            needs: if area == "tenant" { Role::Admin } else { Role::Viewer },
+            needs: stored.event.event_type.needs(),
             of_system: false,
             text: text.into(),
         }

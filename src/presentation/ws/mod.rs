@@ -57,7 +57,7 @@ impl FromRequestParts<AppState> for Joining {
             }
             (header, named) => header.or(named),
         };
-        let ctx = recognise(app, Asked { secret, tenant }, &parts.extensions).await?;
+        let ctx = recognise(app, Asked { secret, tenant }, parts).await?;
         let after = params.integer("after");
         let client_id = params.text("client_id");
         if client_id.as_ref().is_some_and(|label| label.chars().count() > 100) {

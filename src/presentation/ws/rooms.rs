@@ -6,6 +6,8 @@ use super::frame::Frame;
 use crate::domain::ids::SessionId;
 use crate::domain::session::SessionCode;
 use crate::domain::tenant::key::Role;
+use crate::domain::tenant::right::Right;
+use crate::domain::tenant::scope::Area;
 
 /// What a connection can join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,17 +61,16 @@ impl Named {
 }
 
 impl Room {
-    /// The role that joining needs.
+    /// The rights that joining needs.
     #[must_use]
-    pub const fn needs(self) -> Role {
+    pub const fn needs(self) -> Right {
         match self {
-            Self::Tenant => Role::Admin,
-            Self::Sessions
-            | Self::Session(_)
-            | Self::Agents
-            | Self::System
-            | Self::Usage
-            | Self::Events => Role::Viewer,
+            Self::Sessions | Self::Session(_) => Right::read(Role::Viewer, Area::Sessions),
+            Self::Agents => Right::read(Role::Viewer, Area::Agents),
+            Self::System => Right::read(Role::Viewer, Area::System),
+            Self::Usage => Right::read(Role::Viewer, Area::Usage),
+            Self::Tenant => Right::read(Role::Admin, Area::Tenants),
+            Self::Events => Right::read(Role::Viewer, Area::Events),
         }
     }
 

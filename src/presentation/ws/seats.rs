@@ -1,15 +1,23 @@
 //! Places for connections that stay: sockets and live streams.
 //!
-//! Invariant: a place is given back when its holder is dropped, however that comes about.
+//! Invariant: a place is given back when its holder is dropped, however that comes about; it ends
+//! within a second when the secret that was shown for it is no longer accepted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
+use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
 use crate::domain::ids::{KeyId, TenantId};
 use crate::presentation::api::codes::ErrorCode;
 use crate::presentation::api::problem::Problem;
-use crate::presentation::api::state::WsOptions;
+use crate::presentation::api::state::{AppState, WsOptions};
+
+/// Time between two looks at the secrets behind the places.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// All places of the server.
 #[derive(Clone, Default)]
@@ -20,13 +28,29 @@ struct Taken {
     total: usize,
     tenants: HashMap<TenantId, usize>,
     principals: HashMap<(TenantId, KeyId), usize>,
+    /// What ends the places of a secret in a tenant, and how many there are of them.
+    shown: HashMap<Shown, (CancellationToken, usize)>,
 }
+
+/// In which tenant, and by which secret; none in `--dev`.
+type Shown = (TenantId, Option<[u8; 32]>);
 
 /// One place.
 pub struct Seat {
     all: Seats,
     tenant: TenantId,
     key: KeyId,
+    credential: Option<[u8; 32]>,
+    over: CancellationToken,
+}
+
+impl Seat {
+    /// Cancelled when the secret that was shown for the place is no longer accepted, or its tenant is
+    /// switched off.
+    #[must_use]
+    pub const fn over(&self) -> &CancellationToken {
+        &self.over
+    }
 }
 
 impl Seats {
@@ -53,8 +77,26 @@ impl Seats {
         taken.total += 1;
         *taken.tenants.entry(tenant).or_default() += 1;
         *taken.principals.entry((tenant, key)).or_default() += 1;
+        let credential = ctx.principal.credential;
+        let (over, places) = taken.shown.entry((tenant, credential)).or_default();
+        *places += 1;
+        let over = over.clone();
         drop(taken);
-        Ok(Seat { all: self.clone(), tenant, key })
+        Ok(Seat { all: self.clone(), tenant, key, credential, over })
+    }
+
+    /// What stands behind all places.
+    fn shown(&self) -> Vec<Shown> {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.shown.keys().copied().collect()
+    }
+
+    /// Ends the places of a secret in a tenant.
+    fn end(&self, shown: &Shown) {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((over, _)) = taken.shown.get(shown) {
+            over.cancel();
+        }
     }
 
     /// Connections of a tenant.
@@ -71,6 +113,43 @@ impl Drop for Seat {
         taken.total = taken.total.saturating_sub(1);
         less(&mut taken.tenants, &self.tenant);
         less(&mut taken.principals, &(self.tenant, self.key));
+        let shown = (self.tenant, self.credential);
+        if let Some((_, places)) = taken.shown.get_mut(&shown) {
+            *places -= 1;
+            if *places == 0 {
+                taken.shown.remove(&shown);
+            }
+        }
+    }
+}
+
+/// Ends places whose secret was revoked, replaced or has come to its end, and those in a tenant that was
+/// switched off, until the server goes down. There are a thousand places at the most, so that all are
+/// looked at: nothing depends on news that might be missed.
+pub async fn watch(app: AppState) {
+    loop {
+        tokio::select! {
+            biased;
+            () = app.shutdown.cancelled() => return,
+            () = app.clock.sleep(LOOK) => {}
+        }
+        for shown in app.seats.shown() {
+            match is_accepted(&app, shown).await {
+                Ok(true) => {}
+                Ok(false) => app.seats.end(&shown),
+                Err(error) => tracing::debug!(%error, "A key could not be looked at"),
+            }
+        }
+    }
+}
+
+async fn is_accepted(app: &AppState, (tenant, credential): Shown) -> Result<bool, AppError> {
+    if app.identity.tenant(&tenant.to_string()).is_none() {
+        return Ok(false);
+    }
+    match credential {
+        Some(credential) => app.identity.is_accepted(credential).await,
+        None => Ok(true),
     }
 }
 

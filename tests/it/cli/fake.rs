@@ -95,6 +95,7 @@ impl Fake {
             .route("/sessions/{id}/pause", post(refuse))
             .route("/sessions/{id}/transcript", get(transcript))
             .route("/sessions/{id}/events", get(events))
+            .route("/whoami", get(whoami))
             .route("/attention", get(attention))
             .route("/attention/{id}/resolve", post(allow));
         let router = Router::new()
@@ -137,6 +138,10 @@ async fn session(State(life): State<Arc<Life>>, Path(reference): Path<String>) -
     }
     life.looks.fetch_add(1, Ordering::SeqCst);
     Json(life.session()).into_response()
+}
+
+async fn whoami() -> Json<Value> {
+    Json(json!({ "tenant_id": "00000000-0000-0000-0000-000000000001", "is_system": true }))
 }
 
 async fn explain() -> Json<Value> {

@@ -31,6 +31,10 @@ fn help_of_the_main_commands() {
         ("help_event", &["event"]),
         ("help_usage", &["usage"]),
         ("help_webhook", &["webhook"]),
+        ("help_tenant", &["tenant"]),
+        ("help_key", &["key"]),
+        ("help_audit", &["audit"]),
+        ("help_key_create", &["key", "create"]),
         ("help_doctor", &["doctor"]),
     ] {
         check(name, &help(arguments));

@@ -12,7 +12,8 @@ use orchestrator::domain::session::Lineage;
 use orchestrator::domain::session::draft::SessionDraft;
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
-use orchestrator::domain::tenant::key::{ApiKey, Role};
+use orchestrator::domain::tenant::key::{ApiKey, KeySecret, Role};
+use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::version::Version;
 use orchestrator::infrastructure::ids::SystemIds;
 use serde_json::json;
@@ -169,9 +170,11 @@ async fn tenants_and_keys_are_seen_by_the_fleet(kit: Kit) {
         tenant_id: TENANT,
         name: "first".to_owned(),
         prefix: "io_".to_owned(),
-        hash: [7; 32],
+        secrets: vec![KeySecret { hash: [7; 32], expires_at: None }],
         role: Role::Admin,
+        scopes: Scopes::all(),
         is_system: true,
+        created_by: "tests".to_owned(),
         created_at: at(0),
         expires_at: None,
         revoked_at: None,

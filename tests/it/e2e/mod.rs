@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod families;
 mod gates;
+mod keys;
 mod kills;
 mod newcomer;
 mod newcomer_api;

@@ -33,6 +33,7 @@ use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::Role;
 use orchestrator::domain::tenant::quotas::Quotas;
+use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::workspace::WorkspaceSpec;
 use orchestrator::infrastructure::clock::SystemClock;
@@ -383,7 +384,9 @@ pub(crate) fn caller() -> RequestContext {
             key: KeyId::new(SystemIds.uuid()),
             name: "ann".to_owned(),
             role: Role::Admin,
+            scopes: Scopes::all(),
             is_system: false,
+            credential: None,
         },
         request_id: "r".to_owned(),
         if_match: None,

@@ -24,6 +24,7 @@ use orchestrator::domain::session::retry::RetryPolicy;
 use orchestrator::domain::session::spec::{Gate, OnParentEnd, Priority};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::usage::Usage;
 use orchestrator::domain::version::Versioned;
 use orchestrator::domain::workspace::WorkspaceSpec;
@@ -43,7 +44,9 @@ pub(crate) fn caller(tenant: TenantId, request: &str) -> RequestContext {
             key: KeyId::new(Uuid::from_u128(1)),
             name: "ann".to_owned(),
             role: Role::Admin,
+            scopes: Scopes::all(),
             is_system: true,
+            credential: None,
         },
         request_id: request.to_owned(),
         if_match: None,
@@ -238,13 +241,10 @@ impl Person {
             return self.ledger.created(place, id);
         }
         let render = |subject: &Subject<'_>| {
-            let body = match subject {
-                Subject::Session(session) => session.value.id.to_string().into_bytes(),
-                Subject::Checkpoint(_)
-                | Subject::Attention(_)
-                | Subject::Webhook(_)
-                | Subject::Delivery(_) => Vec::new(),
+            let Subject::Session(session) = subject else {
+                unreachable!("a session was asked for")
             };
+            let body = session.value.id.to_string().into_bytes();
             Rendered { status: 201, headers: Vec::new(), body }
         };
         let repeat = Repeat { key, fingerprint: [0; 32], render: Arc::new(render) };

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use orchestrator::application::ports::clock::{Clock, Ids};
+use orchestrator::application::ports::clock::{Clock, Ids, NoSecret};
 use orchestrator::domain::time::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -90,5 +90,10 @@ impl Ids for SimIds {
 
     fn chance(&self) -> f64 {
         self.state.lock().expect("whole").0.random()
+    }
+
+    fn secret(&self) -> Result<String, NoSecret> {
+        let bytes: [u8; 32] = self.state.lock().expect("whole").0.random();
+        Ok(orchestrator::domain::canonical::hex(bytes))
     }
 }

@@ -24,7 +24,9 @@ use orchestrator::domain::agent::Agent;
 use orchestrator::domain::attention::{AttentionItem, AttentionState};
 use orchestrator::domain::audit::StoredAudit;
 use orchestrator::domain::event::StoredEvent;
-use orchestrator::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, TenantId, WebhookId};
+use orchestrator::domain::ids::{
+    AgentId, AttentionId, DeliveryId, KeyId, SessionId, TenantId, WebhookId,
+};
 use orchestrator::domain::session::attempt::Attempt;
 use orchestrator::domain::session::checkpoint::Checkpoint;
 use orchestrator::domain::session::status::SessionStatus;
@@ -356,6 +358,14 @@ impl Snapshot for Shown {
 
     async fn agent(&self, id: AgentId) -> Read<Option<Versioned<Agent>>> {
         self.1.read(self.0.agent(id))
+    }
+
+    async fn api_key(&self, id: KeyId) -> Read<Option<Versioned<ApiKey>>> {
+        self.1.read(self.0.api_key(id))
+    }
+
+    async fn api_keys(&self, after: Option<KeyId>, limit: usize) -> Read<Vec<Versioned<ApiKey>>> {
+        self.1.read(self.0.api_keys(after, limit))
     }
 
     async fn agents(&self) -> Read<Vec<Versioned<Agent>>> {

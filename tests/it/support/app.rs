@@ -1,12 +1,13 @@
 //! The real router over the memory store: what tests of the API stand on.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use orchestrator::application::agent::AgentService;
+use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::events::{Deltas, EventService};
 use orchestrator::application::identity::IdentityService;
@@ -24,10 +25,12 @@ use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools
 use orchestrator::application::system::SystemService;
 use orchestrator::application::usage::UsageService;
 use orchestrator::application::webhooks::{WebhookOptions, WebhookService};
+use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
-use orchestrator::domain::tenant::key::{ApiKey, Role};
+use orchestrator::domain::tenant::key::{ApiKey, KeySecret, Role};
 use orchestrator::domain::tenant::quotas::Quotas;
+use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::webhook::delivery::Schedule;
 use orchestrator::infrastructure::clock::SystemClock;
@@ -97,6 +100,11 @@ pub(crate) async fn lift_quotas(store: &dyn Store) {
     store.commit(set).await.expect("lifted");
 }
 
+fn agent_of_new_tenants() -> BuiltIn {
+    let (name, kind) = ("AGENT-ONE", AgentKind::Simulated);
+    BuiltIn { name, kind, capacity: 5, capabilities: vec!["testing".to_owned()] }
+}
+
 /// A tenant beside the default one, without bounds.
 fn other_tenant(id: TenantId, now: Timestamp) -> Tenant {
     Tenant {
@@ -106,6 +114,12 @@ fn other_tenant(id: TenantId, now: Timestamp) -> Tenant {
         quotas: Quotas::UNLIMITED,
         ..Tenant::bootstrap(now)
     }
+}
+
+fn workspaces(folder: &Path, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Folders {
+    let root = folder.join("workspaces");
+    let options = WorkspaceOptions { root, allowed_roots: Vec::new(), git: "git".into() };
+    Folders::new(options, Arc::clone(clock), Arc::clone(ids))
 }
 
 /// Webhooks that may reach this machine.
@@ -132,12 +146,7 @@ impl TestApp {
         let memory = MemoryStore::new(Arc::clone(&clock), Arc::clone(&ids));
         let store: Arc<dyn Store> = Arc::clone(&memory) as _;
         let folders = tempfile::tempdir().expect("a folder");
-        let workspaces = WorkspaceOptions {
-            root: folders.path().join("workspaces"),
-            allowed_roots: Vec::new(),
-            git: "git".into(),
-        };
-        let workspaces = Arc::new(Folders::new(workspaces, Arc::clone(&clock), Arc::clone(&ids)));
+        let workspaces = Arc::new(workspaces(folders.path(), &clock, &ids));
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
         let sessions = SessionService::new(
             Arc::clone(&store),
@@ -153,7 +162,8 @@ impl TestApp {
         let agents =
             AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
         let identity =
-            IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+            IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
+                .with_agents(&[agent_of_new_tenants()]);
         let other = TenantId::new(ids.uuid());
         identity.load().await.expect("loaded");
         lift_quotas(&*store).await;
@@ -229,15 +239,31 @@ impl TestApp {
 
     /// A key of a tenant with a role; returns its secret.
     pub(crate) async fn key(&self, tenant: TenantId, role: Role) -> String {
+        self.key_with(tenant, role, Scopes::all(), false).await
+    }
+
+    /// A key with these rights; returns its secret.
+    pub(crate) async fn key_with(
+        &self,
+        tenant: TenantId,
+        role: Role,
+        scopes: Scopes,
+        is_system: bool,
+    ) -> String {
         let secret = format!("iok_{}", self.ids.uuid().simple());
         let key = ApiKey {
             id: KeyId::new(self.ids.uuid()),
             tenant_id: tenant,
             name: format!("{role} of tests"),
             prefix: secret.chars().take(12).collect(),
-            hash: Sha256::digest(secret.as_bytes()).into(),
+            secrets: vec![KeySecret {
+                hash: Sha256::digest(secret.as_bytes()).into(),
+                expires_at: None,
+            }],
             role,
-            is_system: false,
+            scopes,
+            is_system,
+            created_by: "tests".to_owned(),
             created_at: self.clock.now(),
             expires_at: None,
             revoked_at: None,

@@ -1,12 +1,16 @@
 //! Who may open a socket, and into which rooms.
 
+use axum::body::to_bytes;
+use axum::http::Method;
 use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::tenant::key::Role;
 use orchestrator::presentation::api::state::WsOptions;
 use serde_json::json;
+use tokio::time::timeout;
+use tower::ServiceExt;
 
-use super::client::{Socket, quick};
-use crate::support::app::{ADMIN, OTHER, TestApp, bearer};
+use super::client::{SOON, Socket, quick};
+use crate::support::app::{ADMIN, OTHER, TestApp, bearer, request};
 
 /// Path, headers and the status of the refusal.
 type Case = (&'static str, Vec<(&'static str, String)>, u16);
@@ -108,4 +112,39 @@ async fn nobody_looks_into_another_tenant() {
     app.post(&format!("/api/v1/sessions/{id}/cancel"), json!({})).await;
     socket.say(r#"{"type":"ping"}"#).await;
     assert_eq!(socket.frame().await["type"], "pong");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_revoked_secret_opened_is_closed_within_a_second() {
+    let (app, address) = TestApp::listen(quick(WsOptions::default())).await;
+    let made = app.post("/api/v1/keys", json!({ "name": "ci", "role": "viewer" })).await;
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let (id, first) = (text(&made.body["id"]), text(&made.body["secret"]));
+    let path = format!("/api/v1/keys/{id}");
+    let rotated = app.post(&format!("{path}/rotate"), json!({ "grace_seconds": 60 })).await;
+    let second = text(&rotated.body["secret"]);
+    let open = async |secret: &str| {
+        let headers = [("authorization", bearer(secret))];
+        Socket::with(&address, "/ws/sessions", &headers).await.expect("an upgrade")
+    };
+    let (mut old, mut new) = (open(&first).await, open(&second).await);
+    let stream = {
+        let (key, app) = (bearer(&second), app.router.clone());
+        let headers = [("authorization", &*key), ("accept", "text/event-stream")];
+        let asked = request(Method::GET, "/api/v1/events", None, &headers);
+        app.oneshot(asked).await.expect("infallible").into_body()
+    };
+    // Another rotation leaves two secrets: the third and the second.
+    app.post(&format!("{path}/rotate"), json!({ "grace_seconds": 60 })).await;
+    let (code, _) = old.closed().await;
+    assert_eq!(code, 4401);
+    new.say(r#"{"type":"ping"}"#).await;
+    assert_eq!(new.frame_of("pong").await["type"], "pong", "still accepted");
+    let began = app.clock.now();
+    let gone = app.send(app.request(Method::DELETE, &path, None)).await;
+    assert_eq!(gone.status.as_u16(), 204);
+    assert_eq!(new.closed().await.0, 4401);
+    let told = timeout(SOON, to_bytes(stream, 1 << 20)).await;
+    assert!(told.expect("the stream ends").is_ok());
+    assert!(app.clock.now().since(began).as_secs() < 5);
 }

@@ -77,6 +77,17 @@ impl Socket {
         frame
     }
 
+    /// Code and reason of the end; frames are passed over.
+    pub(crate) async fn closed(&mut self) -> (u16, String) {
+        loop {
+            match self.news().await {
+                News::Frame(_) => {}
+                News::Closed(code, reason) => return (code, reason),
+                News::Gone => panic!("closed without a word"),
+            }
+        }
+    }
+
     /// The next frame of this type; others are passed over.
     pub(crate) async fn frame_of(&mut self, name: &str) -> Value {
         loop {

@@ -17,12 +17,12 @@ use crate::domain::agent::Agent;
 use crate::domain::attention::AttentionItem;
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, EventId, SessionId, TenantId};
+use crate::domain::ids::{AgentId, AttentionId, EventId, KeyId, SessionId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::ApiKey;
+use crate::domain::tenant::key::{ApiKey, KeySecret};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 use crate::infrastructure::storage::shared;
@@ -46,19 +46,35 @@ pub(super) struct TenantData {
     pub(super) owed_children: BTreeSet<(Timestamp, SessionId)>,
     pub(super) webhooks: Webhooks,
     pub(super) used: Used,
+    pub(super) api_keys: BTreeMap<KeyId, Arc<Versioned<ApiKey>>>,
 }
 
 /// Everything.
 #[derive(Clone, Default)]
 pub(super) struct Data {
     pub(super) tenants: BTreeMap<TenantId, Arc<TenantData>>,
-    pub(super) api_keys: BTreeMap<[u8; 32], Versioned<ApiKey>>,
 }
 
 impl Data {
     /// The tenant's data, empty when nothing was ever written.
     pub(super) fn tenant(&self, tenant: TenantId) -> Arc<TenantData> {
         self.tenants.get(&tenant).cloned().unwrap_or_default()
+    }
+
+    /// The key that one of whose secrets has this hash.
+    pub(super) fn api_key_by_secret(&self, hash: &[u8; 32]) -> Option<&Versioned<ApiKey>> {
+        let mut keys = self.tenants.values().flat_map(|tenant| tenant.api_keys.values());
+        let found = keys.find(|key| key.value.secrets.iter().any(|secret| secret.hash == *hash));
+        found.map(Arc::as_ref)
+    }
+
+    /// Whether a tenant that is written has the slug of another one.
+    fn takes_a_slug(&self, changes: &ChangeSet) -> bool {
+        let all = || self.tenants.values().filter_map(|data| data.tenant.as_ref());
+        changes.writes.iter().any(|write| {
+            let Write::Tenant(Put { value, .. }) = write else { return false };
+            all().any(|other| other.value.slug == value.slug && other.value.id != value.id)
+        })
     }
 
     /// Checks and applies a change set; returns the events as they were numbered, and the newest
@@ -70,13 +86,19 @@ impl Data {
         changes: ChangeSet,
     ) -> Result<(Vec<StoredEvent>, u64), CommitError> {
         shared::check_shape(&changes)?;
+        if self.takes_a_slug(&changes) {
+            return Err(CommitError::Refused);
+        }
         let current = self.tenant(changes.tenant);
         current.check(&changes, now)?;
         for write in &changes.writes {
             if let Write::ApiKey(put) = write {
-                let found = self.api_keys.get(&put.value.hash);
-                shared::next_version(found.map(|found| found.version), put.expect)?;
-                if found.is_some_and(|found| found.value.tenant_id != changes.tenant) {
+                // A secret opens one door.
+                let holds = |secret: &KeySecret| {
+                    let other = self.api_key_by_secret(&secret.hash);
+                    other.is_some_and(|other| other.value.id != put.value.id)
+                };
+                if put.value.secrets.iter().any(holds) {
                     return Err(CommitError::Refused);
                 }
             }
@@ -85,11 +107,7 @@ impl Data {
         let ChangeSet { tenant, writes, guards: _, counters, events, audit, remembered } = changes;
         let data = Arc::make_mut(self.tenants.entry(tenant).or_default());
         for write in writes {
-            if let Write::ApiKey(put) = write {
-                self.api_keys.insert(put.value.hash, versioned(put));
-            } else {
-                data.apply(write);
-            }
+            data.apply(write);
         }
         data.count(&counters);
         let first = data.events.len();
@@ -100,8 +118,8 @@ impl Data {
             data.events.push(Arc::new(StoredEvent { id, seq, tenant_id: tenant, event }));
         }
         if let Some(entry) = audit {
-            let last = data.audit.last().map(|last| (last.seq, last.hash.clone()));
-            data.audit.push(Arc::new(shared::link(last, entry)));
+            let last = data.audit.last().map(|last| (last.place.seq, last.hash.clone()));
+            data.audit.push(Arc::new(shared::link(last, entry, tenant, ids)));
         }
         if let Some(answer) = remembered {
             data.remembered.insert(answer.key, Arc::new(answer));
@@ -183,9 +201,11 @@ impl TenantData {
                 (self.checkpoints.get(&key).map(|_| Version::FIRST), Expect::Absent)
             }
             Write::DropCheckpoint { .. }
-            | Write::ApiKey(_)
             | Write::ChildrenOwed { .. }
             | Write::ChildrenDone { .. } => return Ok(()),
+            Write::ApiKey(put) => {
+                (self.api_keys.get(&put.value.id).map(|found| found.version), put.expect)
+            }
             Write::Attention(put) => {
                 (self.attention.get(&put.value.id).map(|found| found.version), put.expect)
             }
@@ -233,7 +253,9 @@ impl TenantData {
             Write::Tenant(put) => self.tenant = Some(versioned(put)),
             Write::Webhook(write) => self.webhooks.apply(write),
             Write::Usage(write) => self.used.apply(write),
-            Write::ApiKey(_) => {} // kept outside the tenants, by the secret's hash
+            Write::ApiKey(put) => {
+                self.api_keys.insert(put.value.id, Arc::new(versioned(put)));
+            }
             Write::ChildrenOwed { parent, at } => {
                 let mut all = self.sessions.values().map(|found| &found.value);
                 if all.any(|session| session.is_child_of(parent)) {

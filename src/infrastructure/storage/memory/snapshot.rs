@@ -1,5 +1,6 @@
 //! Views of the store in memory: the data as it was, shared and never changed.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use crate::domain::agent::Agent;
 use crate::domain::attention::{AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId, WebhookId};
+use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId, WebhookId};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::status::SessionStatus;
@@ -184,7 +185,7 @@ impl EventReads for MemorySnapshot {
     }
 
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError> {
-        let later = self.0.audit.iter().filter(|entry| entry.seq > after);
+        let later = self.0.audit.iter().filter(|entry| entry.place.seq > after);
         Ok(later.map(|entry| entry.as_ref().clone()).take(limit).collect())
     }
 }
@@ -205,6 +206,20 @@ impl Snapshot for MemorySnapshot {
 
     async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError> {
         Ok(owned(self.0.agents.get(&id)))
+    }
+
+    async fn api_key(&self, id: KeyId) -> Result<Option<Versioned<ApiKey>>, StoreError> {
+        Ok(owned(self.0.api_keys.get(&id)))
+    }
+
+    async fn api_keys(
+        &self,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<ApiKey>>, StoreError> {
+        let low = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.0.api_keys.range((low, Bound::Unbounded));
+        Ok(behind.take(limit).map(|(_, found)| found.as_ref().clone()).collect())
     }
 
     async fn agents(&self) -> Result<Vec<Versioned<Agent>>, StoreError> {
@@ -229,11 +244,11 @@ impl Fleet for MemoryFleet {
     }
 
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError> {
-        Ok(self.0.api_keys.get(&hash).cloned())
+        Ok(self.0.api_key_by_secret(&hash).cloned())
     }
 
     async fn has_api_keys(&self) -> Result<bool, StoreError> {
-        Ok(!self.0.api_keys.is_empty())
+        Ok(self.0.tenants.values().any(|tenant| !tenant.api_keys.is_empty()))
     }
 
     async fn sessions_in(
@@ -305,6 +320,10 @@ impl Fleet for MemoryFleet {
             Counter::OpenSessions => in_rows(|is, _| is.is_open(), SessionStatus::Pending),
             Counter::SessionsIn(status) => in_rows(|is, wanted| is == wanted, status),
             Counter::Webhooks => data.webhooks.all.len(),
+            Counter::ApiKeys => {
+                let usable = |key: &&Arc<Versioned<ApiKey>>| key.value.revoked_at.is_none();
+                data.api_keys.values().filter(usable).count()
+            }
             Counter::MonthTokens(month) => return Ok(beside(data.used.of_month(month).0)),
             Counter::MonthMicros(month) => return Ok(beside(data.used.of_month(month).1)),
             Counter::SessionCodes

@@ -122,7 +122,7 @@ pub(super) fn set_aside<R: Rows>(
         return Ok(None);
     }
     // Keys of these do not begin with a tenant.
-    let shared = matches!(table, Table::ApiKeys | Table::Quarantine | Table::Meta);
+    let shared = matches!(table, Table::ApiKeysBySecret | Table::Quarantine | Table::Meta);
     let owner = keys::tenant_of(&damage.key).filter(|_| !shared);
     let entry = AuditEntry {
         at: Timestamp::from_millis(damage.found_at_ms),

@@ -15,8 +15,10 @@ use crate::application::ports::reads::Recount;
 use crate::application::ports::store::StoreError;
 use crate::domain::ids::TenantId;
 use crate::domain::session::status::SessionStatus;
+use crate::domain::tenant::key::ApiKey;
 use crate::domain::usage::period::Month;
 use crate::domain::usage::record::UsageRecord;
+use crate::domain::version::Versioned;
 
 /// A counter as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +100,7 @@ fn in_rows<R: Rows>(
         }
         Counter::SessionsIn(status) => in_status(status)?,
         Counter::Webhooks => count(rows, Table::Webhooks, &keys::webhooks(tenant))?,
+        Counter::ApiKeys => usable_keys(rows, tenant)?,
         Counter::MonthTokens(month) => used(rows, tenant, month)?.0,
         Counter::MonthMicros(month) => used(rows, tenant, month)?.1,
         Counter::SessionCodes
@@ -105,6 +108,22 @@ fn in_rows<R: Rows>(
         | Counter::DaysWorkDone
         | Counter::ClockDoubted => return Ok(None),
     }))
+}
+
+/// Keys that were not revoked; a damaged one may be one of them.
+fn usable_keys<R: Rows>(rows: &R, tenant: TenantId) -> Result<i64, StoreError> {
+    let mut usable = 0;
+    let span = keys::api_keys(tenant);
+    rows.scan(Table::ApiKeys, &span, Direction::Up, &mut |key, bytes| {
+        let found = decode::<Versioned<ApiKey>>(rows.shared(), Table::ApiKeys, key, bytes);
+        match found {
+            Ok(found) => usable += i64::from(found.value.revoked_at.is_none()),
+            Err(StoreError::Quarantined) => usable += 1,
+            Err(other) => return Err(other),
+        }
+        Ok(flow(true))
+    })?;
+    Ok(usable)
 }
 
 /// Charged tokens and millionths of a dollar of a month; a damaged record counts nothing.

@@ -100,7 +100,13 @@ impl Fleet for RedbFleet {
     }
 
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError> {
-        self.reader.read(|view| view.record(Table::ApiKeys, &keys::api_key(&hash)))
+        self.reader.read(|view| {
+            let found = view.keys(Table::ApiKeysBySecret, &keys::api_keys_by_secret(&hash), 1)?;
+            let Some((tenant, id)) = found.first().and_then(|key| keys::holder(key)) else {
+                return Ok(None);
+            };
+            view.record(Table::ApiKeys, &keys::api_key(tenant, id))
+        })
     }
 
     async fn has_api_keys(&self) -> Result<bool, StoreError> {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::application::ports::changes::Counter;
 use crate::application::ports::journal::Stream;
-use crate::domain::ids::{AgentId, AttentionId, DeliveryId, SessionId, TenantId, WebhookId};
+use crate::domain::ids::{AgentId, AttentionId, DeliveryId, KeyId, SessionId, TenantId, WebhookId};
 use crate::domain::session::SessionCode;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
@@ -236,9 +236,32 @@ pub(super) fn tenant(tenant: TenantId) -> Key {
     tenant.as_bytes().to_vec()
 }
 
+/// Slugs belong to nobody: each leads to one tenant.
+pub(super) fn tenant_slug(slug: &str) -> Key {
+    slug.as_bytes().to_vec()
+}
+
+pub(super) fn api_key(tenant: TenantId, id: KeyId) -> Key {
+    join(&[tenant.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn api_keys(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 32)
+}
+
 /// Keys are found by their secret before anybody knows a tenant.
-pub(super) fn api_key(hash: &[u8; 32]) -> Key {
-    hash.to_vec()
+pub(super) fn api_key_by_secret(hash: &[u8; 32], tenant: TenantId, id: KeyId) -> Key {
+    join(&[hash, tenant.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn api_keys_by_secret(hash: &[u8; 32]) -> Span {
+    Span::of(hash.to_vec(), 64)
+}
+
+/// Whose key it is that was found by its secret.
+pub(super) fn holder(key: &[u8]) -> Option<(TenantId, KeyId)> {
+    let tenant = TenantId::from_bytes(key.get(32..48)?.try_into().ok()?);
+    Some((tenant, KeyId::from_bytes(tail_id(key)?)))
 }
 
 /// For the two logs of a tenant, events and audit.
@@ -285,6 +308,7 @@ pub(super) fn counter(tenant: TenantId, counter: Counter) -> Key {
         Counter::Webhooks => (16, 0),
         Counter::DaysWorkDone => (17, 0),
         Counter::ClockDoubted => (18, 0),
+        Counter::ApiKeys => (19, 0),
         Counter::MonthTokens(month) => return of_month(32, month),
         Counter::MonthMicros(month) => return of_month(33, month),
     };

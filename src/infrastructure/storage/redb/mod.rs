@@ -11,6 +11,7 @@ mod family;
 mod fleet;
 mod group;
 mod handle;
+mod identity;
 mod journal;
 mod keys;
 mod list;

@@ -15,7 +15,6 @@ use crate::application::ports::changes::{
 use crate::application::ports::clock::Ids;
 use crate::application::ports::journal::Stream;
 use crate::application::ports::store::{CommitError, Committed, Sequence, StoreError};
-use crate::domain::agent::Agent;
 use crate::domain::attention::{AttentionItem, AttentionState};
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::{DomainEvent, StoredEvent};
@@ -23,8 +22,6 @@ use crate::domain::ids::{AttentionId, EventId, SessionId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
-use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::ApiKey;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 use crate::infrastructure::storage::shared::{self, failed};
@@ -308,36 +305,6 @@ impl<R: Rows> Planner<'_, R> {
         Ok(())
     }
 
-    fn put_agent(&mut self, put: Put<Agent>) -> Result<(), CommitError> {
-        let key = keys::agent(self.tenant, put.value.id);
-        let (old, Agent { id, name, .. }) = self.put(Table::Agents, key, put)?;
-        let key = keys::agent_name(self.tenant, &name);
-        let own = Reference(*id.as_bytes());
-        match self.rows.record::<Reference>(Table::AgentsByName, &key)? {
-            Some(holder) if holder != own => return Err(CommitError::Refused),
-            Some(_) => {}
-            None => self.plan.insert(Table::AgentsByName, key, &own)?,
-        }
-        if let Some(old) = old
-            && old.name != name
-        {
-            self.plan.remove(Table::AgentsByName, keys::agent_name(self.tenant, &old.name));
-        }
-        Ok(())
-    }
-
-    fn put_tenant(&mut self, put: Put<Tenant>) -> Result<(), CommitError> {
-        self.put(Table::Tenants, keys::tenant(self.tenant), put).map(|_| ())
-    }
-
-    fn put_api_key(&mut self, put: Put<ApiKey>) -> Result<(), CommitError> {
-        let (old, _) = self.put(Table::ApiKeys, keys::api_key(&put.value.hash), put)?;
-        if old.is_some_and(|old| old.tenant_id != self.tenant) {
-            return Err(CommitError::Refused);
-        }
-        Ok(())
-    }
-
     fn purge(&mut self, version: Version, id: SessionId) -> Result<(), CommitError> {
         let found = self.session(id)?.filter(|found| found.version == version);
         let session = found.ok_or(CommitError::Stale)?.value;
@@ -429,9 +396,10 @@ impl<R: Rows> Planner<'_, R> {
             self.plan.events.push(stored);
         }
         if let Some(entry) = audit {
-            let linked = shared::link(head.last_audit.take(), entry);
-            self.plan.insert(Table::Audit, keys::numbered(tenant, linked.seq), &linked)?;
-            head.last_audit = Some((linked.seq, linked.hash));
+            let linked = shared::link(head.last_audit.take(), entry, tenant, ids);
+            let seq = linked.place.seq;
+            self.plan.insert(Table::Audit, keys::numbered(tenant, seq), &linked)?;
+            head.last_audit = Some((seq, linked.hash));
         }
         if is_changed {
             self.plan.insert(Table::Heads, key, &head)?;

@@ -100,7 +100,9 @@ const fn class_of(table: Table) -> (StoredClass, bool) {
         Table::Agents => (StoredClass::Agents, true),
         Table::AgentsByName => (StoredClass::Agents, false),
         Table::Tenants => (StoredClass::Tenants, true),
-        Table::ApiKeys => (StoredClass::Tenants, false),
+        Table::ApiKeys | Table::ApiKeysBySecret | Table::TenantsBySlug => {
+            (StoredClass::Tenants, false)
+        }
         Table::Events => (StoredClass::Events, true),
         Table::EventsBySession => (StoredClass::Events, false),
         Table::Audit => (StoredClass::Audit, true),

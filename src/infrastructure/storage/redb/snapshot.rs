@@ -20,11 +20,12 @@ use crate::domain::agent::Agent;
 use crate::domain::attention::{AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, SessionId, TenantId};
+use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::{Session, SessionCode};
 use crate::domain::tenant::Tenant;
+use crate::domain::tenant::key::ApiKey;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
@@ -240,6 +241,24 @@ impl Snapshot for RedbSnapshot {
     async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError> {
         let key = keys::agent(self.tenant, id);
         self.reader.read(|view| view.record(Table::Agents, &key))
+    }
+
+    async fn api_key(&self, id: KeyId) -> Result<Option<Versioned<ApiKey>>, StoreError> {
+        let key = keys::api_key(self.tenant, id);
+        self.reader.read(|view| view.record(Table::ApiKeys, &key))
+    }
+
+    async fn api_keys(
+        &self,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<ApiKey>>, StoreError> {
+        let all = keys::api_keys(self.tenant);
+        let span = match after {
+            Some(id) => all.above(keys::api_key(self.tenant, id)),
+            None => all,
+        };
+        self.range(move |view| view.records(Table::ApiKeys, &span, limit)).await
     }
 
     async fn agents(&self) -> Result<Vec<Versioned<Agent>>, StoreError> {

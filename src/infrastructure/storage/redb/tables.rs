@@ -57,7 +57,7 @@ tables! {
     AgentsByName = "agents_by_name.k1",
     /// tenant(16) → tenant
     Tenants = "tenants.k1",
-    /// SHA-256 of the secret(32) → API key; asked before a tenant is known
+    /// tenant(16) ‖ key(16) → API key
     ApiKeys = "api_keys.k1",
     /// tenant(16) ‖ seq(8) → event; gap-free per tenant, numbered at commit
     Events = "events.k1",
@@ -101,6 +101,10 @@ tables! {
     LimitsTold = "limits_told.k1",
     /// tenant(16) ‖ awaited session(16) ‖ session that comes after it(16) → ()
     SessionsByAwaited = "sessions_by_awaited.k1",
+    /// SHA-256 of a secret(32) ‖ tenant(16) ‖ key(16) → (); asked before a tenant is known
+    ApiKeysBySecret = "api_keys_by_secret.k1",
+    /// slug → tenant
+    TenantsBySlug = "tenants_by_slug.k1",
 }
 
 impl Table {

@@ -2,6 +2,8 @@
 //! client variables that clap reads.
 
 mod admissions;
+mod audit;
+mod key;
 mod recovery;
 mod run;
 mod session;
@@ -14,6 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
 pub use self::admissions::{AdmissionArgs, AdmissionsCommand, ScopeWord};
+pub use self::audit::{AuditCommand, AuditListArgs};
+pub use self::key::{KeyCommand, KeyCreateArgs, RoleWord};
 pub use self::recovery::RecoveryCommand;
 pub use self::run::RunArgs;
 pub use self::session::{
@@ -181,6 +185,14 @@ pub enum Command {
     /// What a tenant may have.
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// What programs and people act with.
+    #[command(subcommand, visible_alias = "keys")]
+    Key(KeyCommand),
+    /// Who did what, and whether the record of it is whole.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Whose key this is, and what it is good for.
+    Whoami,
     /// What was used, what it costs, and how much of it may be.
     Usage(UsageArgs),
     /// Everything that happened.
@@ -282,10 +294,39 @@ pub enum AttentionCommand {
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
+  orchestrator tenant create acme --name 'Acme Inc.'
+  orchestrator tenant list
   orchestrator tenant quotas
   orchestrator tenant quotas --set max_concurrent_sessions=50 --set max_queue_depth=none
   orchestrator tenant update --weight 2")]
 pub enum TenantCommand {
+    /// Tenants of this server, oldest first.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Make a tenant; system administrators only.
+    Create {
+        /// Its short name: lower-case letters, digits and `-`.
+        slug: String,
+        /// For people; the short name when omitted.
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+        /// Its share of this server, compared with other tenants: 0.1 to 100.
+        #[arg(long, value_name = "NUMBER", value_parser = run::amount)]
+        weight: Option<f64>,
+        /// A bound, or `none`; repeatable.
+        #[arg(long = "quota", value_name = "QUOTA=NUMBER", value_parser = super::tenant::bound)]
+        quotas: Vec<(String, serde_json::Value)>,
+    },
+    /// Switch a tenant off: nobody gets in, nothing begins, what runs is paused, nothing is lost.
+    Deactivate {
+        /// Its short name or id.
+        slug: String,
+    },
+    /// Take a tenant up again.
+    Activate {
+        /// Its short name or id.
+        slug: String,
+    },
     /// What is used of each quota; `--set` changes them.
     Quotas {
         /// A new bound, or `none`; repeatable.

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::event::SubjectV1;
 use super::{Payload, Record, Unreadable, Unstorable, optional_json, optional_value};
-use crate::domain::audit::{Actor, AuditEntry, StoredAudit};
+use crate::domain::audit::{Actor, AuditEntry, Place, StoredAudit};
+use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::infrastructure::storage::redb::codec;
 
 #[derive(Serialize, Deserialize)]
 struct AuditV1 {
+    tenant_id: [u8; 16],
     seq: u64,
+    id: [u8; 16],
     at: i64,
     actor_kind: String,
     actor_id: String,
@@ -30,12 +33,14 @@ impl Record for StoredAudit {
     const KIND: u8 = 9;
 
     fn spell(&self) -> Result<Vec<u8>, Unstorable> {
-        let Self { seq, entry, prev_hash, hash } = self;
+        let Self { place: Place { tenant_id, seq, id: entry_id }, entry, prev_hash, hash } = self;
         let AuditEntry { at, actor, action, subject, ok, reason, before, after, request_id } =
             entry;
         let Actor { kind, id, role } = actor;
         Ok(codec::encode(&AuditV1 {
+            tenant_id: *tenant_id.as_bytes(),
             seq: *seq,
+            id: *entry_id.as_bytes(),
             at: at.millis(),
             actor_kind: kind.clone(),
             actor_id: id.clone(),
@@ -54,7 +59,9 @@ impl Record for StoredAudit {
 
     fn read(payload: Payload<'_>) -> Result<Self, Unreadable> {
         let AuditV1 {
+            tenant_id,
             seq,
+            id,
             at,
             actor_kind,
             actor_id,
@@ -80,6 +87,8 @@ impl Record for StoredAudit {
             after: optional_value(after.as_ref(), "after")?,
             request_id,
         };
-        Ok(Self { seq, entry, prev_hash, hash })
+        let place =
+            Place { tenant_id: TenantId::from_bytes(tenant_id), seq, id: AuditId::from_bytes(id) };
+        Ok(Self { place, entry, prev_hash, hash })
     }
 }

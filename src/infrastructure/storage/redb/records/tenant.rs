@@ -6,8 +6,9 @@ use super::{Payload, Record, Unreadable, Unstorable, millis, time, word};
 use crate::domain::ids::{AgentId, KeyId, TenantId};
 use crate::domain::schedule::hold::{Held, Hold, HoldScope};
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, Role};
+use crate::domain::tenant::key::{ApiKey, KeySecret, Role};
 use crate::domain::tenant::quotas::Quotas;
+use crate::domain::tenant::scope::{Scope, Scopes};
 use crate::domain::tenant::weight::Weight;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
@@ -129,15 +130,23 @@ impl Record for Versioned<Tenant> {
 }
 
 #[derive(Serialize, Deserialize)]
+struct KeySecretV1 {
+    hash: [u8; 32],
+    expires_at: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct ApiKeyV1 {
     version: u64,
     id: [u8; 16],
     tenant_id: [u8; 16],
     name: String,
     prefix: String,
-    hash: [u8; 32],
+    secrets: Vec<KeySecretV1>,
     role: String,
+    scopes: Vec<String>,
     is_system: bool,
+    created_by: String,
     created_at: i64,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
@@ -152,22 +161,30 @@ impl Record for Versioned<ApiKey> {
             tenant_id,
             name,
             prefix,
-            hash,
+            secrets,
             role,
+            scopes,
             is_system,
+            created_by,
             created_at,
             expires_at,
             revoked_at,
         } = &self.value;
+        let secret = |secret: &KeySecret| {
+            let KeySecret { hash, expires_at } = secret;
+            KeySecretV1 { hash: *hash, expires_at: millis(*expires_at) }
+        };
         Ok(codec::encode(&ApiKeyV1 {
             version: self.version.get(),
             id: *id.as_bytes(),
             tenant_id: *tenant_id.as_bytes(),
             name: name.clone(),
             prefix: prefix.clone(),
-            hash: *hash,
+            secrets: secrets.iter().map(secret).collect(),
             role: role.as_str().to_owned(),
+            scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
             is_system: *is_system,
+            created_by: created_by.clone(),
             created_at: created_at.millis(),
             expires_at: millis(*expires_at),
             revoked_at: millis(*revoked_at),
@@ -181,21 +198,30 @@ impl Record for Versioned<ApiKey> {
             tenant_id,
             name,
             prefix,
-            hash,
+            secrets,
             role,
+            scopes,
             is_system,
+            created_by,
             created_at,
             expires_at,
             revoked_at,
         } = payload.parse(1)?;
+        let secret = |secret: KeySecretV1| {
+            let KeySecretV1 { hash, expires_at } = secret;
+            KeySecret { hash, expires_at: time(expires_at) }
+        };
+        let scope = |text: &String| word(text, Scope::parse, "scopes");
         let value = ApiKey {
             id: KeyId::from_bytes(id),
             tenant_id: TenantId::from_bytes(tenant_id),
             name,
             prefix,
-            hash,
+            secrets: secrets.into_iter().map(secret).collect(),
             role: word(&role, Role::parse, "role")?,
+            scopes: Scopes::of(scopes.iter().map(scope).collect::<Result<Vec<_>, _>>()?),
             is_system,
+            created_by,
             created_at: Timestamp::from_millis(created_at),
             expires_at: time(expires_at),
             revoked_at: time(revoked_at),

@@ -15,11 +15,11 @@ use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::attention::{
     Attention, AttentionItem, AttentionKind, AttentionState, Decision, Risk,
 };
-use crate::domain::audit::{Actor, AuditEntry, StoredAudit};
+use crate::domain::audit::{Actor, AuditEntry, Place, StoredAudit};
 use crate::domain::event::{DomainEvent, EventType, StoredEvent, Subject, SubjectKind};
 use crate::domain::ids::{
-    AgentId, AttentionId, CheckpointId, DeliveryId, EventId, KeyId, SessionId, TaskId, TenantId,
-    WebhookId,
+    AgentId, AttentionId, AuditId, CheckpointId, DeliveryId, EventId, KeyId, SessionId, TaskId,
+    TenantId, WebhookId,
 };
 use crate::domain::money::Usd;
 use crate::domain::schedule::hold::{Held, Hold};
@@ -35,8 +35,9 @@ use crate::domain::session::{
     Stamps, Standing,
 };
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, Role};
+use crate::domain::tenant::key::{ApiKey, KeySecret, Role};
 use crate::domain::tenant::quotas::Quotas;
+use crate::domain::tenant::scope::{Access, Area, Scope, Scopes};
 use crate::domain::tenant::weight::Weight;
 use crate::domain::usage::Usage;
 use crate::domain::usage::budget::BudgetLevel;
@@ -315,7 +316,7 @@ fn attempt() -> Attempt {
 
 fn audit() -> StoredAudit {
     StoredAudit {
-        seq: 4,
+        place: Place { tenant_id: TenantId::new(id(1)), seq: 4, id: AuditId::new(id(5)) },
         entry: AuditEntry {
             at: at(1),
             actor: Actor {
@@ -392,9 +393,11 @@ fn aggregates_are_written_as_ever() {
         tenant_id: TenantId::new(id(1)),
         name: "ci".to_owned(),
         prefix: "io_abc".to_owned(),
-        hash: [9; 32],
+        secrets: vec![KeySecret { hash: [9; 32], expires_at: Some(at(2)) }],
         role: Role::Lead,
+        scopes: Scopes::of([Scope::Of(Area::Sessions, Access::Read), Scope::Metrics]),
         is_system: true,
+        created_by: "ann".to_owned(),
         created_at: at(0),
         expires_at: Some(at(1)),
         revoked_at: None,

@@ -1,0 +1,107 @@
+//! Audit entries on the wire, spelled as their hash is taken.
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::event::SubjectDto;
+use crate::application::audit::Verdict;
+use crate::domain::audit::{Actor, AuditEntry, Place, StoredAudit};
+use crate::domain::ids::{AuditId, TenantId};
+use crate::domain::time::Timestamp;
+
+/// Who acted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditActor)]
+pub struct ActorDto {
+    /// `key`, `system`, `agent` or `supervisor`.
+    pub kind: String,
+    /// Its id, or the name of a part of the server.
+    pub id: String,
+    /// The role that it acted in.
+    pub role: Option<String>,
+}
+
+/// What somebody did, or was refused.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+pub struct AuditDto {
+    /// Its number in the tenant, from 1 without gap.
+    #[schema(minimum = 1)]
+    pub seq: u64,
+    /// Its identity.
+    pub id: AuditId,
+    /// In whose chain it stands.
+    pub tenant_id: TenantId,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: ActorDto,
+    /// The verb.
+    #[schema(example = "pause")]
+    pub action: String,
+    /// To what.
+    pub subject: SubjectDto,
+    /// `ok` or `refused`.
+    pub outcome: &'static str,
+    /// The reason that was given.
+    pub reason: Option<String>,
+    /// What stood before, as far as it matters.
+    #[schema(value_type = Option<Object>)]
+    pub before: Option<Value>,
+    /// What stood afterwards.
+    #[schema(value_type = Option<Object>)]
+    pub after: Option<Value>,
+    /// The request that asked for it.
+    pub request_id: Option<String>,
+    /// Hash of the entry before; 64 zeros for the first.
+    pub prev_hash: String,
+    /// SHA-256 of `prev_hash` and the canonical JSON of the entry without its two hashes.
+    pub hash: String,
+}
+
+impl From<StoredAudit> for AuditDto {
+    fn from(stored: StoredAudit) -> Self {
+        let StoredAudit { place: Place { tenant_id, seq, id }, entry, prev_hash, hash } = stored;
+        let AuditEntry { at, actor, action, subject, ok, reason, before, after, request_id } =
+            entry;
+        let Actor { kind, id: actor, role } = actor;
+        Self {
+            seq,
+            id,
+            tenant_id,
+            at,
+            actor: ActorDto { kind, id: actor, role },
+            action,
+            subject: SubjectDto { kind: subject.kind, id: subject.id },
+            outcome: if ok { "ok" } else { "refused" },
+            reason,
+            before,
+            after,
+            request_id,
+            prev_hash,
+            hash,
+        }
+    }
+}
+
+/// What a look along the whole chain found.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditVerdict)]
+pub struct VerdictDto {
+    /// Whether every entry is as it was written.
+    pub intact: bool,
+    /// Entries that are, from the first on.
+    pub entries: u64,
+    /// Hash of the last of them; who keeps it sees later that none of them was taken away.
+    pub head: String,
+    /// Number of the first entry that is missing, out of place, unreadable or changed.
+    pub first_bad: Option<u64>,
+}
+
+impl From<Verdict> for VerdictDto {
+    fn from(verdict: Verdict) -> Self {
+        let Verdict { entries, head, first_bad } = verdict;
+        Self { intact: first_bad.is_none(), entries, head, first_bad }
+    }
+}

@@ -1,0 +1,174 @@
+//! API keys on the wire.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::application::identity::keys::{KeyView, NewKey};
+use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::tenant::key::{ApiKey, LONGEST_GRACE, Role};
+use crate::domain::tenant::scope::{Scope, Scopes};
+use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
+use crate::presentation::api::fields::{Fields, FromFields};
+
+/// A key that programs and people act with.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub struct KeyDto {
+    /// Its identity.
+    pub id: KeyId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// For people.
+    pub name: String,
+    /// The first twelve characters of its secret, by which people recognise it.
+    pub prefix: String,
+    /// Its rights.
+    pub role: Role,
+    /// What it may be used for: `*`, `<area>:read`, `<area>:write`, `agents:register`, `metrics`.
+    #[schema(example = json!(["sessions:read", "sessions:write"]))]
+    pub scopes: Vec<String>,
+    /// May act in every tenant.
+    pub is_system: bool,
+    /// The key itself, `iok_…`. Only in the answer to creation and rotation; a repetition of such a
+    /// request does not show it again.
+    pub secret: Option<String>,
+    /// Until when the secret before the last rotation is accepted, too.
+    pub previous_secret_until: Option<Timestamp>,
+    /// Who made it.
+    pub created_by: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From then on it is refused; null for no end.
+    pub expires_at: Option<Timestamp>,
+    /// Since then it is refused.
+    pub revoked_at: Option<Timestamp>,
+    /// Counts the accepted changes.
+    pub revision: u64,
+}
+
+impl From<&Versioned<ApiKey>> for KeyDto {
+    fn from(found: &Versioned<ApiKey>) -> Self {
+        let ApiKey {
+            id,
+            tenant_id,
+            name,
+            prefix,
+            secrets,
+            role,
+            scopes,
+            is_system,
+            created_by,
+            created_at,
+            expires_at,
+            revoked_at,
+        } = found.value.clone();
+        Self {
+            id,
+            tenant_id,
+            name,
+            prefix,
+            role,
+            scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
+            is_system,
+            secret: None,
+            previous_secret_until: secrets.get(1).and_then(|secret| secret.expires_at),
+            created_by,
+            created_at,
+            expires_at,
+            revoked_at,
+            revision: found.version.get(),
+        }
+    }
+}
+
+impl From<&KeyView> for KeyDto {
+    fn from(view: &KeyView) -> Self {
+        Self { secret: view.secret.clone(), ..Self::from(&view.key) }
+    }
+}
+
+/// A key to be made.
+#[derive(Debug, ToSchema)]
+#[schema(as = CreateKey, example = json!({
+    "name": "ci", "role": "member", "scopes": ["sessions:read", "sessions:write"],
+}))]
+#[expect(missing_docs, reason = "the fields are those of the answer")]
+pub struct CreateKeyBody {
+    #[schema(min_length = 1, max_length = 100)]
+    pub name: String,
+    pub role: Role,
+    /// All that the caller's own key has, when omitted.
+    #[schema(max_items = 32)]
+    pub scopes: Option<Vec<String>>,
+    /// In 90 days when omitted; null for no end.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The body of `POST /keys`, read.
+pub struct CreateKey(pub NewKey);
+
+impl FromFields for CreateKey {
+    fn read(fields: &mut Fields) -> Self {
+        let name = fields.required_text("name");
+        let role = fields.word("role");
+        if role.is_none() {
+            fields.require_one("role", "must be viewer, member, lead or admin");
+        }
+        let expires_at = fields.nullable("expires_at", time);
+        let scopes = scopes(fields);
+        Self(NewKey { name, role: role.unwrap_or(Role::Viewer), scopes, expires_at })
+    }
+}
+
+fn time(fields: &mut Fields, name: &'static str) -> Option<Timestamp> {
+    let time = Timestamp::parse(&fields.text(name)?);
+    if time.is_none() {
+        fields.wrong(name, "invalid", "must be a time such as 2026-01-31T09:30:00.000Z, or null");
+    }
+    time
+}
+
+fn scopes(fields: &mut Fields) -> Option<Scopes> {
+    let values = fields.list("scopes")?;
+    let mut scopes = Vec::with_capacity(values.len());
+    for (index, value) in values.iter().enumerate() {
+        match value.as_str().and_then(Scope::parse) {
+            Some(scope) => scopes.push(scope),
+            None => fields.wrong_at(
+                "scopes",
+                index,
+                "must be *, AREA:read, AREA:write, agents:register or metrics",
+            ),
+        }
+    }
+    if values.is_empty() {
+        fields.wrong("scopes", "too_few", "must name at least one scope, or be left out");
+    }
+    Some(Scopes::of(scopes))
+}
+
+/// How a key is rotated.
+#[derive(Debug, ToSchema)]
+#[schema(as = RotateKey, example = json!({ "grace_seconds": 3600 }))]
+pub struct RotateKeyBody {
+    /// How long the secret before is accepted beside the new one; a day when omitted.
+    #[schema(minimum = 0, maximum = 86_400, default = 86_400)]
+    pub grace_seconds: Option<u32>,
+}
+
+/// The body of `POST /keys/{id}/rotate`, read.
+pub struct RotateKey(pub Option<Duration>);
+
+impl FromFields for RotateKey {
+    fn read(fields: &mut Fields) -> Self {
+        let seconds: Option<u32> = fields.integer("grace_seconds");
+        let grace = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        if grace.is_some_and(|grace| grace > LONGEST_GRACE) {
+            fields.wrong("grace_seconds", "out_of_range", "must be 0 to 86400");
+        }
+        Self(grace)
+    }
+}

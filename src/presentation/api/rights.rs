@@ -1,0 +1,173 @@
+//! Who may use which route: the table of rights, one line for each route.
+//!
+//! What depends on more than the route (whether a deletion is a purge, whose admissions are held) is
+//! asked by the use case, on top of what stands here.
+//!
+//! Invariant: a route that is not in the table is refused to everybody.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use axum::http::Method;
+
+use crate::domain::tenant::key::Role;
+use crate::domain::tenant::right::Right;
+use crate::domain::tenant::scope::{Area, Scope};
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// No credential.
+    Nothing,
+    /// Any valid key.
+    Key,
+    /// Rights.
+    Right(Right),
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// `GET`, `POST`, …
+    pub method: &'static str,
+    /// As the router spells it.
+    pub route: &'static str,
+    /// What it asks.
+    pub needs: Needs,
+}
+
+const fn row(method: &'static str, route: &'static str, needs: Needs) -> Row {
+    Row { method, route, needs }
+}
+
+const fn read(role: Role, area: Area) -> Needs {
+    Needs::Right(Right::read(role, area))
+}
+
+const fn write(role: Role, area: Area) -> Needs {
+    Needs::Right(Right::write(role, area))
+}
+
+const READ_SESSIONS: Needs = read(Role::Viewer, Area::Sessions);
+const DRIVE_SESSIONS: Needs = write(Role::Member, Area::Sessions);
+const LEAD_SESSIONS: Needs = write(Role::Lead, Area::Sessions);
+const READ_WEBHOOKS: Needs = read(Role::Admin, Area::Events);
+const MANAGE_WEBHOOKS: Needs = write(Role::Admin, Area::Events);
+const READ_EVENTS: Needs = read(Role::Viewer, Area::Events);
+const READ_USAGE: Needs = read(Role::Viewer, Area::Usage);
+const READ_MONEY: Needs = read(Role::Admin, Area::Usage);
+const SET_MONEY: Needs = write(Role::Admin, Area::Usage);
+const READ_KEYS: Needs = read(Role::Admin, Area::Keys);
+const MANAGE_KEYS: Needs = write(Role::Admin, Area::Keys);
+const READ_AUDIT: Needs = read(Role::Admin, Area::Audit);
+const READ_TENANT: Needs = read(Role::Viewer, Area::Tenants);
+const CHANGE_TENANT: Needs = write(Role::Admin, Area::Tenants);
+const READ_TENANTS: Needs = Needs::Right(Right::read(Role::Admin, Area::Tenants).of_system());
+const RULE_TENANTS: Needs = Needs::Right(Right::write(Role::Admin, Area::Tenants).of_system());
+const READ_SERVER: Needs = read(Role::Viewer, Area::System);
+const READ_SYSTEM: Needs = Needs::Right(Right::read(Role::Admin, Area::System).of_system());
+const RULE_SYSTEM: Needs = Needs::Right(Right::write(Role::Admin, Area::System).of_system());
+const MEASURE: Needs =
+    Needs::Right(Right { role: Role::Viewer, scope: Scope::Metrics, of_system: false });
+
+/// Every route.
+pub const TABLE: &[Row] = &[
+    row("GET", "/api/v1/sessions", READ_SESSIONS),
+    row("POST", "/api/v1/sessions", DRIVE_SESSIONS),
+    row("GET", "/api/v1/sessions/stats", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}", READ_SESSIONS),
+    row("PATCH", "/api/v1/sessions/{id}", DRIVE_SESSIONS),
+    row("DELETE", "/api/v1/sessions/{id}", LEAD_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/attempts", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/tree", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/explain", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/events", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/logs", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/transcript", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/diff", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/diff/files/{*path}", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/checkpoints", READ_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/checkpoints", DRIVE_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/checkpoints/{seq}", READ_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/checkpoints/{seq}/restore", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/start", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/pause", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/resume", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/stop", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/cancel", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/retry", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/prompt", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/fork", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/rate", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/verify", DRIVE_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/complete", LEAD_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/fail", LEAD_SESSIONS),
+    row("POST", "/api/v1/sessions/{id}/merge", LEAD_SESSIONS),
+    row("GET", "/api/v1/attention", READ_SESSIONS),
+    row("GET", "/api/v1/attention/{id}", READ_SESSIONS),
+    row("POST", "/api/v1/attention/{id}/resolve", DRIVE_SESSIONS),
+    row("POST", "/api/v1/attention/resolve", DRIVE_SESSIONS),
+    row("GET", "/api/v1/admissions", READ_SESSIONS),
+    row("POST", "/api/v1/admissions/hold", LEAD_SESSIONS),
+    row("POST", "/api/v1/admissions/release", LEAD_SESSIONS),
+    row("GET", "/api/v1/events", READ_EVENTS),
+    row("GET", "/api/v1/webhooks", READ_WEBHOOKS),
+    row("POST", "/api/v1/webhooks", MANAGE_WEBHOOKS),
+    row("GET", "/api/v1/webhooks/{id}", READ_WEBHOOKS),
+    row("PATCH", "/api/v1/webhooks/{id}", MANAGE_WEBHOOKS),
+    row("DELETE", "/api/v1/webhooks/{id}", MANAGE_WEBHOOKS),
+    row("POST", "/api/v1/webhooks/{id}/rotate", MANAGE_WEBHOOKS),
+    row("POST", "/api/v1/webhooks/{id}/test", MANAGE_WEBHOOKS),
+    row("GET", "/api/v1/webhooks/{id}/deliveries", READ_WEBHOOKS),
+    row("GET", "/api/v1/webhooks/{id}/deliveries/{delivery_id}", READ_WEBHOOKS),
+    row("POST", "/api/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver", MANAGE_WEBHOOKS),
+    row("GET", "/api/v1/usage", READ_USAGE),
+    row("GET", "/api/v1/tenants/{id}/usage", READ_USAGE),
+    row("GET", "/api/v1/prices", READ_MONEY),
+    row("PUT", "/api/v1/prices", SET_MONEY),
+    row("GET", "/api/v1/budgets", READ_MONEY),
+    row("PUT", "/api/v1/budgets", SET_MONEY),
+    row("GET", "/api/v1/tenants", READ_TENANTS),
+    row("POST", "/api/v1/tenants", RULE_TENANTS),
+    row("GET", "/api/v1/tenants/{id}", READ_TENANT),
+    row("DELETE", "/api/v1/tenants/{id}", RULE_TENANTS),
+    row("PATCH", "/api/v1/tenants/{id}", CHANGE_TENANT),
+    row("GET", "/api/v1/tenants/{id}/quotas", READ_TENANT),
+    row("PUT", "/api/v1/tenants/{id}/quotas", RULE_TENANTS),
+    row("GET", "/api/v1/keys", READ_KEYS),
+    row("POST", "/api/v1/keys", MANAGE_KEYS),
+    row("GET", "/api/v1/keys/{id}", READ_KEYS),
+    row("DELETE", "/api/v1/keys/{id}", MANAGE_KEYS),
+    row("POST", "/api/v1/keys/{id}/rotate", MANAGE_KEYS),
+    row("GET", "/api/v1/audit", READ_AUDIT),
+    row("GET", "/api/v1/audit/verify", READ_AUDIT),
+    row("GET", "/api/v1/whoami", Needs::Key),
+    row("GET", "/api/v1/system/info", READ_SERVER),
+    row("GET", "/api/v1/storage/usage", READ_SYSTEM),
+    row("GET", "/api/v1/recovery/plan", READ_SYSTEM),
+    row("POST", "/api/v1/recovery/apply", RULE_SYSTEM),
+    row("GET", "/ws/sessions", READ_SESSIONS),
+    row("GET", "/ws/sessions/{id}", READ_SESSIONS),
+    // It joins no room by itself; each subscription is asked about.
+    row("GET", "/ws/events", Needs::Key),
+    row("GET", "/ws/system", READ_SERVER),
+    row("GET", "/metrics", MEASURE),
+    row("GET", "/health", Needs::Nothing),
+    row("GET", "/health/live", Needs::Nothing),
+    row("GET", "/health/ready", Needs::Nothing),
+    row("GET", "/ready", Needs::Nothing),
+    row("GET", "/openapi.json", Needs::Nothing),
+    row("GET", "/docs", Needs::Nothing),
+    row("GET", "/docs/{file}", Needs::Nothing),
+    row("GET", "/problems/{name}", Needs::Nothing),
+];
+
+/// What a route asks of its caller; `None` when it has no line.
+#[must_use]
+pub fn needs(method: &Method, route: &str) -> Option<Needs> {
+    static BY_ROUTE: LazyLock<HashMap<(&str, &str), Needs>> =
+        LazyLock::new(|| TABLE.iter().map(|row| ((row.method, row.route), row.needs)).collect());
+    // What is looked at is looked at, with or without its body.
+    let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    BY_ROUTE.get(&(method, route)).copied()
+}

@@ -1,0 +1,260 @@
+//! `audit …`: who did what, and whether the record of it is whole.
+//!
+//! Invariant: a file is verified without a server, from its own bytes.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::args::{AuditCommand, AuditListArgs};
+use super::client::Client;
+use super::exit::{CliError, code};
+use super::format::{line, plain, relative};
+use super::output::Printer;
+use crate::domain::audit::Walk;
+use crate::domain::canonical::canonical;
+
+/// Longest line of an export that is read.
+const MAX_LINE: u64 = 16 * 1024 * 1024;
+
+/// Runs `audit …` against a server.
+pub(super) async fn run(
+    command: AuditCommand,
+    client: &Client,
+    printer: &Printer,
+) -> Result<u8, CliError> {
+    match command {
+        AuditCommand::List(args) => list(args, client, printer).await,
+        AuditCommand::Verify { file: Some(file), head } => verify_file(&file, head, printer),
+        AuditCommand::Verify { file: None, head } => verify(head, client, printer).await,
+        AuditCommand::Export { file } => export(&file, client, printer).await,
+    }
+}
+
+async fn list(args: AuditListArgs, client: &Client, printer: &Printer) -> Result<u8, CliError> {
+    let AuditListArgs { after, action, actor, subject, outcome, limit } = args;
+    let mut query = vec![("limit", limit.to_string())];
+    query.extend(after.map(|after| ("after", after.to_string())));
+    for (name, value) in
+        [("action", action), ("actor", actor), ("subject", subject), ("outcome", outcome)]
+    {
+        query.extend(value.map(|value| (name, value)));
+    }
+    let page = client.get(&["audit"], &query).await?;
+    if printer.is_json() {
+        printer.json(&page);
+        return Ok(code::OK);
+    }
+    let now = client.clock.now();
+    let row = |entry: &Value| {
+        vec![
+            plain(&entry["seq"]),
+            relative(&entry["at"], now),
+            line(&plain(&entry["actor"]["id"]), 36),
+            line(&plain(&entry["action"]), 40),
+            plain(&entry["outcome"]),
+            line(&plain(&entry["subject"]["id"]), 36),
+            line(&plain(&entry["reason"]), 40),
+        ]
+    };
+    let rows: Vec<Vec<String>> = page["items"].as_array().into_iter().flatten().map(row).collect();
+    printer.table(&["SEQ", "WHEN", "WHO", "ACTION", "OUTCOME", "SUBJECT", "REASON"], &rows);
+    Ok(code::OK)
+}
+
+async fn verify(head: Option<String>, client: &Client, printer: &Printer) -> Result<u8, CliError> {
+    let verdict = client.get(&["audit", "verify"], &[]).await?;
+    if head.is_none() || verdict["intact"].as_bool() != Some(true) {
+        return tell(&verdict, printer);
+    }
+    // Whether a hash of then is in the chain is seen by looking at its entries.
+    let mut walk = Chain::new(head);
+    each(client, |entry| walk.take(entry)).await?;
+    tell(&walk.verdict(), printer)
+}
+
+/// Hands over every entry, until it says that it has seen enough.
+async fn each(client: &Client, mut take: impl FnMut(&Value) -> bool) -> Result<(), CliError> {
+    let mut after = 0;
+    loop {
+        let query = [("after", after.to_string()), ("limit", "200".to_owned())];
+        let page = client.get(&["audit"], &query).await?;
+        for entry in page["items"].as_array().into_iter().flatten() {
+            if !take(entry) {
+                return Ok(());
+            }
+        }
+        match (page["has_more"].as_bool(), page["next_after"].as_u64()) {
+            (Some(true), Some(next)) => after = next,
+            _ => return Ok(()),
+        }
+    }
+}
+
+async fn export(file: &Path, client: &Client, printer: &Printer) -> Result<u8, CliError> {
+    let failed = |error: std::io::Error| {
+        CliError::new(code::FAILED, format!("{} could not be written: {error}", file.display()))
+            .remedy("name a file that does not exist yet, in a folder of yours")
+    };
+    let opened = OpenOptions::new().write(true).create_new(true).open(file).map_err(failed)?;
+    let mut out = BufWriter::new(opened);
+    let (mut count, mut trouble) = (0_u64, None);
+    let written = each(client, |entry| {
+        count += 1;
+        trouble = writeln!(out, "{entry}").err();
+        trouble.is_none()
+    });
+    written.await?;
+    match trouble {
+        Some(error) => return Err(failed(error)),
+        None => out.flush().and_then(|()| out.get_ref().sync_all()).map_err(failed)?,
+    }
+    if printer.is_json() {
+        printer.json(&json!({ "entries": count, "file": file }));
+    } else {
+        printer.note(format!("{count} entries are in {}", file.display()));
+    }
+    Ok(code::OK)
+}
+
+/// Runs `audit verify --file FILE`.
+pub(super) fn verify_file(
+    file: &Path,
+    head: Option<String>,
+    printer: &Printer,
+) -> Result<u8, CliError> {
+    let unreadable = |error: std::io::Error| {
+        CliError::new(code::FAILED, format!("{} could not be read: {error}", file.display()))
+    };
+    let mut lines = BufReader::new(std::fs::File::open(file).map_err(unreadable)?);
+    let mut walk = Chain::new(head);
+    loop {
+        let mut bytes = Vec::new();
+        let read = std::io::Read::take(&mut lines, MAX_LINE).read_until(b'\n', &mut bytes);
+        if read.map_err(unreadable)? == 0 {
+            break;
+        }
+        // What is no JSON is no entry.
+        let entry = serde_json::from_slice(&bytes).unwrap_or_default();
+        if !walk.take(&entry) {
+            break;
+        }
+    }
+    tell(&walk.verdict(), printer)
+}
+
+/// A chain of entries as they are spelled on the wire.
+struct Chain {
+    walk: Walk,
+    first_bad: Option<u64>,
+    /// A hash that has to be in it, until it was seen.
+    wanted: Option<String>,
+}
+
+impl Chain {
+    fn new(wanted: Option<String>) -> Self {
+        Self { walk: Walk::default(), first_bad: None, wanted }
+    }
+
+    /// Takes one more entry; `false` when there is no use in going on.
+    fn take(&mut self, entry: &Value) -> bool {
+        let text = |name: &str| entry[name].as_str().unwrap_or("").to_owned();
+        let (prev_hash, hash) = (text("prev_hash"), text("hash"));
+        let mut bare = entry.clone();
+        if let Some(members) = bare.as_object_mut() {
+            members.remove("prev_hash");
+            members.remove("hash");
+        }
+        let seq = entry["seq"].as_u64().unwrap_or(0);
+        let taken = self.walk.take(seq, &prev_hash, &hash, &canonical(&bare));
+        self.first_bad = taken.err();
+        if self.wanted.as_deref() == Some(&*hash) && self.first_bad.is_none() {
+            self.wanted = None;
+        }
+        self.first_bad.is_none()
+    }
+
+    fn verdict(&self) -> Value {
+        // Without the entry that somebody knew, the end was cut off or all of it was written anew.
+        let is_cut = self.first_bad.is_none() && self.wanted.is_some();
+        let first_bad = if is_cut { Some(self.walk.entries() + 1) } else { self.first_bad };
+        json!({
+            "intact": first_bad.is_none(), "entries": self.walk.entries(),
+            "head": self.walk.head(), "first_bad": first_bad,
+        })
+    }
+}
+
+fn tell(verdict: &Value, printer: &Printer) -> Result<u8, CliError> {
+    let entries = plain(&verdict["entries"]);
+    if printer.is_json() {
+        printer.json(verdict);
+    }
+    if verdict["intact"].as_bool() == Some(true) {
+        if !printer.is_json() {
+            printer.line(format!("{entries} entries, each as it was written"));
+            printer.line(format!("head {}", plain(&verdict["head"])));
+        }
+        return Ok(code::OK);
+    }
+    let bad = plain(&verdict["first_bad"]);
+    Err(CliError::new(code::DAMAGED, format!("the chain breaks at entry {bad}: it is missing, out of place or changed"))
+        .remedy("compare with an export or a backup from before; entries up to the one before it are as they were written"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain() -> Vec<String> {
+        let mut previous = crate::domain::audit::NO_HASH.to_owned();
+        let entry = |seq: u64| {
+            let bare = json!({ "seq": seq, "action": "pause", "outcome": "ok", "after": { "b": 1, "a": [seq] } });
+            let hash = crate::domain::audit::link_hash(&previous, &canonical(&bare));
+            let mut whole = bare;
+            whole["prev_hash"] = json!(previous);
+            whole["hash"] = json!(hash);
+            previous = hash;
+            whole.to_string()
+        };
+        (1..=12).map(entry).collect()
+    }
+
+    fn verdict(lines: &[String], head: Option<&str>) -> Value {
+        let mut chain = Chain::new(head.map(str::to_owned));
+        for line in lines {
+            if !chain.take(&serde_json::from_str(line).unwrap_or_default()) {
+                break;
+            }
+        }
+        chain.verdict()
+    }
+
+    #[test]
+    fn every_changed_byte_is_found_at_its_entry_or_the_next() {
+        let lines = chain();
+        let intact = verdict(&lines, None);
+        assert_eq!((&intact["intact"], &intact["entries"]), (&json!(true), &json!(12)));
+        for (at, line) in lines.iter().enumerate() {
+            for place in 0..line.len() {
+                let mut lines = lines.clone();
+                let mut bytes = line.clone().into_bytes();
+                bytes[place] = if bytes[place] == b'7' { b'8' } else { b'7' };
+                lines[at] = String::from_utf8_lossy(&bytes).into_owned();
+                let found = verdict(&lines, None);
+                assert_eq!(found["first_bad"], json!(at + 1), "byte {place} of {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tail_that_was_cut_off_is_found_by_whoever_kept_a_hash() {
+        let lines = chain();
+        let head = verdict(&lines, None)["head"].as_str().expect("a hash").to_owned();
+        assert_eq!(verdict(&lines, Some(&head))["intact"], json!(true));
+        assert_eq!(verdict(&lines[..9], None)["intact"], json!(true), "nothing tells");
+        assert_eq!(verdict(&lines[..9], Some(&head))["first_bad"], json!(10));
+    }
+}
