@@ -44,8 +44,8 @@ pub enum AppError {
     /// Another tenant has this short name.
     #[error("another tenant has this slug")]
     SlugTaken,
-    /// It was revoked, which stays so.
-    #[error("this key was revoked; make another one")]
+    /// It was revoked or has come to its end, which stays so.
+    #[error("this key was revoked or has expired; make another one")]
     KeyRevoked,
     /// Whoever revokes a key uses another one.
     #[error("a key cannot revoke itself")]

@@ -142,12 +142,12 @@ impl IdentityService {
     ) -> Result<KeyView, AppError> {
         let grace = grace.unwrap_or(LONGEST_GRACE);
         let (secret, hash) = self.new_secret()?;
-        let rotated = |key: &mut ApiKey, now| {
+        let rotated = |key: &mut ApiKey, now: Timestamp| {
             // Whoever makes a secret has it, and may do with it what its key may.
             if key.role > ctx.principal.role || !ctx.principal.scopes.cover(&key.scopes) {
                 return Err(AppError::PrivilegeEscalation);
             }
-            if key.revoked_at.is_some() {
+            if key.revoked_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
                 return Err(AppError::KeyRevoked);
             }
             key.rotate(&secret, hash, now, grace);

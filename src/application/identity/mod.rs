@@ -147,7 +147,8 @@ impl IdentityService {
     }
 
     /// The tenant with this id or slug, active or not.
-    fn any_tenant(&self, reference: &str) -> Option<Tenant> {
+    #[must_use]
+    pub fn any_tenant(&self, reference: &str) -> Option<Tenant> {
         let id = TenantId::parse(reference);
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let called = |tenant: &&Tenant| Some(tenant.id) == id || tenant.slug == reference;

@@ -14,6 +14,8 @@ use crate::domain::time::Timestamp;
 pub const LIFE: Duration = Duration::from_hours(90 * 24);
 /// Longest time for which the secret before a rotation is accepted beside the new one.
 pub const LONGEST_GRACE: Duration = Duration::from_hours(24);
+/// Secrets of a key that are remembered, accepted or not.
+const KEPT_SECRETS: usize = 50;
 /// Characters of the secret by which people recognise a key.
 const PREFIX: usize = 12;
 
@@ -47,7 +49,8 @@ pub struct ApiKey {
     pub name: String,
     /// First twelve characters of the newest secret, by which people recognise it.
     pub prefix: String,
-    /// The newest first; at most one older.
+    /// The newest first. One older one at the most is still accepted; the others are kept so that
+    /// nobody takes them for new.
     pub secrets: Vec<KeySecret>,
     /// Its rights.
     pub role: Role,
@@ -78,12 +81,13 @@ impl ApiKey {
 
     /// Another secret; the one before is accepted for a while, those before it no longer.
     pub fn rotate(&mut self, secret: &str, hash: [u8; 32], now: Timestamp, grace: Duration) {
-        let end = now.after(grace.min(LONGEST_GRACE));
-        self.secrets.truncate(1);
+        let mut end = now.after(grace.min(LONGEST_GRACE));
         for before in &mut self.secrets {
-            before.expires_at = Some(end);
+            before.expires_at = Some(before.expires_at.map_or(end, |known| known.min(end)));
+            end = now;
         }
         self.secrets.insert(0, KeySecret { hash, expires_at: None });
+        self.secrets.truncate(KEPT_SECRETS);
         self.prefix = prefix(secret);
     }
 }
@@ -152,6 +156,7 @@ mod tests {
         assert!(!key.accepts(&[1; 32], at(20)), "two at the most");
         assert!(key.accepts(&[2; 32], at(20 + 86_399)) && !key.accepts(&[2; 32], at(20 + 86_400)));
         assert!(key.accepts(&[3; 32], at(1_000_000)));
+        assert_eq!(key.secrets.len(), 3, "known, so that nobody admits the first one anew");
         // Without grace, the one before ends at once.
         key.rotate("iok_fourth-secret", [4; 32], at(30), Duration::ZERO);
         assert!(!key.accepts(&[3; 32], at(30)) && key.accepts(&[4; 32], at(30)));

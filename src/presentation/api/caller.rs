@@ -193,13 +193,11 @@ fn find_tenant(
         (Some(named), Some(own)) => {
             let mismatch =
                 || Problem::new(ErrorCode::TenantMismatch, "this key belongs to another tenant");
-            if TenantId::parse(named).is_some_and(|id| id != own) {
-                return Err(mismatch());
-            }
-            match known(named) {
-                Some(found) if found == own => Ok(own),
-                None if TenantId::parse(named) == Some(own) => Err(missing()),
-                Some(_) | None => Err(mismatch()),
+            match app.identity.any_tenant(named) {
+                Some(found) if found.id != own => Err(mismatch()),
+                Some(found) if found.is_active => Ok(own),
+                None if TenantId::parse(named) != Some(own) => Err(mismatch()),
+                Some(_) | None => Err(missing()),
             }
         }
     }

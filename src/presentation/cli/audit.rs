@@ -98,6 +98,8 @@ async fn export(file: &Path, client: &Client, printer: &Printer) -> Result<u8, C
         CliError::new(code::FAILED, format!("{} could not be written: {error}", file.display()))
             .remedy("name a file that does not exist yet, in a folder of yours")
     };
+    // Whoever may not read it leaves no file behind.
+    client.get(&["audit"], &[("limit", "1".to_owned())]).await?;
     let opened = OpenOptions::new().write(true).create_new(true).open(file).map_err(failed)?;
     let mut out = BufWriter::new(opened);
     let (mut count, mut trouble) = (0_u64, None);
@@ -136,11 +138,18 @@ pub(super) fn verify_file(
         if read.map_err(unreadable)? == 0 {
             break;
         }
-        // What is no JSON is no entry.
-        let entry = serde_json::from_slice(&bytes).unwrap_or_default();
+        // What is no JSON is no entry, nor what says a name twice or is spelled in another way.
+        let entry: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let is_as_exported = entry.to_string().as_bytes() == bytes.trim_ascii_end();
+        let entry = if is_as_exported { entry } else { Value::Null };
         if !walk.take(&entry) {
             break;
         }
+    }
+    if walk.walk.entries() == 0 && walk.first_bad.is_none() {
+        let message = format!("{} holds no entry", file.display());
+        return Err(CliError::new(code::DAMAGED, message)
+            .remedy("`orchestrator audit export` writes such files"));
     }
     tell(&walk.verdict(), printer)
 }

@@ -263,3 +263,26 @@ async fn keys_are_paged_and_told_to_administrators_alone() {
     let told = |answer: &Answer| answer.body.to_string().matches("tenant.key_created").count();
     assert_eq!((told(&seen), told(&all)), (0, 6));
 }
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_is_not_admitted_as_a_new_one() {
+    let app = TestApp::new().await;
+    let listed = app.get(KEYS).await;
+    let id = text(&Answer { body: listed.body["items"][0].clone(), ..listed }, "id");
+    let mut secret = ADMIN.to_owned();
+    for _ in 0..3 {
+        let path = format!("{KEYS}/{id}/rotate");
+        let key = bearer(&secret);
+        let headers = [("authorization", &*key), ("x-tenant-id", "default")];
+        let body = Some(json!({ "grace_seconds": 0 }));
+        let rotated = app.send(request(Method::POST, &path, body, &headers)).await;
+        secret = text(&rotated, "secret");
+        // As a server does that starts with the old secret in its settings.
+        app.state.identity.admit_administrator(ADMIN).await.expect("looked at");
+        assert_eq!(who(&app, ADMIN).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let key = bearer(&secret);
+    let headers = [("authorization", &*key), ("x-tenant-id", "default")];
+    let keys = app.send(request(Method::GET, KEYS, None, &headers)).await;
+    assert_eq!(keys.body["items"].as_array().map(Vec::len), Some(1), "{keys:?}");
+}

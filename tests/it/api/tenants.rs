@@ -119,6 +119,14 @@ async fn an_inactive_tenant_is_there_for_nobody_but_who_runs_the_server() {
             "{route}"
         );
     }
+    for (named, code) in [
+        ("other", "TENANT_NOT_FOUND"),
+        ("default", "TENANT_MISMATCH"),
+        ("nobody", "TENANT_MISMATCH"),
+    ] {
+        let gone = by(&app, &member, Some(named), "/api/v1/whoami").await;
+        assert_eq!(gone.code(), code, "{named}");
+    }
     let gone = by(&app, ADMIN, Some("other"), "/api/v1/sessions").await;
     assert_eq!(gone.code(), "TENANT_NOT_FOUND");
     let listed = ask(&app, Method::GET, TENANTS, None).await;

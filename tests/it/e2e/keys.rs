@@ -118,6 +118,11 @@ async fn the_audit_is_exported_and_every_change_of_the_file_is_found() {
         assert_eq!(found.exit, 65, "byte {place}: {found:?}");
         assert!(found.err.contains(&format!("at entry {number}:")), "byte {place}: {found:?}");
     }
+    let text = String::from_utf8(bytes.clone()).expect("UTF-8");
+    let doubled = text.replacen("{\"", "{\"action\":\"forged\",\"", 1);
+    std::fs::write(&changed, doubled).expect("written");
+    let forged = site.cli(&["audit", "verify", "--file", path]).await;
+    assert!(forged.exit == 65 && forged.err.contains("at entry 1:"), "{forged:?}");
     let end = bytes.len() * 2 / 3;
     let end = end + bytes[end..].iter().position(|byte| *byte == b'\n').expect("a line") + 1;
     std::fs::write(&changed, &bytes[..end]).expect("written");
