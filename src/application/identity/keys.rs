@@ -56,7 +56,7 @@ impl IdentityService {
     /// Makes a key.
     ///
     /// # Errors
-    /// `Invalid`, `PrivilegeEscalation`, `QuotaExceeded`, `Forbidden`.
+    /// `Invalid`, `PrivilegeEscalation`, `QuotaExceeded`.
     pub async fn create_key(
         &self,
         ctx: &RequestContext,
@@ -107,7 +107,7 @@ impl IdentityService {
     /// The keys of a tenant, oldest first, behind `after`.
     ///
     /// # Errors
-    /// `Forbidden`, or the store's.
+    /// The store's.
     pub async fn keys(
         &self,
         ctx: &RequestContext,
@@ -120,7 +120,7 @@ impl IdentityService {
     /// A key.
     ///
     /// # Errors
-    /// `KeyNotFound`, `Forbidden`.
+    /// `KeyNotFound`.
     pub async fn key(
         &self,
         ctx: &RequestContext,
@@ -133,7 +133,7 @@ impl IdentityService {
     /// Another secret for a key; the one before is accepted for a while, a day at the most.
     ///
     /// # Errors
-    /// `KeyNotFound`, `KeyRevoked`, `PrivilegeEscalation`, `VersionMismatch`, `Forbidden`.
+    /// `KeyNotFound`, `KeyRevoked`, `PrivilegeEscalation`, `VersionMismatch`.
     pub async fn rotate_key(
         &self,
         ctx: &RequestContext,
@@ -161,7 +161,7 @@ impl IdentityService {
     /// Revokes a key: it is refused from the next request on. It stays listed.
     ///
     /// # Errors
-    /// `KeyNotFound`, `OwnKey`, `PrivilegeEscalation`, `VersionMismatch`, `Forbidden`.
+    /// `KeyNotFound`, `OwnKey`, `PrivilegeEscalation`, `VersionMismatch`.
     pub async fn revoke_key(&self, ctx: &RequestContext, id: KeyId) -> Result<(), AppError> {
         // Whoever revokes can still undo what was wrong.
         if ctx.principal.key == id {

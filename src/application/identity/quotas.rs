@@ -30,10 +30,10 @@ pub struct QuotaReport {
 }
 
 impl IdentityService {
-    /// The quotas of a tenant and what is used of them: for its administrators.
+    /// The quotas of a tenant and what is used of them.
     ///
     /// # Errors
-    /// `Forbidden`, `TenantNotFound`, or the store's.
+    /// `TenantNotFound`, or the store's.
     pub async fn quotas(
         &self,
         ctx: &RequestContext,
@@ -46,7 +46,7 @@ impl IdentityService {
     /// Replaces the quotas that are named: for system administrators.
     ///
     /// # Errors
-    /// `Forbidden`, `TenantNotFound`, `Invalid` with every bound that is wrong.
+    /// `TenantNotFound`, `Invalid` with every bound that is wrong.
     pub async fn set_quotas(
         &self,
         ctx: &RequestContext,
@@ -60,7 +60,7 @@ impl IdentityService {
     /// What the caller's tenant may use this month, and has used: for its administrators.
     ///
     /// # Errors
-    /// `Forbidden`, or the store's.
+    /// The store's.
     pub async fn budgets(&self, ctx: &RequestContext) -> Result<Purse, AppError> {
         let snapshot = self.store.snapshot(ctx.tenant).await?;
         Ok(bounds_in(&*snapshot, self.clock.now()).await?.purse)

@@ -95,7 +95,7 @@ impl JudgeService {
     /// `force` asks for it again.
     ///
     /// # Errors
-    /// `NotNow` when there is nothing to run or to run it on, `Forbidden`, `Workspace`.
+    /// `NotNow` when there is nothing to run or to run it on, `Workspace`.
     pub async fn verify(
         &self,
         ctx: &RequestContext,

@@ -101,8 +101,9 @@ impl Reconciler {
         }
     }
 
-    /// Sessions that execute without a supervisor get one again; those of an inactive tenant pause. Whoever has one is looked at, too:
-    /// the bell is lost with a change that was made although the store said that it failed.
+    /// Sessions that execute without a supervisor get one again; those of an inactive tenant pause.
+    /// Whoever has a supervisor is looked at, too: the bell is lost with a change that was made although
+    /// the store said that it failed.
     async fn supervision(&self, stop: &CancellationToken) {
         while self.again(LEFT_OVER, stop).await {
             self.sessions.wake.all_sessions();

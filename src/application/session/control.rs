@@ -210,7 +210,7 @@ impl SessionService {
     /// Declares a running session complete.
     ///
     /// # Errors
-    /// `Transition`, `Forbidden`, `SessionNotFound`.
+    /// `Transition`, `SessionNotFound`.
     pub async fn complete(
         &self,
         ctx: &RequestContext,
@@ -234,7 +234,7 @@ impl SessionService {
     /// Declares an open session failed.
     ///
     /// # Errors
-    /// `Transition`, `Forbidden`, `SessionNotFound`.
+    /// `Transition`, `SessionNotFound`.
     pub async fn fail(
         &self,
         ctx: &RequestContext,

@@ -14,7 +14,7 @@ impl SessionService {
     /// Judges a session that has ended; the comment goes to the audit.
     ///
     /// # Errors
-    /// `NotNow` while it has not ended, `Forbidden`, `SessionNotFound`.
+    /// `NotNow` while it has not ended, `SessionNotFound`.
     pub async fn rate(
         &self,
         ctx: &RequestContext,

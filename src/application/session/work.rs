@@ -58,7 +58,7 @@ impl SessionService {
     /// Brings the work to its base branch, or exports it as a patch.
     ///
     /// # Errors
-    /// `NotNow` while an agent works, `Workspace` with the files in conflict, `Forbidden`.
+    /// `NotNow` while an agent works, `Workspace` with the files in conflict.
     pub async fn merge(
         &self,
         ctx: &RequestContext,

@@ -18,7 +18,7 @@ impl UsageService {
     /// The prices: for administrators. Before any were set the table is empty, in version 0.
     ///
     /// # Errors
-    /// `Forbidden`, or the store's.
+    /// The store's.
     pub async fn prices(&self, ctx: &RequestContext) -> Result<Versioned<PriceTable>, AppError> {
         let found = self.store.snapshot(ctx.tenant).await?.prices().await?;
         Ok(found.unwrap_or_else(none))
@@ -28,7 +28,7 @@ impl UsageService {
     /// be read any more are replaced as if there were none.
     ///
     /// # Errors
-    /// `Forbidden`, `Invalid` with every row that is wrong, `VersionMismatch`.
+    /// `Invalid` with every row that is wrong, `VersionMismatch`.
     pub async fn set_prices(
         &self,
         ctx: &RequestContext,

@@ -19,7 +19,7 @@ impl WebhookService {
     /// Deliveries, newest first.
     ///
     /// # Errors
-    /// `WebhookNotFound`, `Forbidden`.
+    /// `WebhookNotFound`.
     pub async fn deliveries(
         &self,
         ctx: &RequestContext,
@@ -36,7 +36,7 @@ impl WebhookService {
     /// One delivery.
     ///
     /// # Errors
-    /// `WebhookNotFound`, `DeliveryNotFound`, `Forbidden`.
+    /// `WebhookNotFound`, `DeliveryNotFound`.
     pub async fn delivery(
         &self,
         ctx: &RequestContext,
@@ -51,7 +51,7 @@ impl WebhookService {
     /// Sends a message that says nothing, also while the webhook is switched off.
     ///
     /// # Errors
-    /// `WebhookNotFound`, `Busy`, `Forbidden`.
+    /// `WebhookNotFound`, `Busy`.
     pub async fn test(
         &self,
         ctx: &RequestContext,
@@ -65,7 +65,7 @@ impl WebhookService {
     /// Sends a message again: a finished one anew, a waiting one as soon as its turn comes.
     ///
     /// # Errors
-    /// `WebhookNotFound`, `DeliveryNotFound`, `Busy`, `Forbidden`.
+    /// `WebhookNotFound`, `DeliveryNotFound`, `Busy`.
     pub async fn redeliver(
         &self,
         ctx: &RequestContext,

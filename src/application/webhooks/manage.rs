@@ -23,7 +23,7 @@ impl WebhookService {
     /// A new webhook, with its secret.
     ///
     /// # Errors
-    /// `Invalid`, `EndpointNotAllowed`, `QuotaExceeded`, `Forbidden`.
+    /// `Invalid`, `EndpointNotAllowed`, `QuotaExceeded`.
     pub async fn create(
         &self,
         ctx: &RequestContext,
@@ -101,7 +101,7 @@ impl WebhookService {
     /// Changes what may change. Switching it on also takes up one that the product switched off.
     ///
     /// # Errors
-    /// `Invalid`, `EndpointNotAllowed`, `WebhookNotFound`, `VersionMismatch`, `Forbidden`.
+    /// `Invalid`, `EndpointNotAllowed`, `WebhookNotFound`, `VersionMismatch`.
     pub async fn change(
         &self,
         ctx: &RequestContext,
@@ -158,7 +158,7 @@ impl WebhookService {
     /// A new secret; the one before signs for another day.
     ///
     /// # Errors
-    /// `WebhookNotFound`, `VersionMismatch`, `Forbidden`.
+    /// `WebhookNotFound`, `VersionMismatch`.
     pub async fn rotate(
         &self,
         ctx: &RequestContext,
@@ -190,7 +190,7 @@ impl WebhookService {
     /// The webhook goes, with its deliveries; nothing more is sent.
     ///
     /// # Errors
-    /// `WebhookNotFound`, `VersionMismatch`, `Forbidden`.
+    /// `WebhookNotFound`, `VersionMismatch`.
     pub async fn delete(&self, ctx: &RequestContext, id: WebhookId) -> Result<(), AppError> {
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let found = self.store.snapshot(ctx.tenant).await?.webhook(id).await?;

@@ -128,7 +128,7 @@ impl WebhookService {
     /// All webhooks in order of creation.
     ///
     /// # Errors
-    /// `Forbidden`, or the store's.
+    /// The store's.
     pub async fn list(&self, ctx: &RequestContext) -> Result<Vec<WebhookView>, AppError> {
         let snapshot = self.store.snapshot(ctx.tenant).await?;
         let mut views = Vec::new();
@@ -145,7 +145,7 @@ impl WebhookService {
     /// One webhook.
     ///
     /// # Errors
-    /// `Forbidden`, `WebhookNotFound`.
+    /// `WebhookNotFound`.
     pub async fn get(&self, ctx: &RequestContext, id: WebhookId) -> Result<WebhookView, AppError> {
         let snapshot = self.store.snapshot(ctx.tenant).await?;
         let (webhook, progress) = read(&*snapshot, id).await?;

@@ -80,6 +80,10 @@ impl Seats {
         let credential = ctx.principal.credential;
         let (over, places) = taken.shown.entry((tenant, credential)).or_default();
         *places += 1;
+        // Those of before are on their way out; the secret is accepted again.
+        if over.is_cancelled() {
+            *over = CancellationToken::new();
+        }
         let over = over.clone();
         drop(taken);
         Ok(Seat { all: self.clone(), tenant, key, credential, over })
