@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check supply-chain check test sim deep bench
+.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check supply-chain check test sim deep fuzz bench
 
 BINARY := $(or $(CARGO_TARGET_DIR),target)/debug/orchestrator
 # Options for `make run` and `make bench`, as in: make bench ARGS="--quick --row create"
@@ -58,7 +58,10 @@ sim: ## Replays one simulation and tells what happens, as in: make sim SEED=7
 	SIM_SEED=$(SEED) cargo test --locked --test it -- --exact sim::one_seed --nocapture
 
 deep: export ORCHESTRATOR_DEEP := 1
-deep: test ## The same with the long versions of the tests
+deep: test fuzz ## The same with the long versions of the tests, and the fuzzer
+
+fuzz: build ## Sends 20,000 requests made from the API document (installs schemathesis in .tools)
+	@bash tests/tools/fuzz.sh "$(BINARY)"
 
 bench: ## Measures against the limit probe, as a release build
 	cargo run --release --locked -- bench $(ARGS)

@@ -41,6 +41,18 @@ pub enum AppError {
     /// It does not exist for this caller.
     #[error("no such key")]
     KeyNotFound,
+    /// They do not exist for this caller.
+    #[error("no such user")]
+    UserNotFound,
+    /// It does not exist for this caller, or not any more.
+    #[error("no such invitation")]
+    InviteNotFound,
+    /// Somebody of the tenant has this address.
+    #[error("somebody of this tenant has this e-mail address")]
+    EmailTaken,
+    /// A tenant keeps an administrator.
+    #[error("the last administrator of a tenant stays its administrator")]
+    LastAdministrator,
     /// Another tenant has this short name.
     #[error("another tenant has this slug")]
     SlugTaken,

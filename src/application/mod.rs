@@ -20,5 +20,6 @@ pub mod webhooks;
 
 pub mod daily;
 pub mod reconcile;
+pub mod redacted;
 pub mod scheduler;
 pub mod supervise;

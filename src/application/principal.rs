@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::error::AppError;
 use crate::domain::audit::Actor;
-use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::ids::{KeyId, TenantId, UserId};
 use crate::domain::session::Session;
-use crate::domain::tenant::key::Role;
+use crate::domain::tenant::key::{ApiKey, Role};
+use crate::domain::tenant::network::Reach;
 use crate::domain::tenant::right::{Lack, Right};
 use crate::domain::tenant::scope::Scopes;
+use crate::domain::tenant::user::User;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
@@ -19,7 +21,11 @@ pub struct Principal {
     pub key: KeyId,
     /// SHA-256 of the secret that was shown; `None` for `--dev`.
     pub credential: Option<[u8; 32]>,
-    /// Name of the key.
+    /// Who holds the key; `None` for a program.
+    pub user: Option<UserId>,
+    /// The tenant of the key; `None` for `--dev`.
+    pub home: Option<TenantId>,
+    /// Address of whoever holds the key, else name of the key.
     pub name: String,
     /// Its rights.
     pub role: Role,
@@ -27,6 +33,8 @@ pub struct Principal {
     pub scopes: Scopes,
     /// May act in every tenant.
     pub is_system: bool,
+    /// Until when and from where the secret is accepted.
+    pub reach: Reach,
 }
 
 /// Everything that a use case knows about its caller.
@@ -67,6 +75,10 @@ pub enum Subject<'a> {
     Webhook(&'a super::webhooks::WebhookView),
     /// An API key, without its secret.
     Key(&'a super::identity::keys::KeyView),
+    /// Somebody.
+    User(&'a Versioned<User>),
+    /// An invitation, without its secret.
+    Invite(&'a super::identity::invites::InviteView),
     /// A tenant.
     Tenant(&'a Versioned<crate::domain::tenant::Tenant>),
     /// A delivery of a webhook.
@@ -84,6 +96,29 @@ pub struct Rendered {
 }
 
 impl Principal {
+    /// Whoever shows the secret with this hash of a key: they have the rights of the key, and none that
+    /// its holder has not.
+    #[must_use]
+    pub fn of(key: ApiKey, holder: Option<User>, hash: [u8; 32]) -> Self {
+        let reach = key.reach_of(&hash);
+        let role = holder.as_ref().map_or(key.role, |holder| key.role.min(holder.role));
+        let is_system = match &holder {
+            Some(holder) => holder.is_system_admin && role == Role::Admin,
+            None => key.is_system,
+        };
+        Self {
+            key: key.id,
+            credential: Some(hash),
+            user: key.user_id,
+            home: Some(key.tenant_id),
+            name: holder.map_or(key.name, |holder| holder.email),
+            role,
+            scopes: key.scopes,
+            is_system,
+            reach,
+        }
+    }
+
     /// Whether the role and the key are enough for an operation.
     ///
     /// # Errors
@@ -111,11 +146,11 @@ impl RequestContext {
     /// Who acts, for the audit.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor {
-            kind: "key".to_owned(),
-            id: self.principal.key.to_string(),
-            role: Some(self.principal.role.as_str().to_owned()),
-        }
+        let (kind, id) = match self.principal.user {
+            Some(user) => ("user", user.to_string()),
+            None => ("key", self.principal.key.to_string()),
+        };
+        Actor { kind: kind.to_owned(), id, role: Some(self.principal.role.as_str().to_owned()) }
     }
 
     /// Who acts, in one word for events.

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::encryption;
 use super::graph::{Opened, opencode_options};
 use super::host::ThisMachine;
 use super::settings::{Enabled, Settings};
@@ -38,6 +39,7 @@ pub(super) async fn checks(host: &ThisMachine, airgap: bool) -> Vec<Check> {
     checks.push(space(&settings));
     checks.push(store(host, &settings).await);
     checks.push(port(&settings));
+    checks.extend(encryption::check(&settings.server, host.clock.now()));
     checks.push(clock(host.clock.as_ref()));
     checks.push(git(host).await);
     checks.push(opencode(host, &settings).await);
@@ -211,7 +213,9 @@ fn offline(settings: &Settings) -> Check {
 }
 
 async fn first_line(host: &ThisMachine, program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).kill_on_drop(true).output();
+    let path = host.environment.get("PATH").map(|path| ("PATH", path));
+    let mut command = Command::new(program);
+    let output = command.args(arguments).env_clear().envs(path).kill_on_drop(true).output();
     let output = tokio::select! {
         output = output => output.ok()?,
         () = host.clock.sleep(Duration::from_secs(5)) => return None,

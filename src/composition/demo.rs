@@ -19,6 +19,7 @@ use crate::domain::ids::{KeyId, SessionId, TenantId};
 use crate::domain::session::draft::SessionDraft;
 use crate::domain::session::spec::Priority;
 use crate::domain::tenant::key::Role;
+use crate::domain::tenant::network::Reach;
 use crate::domain::tenant::scope::Scopes;
 use crate::presentation::cli::args::DemoArgs;
 use crate::presentation::cli::exit::{CliError, code};
@@ -93,11 +94,8 @@ pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliE
     settings.opencode.enabled = Enabled::No;
     settings.simulated.enabled = true;
     settings.simulated.seed = args.seed.unwrap_or(settings.simulated.seed);
-    if let Some(listen) = &args.listen {
-        settings.server.listen = listen.parse().map_err(|_| {
-            CliError::usage(format!("{listen} is no address")).remedy("--listen 127.0.0.1:8000")
-        })?;
-    } else {
+    // What was named went through the settings, which look at who could reach it.
+    if args.listen.is_none() {
         settings.server.listen.set_port(0);
     }
     lifecycle::log(&settings)?;
@@ -106,8 +104,7 @@ pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliE
     let told =
         |error: AppError| CliError::new(code::FAILED, format!("the demonstration failed: {error}"));
     populate(&running).await.map_err(told)?;
-    lifecycle::announce(&settings, &running, true);
-    lifecycle::until_told(running).await
+    lifecycle::until_told(&settings, running, true).await
 }
 
 async fn populate(running: &Running) -> Result<(), AppError> {
@@ -140,6 +137,9 @@ async fn populate(running: &Running) -> Result<(), AppError> {
 /// Whoever sets the scene.
 fn director(running: &Running) -> RequestContext {
     let principal = Principal {
+        user: None,
+        home: None,
+        reach: Reach::default(),
         key: KeyId::new(running.graph.ids.uuid()),
         name: "demo".to_owned(),
         role: Role::Admin,

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::settings::{Enabled, Environment, Settings, StoreLocation};
+use super::settings::{Enabled, Environment, Settings, StoreLocation, secrets};
 use crate::application::agent::{AgentService, BuiltIn};
 use crate::application::attention::AttentionService;
 use crate::application::daily::Daily;
@@ -19,9 +19,11 @@ use crate::application::judge::JudgeService;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::driver::AgentDriver;
 use crate::application::ports::journal::Journal;
+use crate::application::ports::sealer::Sealer;
 use crate::application::ports::store::Store;
 use crate::application::ports::workspaces::Workspaces;
 use crate::application::reconcile::Reconciler;
+use crate::application::redacted::{RedactedGates, RedactedJournal, RedactedNotifier};
 use crate::application::scheduler::wake::Wake;
 use crate::application::scheduler::{Queue, Scheduler};
 use crate::application::session::{SessionOptions, SessionService};
@@ -100,6 +102,14 @@ impl Opened {
     }
 }
 
+/// What a server is given beside its settings.
+pub(super) struct Surroundings<'a> {
+    /// Variables of this process.
+    pub environment: &'a Environment,
+    /// Seals what has to be used again.
+    pub sealer: Arc<dyn Sealer>,
+}
+
 /// All services of one server.
 pub(super) struct Graph {
     pub store: Arc<dyn Store>,
@@ -124,14 +134,17 @@ impl Graph {
     /// the token; nothing runs yet.
     pub(super) fn build(
         settings: &Settings,
-        environment: &Environment,
+        around: &Surroundings<'_>,
         opened: &Opened,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
         tracker: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Self, reqwest::Error> {
-        let (store, journal) = (opened.store(), opened.journal());
+        let redactor = &settings.redactor;
+        let (store, environment) = (opened.store(), around.environment);
+        let journal: Arc<dyn Journal> =
+            Arc::new(RedactedJournal::new(opened.journal(), redactor.clone()));
         let options = WorkspaceOptions {
             root: settings.workspaces.root.clone(),
             allowed_roots: settings.workspaces.allowed_roots.clone(),
@@ -159,7 +172,7 @@ impl Graph {
         let judge = JudgeService::new(
             sessions.clone(),
             Arc::clone(&workspaces),
-            Arc::new(gates),
+            Arc::new(RedactedGates::new(Arc::new(gates), redactor.clone())),
             Arc::clone(&journal),
             Arc::clone(&clock),
             u64::from(settings.supervisor.journal_mb) * 1024 * 1024,
@@ -179,7 +192,7 @@ impl Graph {
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
         let queue = Queue::new(settings.scheduler.max_running_sessions as usize);
-        let webhooks = webhooks(settings, &store, &clock, &ids)?;
+        let webhooks = webhooks(settings, &store, &clock, &ids, &around.sealer)?;
         let usage = UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone());
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
@@ -190,6 +203,10 @@ impl Graph {
             agents.clone(),
             queue.clone(),
         );
+        let system = match opened {
+            Opened::Redb(store) => system.with_archives(Arc::clone(store) as _),
+            Opened::Memory(_) => system,
+        };
         Ok(Self {
             store,
             clock,
@@ -263,11 +280,12 @@ fn webhooks(
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
+    sealer: &Arc<dyn Sealer>,
 ) -> Result<WebhookService, reqwest::Error> {
     let wanted = &settings.webhooks;
     let mut networks = wanted.allowed_networks.clone();
     // What only this machine reaches may tell this machine.
-    if settings.server.listen.ip().is_loopback() {
+    if settings.server.is_local() {
         networks.extend(THIS_MACHINE);
     }
     let allowed = Allowed {
@@ -282,8 +300,10 @@ fn webhooks(
         logged: u64::from(wanted.logged),
         ..WebhookOptions::default()
     };
+    let notifier = RedactedNotifier::new(Arc::new(notifier), settings.redactor.clone());
     let (store, clock, ids) = (Arc::clone(store), Arc::clone(clock), Arc::clone(ids));
-    Ok(WebhookService::new(store, clock, ids, Arc::new(notifier), options))
+    let (notifier, sealer) = (Arc::new(notifier), Arc::clone(sealer));
+    Ok(WebhookService::new(store, clock, ids, notifier, sealer, options))
 }
 
 fn supervisor_options(settings: &Settings) -> SupervisorOptions {
@@ -294,6 +314,7 @@ fn supervisor_options(settings: &Settings) -> SupervisorOptions {
         permission_timeout: supervisor.permission_timeout,
         question_timeout: supervisor.question_timeout,
         journal_bytes: u64::from(supervisor.journal_mb) * 1024 * 1024,
+        redactor: settings.redactor.clone(),
         ..SupervisorOptions::default()
     }
 }
@@ -355,12 +376,17 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     options.user_config = wanted.config_file.as_deref().and_then(read_json);
     options.auth = wanted.auth_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
     let given = |name: &String| Some((name.clone(), environment.get(name)?.clone()));
-    options.env = wanted.env.iter().filter_map(given).collect();
+    // Ours are not for agents, whoever lists them.
+    let others = wanted.env.iter().filter(|name| !name.starts_with("ORCHESTRATOR_"));
+    options.env = others.filter_map(given).collect();
     options.attach = wanted.attach_url.as_ref().map(|url| Attach {
         url: url.to_string(),
         username: wanted.attach_username.clone(),
         password: wanted.attach_password.clone().unwrap_or_default(),
     });
+    options.redactor = settings.redactor.clone();
+    options.redactor.learn(options.auth.iter().flat_map(|text| secrets::credentials(text)));
+    options.redactor.learn(options.user_config.iter().flat_map(secrets::keys));
     options.max_runs = wanted.max_runs as usize;
     options.ready_timeout = wanted.ready_timeout;
     options.recycle_rss_bytes = u64::from(wanted.recycle_rss_mb) * 1024 * 1024;

@@ -1,14 +1,18 @@
 //! What the command line gets from this machine: settings, checks, and a server in this process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 
-use super::settings::{Environment, SettingFlags, Settings};
-use super::{checks, server::Running};
+use super::settings::{Environment, SettingFlags, Settings, StoreLocation, TlsOptions};
+use super::{checks, server::Running, server::unarchived};
 use crate::application::ports::clock::Clock;
 use crate::infrastructure::clock::SystemClock;
+use crate::infrastructure::ids::SystemIds;
+use crate::infrastructure::storage::redb::archive::{self, ArchiveFault, Imported};
 use crate::infrastructure::telemetry::start_logging;
 use crate::presentation::api::openapi_json;
 use crate::presentation::cli::doctor::Check;
@@ -34,10 +38,27 @@ impl ThisMachine {
         })
     }
 
+    /// Where a store is to lie.
+    fn empty_home(&self) -> Result<PathBuf, CliError> {
+        let settings = self.load()?;
+        match &settings.store.location {
+            StoreLocation::Redb(store) => {
+                Ok(store.parent().unwrap_or(&settings.server.data_dir).to_owned())
+            }
+            StoreLocation::Memory => {
+                let text = "the settings name a store in memory, which nothing is put back into";
+                Err(CliError::new(code::CONFIG, text).remedy("take away store.url"))
+            }
+        }
+    }
+
     async fn in_process(&self, works: bool) -> Result<ServerHandle, CliError> {
         let mut settings = self.load()?;
         settings.server.listen = ([127, 0, 0, 1], 0).into();
-        start_logging(None, "warn").map_err(|error| CliError::new(code::CONFIG, error))?;
+        settings.server.tls = TlsOptions::Off;
+        settings.server.behind_proxy.clear();
+        start_logging(None, "warn", &settings.redactor)
+            .map_err(|error| CliError::new(code::CONFIG, error))?;
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let running = Box::pin(Running::start(&settings, &self.environment, clock, works)).await?;
         let key = match &settings.server.admin_key {
@@ -67,6 +88,38 @@ impl Host for ThisMachine {
 
     fn openapi(&self) -> String {
         openapi_json()
+    }
+
+    fn verify_archive(&self, file: PathBuf) -> BoxFuture<'_, Result<Value, CliError>> {
+        Box::pin(async move {
+            let verified = tokio::task::spawn_blocking(move || archive::verify(&file)).await;
+            let verified = verified.unwrap_or_else(|error| Err(ArchiveFault::from(error)));
+            verified.map(|manifest| json!(manifest)).map_err(|error| unarchived(&error))
+        })
+    }
+
+    fn restore(&self, file: PathBuf) -> BoxFuture<'_, Result<Value, CliError>> {
+        Box::pin(async move {
+            let (dir, clock) = (self.empty_home()?, Arc::clone(&self.clock) as Arc<dyn Clock>);
+            let restored = archive::restore(&file, &dir, clock, Arc::new(SystemIds)).await;
+            let restored = restored.map_err(|error| unarchived(&error))?;
+            Ok(json!({
+                "data_dir": dir, "tenants": restored.tenants, "manifest": restored.manifest,
+            }))
+        })
+    }
+
+    fn import(&self, file: PathBuf) -> BoxFuture<'_, Result<Value, CliError>> {
+        Box::pin(async move {
+            let (dir, clock) = (self.empty_home()?, Arc::clone(&self.clock) as Arc<dyn Clock>);
+            let imported = archive::import(&file, &dir, clock, Arc::new(SystemIds)).await;
+            let Imported { rows, damaged, without_secret, tenants } =
+                imported.map_err(|error| unarchived(&error))?;
+            Ok(json!({
+                "data_dir": dir, "tenants": tenants, "records": rows, "damaged": damaged,
+                "webhooks_without_secret": without_secret,
+            }))
+        })
     }
 
     fn settings(&self) -> Result<Shown, CliError> {

@@ -3,8 +3,10 @@
 mod bench;
 mod checks;
 mod demo;
+mod encryption;
 mod graph;
 mod host;
+mod keys;
 mod lifecycle;
 mod server;
 pub mod settings;
@@ -42,6 +44,8 @@ pub fn run_hidden(arguments: &[OsString]) -> Option<ExitCode> {
 /// Runs what was typed.
 #[must_use]
 pub fn run(cli: Cli, environment: Environment) -> ExitCode {
+    // What whoever started us left open is nothing for the programs that we start.
+    close_fds::set_fds_cloexec(3, &[]);
     let json = cli.globals.wants_json();
     let flags = SettingFlags { config: cli.globals.config.clone(), values: cli.setting_flags() };
     let connection = Connection {
@@ -49,6 +53,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         url: cli.globals.url,
         key: cli.globals.key,
         tenant: cli.globals.tenant,
+        cacert: cli.globals.cacert,
     };
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let host = ThisMachine { flags, environment, clock: Arc::new(SystemClock::new()) };
@@ -71,8 +76,15 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Why { .. }
         | Command::Tenant(_)
         | Command::Key(_)
+        | Command::User(_)
+        | Command::Team(_)
         | Command::Audit(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Export(_)
+        | Command::Import(_)
         | Command::Whoami
+        | Command::Login { .. }
         | Command::Usage(_)
         | Command::Event(_)
         | Command::Webhook(_)

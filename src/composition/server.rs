@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRng as _;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::graph::{Graph, Opened, given_admin_key};
+use super::encryption;
+use super::graph::{Graph, Opened, Surroundings, given_admin_key};
+use super::keys::{sealer, signer};
 use super::settings::{Environment, Settings};
+use crate::application::audit::AuditService;
 use crate::application::error::AppError;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::reconcile::Reconciler;
@@ -29,15 +32,27 @@ use crate::application::supervise::recover::{Recovered, recover};
 use crate::application::system::news;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
+use crate::infrastructure::storage::redb::archive::ArchiveFault;
+use crate::infrastructure::tls::Identity;
+use crate::presentation::api::forwarded::Proxies;
 use crate::presentation::api::router;
 use crate::presentation::api::server::{ServerOptions, serve};
 use crate::presentation::api::state::{ApiOptions, AppState, Parts, WsOptions};
 use crate::presentation::cli::exit::{CliError, code};
 
+/// What requests come through.
+struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Identity>,
+}
+
 /// A server that is ready.
 pub(super) struct Running {
-    /// Where it listens.
+    /// Where it is reached from this machine.
     pub url: String,
+    /// SHA-256 of its certificate, when connections are encrypted.
+    pub fingerprint: Option<String>,
     /// What start-up found.
     pub recovered: Recovered,
     /// Whether it takes up, dispatches and times out sessions.
@@ -46,6 +61,7 @@ pub(super) struct Running {
     pub store: &'static str,
     /// Its services.
     pub graph: Graph,
+    audit: AuditService,
     opened: Opened,
     data_dir: PathBuf,
     stop_requests: CancellationToken,
@@ -64,24 +80,31 @@ impl Running {
         clock: Arc<dyn Clock>,
         works: bool,
     ) -> Result<Self, CliError> {
-        let listener = listen(settings.server.listen).await?;
+        let given = encryption::given(&settings.server.tls)?;
+        let listener = listen(settings.server.listen)?;
         let address = listener.local_addr().map_err(|error| failed("the listener", &error))?;
         make_data_dir(&settings.server.data_dir)?;
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let opened = Opened::open(settings, &clock, &ids).map_err(|error| unopened(&error))?;
+        let tls = encryption::of(given, &settings.server, clock.now())?;
         let (requests, work) = (TaskTracker::new(), TaskTracker::new());
         let (stop_requests, stop_work) = (CancellationToken::new(), CancellationToken::new());
         // Where it really listens, which no webhook may lead to.
         let mut known = settings.clone();
         known.server.listen = address;
-        let graph = Graph::build(&known, environment, &opened, clock, ids, &work, &stop_work)
+        let around = Surroundings { environment, sealer: sealer(settings)? };
+        let graph = Graph::build(&known, &around, &opened, clock, ids, &work, &stop_work)
             .map_err(|error| failed("the HTTP client", &error))?;
+        let signer = signer(settings)?;
+        let audit = AuditService::new(Arc::clone(&graph.store), Arc::clone(&graph.clock), signer);
         let running = Self {
-            url: format!("http://{address}"),
+            url: encryption::url(address, tls.is_some()),
+            fingerprint: tls.as_ref().map(|identity| identity.fingerprint.clone()),
             recovered: Recovered::default(),
             works: false,
             store: opened.name(),
             graph,
+            audit,
             opened,
             data_dir: settings.server.data_dir.clone(),
             stop_requests,
@@ -90,20 +113,20 @@ impl Running {
             work,
             grace: settings.server.shutdown_grace,
         };
-        running.begin(settings, listener, address, works).await
+        let listening = Listening { listener, address, tls };
+        running.begin(settings, listening, works).await
     }
 
     async fn begin(
         mut self,
         settings: &Settings,
-        listener: TcpListener,
-        address: SocketAddr,
+        listening: Listening,
         works: bool,
     ) -> Result<Self, CliError> {
         let app = |error: AppError| failed("the store", &error);
         self.graph.identity.load().await.map_err(app)?;
         self.admit(given_admin_key(settings)).await?;
-        self.answer_requests(settings, listener, address);
+        self.answer_requests(settings, listening);
         if works {
             let started = news::started(env!("CARGO_PKG_VERSION"), self.store);
             self.graph.system.tell(started).await;
@@ -123,7 +146,9 @@ impl Running {
     /// Tells client commands where the server is. Without the note they have to be told by `--url`;
     /// that is no reason not to serve.
     fn note(&self) {
-        let told = serde_json::json!({ "url": self.url, "pid": std::process::id() });
+        let told = serde_json::json!({
+            "url": self.url, "pid": std::process::id(), "fingerprint": self.fingerprint,
+        });
         let file = self.data_dir.join("server.json");
         if let Err(error) = write_private(&file, told.to_string().as_bytes()) {
             let url = &self.url;
@@ -157,6 +182,7 @@ impl Running {
         self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(self.graph.usage.clone().run(self.stop_work.clone()));
+        self.work.spawn(self.audit.clone().sign(self.stop_work.clone()));
         self.work.spawn(self.graph.daily(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
@@ -176,7 +202,8 @@ impl Running {
         recover(&self.graph.supervisors, self.graph.store.as_ref()).await
     }
 
-    fn answer_requests(&self, settings: &Settings, listener: TcpListener, address: SocketAddr) {
+    fn answer_requests(&self, settings: &Settings, listening: Listening) {
+        let Listening { listener, address, tls } = listening;
         let graph = &self.graph;
         let parts = Parts {
             sessions: graph.sessions.clone(),
@@ -187,6 +214,7 @@ impl Running {
             usage: graph.usage.clone(),
             system: graph.system.clone(),
             identity: graph.identity.clone(),
+            audit: self.audit.clone(),
             recovery: graph.recovery(),
             store: Arc::clone(&graph.store),
             clock: Arc::clone(&graph.clock),
@@ -194,7 +222,7 @@ impl Running {
             shutdown: self.stop_requests.clone(),
             tracker: self.requests.clone(),
         };
-        let admission = settings.server.admission;
+        let (admission, times) = (settings.server.admission, settings.server.times);
         let options = ApiOptions {
             rate: admission.rate,
             ws: WsOptions {
@@ -204,18 +232,26 @@ impl Running {
                 ..WsOptions::default()
             },
             port: address.port(),
-            allowed_hosts: settings.server.allowed_hosts.clone(),
+            allowed_hosts: encryption::hosts(&settings.server, address),
             allowed_origins: settings.server.allowed_origins.clone(),
             dev: settings.server.dev,
-            open_metrics: settings.server.metrics_open_on_loopback && address.ip().is_loopback(),
+            open_metrics: settings.server.metrics_open_on_loopback,
+            request_timeout: settings.server.times.request,
             body_limit: settings.server.max_body_bytes as usize,
+            redactor: settings.redactor.clone(),
             ..ApiOptions::default()
         };
+        self.requests.spawn(graph.identity.clone().keep_uses(self.stop_requests.clone()));
         let router = router(&AppState::new(parts, options), Router::new());
         let (stop, tracker) = (self.stop_requests.clone(), self.requests.clone());
         let limits = ServerOptions {
             connections: admission.connections as usize,
             per_peer: admission.connections_per_peer as usize,
+            header_timeout: times.header,
+            idle_timeout: times.idle,
+            write_timeout: times.write,
+            tls: tls.map(|identity| identity.config),
+            proxies: Arc::new(Proxies(settings.server.behind_proxy.clone())),
             ..ServerOptions::default()
         };
         self.requests.spawn(async move {
@@ -241,6 +277,19 @@ impl Running {
         write_private(&file, secret.expose_secret().as_bytes())
             .map_err(|error| failed("the administrator's key", &error))?;
         identity.admit_administrator(secret.expose_secret()).await.map_err(app)
+    }
+
+    /// What signs the administrator in, once; `None` when their key is not at hand.
+    pub(super) async fn login_token(&self, settings: &Settings) -> Option<String> {
+        let stored = || fs::read_to_string(self.key_file()).ok();
+        let secret = given_admin_key(settings).map(str::to_owned).or_else(stored)?;
+        match self.graph.identity.login_link_of(secret.trim()).await {
+            Ok(lent) => lent.map(|lent| lent.secret),
+            Err(error) => {
+                tracing::warn!(%error, "No login link could be made; `orchestrator login` makes one");
+                None
+            }
+        }
     }
 
     /// Where everything is kept.
@@ -287,9 +336,20 @@ async fn within(
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
+/// Connections that may wait to be taken: as many as may be open, so that none is lost when all of them
+/// come at once.
+const WAITING: u32 = 4096;
+
+fn bound(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     use std::io::ErrorKind;
-    TcpListener::bind(address).await.map_err(|error| {
+    bound(address).map_err(|error| {
         if error.kind() == ErrorKind::AddrInUse {
             let text = format!("{address} is taken by another program");
             return CliError::new(code::UNAVAILABLE, text).remedy(
@@ -309,7 +369,21 @@ fn make_data_dir(dir: &Path) -> Result<(), CliError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
         CliError::new(code::NOT_PERMITTED, format!("{} cannot be made: {error}", dir.display()))
             .remedy("choose a folder that you may write to: --data-dir DIR")
-    })
+    })?;
+    let about = fs::metadata(dir).map_err(|error| failed("the data directory", &error))?;
+    let refuse = |problem: String| {
+        CliError::new(code::NOT_PERMITTED, format!("{} {problem}", dir.display())).remedy(
+            "own the data directory, and take away the rights of others: chmod -R go-rwx DIR",
+        )
+    };
+    if about.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refuse(format!("belongs to the user {}", about.uid())));
+    }
+    let mode = about.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(refuse(format!("may be written by other users (mode {mode:03o})")));
+    }
+    Ok(())
 }
 
 /// What a store that does not open means for whoever started the server.
@@ -327,7 +401,7 @@ pub(super) fn unopened(error: &OpenError) -> CliError {
         }
         OpenError::Damaged { .. } => (
             code::DAMAGED,
-            "put back a copy of the data directory, or begin with another one: --data-dir DIR",
+            "put back a backup into another directory: orchestrator restore PATH --data-dir DIR",
         ),
         OpenError::Failed(_) => (code::UNAVAILABLE, "see what `orchestrator doctor` says"),
     };
@@ -338,6 +412,20 @@ pub(super) fn unopened(error: &OpenError) -> CliError {
         source = cause.source();
     }
     CliError::new(exit, text).remedy(remedy)
+}
+
+/// What a backup that is not taken means for whoever named it.
+pub(super) fn unarchived(error: &ArchiveFault) -> CliError {
+    let remedy = match error {
+        ArchiveFault::Store(error) => return unopened(error),
+        ArchiveFault::Broken(_) => "take another backup; this one was not used in any part",
+        ArchiveFault::Newer { .. } => "install the version that made it, or a newer one",
+        ArchiveFault::Occupied(_) => {
+            "name a directory without a store: --data-dir DIR; or move store.redb out of this one"
+        }
+        ArchiveFault::File { .. } => "check that the file is there, and that there is room",
+    };
+    CliError::new(error.exit_code(), error.to_string()).remedy(remedy)
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> CliError {

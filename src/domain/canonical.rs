@@ -78,19 +78,38 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// SHA-256 of bytes, lower-case hex.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(sha256(bytes))
+    hex(&sha256(bytes))
 }
 
-/// A hash in lower-case hex.
+/// Bytes in lower-case hex.
 #[must_use]
-pub fn hex(hash: [u8; 32]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
-    let mut text = String::with_capacity(64);
-    for byte in hash {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         text.push(digit(byte >> 4));
-        text.push(digit(byte));
+        text.push(digit(*byte));
     }
     text
+}
+
+/// The bytes that `hex` wrote so; `None` for any other spelling or length.
+#[must_use]
+pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(bytes)
 }
 
 /// Levels of nesting: 0 for a plain value, 1 for a map or list of plain values.

@@ -62,6 +62,9 @@ closed_enum!(
         TenantCreated = "tenant.created",
         TenantActivated = "tenant.activated",
         TenantDeactivated = "tenant.deactivated",
+        TenantUserAdded = "tenant.user_added",
+        TenantUserUpdated = "tenant.user_updated",
+        TenantUserRemoved = "tenant.user_removed",
     }
 );
 
@@ -83,6 +86,7 @@ closed_enum!(
         Key = "key",
         System = "system",
         Webhook = "webhook",
+        User = "user",
     }
 );
 

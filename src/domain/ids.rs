@@ -65,6 +65,8 @@ id!(/// A checkpoint.
     CheckpointId);
 id!(/// An API key.
     KeyId);
+id!(/// Somebody who works with the product.
+    UserId);
 id!(/// A stored event.
     EventId);
 id!(/// An entry of the audit.

@@ -16,6 +16,7 @@ pub mod event;
 
 pub mod agent;
 pub mod attention;
+pub mod redact;
 pub mod schedule;
 pub mod session;
 pub mod tenant;

@@ -11,11 +11,15 @@ use super::source::{Named, Reader, Token, tokens};
 pub(crate) const ROOMS: [&str; 5] =
     ["domain", "application", "infrastructure", "presentation", "composition"];
 const MAX_LINES: usize = 500;
-/// What a room never names of the standard library: those belong to adapters.
-const OUTSIDE_WORLD: [&str; 9] = [
+/// What a room never names of the standard library: those belong to adapters. Addresses are values, what
+/// is done with them is not.
+const OUTSIDE_WORLD: [&str; 12] = [
     "std::fs",
     "std::io",
-    "std::net",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::ToSocketAddrs",
+    "std::net::UdpSocket",
     "std::env",
     "std::process",
     "std::os",
@@ -47,9 +51,12 @@ fn room(name: &str) -> Room {
                 "sha2",
                 "uuid",
                 "chrono",
+                "ipnet",
                 "petgraph",
                 "semver",
                 "thiserror",
+                "regex",
+                "aho_corasick",
             ]),
             never: &OUTSIDE_WORLD,
             is_pure: true,

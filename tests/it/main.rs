@@ -1,6 +1,9 @@
 //! All integration tests in one binary.
 
 mod api;
+mod backup;
+mod browser;
+mod canaries;
 mod cli;
 mod contract;
 mod e2e;
@@ -9,6 +12,7 @@ mod opencode;
 mod recovery;
 mod sim;
 mod support;
+mod walls;
 mod webhooks;
 mod workspaces;
 mod ws;

@@ -16,6 +16,7 @@ need gcc gcc
 need make make
 need node nodejs
 need npm npm
+need chromium chromium
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 [ -e /usr/include/stdio.h ] || packages+=(libc6-dev)
 
@@ -47,3 +48,4 @@ if ! .tools/bin/cargo-deny --version 2>/dev/null | grep -qFx "cargo-deny $deny";
 fi
 
 bash tests/tools/install-opencode.sh
+bash tests/tools/install-browser-driver.sh

@@ -1,5 +1,7 @@
 //! Reading and verifying the audit of a tenant, and putting refusals on record.
 
+mod sign;
+
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -7,12 +9,13 @@ use uuid::Uuid;
 use super::error::AppError;
 use super::ports::changes::ChangeSet;
 use super::ports::clock::Clock;
+use super::ports::signer::Signer;
 use super::ports::store::{Store, StoreError};
 use super::principal::RequestContext;
-use crate::domain::audit::{AuditEntry, StoredAudit, Walk};
+use crate::domain::audit::walk::{Vouched, Walk};
+use crate::domain::audit::{Actor, AuditEntry, StoredAudit};
 use crate::domain::event::{Subject, SubjectKind};
 use crate::domain::ids::TenantId;
-use crate::domain::tenant::right::Lack;
 
 /// Entries that are read at once.
 const PAGE: usize = 500;
@@ -57,8 +60,12 @@ pub struct AuditPage {
 pub struct Verdict {
     /// Entries that are as they were written, from the first on.
     pub entries: u64,
+    /// Number of the first of them: 1 unless the oldest were removed.
+    pub first: u64,
     /// Hash of the last of them.
     pub head: String,
+    /// How far this server has signed them.
+    pub vouched: Option<Vouched>,
     /// Number of the first entry that is missing, out of place, unreadable or changed.
     pub first_bad: Option<u64>,
 }
@@ -68,13 +75,18 @@ pub struct Verdict {
 pub struct AuditService {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    signer: Arc<dyn Signer>,
 }
 
 impl AuditService {
     /// Over this store.
     #[must_use]
-    pub const fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub const fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        signer: Arc<dyn Signer>,
+    ) -> Self {
+        Self { store, clock, signer }
     }
 
     /// Entries with a larger number than `after`, in order.
@@ -116,20 +128,22 @@ impl AuditService {
     /// The store's.
     pub async fn verify(&self, tenant: TenantId) -> Result<Verdict, AppError> {
         let snapshot = self.store.snapshot(tenant).await?;
-        let mut walk = Walk::default();
+        let mut walk = Walk::new(self.signer.verifier(), Some(self.signer.key()));
         let verdict = |walk: &Walk, first_bad| Verdict {
             entries: walk.entries(),
+            first: walk.first(),
             head: walk.head().to_owned(),
+            vouched: walk.vouched(),
             first_bad,
         };
         loop {
-            let page = match snapshot.audit(walk.entries(), PAGE).await {
+            let page = match snapshot.audit(walk.last(), PAGE).await {
                 Ok(page) => page,
                 // Which of them it is, is found one by one.
-                Err(StoreError::Quarantined) => match snapshot.audit(walk.entries(), 1).await {
+                Err(StoreError::Quarantined) => match snapshot.audit(walk.last(), 1).await {
                     Ok(one) => one,
                     Err(StoreError::Quarantined) => {
-                        return Ok(verdict(&walk, Some(walk.entries() + 1)));
+                        return Ok(verdict(&walk, Some(walk.last() + 1)));
                     }
                     Err(error) => return Err(error.into()),
                 },
@@ -148,19 +162,39 @@ impl AuditService {
 
     /// Puts on record that somebody wanted more than they may. A store that takes no writes does not
     /// keep the refusal from being one.
-    pub async fn refused(&self, ctx: &RequestContext, action: &str, lack: Lack) {
+    pub async fn refused(&self, ctx: &RequestContext, action: &str, reason: &str) {
+        let request = Some(ctx.request_id.clone());
+        self.refusal(ctx.tenant, ctx.actor(), action, reason, request).await;
+    }
+
+    /// Puts on record that somebody showed a secret that is not accepted, where those who run the
+    /// server are at home. Whoever calls this bounds how often a peer can have it done.
+    pub async fn not_recognised(&self, peer: &str, action: &str, request_id: &str) {
+        let actor = Actor { kind: "peer".to_owned(), id: peer.to_owned(), role: None };
+        let (reason, request) = ("no valid credential", Some(request_id.to_owned()));
+        self.refusal(TenantId::BOOTSTRAP, actor, action, reason, request).await;
+    }
+
+    async fn refusal(
+        &self,
+        tenant: TenantId,
+        actor: Actor,
+        action: &str,
+        reason: &str,
+        request_id: Option<String>,
+    ) {
         let entry = AuditEntry {
             at: self.clock.now(),
-            actor: ctx.actor(),
+            actor,
             action: action.to_owned(),
-            subject: Subject { kind: SubjectKind::Tenant, id: ctx.tenant.uuid() },
+            subject: Subject { kind: SubjectKind::Tenant, id: tenant.uuid() },
             ok: false,
-            reason: Some(lack.to_string()),
+            reason: Some(reason.to_owned()),
             before: None,
             after: None,
-            request_id: Some(ctx.request_id.clone()),
+            request_id,
         };
-        let set = ChangeSet::new(ctx.tenant).audit(Some(entry));
+        let set = ChangeSet::new(tenant).audit(Some(entry));
         if let Err(error) = self.store.commit(set).await {
             tracing::warn!(%error, action, "A refusal could not be put on record");
         }

@@ -72,6 +72,7 @@ closed_enum!(
         Sessions = "sessions",
         Events = "events",
         SetAside = "set_aside",
+        Browsers = "browsers",
     }
 );
 
@@ -153,6 +154,7 @@ impl Daily {
             Job::Sessions => self.old_sessions().await,
             Job::Events => self.old_events().await,
             Job::SetAside => self.old_copies().await,
+            Job::Browsers => self.old_browsers().await,
             Job::Counters => self.recount().await,
         }
     }

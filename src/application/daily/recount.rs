@@ -24,6 +24,7 @@ fn counters(now: Timestamp) -> impl Iterator<Item = (String, Counter)> {
         ("open_sessions".to_owned(), Counter::OpenSessions),
         ("webhooks".to_owned(), Counter::Webhooks),
         ("api_keys".to_owned(), Counter::ApiKeys),
+        ("users".to_owned(), Counter::Users),
     ];
     let this = Month::of(now);
     let of_month = |month: Month| {

@@ -1,5 +1,7 @@
-//! What is kept no longer: ended sessions are deleted, deleted ones go for good, events and copies of
-//! damaged records are removed.
+//! What is kept no longer: ended sessions are deleted, deleted ones go for good; events, copies of
+//! damaged records and browsers that were signed in are removed.
+
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -14,6 +16,8 @@ use crate::domain::version::Versioned;
 
 /// Sessions that are treated beside each other, so that their commits share a sync.
 const AT_ONCE: usize = 16;
+/// How long a browser that was signed in is listed after its end.
+const ENDED_BROWSERS: Duration = Duration::from_hours(3 * 24);
 
 /// What becomes of an old session.
 enum Fate {
@@ -99,6 +103,12 @@ impl Daily {
     pub(super) async fn old_copies(&self) -> Result<usize, AppError> {
         let Some(before) = self.before(self.kept.set_aside) else { return Ok(0) };
         self.remove(Outdated::SetAside(before)).await
+    }
+
+    /// Removes browsers whose time ended some days ago; until then they can be looked up.
+    pub(super) async fn old_browsers(&self) -> Result<usize, AppError> {
+        let Some(before) = self.before(Some(ENDED_BROWSERS)) else { return Ok(0) };
+        self.remove(Outdated::Browsers(before)).await
     }
 
     async fn remove(&self, what: Outdated) -> Result<usize, AppError> {

@@ -1,7 +1,8 @@
 //! API keys of a tenant: made, listed, rotated and revoked by its administrators.
 //!
-//! Invariant: nobody makes a key, or gets the secret of one, that may do more than their own. A secret is told once,
-//! to whoever asked for it, and is neither stored nor remembered for a repetition.
+//! Invariant: nobody makes a key, or gets the secret of one, that may do more than their own, is accepted
+//! for longer or from elsewhere. A secret is told once, to whoever asked for it, and is neither stored nor
+//! remembered for a repetition.
 
 use std::time::Duration;
 
@@ -13,21 +14,23 @@ use crate::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write,
 };
 use crate::application::ports::store::CommitError;
-use crate::application::principal::{RequestContext, Subject as Answer};
+use crate::application::principal::{Principal, RequestContext, Subject as Answer};
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
 use crate::domain::audit::AuditEntry;
 use crate::domain::canonical::sha256;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
-use crate::domain::field::FieldErrors;
-use crate::domain::ids::KeyId;
+use crate::domain::field::{FieldError, FieldErrors};
+use crate::domain::ids::{KeyId, UserId};
 use crate::domain::tenant::key::{
-    ApiKey, KeySecret, LIFE, LONGEST_GRACE, Role, checked_name, prefix,
+    ApiKey, KeyKind, KeySecret, LIFE, LONGEST_GRACE, Role, checked_name, prefix,
 };
+use crate::domain::tenant::network::{Networks, Reach};
 use crate::domain::tenant::scope::Scopes;
+use crate::domain::tenant::user::User;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
-/// Most keys of a tenant that are not revoked.
+/// Most keys of a tenant that are not revoked; browsers that were signed in are no part of them.
 pub const MOST: u64 = 1000;
 
 /// A key to be made.
@@ -39,8 +42,23 @@ pub struct NewKey {
     pub role: Role,
     /// What it may be used for; everything that its maker may when omitted.
     pub scopes: Option<Scopes>,
-    /// Outer `None`: in 90 days; inner `None`: never.
+    /// Outer `None`: in 90 days, or with the key of its maker; inner `None`: never.
     pub expires_at: Option<Option<Timestamp>>,
+    /// From where it is accepted; from where its maker's is when omitted.
+    pub networks: Option<Networks>,
+    /// Who will act with it.
+    pub holder: Holder,
+}
+
+/// Who acts with a key that is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Whoever makes it; nobody, when they act with a key of nobody.
+    Maker,
+    /// A program.
+    Nobody,
+    /// Somebody of the tenant.
+    User(UserId),
 }
 
 /// A key, and its secret right after that was made.
@@ -50,13 +68,15 @@ pub struct KeyView {
     pub key: Versioned<ApiKey>,
     /// Told once.
     pub secret: Option<String>,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl IdentityService {
     /// Makes a key.
     ///
     /// # Errors
-    /// `Invalid`, `PrivilegeEscalation`, `QuotaExceeded`.
+    /// `Invalid`, `UserNotFound`, `PrivilegeEscalation`, `QuotaExceeded`.
     pub async fn create_key(
         &self,
         ctx: &RequestContext,
@@ -65,34 +85,49 @@ impl IdentityService {
         let now = self.clock.now();
         let mut errors = FieldErrors::default();
         let name = checked_name(&new.name, &mut errors);
-        let expires_at = new.expires_at.unwrap_or(Some(now.after(LIFE)));
+        let own = &ctx.principal.reach;
+        let usual = now.after(LIFE);
+        let expires_at =
+            new.expires_at.unwrap_or_else(|| Some(own.until.map_or(usual, |end| end.min(usual))));
+        let networks = new.networks.clone().unwrap_or_else(|| own.networks.clone());
+        let reach = Reach { until: expires_at, networks };
         if expires_at.is_some_and(|end| end <= now) {
             errors.add("/expires_at", "out_of_range", "must lie ahead, or be null for no end");
         }
         errors.into_result(())?;
         let scopes = new.scopes.clone().unwrap_or_else(|| ctx.principal.scopes.clone());
-        if new.role > ctx.principal.role || !ctx.principal.scopes.cover(&scopes) {
+        let exceeds = new.role > ctx.principal.role || !ctx.principal.scopes.cover(&scopes);
+        if exceeds || !own.covers(&reach) {
             return Err(AppError::PrivilegeEscalation);
         }
+        let holder = self.holder(ctx, new).await?;
         let (secret, hash) = self.new_secret()?;
         let key = ApiKey {
             id: KeyId::new(self.ids.uuid()),
             tenant_id: ctx.tenant,
+            kind: KeyKind::Key,
+            user_id: holder.as_ref().map(|holder| holder.value.id),
+            opened_by: None,
             name,
             prefix: prefix(&secret),
             secrets: vec![KeySecret { hash, expires_at: None }],
             role: new.role,
             scopes,
             is_system: false,
+            networks: reach.networks,
+            invited: None,
             created_by: ctx.actor_name().to_owned(),
             created_at: now,
             expires_at,
             revoked_at: None,
         };
         let key = Versioned { version: Version::FIRST, value: key };
-        let made = KeyView { key, secret: None };
+        let made = KeyView { key, secret: None, last_used_at: None };
         let kind = ("create_key", EventType::TenantKeyCreated);
-        let set = change_of(ctx, kind, None, &made, now)
+        let there = holder.map(|holder| Guard::UserAt(holder.value.id, holder.version));
+        let set = there
+            .into_iter()
+            .fold(change_of(ctx, kind, None, &made, now), ChangeSet::guard)
             .guard(Guard::CounterAtMost { counter: Counter::ApiKeys, limit: MOST })
             .count(Counter::ApiKeys, CounterChange::Add(1));
         match self.store.commit(set).await {
@@ -104,30 +139,85 @@ impl IdentityService {
         }
     }
 
-    /// The keys of a tenant, oldest first, behind `after`.
+    /// Who is to act with a new key: somebody who is active, and may do what it may.
+    async fn holder(
+        &self,
+        ctx: &RequestContext,
+        new: &NewKey,
+    ) -> Result<Option<Versioned<User>>, AppError> {
+        let snapshot = self.store.snapshot(ctx.tenant).await?;
+        let found = match (new.holder, ctx.principal.user) {
+            (Holder::Nobody, _) | (Holder::Maker, None) => None,
+            // Whoever is at home elsewhere is nobody here.
+            (Holder::Maker, Some(own)) => snapshot.user(own).await?,
+            (Holder::User(id), _) => Some(snapshot.user(id).await?.ok_or(AppError::UserNotFound)?),
+        };
+        let Some(holder) = found else { return Ok(None) };
+        let User { role, is_active, is_system_admin, .. } = holder.value;
+        if !is_active {
+            let mut errors = FieldErrors::default();
+            errors.add("/user_id", "inactive", "is switched off; switch them on first");
+            errors.into_result(())?;
+        }
+        if new.role > role || (is_system_admin && !ctx.principal.is_system) {
+            return Err(AppError::PrivilegeEscalation);
+        }
+        Ok(Some(holder))
+    }
+
+    /// The keys of a tenant, oldest first, behind `after`; invitations are no keys.
     ///
     /// # Errors
     /// The store's.
     pub async fn keys(
         &self,
         ctx: &RequestContext,
-        after: Option<KeyId>,
+        mut after: Option<KeyId>,
         limit: usize,
-    ) -> Result<Vec<Versioned<ApiKey>>, AppError> {
-        Ok(self.store.snapshot(ctx.tenant).await?.api_keys(after, limit).await?)
+    ) -> Result<Vec<KeyView>, AppError> {
+        let snapshot = self.store.snapshot(ctx.tenant).await?;
+        let mut views = Vec::new();
+        loop {
+            let page = snapshot.api_keys(after, limit).await?;
+            after = page.last().filter(|_| page.len() == limit).map(|last| last.value.id);
+            for key in page.into_iter().filter(|key| key.value.kind != KeyKind::Invite) {
+                let id = key.value.id;
+                let stored = snapshot.key_used(id).await?;
+                let last_used_at = stored.max(self.uses.of(ctx.tenant, id));
+                views.push(KeyView { key, secret: None, last_used_at });
+            }
+            if after.is_none() || views.len() >= limit {
+                views.truncate(limit);
+                return Ok(views);
+            }
+        }
     }
 
     /// A key.
     ///
     /// # Errors
     /// `KeyNotFound`.
-    pub async fn key(
+    pub async fn key(&self, ctx: &RequestContext, id: KeyId) -> Result<KeyView, AppError> {
+        let key = self.stored_key(ctx, id).await?;
+        let last_used_at = self.last_used(ctx.tenant, id).await?;
+        Ok(KeyView { key, secret: None, last_used_at })
+    }
+
+    async fn stored_key(
         &self,
         ctx: &RequestContext,
         id: KeyId,
     ) -> Result<Versioned<ApiKey>, AppError> {
         let found = self.store.snapshot(ctx.tenant).await?.api_key(id).await?;
+        let found = found.filter(|found| found.value.kind != KeyKind::Invite);
         found.ok_or(AppError::KeyNotFound)
+    }
+
+    /// Whether a key opens the system.
+    async fn is_of_system(&self, key: &ApiKey) -> Result<bool, AppError> {
+        let Some(id) = key.user_id else { return Ok(key.is_system) };
+        let holder = self.store.snapshot(key.tenant_id).await?.user(id).await?;
+        Ok(key.is_system || holder.is_some_and(|holder| holder.value.is_system_admin))
     }
 
     /// Another secret for a key; the one before is accepted for a while, a day at the most.
@@ -143,8 +233,15 @@ impl IdentityService {
         let grace = grace.unwrap_or(LONGEST_GRACE);
         let (secret, hash) = self.new_secret()?;
         let rotated = |key: &mut ApiKey, now: Timestamp| {
+            if key.kind != KeyKind::Key {
+                let message = "only a key gets another secret; revoke this and make a new one";
+                let (pointer, code) = (String::new(), "not_a_key");
+                let error = FieldError { pointer, code, message: message.to_owned() };
+                return Err(AppError::Invalid(vec![error]));
+            }
             // Whoever makes a secret has it, and may do with it what its key may.
-            if key.role > ctx.principal.role || !ctx.principal.scopes.cover(&key.scopes) {
+            let Principal { role, scopes, reach, .. } = &ctx.principal;
+            if key.role > *role || !scopes.cover(&key.scopes) || !reach.covers(&key.reach()) {
                 return Err(AppError::PrivilegeEscalation);
             }
             if key.revoked_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
@@ -155,7 +252,8 @@ impl IdentityService {
         };
         let kind = ("rotate_key", EventType::TenantKeyRotated);
         let key = self.change_key(ctx, id, kind, rotated).await?;
-        Ok(KeyView { key, secret: Some(secret) })
+        let last_used_at = self.last_used(ctx.tenant, id).await?;
+        Ok(KeyView { key, secret: Some(secret), last_used_at })
     }
 
     /// Revokes a key: it is refused from the next request on. It stays listed.
@@ -183,11 +281,11 @@ impl IdentityService {
         change: impl Fn(&mut ApiKey, Timestamp) -> Result<(), AppError> + Send + Sync,
     ) -> Result<Versioned<ApiKey>, AppError> {
         for _ in 0..MAX_COMMIT_ATTEMPTS {
-            let found = self.key(ctx, id).await?;
+            let found = self.stored_key(ctx, id).await?;
             if let Some(expected) = ctx.if_match.filter(|read| *read != found.version.get()) {
                 return Err(AppError::VersionMismatch { expected, actual: found.version.get() });
             }
-            if found.value.is_system && !ctx.principal.is_system {
+            if !ctx.principal.is_system && self.is_of_system(&found.value).await? {
                 return Err(AppError::PrivilegeEscalation);
             }
             let (now, mut value) = (self.clock.now(), found.value.clone());
@@ -196,9 +294,9 @@ impl IdentityService {
                 return Ok(found);
             }
             let key = Versioned { version: found.version.next(), value };
-            let view = KeyView { key, secret: None };
+            let view = KeyView { key, secret: None, last_used_at: None };
             let mut set = change_of(ctx, kind, Some(&found), &view, now);
-            if view.key.value.revoked_at.is_some() {
+            if found.value.is_counted() && !view.key.value.is_counted() {
                 set = set.count(Counter::ApiKeys, CounterChange::Add(-1));
             }
             match self.store.commit(set).await {
@@ -211,9 +309,14 @@ impl IdentityService {
     }
 
     /// `iok_` and 32 random bytes, URL-safe; with its hash.
-    fn new_secret(&self) -> Result<(String, [u8; 32]), AppError> {
+    pub(super) fn new_secret(&self) -> Result<(String, [u8; 32]), AppError> {
+        self.secret_of("iok_")
+    }
+
+    /// The same behind another beginning.
+    pub(super) fn secret_of(&self, beginning: &str) -> Result<(String, [u8; 32]), AppError> {
         let random = self.ids.secret().map_err(|error| AppError::Internal(Box::new(error)))?;
-        let secret = format!("iok_{random}");
+        let secret = format!("{beginning}{random}");
         let hash = sha256(secret.as_bytes());
         Ok((secret, hash))
     }
@@ -251,14 +354,15 @@ fn change_of(
 /// What events tell of a key.
 pub(super) fn news(key: &ApiKey) -> Value {
     let scopes: Vec<String> = key.scopes.iter().map(|scope| scope.to_string()).collect();
-    json!({ "prefix": key.prefix, "role": key.role, "scopes": scopes })
+    json!({ "prefix": key.prefix, "kind": key.kind, "role": key.role, "scopes": scopes })
 }
 
 /// What the audit keeps of a key: everything but what its secrets are found by.
-fn facts(key: &ApiKey) -> Value {
+pub(super) fn facts(key: &ApiKey) -> Value {
     let scopes: Vec<String> = key.scopes.iter().map(|scope| scope.to_string()).collect();
     json!({
-        "name": key.name, "prefix": key.prefix, "role": key.role, "scopes": scopes,
+        "kind": key.kind, "name": key.name, "prefix": key.prefix, "role": key.role, "scopes": scopes,
+        "user_id": key.user_id, "networks": key.networks.texts(),
         "expires_at": key.expires_at, "revoked_at": key.revoked_at,
     })
 }

@@ -25,7 +25,7 @@ pub struct QuotaReport {
     pub tenant: TenantId,
     /// The bounds.
     pub quotas: Quotas,
-    /// What is used, in the order of `QuotaName::ALL`.
+    /// What is used of those that are counted in the store.
     pub used: Vec<(QuotaName, u64)>,
 }
 
@@ -149,7 +149,8 @@ impl IdentityService {
         let found = snapshot.tenant().await?.ok_or(AppError::TenantNotFound)?;
         let (month, mut used) = (Month::of(self.clock.now()), Vec::new());
         for quota in QuotaName::ALL {
-            let count = snapshot.counter(counter_of(*quota, month)).await?;
+            let Some(counter) = counter_of(*quota, month) else { continue };
+            let count = snapshot.counter(counter).await?;
             used.push((*quota, u64::try_from(count).unwrap_or(0)));
         }
         Ok(QuotaReport { tenant, quotas: found.value.quotas, used })

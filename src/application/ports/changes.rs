@@ -4,13 +4,14 @@
 //! inside the transaction. Every arm is closed on purpose: a new aggregate does not compile until
 //! every adapter handles it.
 
+use super::people::PeopleWrite;
 use super::usage::UsageWrite;
 use super::webhooks::WebhookWrite;
 use crate::domain::agent::Agent;
 use crate::domain::attention::AttentionItem;
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::DomainEvent;
-use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::ids::{KeyId, SessionId, TenantId, UserId};
 use crate::domain::session::Session;
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
@@ -88,6 +89,8 @@ pub enum Write {
     Webhook(WebhookWrite),
     /// What was used, or what belongs to that.
     Usage(UsageWrite),
+    /// Somebody, or when a key was used.
+    People(PeopleWrite),
 }
 
 /// A number that the store keeps per tenant.
@@ -113,6 +116,8 @@ pub enum Counter {
     DaysWorkDone,
     /// Since when the clock is doubted, in milliseconds; 0 while it is not.
     ClockDoubted,
+    /// People of the tenant.
+    Users,
 }
 
 /// How a counter changes. Both kinds commute, so they never make a change set stale.
@@ -150,6 +155,15 @@ pub enum Guard {
     },
     /// No agent of the tenant has this name.
     AgentNameFree(String),
+    /// Somebody is there as they were read.
+    UserAt(UserId, Version),
+    /// Somebody has no other keys that are not revoked than these.
+    NoOtherKeys {
+        /// Who.
+        user: UserId,
+        /// The keys that the change set knows of.
+        known: Vec<KeyId>,
+    },
 }
 
 /// The answer that a repeated request gets.

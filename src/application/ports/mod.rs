@@ -1,12 +1,16 @@
 //! What the application needs from the world, named by need and not by technology.
 
+pub mod archives;
 pub mod changes;
 pub mod clock;
 pub mod driver;
 pub mod gates;
 pub mod journal;
 pub mod notifier;
+pub mod people;
 pub mod reads;
+pub mod sealer;
+pub mod signer;
 pub mod store;
 pub mod usage;
 pub mod webhooks;

@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 
 use super::changes::{Counter, Remembered};
+use super::people::PeopleReads;
 use super::store::StoreError;
 use super::usage::UsageReads;
 use super::webhooks::WebhookReads;
@@ -14,7 +15,7 @@ use crate::domain::agent::Agent;
 use crate::domain::attention::{Attention, AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId, WebhookId};
+use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId, UserId, WebhookId};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::spec::{Priority, SessionType};
@@ -22,6 +23,7 @@ use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{Session, SessionCode};
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::ApiKey;
+use crate::domain::tenant::user::User;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
@@ -220,13 +222,17 @@ pub trait EventReads: Send + Sync {
         session: Option<SessionId>,
         limit: usize,
     ) -> Result<Vec<Logged>, StoreError>;
+    /// Number and hash of the newest audit entry; `None` before the first.
+    async fn audit_head(&self) -> Result<Option<(u64, String)>, StoreError>;
     /// Audit entries with a larger number, in order.
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError>;
 }
 
 /// Everything of one tenant at one moment.
 #[async_trait]
-pub trait Snapshot: SessionReads + AttentionReads + EventReads + WebhookReads + UsageReads {
+pub trait Snapshot:
+    SessionReads + AttentionReads + EventReads + WebhookReads + UsageReads + PeopleReads
+{
     /// The tenant itself; `None` before it was made.
     async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError>;
     /// A counter; 0 when it was never changed.
@@ -308,6 +314,12 @@ pub trait Fleet: Send + Sync {
     async fn counter(&self, tenant: TenantId, counter: Counter) -> Result<i64, StoreError>;
     /// The API key one of whose secrets has this hash.
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError>;
+    /// Who acts with a key of this tenant.
+    async fn user(
+        &self,
+        tenant: TenantId,
+        id: UserId,
+    ) -> Result<Option<Versioned<User>>, StoreError>;
     /// Whether any API key was ever made.
     async fn has_api_keys(&self) -> Result<bool, StoreError>;
     /// Every session in one of these statuses, in order of tenant and creation.

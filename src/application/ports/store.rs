@@ -89,6 +89,8 @@ pub enum Outdated {
     Events(Timestamp),
     /// Copies of damaged records that were set aside before.
     SetAside(Timestamp),
+    /// Browsers that were signed in and whose time ended before.
+    Browsers(Timestamp),
 }
 
 /// What the store says of itself.

@@ -326,9 +326,11 @@ fn matters(event: &StoredEvent) -> bool {
                 | EventType::UsageHardLimitReached
         ),
         SubjectKind::Agent => true,
-        SubjectKind::Attention | SubjectKind::Key | SubjectKind::System | SubjectKind::Webhook => {
-            false
-        }
+        SubjectKind::Attention
+        | SubjectKind::Key
+        | SubjectKind::System
+        | SubjectKind::Webhook
+        | SubjectKind::User => false,
     }
 }
 

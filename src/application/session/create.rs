@@ -24,7 +24,7 @@ use crate::domain::session::draft::{SessionDraft, SessionPatch};
 use crate::domain::session::spec::SessionSpec;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{Lineage, RunState, Session, SessionCode};
-use crate::domain::tenant::key::Role;
+use crate::domain::tenant::key::{Role, is_presentable, is_reserved};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
@@ -360,6 +360,10 @@ fn maker(ctx: &RequestContext, wanted: Option<String>) -> Result<String, AppErro
             ctx.require(Role::Lead)?;
             if name.trim().is_empty() || name.chars().count() > 100 {
                 return Err(invalid("/created_by", "invalid", "must have 1 to 100 characters"));
+            }
+            if is_reserved(&name) || !is_presentable(&name) {
+                let rule = "must be no part of the server, and hold no control characters";
+                return Err(invalid("/created_by", "invalid", rule));
             }
             Ok(name)
         }

@@ -18,14 +18,15 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::month::Purse;
 use crate::domain::usage::period::Month;
 
-/// The counter behind a quota, in this month.
+/// The counter behind a quota, in this month; `None` for what is not counted in the store.
 #[must_use]
-pub const fn counter_of(quota: QuotaName, month: Month) -> Counter {
+pub const fn counter_of(quota: QuotaName, month: Month) -> Option<Counter> {
     match quota {
-        QuotaName::MaxConcurrentSessions => Counter::OpenSessions,
-        QuotaName::MaxQueueDepth => Counter::SessionsIn(SessionStatus::Queued),
-        QuotaName::MaxTokensPerMonth => Counter::MonthTokens(month),
-        QuotaName::MonthlyBudgetUsd => Counter::MonthMicros(month),
+        QuotaName::MaxConcurrentSessions => Some(Counter::OpenSessions),
+        QuotaName::MaxQueueDepth => Some(Counter::SessionsIn(SessionStatus::Queued)),
+        QuotaName::MaxTokensPerMonth => Some(Counter::MonthTokens(month)),
+        QuotaName::MonthlyBudgetUsd => Some(Counter::MonthMicros(month)),
+        QuotaName::RequestsPerMinute => None,
     }
 }
 
@@ -43,7 +44,8 @@ pub fn quota_of(counter: Counter) -> Option<QuotaName> {
         | Counter::Webhooks
         | Counter::ApiKeys
         | Counter::DaysWorkDone
-        | Counter::ClockDoubted => None,
+        | Counter::ClockDoubted
+        | Counter::Users => None,
     }
 }
 
@@ -67,7 +69,9 @@ const fn counted_by(quota: QuotaName) -> Option<Counter> {
     match quota {
         QuotaName::MaxConcurrentSessions => Some(Counter::OpenSessions),
         QuotaName::MaxQueueDepth => Some(Counter::SessionsIn(SessionStatus::Queued)),
-        QuotaName::MaxTokensPerMonth | QuotaName::MonthlyBudgetUsd => None,
+        QuotaName::MaxTokensPerMonth
+        | QuotaName::MonthlyBudgetUsd
+        | QuotaName::RequestsPerMinute => None,
     }
 }
 

@@ -22,6 +22,7 @@ use super::ports::workspaces::Workspaces;
 use super::session::SessionService;
 use super::session::report::Holder;
 use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::redact::Redactor;
 
 /// Times that supervisors keep.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct SupervisorOptions {
     pub start_timeout: Duration,
     /// What log and transcript of one session may weigh together; 0 sets no bound.
     pub journal_bytes: u64,
+    /// What agents say passes it before anything else is done with it.
+    pub redactor: Redactor,
 }
 
 impl Default for SupervisorOptions {
@@ -49,6 +52,7 @@ impl Default for SupervisorOptions {
             question_timeout: Duration::from_hours(1),
             start_timeout: Duration::from_mins(1),
             journal_bytes: 64 * 1024 * 1024,
+            redactor: Redactor::default(),
         }
     }
 }

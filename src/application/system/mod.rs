@@ -1,13 +1,16 @@
 //! What the server says of itself.
 
+pub mod archive;
 pub mod news;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use self::archive::ArchiveService;
 use self::news::News;
 use super::agent::AgentService;
 use super::error::AppError;
+use super::ports::archives::Archives;
 use super::ports::changes::Counter;
 use super::ports::clock::Clock;
 use super::ports::reads::ClassUsage;
@@ -49,6 +52,7 @@ pub struct SystemService {
     agents: AgentService,
     queue: Queue,
     admissions: AdmissionService,
+    archives: Option<ArchiveService>,
     started_at: Timestamp,
     recovered: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
@@ -72,10 +76,24 @@ impl SystemService {
             agents,
             queue,
             admissions,
+            archives: None,
             started_at,
             recovered: Arc::default(),
             draining: Arc::default(),
         }
+    }
+
+    /// The same, over a store that can be carried away.
+    #[must_use]
+    pub fn with_archives(self, archives: Arc<dyn Archives>) -> Self {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        Self { archives: Some(ArchiveService::new(store, archives, clock)), ..self }
+    }
+
+    /// Backups and exports; `None` for a store that keeps nothing.
+    #[must_use]
+    pub const fn archives(&self) -> Option<&ArchiveService> {
+        self.archives.as_ref()
     }
 
     /// Recovery is done: from now on the server is ready.

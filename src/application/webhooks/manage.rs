@@ -16,7 +16,7 @@ use crate::domain::ids::WebhookId;
 use crate::domain::version::{Version, Versioned};
 use crate::domain::webhook::progress::Progress;
 use crate::domain::webhook::{
-    EventPattern, MOST, Secret, SigningKey, Webhook, WebhookDraft, WebhookPatch,
+    EventPattern, MOST, Sealed, Secret, SigningKey, Webhook, WebhookDraft, WebhookPatch,
 };
 
 impl WebhookService {
@@ -34,7 +34,7 @@ impl WebhookService {
         let secret = self.secret()?;
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let head = self.store.snapshot(ctx.tenant).await?.last_seq().await?;
-            let view = self.drafted(ctx, draft, checked.clone(), &secret);
+            let view = self.drafted(ctx, draft, checked.clone(), &secret)?;
             let cursor = draft.after.unwrap_or(head);
             if cursor > head {
                 return Err(beyond(head));
@@ -60,27 +60,40 @@ impl WebhookService {
         self.notifier.new_secret().map_err(|error| AppError::Internal(Box::new(error)))
     }
 
+    /// The secret as it is kept.
+    fn sealed(
+        &self,
+        ctx: &RequestContext,
+        id: WebhookId,
+        secret: &Secret,
+    ) -> Result<Sealed, AppError> {
+        let bound_to = Webhook::binding(ctx.tenant, id);
+        let sealed = self.sealer.seal(secret.expose().as_bytes(), &bound_to);
+        sealed.map(Sealed::new).map_err(|error| AppError::Internal(Box::new(error)))
+    }
+
     fn drafted(
         &self,
         ctx: &RequestContext,
         draft: &WebhookDraft,
         (url, description, event_types): (String, Option<String>, Vec<EventPattern>),
         secret: &Secret,
-    ) -> Versioned<Webhook> {
-        let now = self.clock.now();
+    ) -> Result<Versioned<Webhook>, AppError> {
+        let (now, id) = (self.clock.now(), WebhookId::new(self.ids.uuid()));
+        let sealed = self.sealed(ctx, id, secret)?;
         let value = Webhook {
-            id: WebhookId::new(self.ids.uuid()),
+            id,
             tenant_id: ctx.tenant,
             url,
             description,
             event_types,
             is_active: draft.is_active.unwrap_or(true),
-            keys: vec![SigningKey { secret: secret.clone(), expires_at: None }],
+            keys: vec![SigningKey { sealed, expires_at: None }],
             created_by: ctx.actor_name().to_owned(),
             created_at: now,
             updated_at: now,
         };
-        Versioned { version: Version::FIRST, value }
+        Ok(Versioned { version: Version::FIRST, value })
     }
 
     fn creation(&self, ctx: &RequestContext, view: &WebhookView) -> ChangeSet {
@@ -95,7 +108,7 @@ impl WebhookService {
             .write(Write::Webhook(WebhookWrite::Webhook(put)))
             .write(Write::Webhook(WebhookWrite::Progress(progress)))
             .audit(Some(self.audit(ctx, webhook.id, audited)))
-            .remember(ctx.remembered(&Subject::Webhook(view), webhook.created_at))
+            .remember(ctx.remembered(&Subject::Webhook(&told_before(view)), webhook.created_at))
     }
 
     /// Changes what may change. Switching it on also takes up one that the product switched off.
@@ -171,7 +184,7 @@ impl WebhookService {
             drop(snapshot);
             same_version(ctx, found.version)?;
             let (now, mut webhook) = (self.clock.now(), found.value);
-            webhook.rotate(secret.clone(), now);
+            webhook.rotate(self.sealed(ctx, id, &secret)?, now);
             let put = Put { expect: Expect::At(found.version), value: webhook.clone() };
             let webhook = Versioned { version: found.version.next(), value: webhook };
             let view = WebhookView { webhook, progress: noted.value, secret: Some(secret.clone()) };
@@ -179,7 +192,7 @@ impl WebhookService {
             let set = ChangeSet::new(ctx.tenant)
                 .write(Write::Webhook(WebhookWrite::Webhook(put)))
                 .audit(Some(self.audit(ctx, id, audited)))
-                .remember(ctx.remembered(&Subject::Webhook(&view), now));
+                .remember(ctx.remembered(&Subject::Webhook(&told_before(&view)), now));
             if self.tried(set).await? {
                 return Ok(view);
             }
@@ -220,6 +233,11 @@ impl WebhookService {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What a repetition is told: the secret is shown once.
+fn told_before(view: &WebhookView) -> WebhookView {
+    WebhookView { secret: None, ..view.clone() }
 }
 
 fn beyond(head: u64) -> AppError {

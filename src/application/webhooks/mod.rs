@@ -20,6 +20,7 @@ use super::error::AppError;
 use super::ports::clock::{Clock, Ids};
 use super::ports::notifier::{AddressError, Notifier};
 use super::ports::reads::Snapshot;
+use super::ports::sealer::Sealer;
 use super::ports::store::Store;
 use super::principal::RequestContext;
 use crate::domain::audit::AuditEntry;
@@ -100,6 +101,7 @@ pub struct WebhookService {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     notifier: Arc<dyn Notifier>,
+    sealer: Arc<dyn Sealer>,
     options: Arc<WebhookOptions>,
     bell: Arc<Notify>,
     figures: Arc<Figures>,
@@ -113,10 +115,11 @@ impl WebhookService {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
         notifier: Arc<dyn Notifier>,
+        sealer: Arc<dyn Sealer>,
         options: WebhookOptions,
     ) -> Self {
         let (options, bell, figures) = (Arc::new(options), Arc::default(), Arc::default());
-        Self { store, clock, ids, notifier, options, bell, figures }
+        Self { store, clock, ids, notifier, sealer, options, bell, figures }
     }
 
     /// How all webhooks fare.

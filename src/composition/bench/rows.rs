@@ -30,7 +30,7 @@ const ALL: [(&str, &[RowName]); 5] = [
 
 /// Measures what was asked for.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
-    raise_descriptors();
+    crate::composition::lifecycle::raise_descriptors();
     let effort = Effort::new(args.quick);
     let machine = Machine::read(Folder::new(args.dir.as_deref())?.path());
     let mut bench = Bench { args, effort, rows: Vec::new() };
@@ -326,13 +326,4 @@ fn head(process: &Process, method: &str, path: &str, more: &str) -> Vec<u8> {
          x-tenant-id: default\r\n{more}\r\n"
     )
     .into_bytes()
-}
-
-/// A thousand sockets and their clients need more descriptors than a process usually starts with.
-fn raise_descriptors() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Without the right to raise it, rows with many sockets say what they could not open.
-    setrlimit(Resource::Nofile, limit).ok();
 }

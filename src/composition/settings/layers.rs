@@ -30,8 +30,13 @@ const ALIASES: [(&str, &str); 8] = [
 ];
 
 /// Variables that belong to the client commands.
-const CLIENT_VARIABLES: [&str; 4] =
-    ["ORCHESTRATOR_URL", "ORCHESTRATOR_KEY", "ORCHESTRATOR_TENANT", "ORCHESTRATOR_CONFIG"];
+const CLIENT_VARIABLES: [&str; 5] = [
+    "ORCHESTRATOR_URL",
+    "ORCHESTRATOR_KEY",
+    "ORCHESTRATOR_TENANT",
+    "ORCHESTRATOR_CACERT",
+    "ORCHESTRATOR_CONFIG",
+];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

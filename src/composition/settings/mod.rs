@@ -8,7 +8,9 @@ mod layers;
 mod nearest;
 mod reader;
 mod retention;
+pub(super) mod secrets;
 mod sections;
+mod server;
 mod show;
 mod webhooks;
 
@@ -19,13 +21,15 @@ use std::path::{Path, PathBuf};
 pub use self::layers::{Origin, Problem};
 pub use self::retention::RetentionSettings;
 pub use self::sections::{
-    Enabled, LogFormat, LogOptions, OpencodeOptions, SchedulerOptions, ServerOptions,
-    SimulatedOptions, StoreLocation, StoreOptions, SupervisorOptions, WorkspaceOptions,
+    Enabled, LogFormat, LogOptions, OpencodeOptions, SchedulerOptions, SimulatedOptions,
+    StoreLocation, StoreOptions, SupervisorOptions, WorkspaceOptions,
 };
+pub use self::server::{AdmissionOptions, ServerOptions, TimeOptions, TlsOptions};
 pub use self::webhooks::WebhookSettings;
 
 use self::layers::{Given, Layers};
 use self::reader::{Reader, expand};
+use crate::domain::redact::Redactor;
 
 /// Name of the configuration file in the data directory.
 const CONFIG_FILE: &str = "orchestrator.toml";
@@ -64,6 +68,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// `[retention]`
     pub retention: RetentionSettings,
+    /// `[redact]`, with every secret that is known from the settings.
+    pub redactor: Redactor,
     /// What `config show` prints.
     shown: String,
     /// The same as JSON.
@@ -110,7 +116,7 @@ impl Settings {
         let data_dir = data_dir(&layers, environment).unwrap_or_default();
         let mut reader = Reader::new(&layers);
         let settings = Self {
-            server: ServerOptions::read(&mut reader, &data_dir),
+            server: ServerOptions::read(&mut reader, &data_dir, home.as_deref()),
             store: StoreOptions::read(&mut reader, &data_dir),
             log: LogOptions::read(&mut reader),
             scheduler: SchedulerOptions::read(&mut reader),
@@ -120,6 +126,7 @@ impl Settings {
             simulated: SimulatedOptions::read(&mut reader),
             webhooks: WebhookSettings::read(&mut reader),
             retention: RetentionSettings::read(&mut reader),
+            redactor: secrets::read(&mut reader),
             shown: show::as_toml(&layers),
             shown_as_json: show::as_json(&layers),
         };
@@ -129,6 +136,7 @@ impl Settings {
                 "no home directory is known; say where to keep data with --data-dir",
             );
         }
+        secrets::learn(&settings.redactor, &settings.server, &settings.opencode, environment);
         let (problems, _) = reader.finish();
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
     }

@@ -1,59 +1,14 @@
-//! The typed sections of the settings; every key of the default file is read here once.
+//! The typed sections of the settings; every key of the default file is read here, or in the file
+//! of its section, once.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::reader::{Reader, expand};
 use crate::domain::agent::capability;
 use crate::infrastructure::storage::redb::SpaceOptions;
-
-/// Shortest administrator key that is accepted.
-const MIN_ADMIN_KEY_BYTES: usize = 32;
-
-/// `[server]`
-#[derive(Debug, Clone)]
-pub struct ServerOptions {
-    /// Address to listen on; loopback.
-    pub listen: SocketAddr,
-    /// Where everything is kept; absolute.
-    pub data_dir: PathBuf,
-    /// API key of the bootstrap administrator.
-    pub admin_key: Option<SecretString>,
-    /// Further names in `Host`.
-    pub allowed_hosts: Vec<String>,
-    /// Further origins.
-    pub allowed_origins: Vec<String>,
-    /// Longest shutdown.
-    pub shutdown_grace: Duration,
-    /// Largest body.
-    pub max_body_bytes: u32,
-    /// How much may come in.
-    pub admission: AdmissionOptions,
-    /// Whether `/metrics` is open on loopback.
-    pub metrics_open_on_loopback: bool,
-    /// Whether requests without a credential act as administrator.
-    pub dev: bool,
-}
-
-/// How much a server takes from those who ask.
-#[derive(Debug, Clone, Copy)]
-pub struct AdmissionOptions {
-    /// Requests that a key may send at once, and per second after that; `None` sets no limit.
-    pub rate: Option<(u32, u32)>,
-    /// Connections at once.
-    pub connections: u32,
-    /// Connections of one address.
-    pub connections_per_peer: u32,
-    /// `WebSockets` at once.
-    pub sockets: u32,
-    /// `WebSockets` of one tenant.
-    pub sockets_per_tenant: u32,
-    /// `WebSockets` of one key.
-    pub sockets_per_key: u32,
-}
 
 /// Where records are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,92 +136,6 @@ pub struct SimulatedOptions {
 }
 
 const DAY: u32 = 86_400;
-
-impl ServerOptions {
-    pub(super) fn read(reader: &mut Reader<'_>, data_dir: &Path) -> Self {
-        let dev = reader.flag("server.dev");
-        let text = reader.text("server.listen");
-        let listen = text.parse::<SocketAddr>().unwrap_or_else(|_| {
-            let example = "such as 127.0.0.1:8000 or [::1]:0";
-            reader.refuse(
-                "server.listen",
-                format!("`server.listen` must be an address with a port {example}, not `{text}`"),
-            );
-            SocketAddr::from(([127, 0, 0, 1], 8000))
-        });
-        if !listen.ip().is_loopback() {
-            if dev {
-                reader.refuse("server.dev", "`--dev` opens the server to everybody who reaches it, and is refused on any address but loopback");
-            }
-            reader.refuse(
-                "server.listen",
-                format!(
-                    "`server.listen` = {listen} is not a loopback address: this version has no \
-                     TLS, and keys would cross the network in the clear; listen on 127.0.0.1 and \
-                     reach it through an SSH tunnel"
-                ),
-            );
-        }
-        let admin_key = reader.secret("server.admin_key");
-        if admin_key.as_ref().is_some_and(|key| key.expose_secret().len() < MIN_ADMIN_KEY_BYTES) {
-            reader.refuse(
-                "server.admin_key",
-                format!("the administrator's key must have at least {MIN_ADMIN_KEY_BYTES} bytes"),
-            );
-        }
-        reader.text("server.data_dir");
-        Self {
-            listen,
-            data_dir: data_dir.to_owned(),
-            admin_key,
-            allowed_hosts: reader.list("server.allowed_hosts"),
-            allowed_origins: origins(reader),
-            shutdown_grace: reader.seconds("server.shutdown_grace_seconds", 1..=600),
-            max_body_bytes: reader.number("server.max_body_bytes", 1024..=67_108_864),
-            admission: AdmissionOptions::read(reader),
-            metrics_open_on_loopback: reader.flag("server.metrics_open_on_loopback"),
-            dev,
-        }
-    }
-}
-
-impl AdmissionOptions {
-    fn read(reader: &mut Reader<'_>) -> Self {
-        let mut count = |key| reader.number(key, 1..=1_000_000);
-        let burst = count("server.request_burst");
-        let (connections, connections_per_peer) =
-            (count("server.max_connections"), count("server.max_connections_per_peer"));
-        let sockets = count("server.max_sockets");
-        let sockets_per_tenant = count("server.max_sockets_per_tenant");
-        let sockets_per_key = count("server.max_sockets_per_key");
-        let per_second = reader.number("server.requests_per_second", 0..=1_000_000);
-        Self {
-            rate: (per_second > 0).then_some((burst, per_second)),
-            connections,
-            connections_per_peer,
-            sockets,
-            sockets_per_tenant,
-            sockets_per_key,
-        }
-    }
-}
-
-fn origins(reader: &mut Reader<'_>) -> Vec<String> {
-    let given = reader.list("server.allowed_origins");
-    for origin in &given {
-        let good = url::Url::parse(origin).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.origin().ascii_serialization() == *origin
-        });
-        if !good {
-            reader.refuse(
-                "server.allowed_origins",
-                format!("`{origin}` is not an origin such as https://example.org"),
-            );
-        }
-    }
-    given
-}
 
 impl StoreOptions {
     pub(super) fn read(reader: &mut Reader<'_>, data_dir: &Path) -> Self {

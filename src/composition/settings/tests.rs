@@ -62,11 +62,37 @@ fn defaults_alone_are_valid_and_lie_under_home() {
 }
 
 #[test]
+fn secrets_of_settings_and_surroundings_are_known() {
+    let mut place = Place::new();
+    for (name, value) in [
+        ("ORCHESTRATOR_ADMIN_KEY", "an administrator's key of words alone"),
+        ("ORCHESTRATOR_AGENTS__OPENCODE__ENV", r#"["LAB"]"#),
+        ("ORCHESTRATOR_REDACT__PATTERNS", r#"["EMP-[0-9]+"]"#),
+        ("LAB", "handed to agents"),
+        ("LAB_TOKEN", "token of the lab"),
+        ("LAB_KEY_FILE", "/home/me/keys"),
+        ("TOKENS", "12345678"),
+        ("OTHER", "plain words here"),
+    ] {
+        place.environment.insert(name.to_owned(), value.to_owned());
+    }
+    let settings = place.load().expect("valid");
+    let text = "an administrator's key of words alone, handed to agents, token of the lab, EMP-17, \
+        /home/me/keys, 12345678, plain words here";
+    let clean = "[REDACTED:known], [REDACTED:known], [REDACTED:known], [REDACTED:configured], \
+        /home/me/keys, 12345678, plain words here";
+    assert_eq!(settings.redactor.redact(text), clean);
+    place.environment.insert("ORCHESTRATOR_REDACT__PATTERNS".to_owned(), r#"["("]"#.to_owned());
+    let refused = place.load().expect_err("no pattern").to_string();
+    assert!(refused.contains("redact.patterns"), "{refused}");
+}
+
+#[test]
 fn every_key_of_the_default_file_is_read_and_explained() {
     let layers = Layers::defaults();
     let mut reader = Reader::new(&layers);
     let dir = Path::new("/data");
-    ServerOptions::read(&mut reader, dir);
+    ServerOptions::read(&mut reader, dir, None);
     StoreOptions::read(&mut reader, dir);
     LogOptions::read(&mut reader);
     SchedulerOptions::read(&mut reader);
@@ -76,6 +102,7 @@ fn every_key_of_the_default_file_is_read_and_explained() {
     SimulatedOptions::read(&mut reader);
     WebhookSettings::read(&mut reader);
     RetentionSettings::read(&mut reader);
+    super::secrets::read(&mut reader);
     let (problems, read) = reader.finish();
     assert_eq!(problems, []);
     assert_eq!(
@@ -116,6 +143,11 @@ fn limits_of_admission_are_as_the_api_has_them_and_can_be_lifted() {
     assert_eq!(admission.sockets as usize, ws.total);
     assert_eq!(admission.sockets_per_tenant as usize, ws.per_tenant);
     assert_eq!(admission.sockets_per_key as usize, ws.per_principal);
+    let times = Place::new().load().expect("valid").server.times;
+    assert_eq!(times.header, connections.header_timeout);
+    assert_eq!(times.idle, connections.idle_timeout);
+    assert_eq!(times.write, connections.write_timeout);
+    assert_eq!(times.request, api.request_timeout);
     let lifted = Place::new().var("ORCHESTRATOR_SERVER__REQUESTS_PER_SECOND", "0");
     assert_eq!(lifted.load().expect("valid").server.admission.rate, None);
     let refused = Place::new().var("ORCHESTRATOR_SERVER__MAX_SOCKETS", "0").problems();
@@ -176,13 +208,53 @@ fn a_named_file_that_is_not_there_is_a_problem_and_the_usual_one_is_optional() {
 }
 
 #[test]
-fn only_loopback_is_listened_on_and_dev_never_elsewhere() {
-    let place = Place::new().var("ORCHESTRATOR_LISTEN", "0.0.0.0:8000");
-    let problems = place.problems();
+fn beyond_loopback_nothing_is_in_the_clear_unless_it_is_said() {
+    let open = || Place::new().var("ORCHESTRATOR_LISTEN", "0.0.0.0:8000");
+    let problems = open().problems();
     assert_eq!(problems.len(), 1);
     assert!(problems[0].contains("not a loopback address"), "{problems:?}");
-    let problems = place.flag("--dev", "server.dev", "true").problems();
-    assert!(problems.iter().any(|text| text.starts_with("--dev: ")), "{problems:?}");
+    assert!(problems[0].contains("--tls self-signed"), "{problems:?}");
+    for (name, value) in
+        [("TLS", "self-signed"), ("BEHIND_PROXY", "10.0.0.5"), ("ALLOW_PLAINTEXT", "true")]
+    {
+        let place = open().var(&format!("ORCHESTRATOR_SERVER__{name}"), value);
+        assert!(!place.load().expect("covered").server.is_local(), "{name}");
+        let problems = place.flag("--dev", "server.dev", "true").problems();
+        assert!(problems.iter().any(|text| text.starts_with("--dev: ")), "{name}: {problems:?}");
+    }
+    let mapped = Place::new().var("ORCHESTRATOR_LISTEN", "[::ffff:127.0.0.1]:8000");
+    assert!(mapped.load().expect("loopback").server.is_local());
+    let dev = || Place::new().flag("--dev", "server.dev", "true");
+    assert!(dev().load().is_ok());
+    let proxied = dev().var("ORCHESTRATOR_SERVER__BEHIND_PROXY", "127.0.0.1").problems();
+    assert!(proxied[0].starts_with("--dev: "), "{proxied:?}");
+}
+
+#[test]
+fn proxies_are_addresses_or_networks_but_not_everybody() {
+    let with = |text: &str| Place::new().var("ORCHESTRATOR_SERVER__BEHIND_PROXY", text);
+    let settings = with("10.0.0.5, 192.168.0.0/16, ::1").load().expect("valid");
+    let shown: Vec<String> = settings.server.behind_proxy.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["10.0.0.5/32", "192.168.0.0/16", "::1/128"]);
+    assert!(with("0.0.0.0/0").problems()[0].contains("believe everybody"));
+    assert!(with("nginx").problems()[0].contains("is no address or network"));
+}
+
+#[test]
+fn a_certificate_needs_its_key_and_to_be_used() {
+    let with = |values: &[(&str, &str)]| {
+        values.iter().fold(Place::new(), |place, (name, value)| {
+            place.var(&format!("ORCHESTRATOR_SERVER__{name}"), value)
+        })
+    };
+    let files = [("TLS", "files"), ("TLS_CERT", "~/a.pem"), ("TLS_KEY", "/b.pem")];
+    let place = with(&files);
+    let (cert, key) = (place.dir.path().join("a.pem"), "/b.pem".into());
+    assert_eq!(place.load().expect("valid").server.tls, TlsOptions::Files { cert, key });
+    assert!(with(&files[..2]).problems()[0].contains("needs `server.tls_cert` and"));
+    assert!(with(&files[1..]).problems()[0].contains("not used"));
+    let both = with(&[("TLS", "self-signed"), ("TLS_CERT", "/a.pem")]);
+    assert!(both.problems()[0].contains("not used"));
 }
 
 #[test]

@@ -4,14 +4,17 @@
 
 use std::time::Duration;
 
+use super::network::{Networks, Reach};
 use super::scope::Scopes;
 use crate::closed_enum;
 use crate::domain::field::FieldErrors;
-use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::ids::{KeyId, TenantId, UserId};
 use crate::domain::time::Timestamp;
 
 /// How long a key is accepted that names no end.
 pub const LIFE: Duration = Duration::from_hours(90 * 24);
+/// How long a browser stays signed in.
+pub const BROWSER_LIFE: Duration = Duration::from_hours(12);
 /// Longest time for which the secret before a rotation is accepted beside the new one.
 pub const LONGEST_GRACE: Duration = Duration::from_hours(24);
 /// Secrets of a key that are remembered, accepted or not.
@@ -29,6 +32,44 @@ closed_enum!(
     }
 );
 
+closed_enum!(
+    /// What a secret opens.
+    KeyKind {
+        /// The API, until its end.
+        Key = "key",
+        /// The dashboard, in the browser that was signed in.
+        Browser = "browser",
+        /// Nothing but becoming a member, once.
+        Invite = "invite",
+    }
+);
+
+/// Parts of the server, under whose names nobody acts.
+const PARTS: [&str; 13] = [
+    "administrator",
+    "agent",
+    "deadline",
+    "dependencies",
+    "dev",
+    "orchestrator",
+    "recovery",
+    "reconciler",
+    "retention",
+    "scheduler",
+    "supervisor",
+    "system",
+    "webhooks",
+];
+
+/// Who an invitation is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invited {
+    /// Their e-mail address.
+    pub email: String,
+    /// What they are called, when that is known already.
+    pub full_name: Option<String>,
+}
+
 /// What is kept of one secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySecret {
@@ -45,6 +86,12 @@ pub struct ApiKey {
     pub id: KeyId,
     /// Whose it is.
     pub tenant_id: TenantId,
+    /// What it opens.
+    pub kind: KeyKind,
+    /// Who acts with it; `None` for a program of its own.
+    pub user_id: Option<UserId>,
+    /// The key that a browser was signed in with; what it opened ends with it.
+    pub opened_by: Option<KeyId>,
     /// For people, 1–100 characters.
     pub name: String,
     /// First twelve characters of the newest secret, by which people recognise it.
@@ -58,6 +105,10 @@ pub struct ApiKey {
     pub scopes: Scopes,
     /// May act in every tenant, and must then name one.
     pub is_system: bool,
+    /// From where it is accepted.
+    pub networks: Networks,
+    /// Who it is for, while it is an invitation.
+    pub invited: Option<Invited>,
     /// Name of whoever made it.
     pub created_by: String,
     /// When it was made.
@@ -69,6 +120,34 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
+    /// Whether it has its place among the keys that a tenant may have: browsers come and go without
+    /// anybody's doing.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.kind != KeyKind::Browser && self.revoked_at.is_none()
+    }
+
+    /// How far it reaches.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        Reach { until: self.expires_at, networks: self.networks.clone() }
+    }
+
+    /// How far whoever shows the secret with this hash reaches: one that was replaced ends earlier.
+    #[must_use]
+    pub fn reach_of(&self, hash: &[u8; 32]) -> Reach {
+        let shown = self.secrets.iter().filter(|secret| secret.hash == *hash);
+        let ends = shown.filter_map(|secret| secret.expires_at).chain(self.expires_at);
+        Reach { until: ends.min(), ..self.reach() }
+    }
+
+    /// Since when it is of no use; `None` while it is, and for ever when it has no end.
+    #[must_use]
+    pub fn ended_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let expired = self.expires_at.filter(|end| *end <= now);
+        [self.revoked_at, expired].into_iter().flatten().min()
+    }
+
     /// Whether it is accepted at `now` from whoever shows the secret with this hash.
     #[must_use]
     pub fn accepts(&self, hash: &[u8; 32], now: Timestamp) -> bool {
@@ -102,7 +181,24 @@ pub fn prefix(secret: &str) -> String {
 pub fn checked_name(name: &str, errors: &mut FieldErrors) -> String {
     let name = name.trim();
     errors.length("/name", name, 1, 100);
+    let rule = "must hold no control characters";
+    errors.require(is_presentable(name), "/name", "invalid", rule);
+    let rule = "is the name of a part of the server; choose another one";
+    errors.require(!is_reserved(name), "/name", "reserved", rule);
     name.to_owned()
+}
+
+/// Whether a part of the server acts under this name.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    PARTS.iter().any(|part| part.eq_ignore_ascii_case(name.trim()))
+}
+
+/// Whether a name can be shown as it is: nothing in it moves a cursor or turns the reading direction.
+#[must_use]
+pub fn is_presentable(name: &str) -> bool {
+    let turns = |letter| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !name.chars().any(|letter| letter.is_control() || turns(letter))
 }
 
 #[cfg(test)]
@@ -119,12 +215,17 @@ mod tests {
         ApiKey {
             id: KeyId::new(Uuid::nil()),
             tenant_id: TenantId::BOOTSTRAP,
+            kind: KeyKind::Key,
+            user_id: None,
+            opened_by: None,
             name: "ci".to_owned(),
             prefix: prefix("iok_first-secret"),
             secrets: vec![KeySecret { hash: [1; 32], expires_at: None }],
             role: Role::Member,
             scopes: Scopes::all(),
             is_system: false,
+            networks: Networks::default(),
+            invited: None,
             created_by: "ann".to_owned(),
             created_at: at(0),
             expires_at: Some(at(1000)),
@@ -141,6 +242,30 @@ mod tests {
         assert!(key.accepts(&[1; 32], at(1_000_000)));
         key.revoked_at = Some(at(5));
         assert!(!key.accepts(&[1; 32], at(5)));
+    }
+
+    #[test]
+    fn names_are_no_parts_of_the_server_and_can_be_shown() {
+        let wrong = |name: &str| {
+            let mut errors = FieldErrors::default();
+            checked_name(name, &mut errors);
+            errors.into_result(()).is_err()
+        };
+        for name in ["scheduler", " Supervisor ", "DEV", "a\u{1b}[2J", "a\u{202e}b", "a\nb", ""] {
+            assert!(wrong(name), "{name:?}");
+        }
+        assert!(!wrong("scheduler of ann") && !wrong("Ünï ci-7"));
+    }
+
+    #[test]
+    fn a_secret_that_was_replaced_reaches_no_further_than_its_grace() {
+        let mut key = ApiKey { expires_at: None, ..key() };
+        assert_eq!(key.reach_of(&[1; 32]).until, None);
+        key.rotate("iok_second-secret", [2; 32], at(10), Duration::from_mins(1));
+        assert_eq!(key.reach_of(&[1; 32]).until, Some(at(70)));
+        assert_eq!(key.reach_of(&[2; 32]).until, None);
+        key.expires_at = Some(at(50));
+        assert_eq!(key.reach_of(&[1; 32]).until, Some(at(50)));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Tenants and the keys that act for them.
 
 pub mod key;
+pub mod network;
 pub mod quotas;
 pub mod right;
 pub mod scope;
+pub mod user;
 pub mod weight;
 
 use self::quotas::{QuotaName, Quotas};

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a quota of things is enforced by a guard in the commit that would pass it, never by
 //! counting first and writing later. What was used was used: a quota of use ends what would use more.
+//! Requests are counted where they come in, and nowhere else.
 
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ closed_enum!(
         MaxQueueDepth = "max_queue_depth",
         MaxTokensPerMonth = "max_tokens_per_month",
         MonthlyBudgetUsd = "monthly_budget_usd",
+        RequestsPerMinute = "requests_per_minute",
     }
 );
 
@@ -30,6 +32,8 @@ pub struct Quotas {
     pub max_tokens_per_month: Option<u64>,
     /// Cost of a UTC month, in millionths of a dollar.
     pub monthly_budget_micros: Option<u64>,
+    /// Requests of all its keys together, 1 or more; a sixth of them at once.
+    pub requests_per_minute: Option<u64>,
 }
 
 impl Default for Quotas {
@@ -39,6 +43,7 @@ impl Default for Quotas {
             max_queue_depth: Some(1000),
             max_tokens_per_month: Some(1_000_000),
             monthly_budget_micros: None,
+            requests_per_minute: Some(600),
         }
     }
 }
@@ -50,6 +55,7 @@ impl Quotas {
         max_queue_depth: None,
         max_tokens_per_month: None,
         monthly_budget_micros: None,
+        requests_per_minute: None,
     };
 
     /// The bound of this quota.
@@ -60,6 +66,7 @@ impl Quotas {
             QuotaName::MaxQueueDepth => self.max_queue_depth,
             QuotaName::MaxTokensPerMonth => self.max_tokens_per_month,
             QuotaName::MonthlyBudgetUsd => self.monthly_budget_micros,
+            QuotaName::RequestsPerMinute => self.requests_per_minute,
         }
     }
 
@@ -69,6 +76,7 @@ impl Quotas {
             QuotaName::MaxQueueDepth => &mut self.max_queue_depth,
             QuotaName::MaxTokensPerMonth => &mut self.max_tokens_per_month,
             QuotaName::MonthlyBudgetUsd => &mut self.monthly_budget_micros,
+            QuotaName::RequestsPerMinute => &mut self.requests_per_minute,
         }
     }
 
@@ -116,9 +124,10 @@ impl QuotaName {
     #[must_use]
     pub fn figure(self, number: u64) -> Value {
         match self {
-            Self::MaxConcurrentSessions | Self::MaxQueueDepth | Self::MaxTokensPerMonth => {
-                json!(number)
-            }
+            Self::MaxConcurrentSessions
+            | Self::MaxQueueDepth
+            | Self::MaxTokensPerMonth
+            | Self::RequestsPerMinute => json!(number),
             Self::MonthlyBudgetUsd => {
                 json!(Usd::from_micros(i64::try_from(number).unwrap_or(i64::MAX)))
             }
@@ -128,7 +137,9 @@ impl QuotaName {
     /// The largest bound; more is said by having none.
     const fn largest(self) -> u64 {
         match self {
-            Self::MaxConcurrentSessions | Self::MaxQueueDepth => 1_000_000_000,
+            Self::MaxConcurrentSessions | Self::MaxQueueDepth | Self::RequestsPerMinute => {
+                1_000_000_000
+            }
             Self::MaxTokensPerMonth | Self::MonthlyBudgetUsd => 1_000_000_000_000_000,
         }
     }
@@ -136,7 +147,7 @@ impl QuotaName {
     /// The smallest bound that makes sense.
     const fn least(self) -> u64 {
         match self {
-            Self::MaxConcurrentSessions => 1,
+            Self::MaxConcurrentSessions | Self::RequestsPerMinute => 1,
             Self::MaxQueueDepth | Self::MaxTokensPerMonth | Self::MonthlyBudgetUsd => 0,
         }
     }

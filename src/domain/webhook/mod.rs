@@ -1,6 +1,7 @@
 //! Webhooks: addresses that are told of events, what they want to hear, and how they know who speaks.
 //!
-//! Invariant: a secret leaves the server in the answer to creation or rotation only; `Debug` hides it.
+//! Invariant: a secret leaves the server in the answer to creation or rotation only, and is kept sealed;
+//! `Debug` hides it.
 //! Invariant: what the sender notes while it works lies in `Progress`, so that an `ETag` changes only
 //! when a person changes something.
 
@@ -87,11 +88,35 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// A secret as it is kept: readable only with the key of the server, and only for its own webhook.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(Vec<u8>);
+
+impl Sealed {
+    /// Wraps what was sealed.
+    #[must_use]
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, to be stored or opened.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("sealed")
+    }
+}
+
 /// A secret and how long it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKey {
-    /// The secret.
-    pub secret: Secret,
+    /// The secret, sealed.
+    pub sealed: Sealed,
     /// From then on it signs nothing; the current one has no end.
     pub expires_at: Option<Timestamp>,
 }
@@ -128,19 +153,25 @@ impl Webhook {
         self.event_types.is_empty() || self.event_types.iter().any(|one| one.matches(event_type))
     }
 
-    /// The secrets that sign a message now.
-    pub fn secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+    /// What a sealed secret of this webhook is bound to: it opens for no other.
+    #[must_use]
+    pub fn binding(tenant: TenantId, id: WebhookId) -> Vec<u8> {
+        [b"webhook-secret/1/".as_slice(), tenant.as_bytes(), id.as_bytes()].concat()
+    }
+
+    /// The sealed secrets that sign a message now.
+    pub fn sealed(&self, now: Timestamp) -> impl Iterator<Item = &Sealed> {
         let valid = self.keys.iter().filter(move |key| key.expires_at.is_none_or(|end| now < end));
-        valid.map(|key| &key.secret)
+        valid.map(|key| &key.sealed)
     }
 
     /// Signs with this one from now on, and with the one before for a while.
-    pub fn rotate(&mut self, secret: Secret, now: Timestamp) {
+    pub fn rotate(&mut self, sealed: Sealed, now: Timestamp) {
         self.keys.truncate(1);
         for key in &mut self.keys {
             key.expires_at = Some(now.after(OVERLAP));
         }
-        self.keys.insert(0, SigningKey { secret, expires_at: None });
+        self.keys.insert(0, SigningKey { sealed, expires_at: None });
         self.updated_at = now;
     }
 

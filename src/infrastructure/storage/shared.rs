@@ -53,6 +53,7 @@ enum Named<'a> {
     ApiKey(KeyId),
     Webhook((u8, WebhookId, Option<DeliveryId>)),
     Usage((u8, Option<UsageId>, Option<Day>)),
+    People((u8, uuid::Uuid)),
 }
 
 /// Refuses a set that writes one record twice or reaches into another tenant.
@@ -93,6 +94,9 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
             Write::Usage(write) => {
                 (Named::Usage(write.record()), write.tenant().unwrap_or(changes.tenant))
             }
+            Write::People(write) => {
+                (Named::People(write.record()), write.tenant().unwrap_or(changes.tenant))
+            }
         };
         if tenant != changes.tenant {
             return Err(malformed("a change set may only write within its own tenant"));
@@ -114,6 +118,7 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
         | Write::ChildrenDone { .. }
         | Write::Webhook(_)
         | Write::Usage(_)
+        | Write::People(_)
         | Write::PurgeSession(..) => false,
     };
     if changes.writes.iter().any(touches_purged) {
@@ -164,7 +169,10 @@ pub(crate) fn session_guard(guard: &Guard, session: Option<&Session>) -> Option<
         Guard::SessionIn { statuses, .. } => Some(session.is_some_and(|session| {
             session.stamps.deleted_at.is_none() && statuses.contains(&session.status())
         })),
-        Guard::CounterAtMost { .. } | Guard::AgentNameFree(_) => None,
+        Guard::CounterAtMost { .. }
+        | Guard::AgentNameFree(_)
+        | Guard::UserAt(..)
+        | Guard::NoOtherKeys { .. } => None,
     }
 }
 

@@ -51,9 +51,10 @@ impl Places {
     pub(super) async fn ready(&self) -> Result<PathBuf, WorkspaceError> {
         for folder in [".index", ".trash", ".scratch", ".merges"] {
             let folder = self.root.join(folder);
-            tokio::fs::create_dir_all(&folder)
-                .await
-                .map_err(|error| failed(format!("the workspace folder cannot be made: {error}")))?;
+            // For their owner alone, and so is everything in them.
+            let mut builder = tokio::fs::DirBuilder::new();
+            let made = builder.recursive(true).mode(0o700).create(&folder).await;
+            made.map_err(|error| failed(format!("the workspace folder cannot be made: {error}")))?;
         }
         canonical(&self.root).await
     }

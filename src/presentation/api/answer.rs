@@ -11,8 +11,10 @@ use crate::domain::version::{Version, Versioned};
 
 use super::dto::attention::AttentionDto;
 use super::dto::checkpoint::CheckpointDto;
+use super::dto::invite::InviteDto;
 use super::dto::key::KeyDto;
 use super::dto::session::SessionDto;
+use super::dto::user::UserDto;
 use super::dto::webhook::{DeliveryDto, WebhookDto};
 use super::tenants::TenantDto;
 
@@ -65,6 +67,20 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
             headers.extend(made.then(|| ("Location".to_owned(), location())));
             let status = if made { 201 } else { 200 };
             Rendered { status, headers, body: json(&KeyDto::from(*view)) }
+        }
+        Subject::User(found) => {
+            let made = route == "/api/v1/users";
+            let mut headers = vec![("ETag".to_owned(), etag(found.version))];
+            let location = || format!("/api/v1/users/{}", found.value.id);
+            headers.extend(made.then(|| ("Location".to_owned(), location())));
+            let status = if made { 201 } else { 200 };
+            Rendered { status, headers, body: json(&UserDto::from(*found)) }
+        }
+        Subject::Invite(view) => {
+            let location = format!("/api/v1/invites/{}", view.invite.value.id);
+            let tag = ("ETag".to_owned(), etag(view.invite.version));
+            let headers = vec![tag, ("Location".to_owned(), location)];
+            Rendered { status: 201, headers, body: json(&InviteDto::from(*view)) }
         }
         Subject::Tenant(found) => {
             let location = format!("/api/v1/tenants/{}", found.value.id);

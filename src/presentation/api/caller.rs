@@ -1,5 +1,8 @@
 //! Who asks: credential, rate, tenant, rights — in this order, the same for REST and sockets.
 //!
+//! A credential that was sent on purpose counts alone: the cookie, which a browser sends by itself, is
+//! looked at only without one.
+//!
 //! Invariant: every refusal of a credential looks the same, whether the key is unknown, expired or
 //! revoked; a tenant that the key does not belong to looks the same whether it exists or not.
 
@@ -8,27 +11,34 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
 
+use super::browser;
 use super::codes::ErrorCode;
-use super::limits::Allowance;
+use super::limits::{Allowance, Refused};
 use super::openapi;
 use super::params::Params;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::rights::{self, Needs};
 use super::state::AppState;
+use crate::application::identity::browsers::Holder;
 use crate::application::principal::{Principal, RequestContext};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::tenant::is_slug;
-use crate::domain::tenant::key::Role;
+use crate::domain::tenant::key::{KeyKind, Role};
+use crate::domain::tenant::network::Reach;
 use crate::domain::tenant::scope::Scopes;
 
 /// The header that names the tenant.
 pub const X_TENANT_ID: &str = "x-tenant-id";
 
 /// Routes about the server as a whole: nobody has to name a tenant for them.
-const OF_THE_INSTANCE: [&str; 10] = [
+const OF_THE_INSTANCE: [&str; 15] = [
+    "/api/v1/invites/accept",
+    "/api/v1/login",
+    "/api/v1/login-links",
+    "/api/v1/logout",
     "/api/v1/recovery/apply",
     "/api/v1/recovery/plan",
     "/api/v1/storage/usage",
@@ -38,6 +48,7 @@ const OF_THE_INSTANCE: [&str; 10] = [
     "/api/v1/tenants/{id}/quotas",
     "/api/v1/tenants/{id}/usage",
     "/api/v1/whoami",
+    "/api/v1/ws-tickets",
     "/metrics",
 ];
 
@@ -51,9 +62,23 @@ pub fn is_of_the_instance(route: &str) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
+/// How the other end reached the server, put on every request by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS, here or at a proxy that is believed.
+    Https,
+}
+
 /// Where the caller's allowance is left for the headers of the answer.
 #[derive(Debug, Clone, Default)]
 pub struct RateSlot(pub Arc<OnceLock<Allowance>>);
+
+/// Where it is left who was recognised, so that what is refused to them is put on record wherever
+/// that is decided.
+#[derive(Clone, Default)]
+pub struct KnownSlot(pub Arc<OnceLock<RequestContext>>);
 
 /// Somebody who was recognised, acting for one tenant.
 pub struct Caller(pub RequestContext);
@@ -62,8 +87,11 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let asked =
-            Asked { secret: bearer(&parts.headers)?, tenant: tenant_header(&parts.headers)? };
+        let credential = match bearer(&parts.headers)? {
+            Some(secret) => Some(Credential::Key(secret)),
+            None => cookie(parts, app)?,
+        };
+        let asked = Asked { credential, tenant: tenant_header(&parts.headers)? };
         let mut context = recognise(app, asked, parts).await?;
         if let Some(query) = parts.uri.query().filter(|_| !openapi::takes_parameters(parts)) {
             Params::parse(Some(query)).finish()?;
@@ -75,10 +103,20 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
+/// What a caller is recognised by.
+pub enum Credential {
+    /// A key.
+    Key(String),
+    /// The cookie of a browser that was signed in.
+    Browser(String),
+    /// A ticket for one socket.
+    Ticket(String),
+}
+
 /// What a request shows of itself.
 pub struct Asked {
-    /// The key, when one was sent.
-    pub secret: Option<String>,
+    /// The credential, when one was sent.
+    pub credential: Option<Credential>,
     /// The tenant, by id or slug, when one was named.
     pub tenant: Option<String>,
 }
@@ -95,70 +133,154 @@ pub async fn recognise(
 ) -> Result<RequestContext, Problem> {
     let extensions = &parts.extensions;
     let request_id = extensions.get::<RequestId>().map_or("", RequestId::as_str).to_owned();
-    let peer = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
-    let (principal, home) = match authenticate(app, asked.secret, peer).await? {
+    let peer = peer(extensions);
+    let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let who = match authenticate(app, asked.credential, peer).await {
+        Err(Unknown::Refused { is_browser }) => {
+            let action = format!("{} {route}", parts.method);
+            app.audit.not_recognised(&peer.to_string(), &action, &request_id).await;
+            // A browser that forgets what is of no use does not show it again and again.
+            let forget = is_browser.then(|| browser::forget(app, extensions));
+            return Err(forget.into_iter().fold(unauthenticated(), |refusal, cookie| {
+                refusal.header(header::SET_COOKIE, cookie)
+            }));
+        }
+        Err(Unknown::Problem(problem)) => return Err(problem),
+        Ok(who) => who,
+    };
+    let (principal, home) = match who {
         Some((principal, home)) => (principal, Some(home)),
         None => (developer(), None),
     };
     let counted = home.unwrap_or(TenantId::BOOTSTRAP);
-    match app.rates.take(counted, principal.key, app.clock.now()) {
-        Ok(Some(allowance)) => {
-            if let Some(RateSlot(slot)) = extensions.get::<RateSlot>() {
-                slot.get_or_init(|| allowance);
-            }
-        }
-        Ok(None) => {}
-        Err(seconds) => {
-            let detail = "this key sends requests faster than it may";
-            return Err(Problem::new(ErrorCode::RateLimited, detail).retry_after(seconds));
-        }
-    }
+    within_rate(app, (counted, principal.key), extensions)?;
     let bound = home.filter(|_| !principal.is_system);
-    let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let tenant = match asked.tenant {
+    let found = match asked.tenant {
         // What is put on record of it is kept where the caller is at home.
-        None if bound.is_none() && is_of_the_instance(route) => counted,
-        named => find_tenant(app, named.as_deref(), bound)?,
+        None if bound.is_none() && is_of_the_instance(route) => Ok(counted),
+        named => find_tenant(app, named.as_deref(), bound),
     };
+    let tenant = *found.as_ref().unwrap_or(&counted);
     let context = RequestContext { tenant, principal, request_id, if_match: None, repeat: None };
+    if let Some(KnownSlot(slot)) = extensions.get::<KnownSlot>() {
+        slot.get_or_init(|| context.clone());
+    }
+    found?;
     match rights::needs(&parts.method, route) {
-        Some(Needs::Right(right)) => {
-            if let Err(lack) = context.principal.check(right) {
-                app.audit.refused(&context, &format!("{} {route}", parts.method), lack).await;
-                return Err(lack.into());
-            }
-        }
+        Some(Needs::Right(right)) => context.principal.check(right)?,
         Some(Needs::Key | Needs::Nothing) => {}
         None => return Err(Problem::new(ErrorCode::Forbidden, "nobody may use this route")),
     }
     Ok(context)
 }
 
+/// Counts a request of a key, and leaves what it may still send for the headers of the answer.
+///
+/// # Errors
+/// `RATE_LIMITED`.
+pub fn within_rate(
+    app: &AppState,
+    who: (TenantId, KeyId),
+    extensions: &Extensions,
+) -> Result<(), Problem> {
+    let per_minute = || app.identity.requests_per_minute(who.0);
+    let taken = app.rates.take(who, app.clock.now(), per_minute);
+    let allowance = taken.as_ref().map_or_else(|refused| Some(refused.0), |left| *left);
+    if let (Some(RateSlot(slot)), Some(allowance)) = (extensions.get::<RateSlot>(), allowance) {
+        slot.get_or_init(|| allowance);
+    }
+    let Err(Refused(Allowance { of, wait, .. })) = taken else { return Ok(()) };
+    let detail = format!("this {of} sends requests faster than it may");
+    Err(Problem::new(ErrorCode::RateLimited, detail).retry_after(wait))
+}
+
+/// Why nobody was recognised.
+enum Unknown {
+    /// A secret was shown that is not accepted.
+    Refused {
+        /// By a browser, which should forget it.
+        is_browser: bool,
+    },
+    /// Something else.
+    Problem(Problem),
+}
+
+impl From<Problem> for Unknown {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
 /// `None` for a request without a credential where none is needed.
 async fn authenticate(
     app: &AppState,
-    secret: Option<String>,
+    credential: Option<Credential>,
     peer: IpAddr,
-) -> Result<Option<(Principal, TenantId)>, Problem> {
-    if let Some(seconds) = app.failures.wait(peer, app.clock.now()) {
-        let detail = "too many failed authentications from this address";
-        return Err(Problem::new(ErrorCode::RateLimited, detail).retry_after(seconds));
-    }
-    let Some(secret) = secret else {
-        return if app.options.dev { Ok(None) } else { Err(unauthenticated()) };
+) -> Result<Option<(Principal, TenantId)>, Unknown> {
+    let known = match &credential {
+        None if app.options.dev => return Ok(None),
+        None => return Err(unauthenticated().into()),
+        Some(Credential::Key(secret)) => {
+            app.identity.authenticate(secret, KeyKind::Key, peer).await
+        }
+        Some(Credential::Browser(secret)) => {
+            app.identity.authenticate(secret, KeyKind::Browser, peer).await
+        }
+        Some(Credential::Ticket(ticket)) => match app.identity.redeem(ticket) {
+            Some(Holder(None)) if app.options.dev => return Ok(None),
+            Some(Holder(Some(shown))) => app.identity.whoever_showed(shown, peer).await,
+            Some(Holder(None)) | None => Ok(None),
+        },
     };
-    let known = app.identity.authenticate(&secret).await?;
-    if known.is_none() {
-        app.failures.count(peer, app.clock.now());
-        return Err(unauthenticated());
+    // Who shows a valid secret is let in however often others at the same address failed: nobody locks
+    // out their neighbours.
+    let known = known.map_err(Problem::from)?;
+    if known.is_some() {
+        return Ok(known);
     }
-    Ok(known)
+    may_fail(app, peer)?;
+    Err(Unknown::Refused { is_browser: matches!(credential, Some(Credential::Browser(_))) })
+}
+
+/// Counts a secret that is not accepted against its address.
+///
+/// # Errors
+/// `RATE_LIMITED` after too many.
+pub fn may_fail(app: &AppState, peer: IpAddr) -> Result<(), Problem> {
+    let now = app.clock.now();
+    let Some(seconds) = app.failures.wait(peer, now) else {
+        app.failures.count(peer, now);
+        return Ok(());
+    };
+    let detail = "too many failed authentications from this address";
+    Err(Problem::new(ErrorCode::RateLimited, detail).retry_after(seconds))
+}
+
+/// Where a request comes from.
+#[must_use]
+pub fn peer(extensions: &Extensions) -> IpAddr {
+    extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0)
+}
+
+/// The cookie of somebody who is signed in, from a page that may use it.
+fn cookie(parts: &Parts, app: &AppState) -> Result<Option<Credential>, Problem> {
+    let shown = browser::cookie(app, parts)?;
+    if shown.is_some() {
+        browser::may_act(parts)?;
+    }
+    Ok(shown.map(Credential::Browser))
 }
 
 /// The refusal of every credential.
 #[must_use]
 pub fn unauthenticated() -> Problem {
-    Problem::new(ErrorCode::Unauthenticated, "a valid API key is needed").header(
+    not_accepted("a valid API key is needed")
+}
+
+/// The refusal of something that was shown to get in.
+#[must_use]
+pub fn not_accepted(detail: &str) -> Problem {
+    Problem::new(ErrorCode::Unauthenticated, detail).header(
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer realm=\"industrial-orchestrator\""),
     )
@@ -169,10 +291,13 @@ fn developer() -> Principal {
     Principal {
         key: KeyId::new(uuid::Uuid::nil()),
         credential: None,
+        user: None,
+        home: None,
         name: "dev".to_owned(),
         role: Role::Admin,
         scopes: Scopes::all(),
         is_system: true,
+        reach: Reach::default(),
     }
 }
 

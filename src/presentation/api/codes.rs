@@ -53,6 +53,11 @@ closed_enum!(
         WebhookNotFound = "WEBHOOK_NOT_FOUND",
         DeliveryNotFound = "DELIVERY_NOT_FOUND",
         EndpointNotAllowed = "ENDPOINT_NOT_ALLOWED",
+        UserNotFound = "USER_NOT_FOUND",
+        InviteNotFound = "INVITE_NOT_FOUND",
+        LastAdministrator = "LAST_ADMINISTRATOR",
+        CsrfRefused = "CSRF_REFUSED",
+        RequestTimeout = "REQUEST_TIMEOUT",
     }
 );
 
@@ -76,6 +81,12 @@ impl ErrorCode {
     #[must_use]
     pub fn page(self) -> String {
         self.as_str().to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// Whether it says that somebody may not do what they asked for.
+    #[must_use]
+    pub const fn is_of_rights(self) -> bool {
+        matches!(self, Self::Forbidden | Self::PrivilegeEscalation | Self::TenantMismatch)
     }
 
     /// Status, title and remedy.
@@ -123,6 +134,11 @@ impl ErrorCode {
                 S::FORBIDDEN,
                 "Origin not allowed",
                 "open the page from this server, or list its origin under allowed_origins",
+            ),
+            Self::CsrfRefused => row(
+                S::FORBIDDEN,
+                "Not from a page of this server",
+                "let a page of this server ask, with `X-Requested-With: orchestrator`; programs send a key instead of the cookie",
             ),
             Self::RouteNotFound => row(
                 S::NOT_FOUND,
@@ -277,6 +293,21 @@ impl ErrorCode {
                 "More than the caller has",
                 "name a role and scopes that your own key has; GET /api/v1/whoami lists them",
             ),
+            Self::UserNotFound => row(
+                S::NOT_FOUND,
+                "No such user",
+                "list the people of this tenant with GET /api/v1/users",
+            ),
+            Self::InviteNotFound => row(
+                S::NOT_FOUND,
+                "No such invitation",
+                "list the open ones with GET /api/v1/invites; whoever accepted theirs is a user",
+            ),
+            Self::LastAdministrator => row(
+                S::CONFLICT,
+                "Last administrator",
+                "make somebody else an administrator first, or use a key that belongs to nobody",
+            ),
             Self::WebhookNotFound => row(
                 S::NOT_FOUND,
                 "No such webhook",
@@ -291,6 +322,11 @@ impl ErrorCode {
                 S::UNPROCESSABLE_ENTITY,
                 "Address not allowed",
                 "name a public https address, or have it listed in webhooks.allowed_hosts or webhooks.allowed_networks",
+            ),
+            Self::RequestTimeout => row(
+                S::REQUEST_TIMEOUT,
+                "Request took too long",
+                "send the body without pauses; where a network is slow, have server.request_timeout_seconds raised",
             ),
         }
     }

@@ -65,7 +65,10 @@ const PAGE: &str = r#"<!DOCTYPE html>
 /// Scripts and styles of the page.
 #[utoipa::path(get, path = "/docs/{file}", tag = "documentation",
     params(("file" = String, Path, description = "Name of a part of the page", example = "swagger-ui.css")),
-    responses((status = 200, description = "The part", body = String, content_type = "text/javascript")))]
+    responses((status = 200, description = "The part", content(
+        (String = "text/javascript"), (String = "text/css"), (String = "text/html"),
+        (Vec<u8> = "image/png"), (String = "application/json"),
+    ))))]
 pub async fn part(Path(file): Path<String>) -> Result<Response, Problem> {
     swagger(&file)
 }

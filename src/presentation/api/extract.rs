@@ -69,7 +69,7 @@ pub fn too_large(limit: usize) -> Problem {
 }
 
 /// Whether a media type is JSON. It has no charset of its own, so that UTF-8 alone may be named.
-fn is_json(media_type: &str) -> bool {
+pub(super) fn is_json(media_type: &str) -> bool {
     let mut parts = media_type.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
     is_json

@@ -7,6 +7,10 @@ use crate::domain::field::{FieldError, FieldErrors};
 
 /// A body that is read field by field.
 pub trait FromFields: Sized {
+    /// Fields that are used as they were sent: credentials to be compared and addresses to be called,
+    /// which are no text for people. All others are kept without the secrets in them.
+    const AS_SENT: &'static [&'static str] = &["key", "secret", "password", "token"];
+
     /// Takes every known field; what is wrong is noted and a default stands in for it.
     fn read(fields: &mut Fields) -> Self;
 }

@@ -8,6 +8,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::caller::Scheme;
 use super::codes::ErrorCode;
 use super::problem::Problem;
 use super::state::ApiOptions;
@@ -19,6 +20,9 @@ pub struct AmbiguousFraming;
 /// Policy of every page that does not bring its own.
 const CSP: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// Browsers that were once answered over TLS come back over TLS alone, for a year.
+const HSTS: &str = "max-age=31536000";
+
 /// Refuses foreign hosts and origins; gives back a foreign origin that is listed.
 ///
 /// # Errors
@@ -26,7 +30,49 @@ const CSP: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-
 pub fn check(request: &Request, options: &ApiOptions) -> Result<Option<HeaderValue>, Problem> {
     framing(request)?;
     host(request, options)?;
-    origin(request.headers(), options)
+    origin(request.headers(), scheme(request), options)
+}
+
+/// How the request came.
+#[must_use]
+pub fn scheme(request: &Request) -> Scheme {
+    request.extensions().get::<Scheme>().copied().unwrap_or(Scheme::Http)
+}
+
+impl Scheme {
+    /// The port that nobody has to name.
+    const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+}
+
+/// Whether browsers should come back over TLS alone: it holds for every port of a name, so that it is
+/// not said of this machine itself, where other programs answer in the clear.
+#[must_use]
+pub fn wants_tls(request: &Request) -> bool {
+    if scheme(request) == Scheme::Http {
+        return false;
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    host.and_then(name_of).is_some_and(|name| name != "localhost")
+}
+
+/// The name in `host` or `host:port`, lower-case and without the brackets of an address.
+#[must_use]
+pub fn name_of(listed: &str) -> Option<String> {
+    let (name, _) = parse_authority(listed)?;
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    Some(bare.unwrap_or(&name).to_owned())
 }
 
 /// Whether a browser only asks whether it may ask.
@@ -64,7 +110,8 @@ fn framing(request: &Request) -> Result<(), Problem> {
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let both = lengths > 0 && headers.contains_key(header::TRANSFER_ENCODING);
     if lengths > 1 || both || request.extensions().get::<AmbiguousFraming>().is_some() {
-        let detail = "the length of the body is given twice";
+        let detail = "where the request ends is not clear: its length is given twice, or its lines do \
+                      not end with CR LF";
         return Err(Problem::new(ErrorCode::ProtocolError, detail)
             .header(header::CONNECTION, HeaderValue::from_static("close")));
     }
@@ -79,10 +126,11 @@ fn host(request: &Request, options: &ApiOptions) -> Result<(), Problem> {
             "a request needs exactly one Host header",
         ));
     };
+    let usual = scheme(request).port();
     let named = value.to_str().ok().and_then(parse_authority);
     let by_target = request.uri().authority().map(|target| parse_authority(target.as_str()));
     let allowed = |named: &Option<(String, Option<u16>)>| {
-        named.as_ref().is_some_and(|(name, port)| is_allowed(name, *port, options))
+        named.as_ref().is_some_and(|(name, port)| is_allowed(name, *port, usual, options))
     };
     if allowed(&named) && by_target.as_ref().is_none_or(allowed) {
         return Ok(());
@@ -107,8 +155,8 @@ fn parse_authority(text: &str) -> Option<(String, Option<u16>)> {
     Some((authority.host().to_ascii_lowercase(), port))
 }
 
-fn is_allowed(name: &str, port: Option<u16>, options: &ApiOptions) -> bool {
-    let own_port = port.unwrap_or(80) == options.port;
+fn is_allowed(name: &str, port: Option<u16>, usual: u16, options: &ApiOptions) -> bool {
+    let own_port = port.unwrap_or(usual) == options.port;
     let local = matches!(name, "localhost" | "127.0.0.1" | "[::1]") && own_port;
     local
         || options.allowed_hosts.iter().filter_map(|host| parse_authority(host)).any(
@@ -123,7 +171,11 @@ fn is_allowed(name: &str, port: Option<u16>, options: &ApiOptions) -> bool {
 }
 
 /// `None` without an Origin or with the server's own; the value itself for a listed foreign one.
-fn origin(headers: &HeaderMap, options: &ApiOptions) -> Result<Option<HeaderValue>, Problem> {
+fn origin(
+    headers: &HeaderMap,
+    scheme: Scheme,
+    options: &ApiOptions,
+) -> Result<Option<HeaderValue>, Problem> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else { return Ok(None) };
     let refused = || {
@@ -134,17 +186,25 @@ fn origin(headers: &HeaderMap, options: &ApiOptions) -> Result<Option<HeaderValu
         return Err(refused());
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
+    let place = |authority: &str| {
+        let (name, port) = parse_authority(authority)?;
+        Some((name, port.unwrap_or(scheme.port())))
+    };
+    let own = text.strip_prefix(scheme.prefix()).and_then(place);
+    if own.is_some() && own == place(host) {
         return Ok(None);
     }
+    let is_web = text.starts_with("http://") || text.starts_with("https://");
     let listed = options.allowed_origins.iter().any(|listed| listed.eq_ignore_ascii_case(&text));
-    if listed && authority.is_some() { Ok(Some(origin.clone())) } else { Err(refused()) }
+    if listed && is_web { Ok(Some(origin.clone())) } else { Err(refused()) }
 }
 
 /// What a browser must know of every answer.
-pub fn secure(response: &mut Response) {
+pub fn secure(response: &mut Response, keeps_tls: bool) {
     let headers = response.headers_mut();
+    if keeps_tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+    }
     let fixed: [(HeaderName, &'static str); 5] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -172,7 +232,44 @@ mod tests {
     }
 
     fn allowed(host: &str) -> bool {
-        parse_authority(host).is_some_and(|(name, port)| is_allowed(&name, port, &options()))
+        parse_authority(host).is_some_and(|(name, port)| is_allowed(&name, port, 80, &options()))
+    }
+
+    #[test]
+    fn the_usual_port_is_that_of_the_scheme() {
+        let at = |port| ApiOptions { port, ..options() };
+        for (usual, port, fits) in [(80, 80, true), (443, 443, true), (443, 80, false)] {
+            assert_eq!(is_allowed("localhost", None, usual, &at(port)), fits, "{usual} {port}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_the_own_one_only_with_scheme_name_and_port() {
+        let check = |scheme, host: &'static str, from: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            headers.insert(header::ORIGIN, HeaderValue::from_static(from));
+            matches!(origin(&headers, scheme, &options()), Ok(None))
+        };
+        for (scheme, host, from, own) in [
+            (Scheme::Http, "localhost:8000", "http://localhost:8000", true),
+            (Scheme::Https, "localhost:8000", "https://LOCALHOST:8000", true),
+            (Scheme::Https, "box.example", "https://box.example", true),
+            (Scheme::Https, "box.example:443", "https://box.example", true),
+            (Scheme::Https, "localhost:8000", "http://localhost:8000", false),
+            (Scheme::Http, "localhost:8000", "https://localhost:8000", false),
+            (Scheme::Http, "box.example", "http://box.example:443", false),
+            (Scheme::Http, "", "http://", false),
+        ] {
+            assert_eq!(check(scheme, host, from), own, "{host} {from}");
+        }
+    }
+
+    #[test]
+    fn names_of_certificates_are_without_port_and_brackets() {
+        let name = |text| name_of(text).unwrap_or_default();
+        assert_eq!((&*name("Box.example:8000"), &*name("[::1]:80")), ("box.example", "::1"));
+        assert_eq!((&*name("10.0.0.5"), &*name("a b")), ("10.0.0.5", ""));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::answer::{self, Viewer};
@@ -29,6 +30,7 @@ use crate::application::error::AppError;
 use crate::application::ports::changes::{ChangeSet, Remembered};
 use crate::application::principal::{Rendered, Repeat, RequestContext, Subject};
 use crate::domain::ids::TenantId;
+use crate::domain::redact::Redactor;
 
 /// How long an answer is kept.
 const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
@@ -100,6 +102,7 @@ pub async fn remember_refusal(app: &AppState, mut request: Request, next: Next) 
     let problem = response.extensions().get::<Problem>();
     if let (Some(problem), Some(asked)) = (problem.filter(|problem| is_lasting(problem)), asked) {
         let Remembering { tenant, key, fingerprint, _held } = asked;
+        let problem = problem.clone().without_secrets(&app.options.redactor);
         let remembered = Remembered {
             key,
             fingerprint,
@@ -183,10 +186,19 @@ impl<T: FromFields> FromRequest<AppState> for Command<T> {
             held = Some(place);
             ctx.repeat = Some(asked.repeat(&route, viewer, Arc::clone(&first)));
         }
-        let map = json_object(&headers, &body)?;
+        let mut map = json_object(&headers, &body)?;
+        redact(&mut map, T::AS_SENT, &app.options.redactor);
         let body = Fields::read(map).map_err(|errors| Problem::fields(&errors))?;
         Ok(Self { ctx, body, viewer, route, first, held })
     }
+}
+
+/// Puts markers in the place of secrets in a body, but for fields that are used as they were sent.
+fn redact(map: &mut Map<String, Value>, as_sent: &[&str], redactor: &Redactor) {
+    let kept: Vec<(String, Value)> =
+        as_sent.iter().filter_map(|name| map.remove_entry(*name)).collect();
+    redactor.clean_map(map);
+    map.extend(kept);
 }
 
 struct Asked {

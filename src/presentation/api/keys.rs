@@ -10,6 +10,7 @@ use super::answer::etag;
 use super::caller::Caller;
 use super::codes::ErrorCode;
 use super::dto::key::{CreateKey, CreateKeyBody, KeyDto, RotateKey, RotateKeyBody};
+use super::dto::user::UserDto;
 use super::extract::{Path, Query};
 use super::idempotency::Command;
 use super::json::Json;
@@ -51,7 +52,7 @@ pub async fn list(
     let mut found = app.identity.keys(&ctx, after, limit + 1).await?;
     let has_more = found.len() > limit;
     found.truncate(limit);
-    let last = found.last().filter(|_| has_more).map(|key| key.value.id);
+    let last = found.last().filter(|_| has_more).map(|view| view.key.value.id);
     Ok(Json(Page {
         items: found.iter().map(KeyDto::from).collect(),
         next_cursor: last.map(|id| scope.cursor(id.uuid())),
@@ -70,7 +71,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let found = app.identity.key(&ctx, parse(&id)?).await?;
-    let tag = etag(found.version);
+    let tag = etag(found.key.version);
     Ok(([(header::ETAG, tag)], Json(KeyDto::from(&found))).into_response())
 }
 
@@ -106,7 +107,9 @@ pub async fn rotate(
 pub struct WhoamiDto {
     /// The key that was shown; the nil id in `--dev`.
     pub key_id: KeyId,
-    /// Its name.
+    /// Who holds it; null for a program.
+    pub user: Option<UserDto>,
+    /// Address of whoever holds it, else its name.
     pub name: String,
     /// The tenant of this request.
     pub tenant_id: TenantId,
@@ -121,16 +124,21 @@ pub struct WhoamiDto {
 /// Read who the caller is.
 #[utoipa::path(get, path = "/api/v1/whoami", tag = "keys",
     responses((status = 200, description = "The caller", body = WhoamiDto)))]
-pub async fn whoami(Caller(ctx): Caller) -> Json<WhoamiDto> {
+pub async fn whoami(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+) -> Result<Json<WhoamiDto>, Problem> {
+    let user = app.identity.acting_user(&ctx).await?;
     let who = ctx.principal;
-    Json(WhoamiDto {
+    Ok(Json(WhoamiDto {
         key_id: who.key,
+        user: user.as_ref().map(UserDto::from),
         name: who.name,
         tenant_id: ctx.tenant,
         role: who.role,
         scopes: who.scopes.iter().map(|scope| scope.to_string()).collect(),
         is_system: who.is_system,
-    })
+    }))
 }
 
 fn parse(id: &str) -> Result<KeyId, Problem> {

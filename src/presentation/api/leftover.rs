@@ -30,6 +30,11 @@ pub(super) fn lend(body: Incoming) -> (Lent, Leftover) {
 pub(super) struct Leftover(Arc<Mutex<Option<Incoming>>>);
 
 impl Leftover {
+    /// Whether the body was given back before its end had come.
+    pub(super) fn is_some(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Reads and forgets the rest; false when it did not end within the bounds, or would be sent
     /// only once it is asked for.
     pub(super) async fn discard(self, on_demand: bool) -> bool {

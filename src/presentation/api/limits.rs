@@ -15,66 +15,131 @@ const MAX_ENTRIES: usize = 10_000;
 /// Failed authentications of one peer within a minute.
 const FAILURES_PER_MINUTE: u32 = 10;
 
+/// What a request takes from a bucket. In this unit a rate per minute is what comes back in each
+/// millisecond, so that every rate is a whole number.
+const REQUEST: u64 = 60_000;
+
 /// What is left after a request was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
+    /// Whose rate it is: `key` or `tenant`.
+    pub of: &'static str,
     /// Requests at once.
-    pub burst: u32,
+    pub burst: u64,
     /// Requests that could be sent now.
-    pub left: u32,
+    pub left: u64,
+    /// Seconds in which an empty bucket is full again.
+    pub window: u64,
     /// Seconds until the whole burst is there again.
     pub reset: u64,
+    /// Seconds until the next request is accepted; 0 while there is one left.
+    pub wait: u64,
 }
 
-/// Token buckets per tenant and key.
+/// A request that is one too many, with what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused(pub Allowance);
+
+/// Token buckets of keys, and of the tenants that they belong to.
 pub struct Rates {
     rate: Option<(u32, u32)>,
-    buckets: Mutex<HashMap<(TenantId, KeyId), Bucket>>,
+    keys: Buckets<(TenantId, KeyId)>,
+    tenants: Buckets<TenantId>,
+}
+
+impl Rates {
+    /// With this burst and refill per second for each key; `None` counts nothing at all.
+    #[must_use]
+    pub fn new(rate: Option<(u32, u32)>) -> Self {
+        Self { rate, keys: Buckets::default(), tenants: Buckets::default() }
+    }
+
+    /// Takes one request from the bucket of the key, then from that of its tenant, which may send
+    /// so many a minute. Gives what is left in the one that is nearer to its end.
+    ///
+    /// # Errors
+    /// `Refused` when one of them is empty. What the key has spent by then stays spent: who hurries
+    /// one limit on does not get round the other.
+    pub fn take(
+        &self,
+        who: (TenantId, KeyId),
+        now: Timestamp,
+        per_minute: impl FnOnce() -> Option<u64>,
+    ) -> Result<Option<Allowance>, Refused> {
+        let Some((burst, per_second)) = self.rate else { return Ok(None) };
+        let pace = Pace { burst: burst.into(), per_minute: u64::from(per_second.max(1)) * 60 };
+        let of_key = self.keys.take("key", who, pace, now)?;
+        let Some(per_minute) = per_minute() else { return Ok(Some(of_key)) };
+        let of_tenant = self.tenants.take("tenant", who.0, Pace::of_tenant(per_minute), now)?;
+        Ok(Some(if of_tenant.left < of_key.left { of_tenant } else { of_key }))
+    }
+}
+
+/// How fast a bucket empties and fills.
+#[derive(Clone, Copy)]
+struct Pace {
+    burst: u64,
+    per_minute: u64,
+}
+
+impl Pace {
+    /// Source: domain 11.4.
+    fn of_tenant(per_minute: u64) -> Self {
+        Self { burst: (per_minute / 6).max(10), per_minute: per_minute.max(1) }
+    }
+}
+
+struct Buckets<K>(Mutex<HashMap<K, Bucket>>);
+
+impl<K> Default for Buckets<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Bucket {
-    /// Thousandths of a request.
-    milli: u64,
+    /// What is in it, in parts of a request.
+    parts: u64,
     at: Timestamp,
 }
 
-impl Rates {
-    /// Buckets of this burst and refill per second; `None` counts nothing.
-    #[must_use]
-    pub fn new(rate: Option<(u32, u32)>) -> Self {
-        Self { rate, buckets: Mutex::default() }
-    }
-
-    /// Takes one request from the bucket; `Err` with the seconds to wait when it is empty.
-    ///
-    /// # Errors
-    /// Seconds until the next request is accepted.
-    pub fn take(
+impl<K: Hash + Eq> Buckets<K> {
+    fn take(
         &self,
-        tenant: TenantId,
-        key: KeyId,
+        of: &'static str,
+        key: K,
+        pace: Pace,
         now: Timestamp,
-    ) -> Result<Option<Allowance>, u64> {
-        let Some((burst, per_second)) = self.rate else { return Ok(None) };
-        let (full, refill) = (u64::from(burst) * 1000, u64::from(per_second.max(1)));
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        shed(&mut buckets, |bucket| filled(bucket, refill, full, now) < full);
-        let bucket = buckets.entry((tenant, key)).or_insert(Bucket { milli: full, at: now });
-        bucket.milli = filled(bucket, refill, full, now);
+    ) -> Result<Allowance, Refused> {
+        let Pace { burst, per_minute } = pace;
+        let full = burst.saturating_mul(REQUEST);
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shed(&mut buckets, |bucket| filled(bucket, pace, now) < full);
+        let bucket = buckets.entry(key).or_insert(Bucket { parts: full, at: now });
+        bucket.parts = filled(bucket, pace, now);
         bucket.at = now;
-        if bucket.milli < 1000 {
-            return Err((1000 - bucket.milli).div_ceil(refill * 1000).max(1));
+        let seconds = |parts: u64| parts.div_ceil(per_minute.saturating_mul(1000));
+        let missing = REQUEST.saturating_sub(bucket.parts);
+        if missing == 0 {
+            bucket.parts -= REQUEST;
         }
-        bucket.milli -= 1000;
-        let left = u32::try_from(bucket.milli / 1000).unwrap_or(burst);
-        Ok(Some(Allowance { burst, left, reset: (full - bucket.milli).div_ceil(refill * 1000) }))
+        let allowance = Allowance {
+            of,
+            burst,
+            left: bucket.parts / REQUEST,
+            window: seconds(full).max(1),
+            reset: seconds(full - bucket.parts),
+            wait: seconds(missing),
+        };
+        if missing == 0 { Ok(allowance) } else { Err(Refused(allowance)) }
     }
 }
 
-fn filled(bucket: &Bucket, refill: u64, full: u64, now: Timestamp) -> u64 {
+fn filled(bucket: &Bucket, pace: Pace, now: Timestamp) -> u64 {
     let elapsed = u64::try_from(now.since(bucket.at).as_millis()).unwrap_or(u64::MAX);
-    bucket.milli.saturating_add(elapsed.saturating_mul(refill)).min(full)
+    let full = pace.burst.saturating_mul(REQUEST);
+    bucket.parts.saturating_add(elapsed.saturating_mul(pace.per_minute)).min(full)
 }
 
 fn shed<K: Hash + Eq, V>(entries: &mut HashMap<K, V>, matters: impl Fn(&V) -> bool) {
@@ -116,16 +181,62 @@ impl Failures {
 mod tests {
     use super::*;
 
+    fn key(number: u128) -> KeyId {
+        KeyId::new(uuid::Uuid::from_u128(number))
+    }
+
     #[test]
     fn a_bucket_empties_and_fills_again() {
         let rates = Rates::new(Some((2, 1)));
-        let (key, at) = (KeyId::new(uuid::Uuid::nil()), Timestamp::from_millis);
-        let take = |now| rates.take(TenantId::BOOTSTRAP, key, at(now));
+        let take = |millis| {
+            let now = Timestamp::from_millis(millis);
+            rates.take((TenantId::BOOTSTRAP, key(0)), now, || None)
+        };
         assert_eq!(take(0).map(|left| left.map(|left| left.left)), Ok(Some(1)));
         assert!(take(0).is_ok());
-        assert_eq!(take(0), Err(1));
+        assert_eq!(take(0).map_err(|refused| refused.0.wait), Err(1));
         assert!(take(1000).is_ok());
-        assert_eq!(take(1000), Err(1));
+        assert_eq!(take(1000).map_err(|refused| refused.0.wait), Err(1));
+    }
+
+    #[test]
+    fn keys_of_a_tenant_share_its_rate_and_others_do_not_notice() {
+        let rates = Rates::new(Some((100, 50)));
+        let (ours, theirs) = (TenantId::BOOTSTRAP, TenantId::new(uuid::Uuid::from_u128(9)));
+        let take = |tenant, number, millis| {
+            rates.take((tenant, key(number)), Timestamp::from_millis(millis), || Some(60))
+        };
+        // 60 a minute is ten at once, and one a second.
+        for number in 0..10 {
+            let left = take(ours, number % 2, 0).expect("within the burst").expect("counted");
+            assert_eq!((left.of, u128::from(left.left)), ("tenant", 9 - number));
+        }
+        let Refused(refused) = take(ours, 1, 0).expect_err("one too many");
+        assert_eq!((refused.of, refused.left, refused.wait), ("tenant", 0, 1));
+        assert_eq!((refused.burst, refused.window, refused.reset), (10, 10, 10));
+        assert!(take(theirs, 1, 0).is_ok());
+        assert!(take(ours, 1, 1000).is_ok());
+        assert!(take(ours, 1, 1000).is_err());
+    }
+
+    #[test]
+    fn slow_rates_come_back_in_time_and_none_is_no_bound() {
+        let rates = Rates::new(Some((100, 50)));
+        let who = (TenantId::BOOTSTRAP, key(1));
+        let take = |millis| rates.take(who, Timestamp::from_millis(millis), || Some(1));
+        for _ in 0..10 {
+            assert!(take(0).is_ok());
+        }
+        assert_eq!(take(0).map_err(|refused| refused.0.wait), Err(60));
+        assert!(take(59_999).is_err());
+        assert!(take(60_000).is_ok());
+        for _ in 0..90 {
+            assert!(rates.take(who, Timestamp::from_millis(60_000), || None).is_ok());
+        }
+        let off = Rates::new(None);
+        for _ in 0..1000 {
+            assert_eq!(off.take(who, Timestamp::EPOCH, || Some(1)), Ok(None));
+        }
     }
 
     #[test]

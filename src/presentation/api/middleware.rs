@@ -8,9 +8,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
-use super::caller::RateSlot;
+use super::caller::{KnownSlot, RateSlot};
 use super::codes::ErrorCode;
 use super::extract::too_large;
+use super::leftover::Leftover;
+use super::limits::Allowance;
 use super::metrics::Served;
 use super::problem::{self, Problem};
 use super::request_id::{self, RequestId};
@@ -22,21 +24,27 @@ use crate::domain::time::Timestamp;
 /// the router behind it and two boxes.
 pub async fn way(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let id = request_id::assign(&app, &mut request);
-    let slot = RateSlot::default();
+    let (slot, known) = (RateSlot::default(), KnownSlot::default());
     request.extensions_mut().insert(slot.clone());
+    request.extensions_mut().insert(known.clone());
     let seen = Seen::of(&app, &request);
+    let keeps_tls = guard::wants_tls(&request);
     let span = tracing::info_span!(
         "request",
         request.id = id.as_str(),
-        method = %seen.method,
+        method = seen.method,
         endpoint = seen.endpoint()
     );
     let response = admit(&app, request, next).instrument(span).await;
-    let mut response = {
-        seen.count(&app, &id, &response);
-        tell_rate(&slot, problem::render(&id, response))
-    };
-    guard::secure(&mut response);
+    seen.count(&app, &id, &response);
+    let refusal = response.extensions().get::<Problem>().filter(|told| told.code().is_of_rights());
+    if let (Some(problem), Some(ctx)) = (refusal.cloned(), known.0.get()) {
+        // Be it decided by the table of rights or by the use case.
+        let action = format!("{} {}", seen.method, seen.endpoint());
+        app.audit.refused(ctx, &action, problem.detail()).await;
+    }
+    let mut response = tell_rate(&slot, problem::render(&id, &app.options.redactor, response));
+    guard::secure(&mut response, keeps_tls);
     id.send(&mut response);
     response
 }
@@ -65,17 +73,23 @@ async fn limited(app: &AppState, request: Request, next: Next) -> Response {
     if declared.is_some_and(|length| length > u64::try_from(largest).unwrap_or(u64::MAX)) {
         return too_large(largest).into_response();
     }
+    let leftover = request.extensions().get::<Leftover>().cloned();
     let answer = idempotency::remember_refusal(app, request, next);
     if let Ok(response) = tokio::time::timeout(limit, answer).await {
         return response;
     }
-    let detail = format!("the request took longer than {} seconds", limit.as_secs());
+    let seconds = limit.as_secs();
+    if leftover.is_some_and(|leftover| leftover.is_some()) {
+        let detail = format!("the body did not come within {seconds} seconds");
+        return Problem::new(ErrorCode::RequestTimeout, detail).into_response();
+    }
+    let detail = format!("the request took longer than {seconds} seconds");
     Problem::new(ErrorCode::Busy, detail).retry_after(1).into_response()
 }
 
 /// What is counted of a request.
 struct Seen {
-    method: Method,
+    method: &'static str,
     endpoint: Option<MatchedPath>,
     received: u64,
     began: Timestamp,
@@ -84,7 +98,7 @@ struct Seen {
 impl Seen {
     fn of(app: &AppState, request: &Request) -> Self {
         Self {
-            method: request.method().clone(),
+            method: method_name(request.method()),
             endpoint: request.extensions().get::<MatchedPath>().cloned(),
             received: length(request.headers()).unwrap_or(0),
             began: app.clock.now(),
@@ -97,13 +111,13 @@ impl Seen {
 
     /// Counts the answer, and names it in the log.
     fn count(&self, app: &AppState, id: &RequestId, response: &Response) {
-        let (method, endpoint) = (&self.method, self.endpoint());
+        let (method, endpoint) = (self.method, self.endpoint());
         let took = app.clock.now().since(self.began);
         let sent = length(response.headers())
             .or_else(|| axum::body::HttpBody::size_hint(response.body()).exact());
         let status = response.status().as_u16();
         app.metrics.served(Served {
-            method: method.as_str(),
+            method,
             endpoint,
             status,
             took,
@@ -121,16 +135,29 @@ impl Seen {
     }
 }
 
+/// A method as figures and log lines name it: a client may send any word.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
 fn length(headers: &axum::http::HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Tells a caller what is left of its rate.
 fn tell_rate(slot: &RateSlot, mut response: Response) -> Response {
-    if let Some(left) = slot.0.get() {
-        let window = u64::from(left.burst).max(1);
-        let policy = format!("\"key\";q={};w={window}", left.burst);
-        let state = format!("\"key\";r={};t={}", left.left, left.reset);
+    if let Some(Allowance { of, burst, left, window, reset, wait: _ }) = slot.0.get() {
+        let policy = format!("\"{of}\";q={burst};w={window}");
+        let state = format!("\"{of}\";r={left};t={reset}");
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 response.headers_mut().insert(HeaderName::from_static(name), value);

@@ -5,10 +5,13 @@
 
 pub mod admissions;
 pub mod answer;
+pub mod archive;
 pub mod attention;
 pub mod audit;
+pub mod browser;
 pub mod caller;
 pub mod codes;
+mod connection;
 pub mod control;
 mod csv;
 pub mod docs;
@@ -16,12 +19,15 @@ pub mod dto;
 pub mod extract;
 pub mod fields;
 pub mod files;
+pub mod forwarded;
 pub mod guard;
 pub mod idempotency;
+pub mod invites;
 pub mod json;
 pub mod keys;
 mod leftover;
 pub mod limits;
+pub mod login;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
@@ -35,11 +41,13 @@ pub mod rows;
 mod schemas;
 pub mod server;
 pub mod sessions;
+pub mod sign_in;
 pub mod state;
 pub mod streams;
 pub mod system;
 pub mod tenants;
 pub mod usage;
+pub mod users;
 pub mod verify;
 pub mod wants;
 pub mod webhooks;
@@ -107,12 +115,23 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(recovery::apply))
         .routes(routes!(system::info))
         .routes(routes!(system::storage))
+        .routes(routes!(archive::backup))
+        .routes(routes!(archive::export))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::get, keys::delete))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::whoami))
+        .routes(routes!(users::create, users::list))
+        .routes(routes!(users::get, users::patch, users::delete))
+        .routes(routes!(invites::create, invites::list))
+        .routes(routes!(invites::get, invites::delete))
+        .routes(routes!(invites::accept))
+        .routes(routes!(login::login))
+        .routes(routes!(login::logout))
+        .routes(routes!(login::link))
+        .routes(routes!(login::ticket))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
         .routes(routes!(webhooks::rotate))
@@ -129,6 +148,9 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(system::ready))
         .routes(routes!(system::ready_short))
         .routes(routes!(system::metrics))
+        .routes(routes!(sign_in::home))
+        .routes(routes!(sign_in::page))
+        .routes(routes!(sign_in::part))
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::page))
         .routes(routes!(docs::part))

@@ -15,6 +15,7 @@ use crate::application::error::AppError;
 use crate::application::ports::workspaces::WorkspaceError;
 use crate::domain::attention::ResolveError;
 use crate::domain::field::FieldError;
+use crate::domain::redact::Redactor;
 use crate::domain::session::life::RetryRefused;
 use crate::domain::session::status::InvalidTransition;
 use crate::domain::tenant::right::Lack;
@@ -124,6 +125,15 @@ impl Problem {
         Self::new(ErrorCode::ValidationError, detail).with("errors", Value::Array(list))
     }
 
+    /// The same without secrets: what a client sent may be part of what it is told.
+    #[must_use]
+    pub fn without_secrets(mut self, redactor: &Redactor) -> Self {
+        let told = Arc::make_mut(&mut self.0);
+        redactor.clean(&mut told.detail);
+        redactor.clean_map(&mut told.members);
+        self
+    }
+
     /// The body, as RFC 9457 has it.
     #[must_use]
     pub fn body(&self, request_id: Option<&str>) -> Value {
@@ -174,12 +184,13 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Gives a `Problem` its body and logs it once, with its sources; other answers pass.
+/// Gives a `Problem` its body, without secrets, and logs it once, with its sources; other answers pass.
 #[must_use]
-pub fn render(id: &RequestId, response: Response) -> Response {
+pub fn render(id: &RequestId, redactor: &Redactor, response: Response) -> Response {
     let Some(problem) = response.extensions().get::<Problem>().cloned() else {
         return response;
     };
+    let problem = problem.without_secrets(redactor);
     problem.log(id.as_str());
     let mut rendered = problem.into_rendered(Some(id.as_str()));
     for (name, value) in response.headers() {
@@ -252,6 +263,13 @@ impl From<AppError> for Problem {
                 "errors",
                 json!([{ "pointer": "/slug", "code": "taken", "message": detail }]),
             ),
+            AppError::EmailTaken => plain(C::AlreadyExists).with(
+                "errors",
+                json!([{ "pointer": "/email", "code": "taken", "message": detail }]),
+            ),
+            AppError::UserNotFound => plain(C::UserNotFound),
+            AppError::InviteNotFound => plain(C::InviteNotFound),
+            AppError::LastAdministrator => plain(C::LastAdministrator),
             AppError::KeyNotFound => plain(C::KeyNotFound),
             AppError::KeyRevoked => plain(C::KeyRevoked),
             AppError::OwnKey => plain(C::OwnKey),

@@ -59,6 +59,8 @@ const READ_MONEY: Needs = read(Role::Admin, Area::Usage);
 const SET_MONEY: Needs = write(Role::Admin, Area::Usage);
 const READ_KEYS: Needs = read(Role::Admin, Area::Keys);
 const MANAGE_KEYS: Needs = write(Role::Admin, Area::Keys);
+const READ_USERS: Needs = read(Role::Admin, Area::Users);
+const MANAGE_USERS: Needs = write(Role::Admin, Area::Users);
 const READ_AUDIT: Needs = read(Role::Admin, Area::Audit);
 const READ_TENANT: Needs = read(Role::Viewer, Area::Tenants);
 const CHANGE_TENANT: Needs = write(Role::Admin, Area::Tenants);
@@ -139,11 +141,29 @@ pub const TABLE: &[Row] = &[
     row("GET", "/api/v1/keys/{id}", READ_KEYS),
     row("DELETE", "/api/v1/keys/{id}", MANAGE_KEYS),
     row("POST", "/api/v1/keys/{id}/rotate", MANAGE_KEYS),
+    row("GET", "/api/v1/users", READ_USERS),
+    row("POST", "/api/v1/users", MANAGE_USERS),
+    row("GET", "/api/v1/users/{id}", READ_USERS),
+    row("PATCH", "/api/v1/users/{id}", MANAGE_USERS),
+    row("DELETE", "/api/v1/users/{id}", MANAGE_USERS),
+    row("GET", "/api/v1/invites", READ_USERS),
+    row("POST", "/api/v1/invites", MANAGE_USERS),
+    row("GET", "/api/v1/invites/{id}", READ_USERS),
+    row("DELETE", "/api/v1/invites/{id}", MANAGE_USERS),
+    // Whoever is invited has no credential yet: the invitation is one.
+    row("POST", "/api/v1/invites/accept", Needs::Nothing),
     row("GET", "/api/v1/audit", READ_AUDIT),
     row("GET", "/api/v1/audit/verify", READ_AUDIT),
     row("GET", "/api/v1/whoami", Needs::Key),
+    // Whoever signs in shows what is needed in the body.
+    row("POST", "/api/v1/login", Needs::Nothing),
+    row("POST", "/api/v1/logout", Needs::Key),
+    row("POST", "/api/v1/login-links", Needs::Key),
+    row("POST", "/api/v1/ws-tickets", Needs::Key),
     row("GET", "/api/v1/system/info", READ_SERVER),
     row("GET", "/api/v1/storage/usage", READ_SYSTEM),
+    row("POST", "/api/v1/system/backup", RULE_SYSTEM),
+    row("GET", "/api/v1/system/export", READ_SYSTEM),
     row("GET", "/api/v1/recovery/plan", READ_SYSTEM),
     row("POST", "/api/v1/recovery/apply", RULE_SYSTEM),
     row("GET", "/ws/sessions", READ_SESSIONS),
@@ -157,6 +177,9 @@ pub const TABLE: &[Row] = &[
     row("GET", "/health/ready", Needs::Nothing),
     row("GET", "/ready", Needs::Nothing),
     row("GET", "/openapi.json", Needs::Nothing),
+    row("GET", "/", Needs::Nothing),
+    row("GET", "/login", Needs::Nothing),
+    row("GET", "/login/{file}", Needs::Nothing),
     row("GET", "/docs", Needs::Nothing),
     row("GET", "/docs/{file}", Needs::Nothing),
     row("GET", "/problems/{name}", Needs::Nothing),

@@ -52,6 +52,7 @@ words!(
     OnParentEnd in crate::domain::session::spec::OnParentEnd,
     ExecutionMode in crate::domain::session::spec::ExecutionMode,
     PermissionDecision in crate::domain::session::spec::PermissionDecision,
+    KeyKind in crate::domain::tenant::key::KeyKind,
     Role in crate::domain::tenant::key::Role,
     HoldScope in crate::domain::schedule::hold::HoldScope,
     BudgetLevel in crate::domain::usage::budget::BudgetLevel,
@@ -89,6 +90,7 @@ formats!(
     TaskId in crate::domain::ids::TaskId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b0",
     WebhookId in crate::domain::ids::WebhookId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b1",
     KeyId in crate::domain::ids::KeyId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b3",
+    UserId in crate::domain::ids::UserId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b4",
     DeliveryId in crate::domain::ids::DeliveryId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b2",
 );
 

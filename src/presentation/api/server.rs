@@ -1,43 +1,36 @@
-//! The listener: accepts connections, bounds them, and lets them end in order.
+//! The listener: accepts connections, bounds their number, and lets them end in order.
 //!
-//! Invariant: a connection that sends no complete head in time, stays idle, or is one too many is
-//! closed; the others do not notice. Sockets leave this loop at their upgrade.
+//! Invariant: a connection that is one too many is closed, and the others do not notice. Sockets leave
+//! this loop at their upgrade.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
-use super::caller::Peer;
-use super::guard::AmbiguousFraming;
-use super::leftover;
-use super::wire::{Activity, Wire};
+use super::connection::{self, Shared};
+use super::forwarded::Proxies;
 
-/// Limits of connections.
+/// Limits of connections, and what they speak.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// Longest wait for a complete head once its first byte has come.
+    /// Longest wait for a handshake, and for a complete head: the first one of a connection from its
+    /// beginning on, others from their first byte on.
     pub header_timeout: Duration,
     /// Longest time between two requests.
     pub idle_timeout: Duration,
+    /// Longest time in which the other side takes nothing of what is to be sent.
+    pub write_timeout: Duration,
     /// Connections at once.
     pub connections: usize,
     /// Connections of one address at once.
@@ -48,6 +41,10 @@ pub struct ServerOptions {
     pub head_bytes: usize,
     /// Longest time that requests in flight are waited for when the server goes down.
     pub drain: Duration,
+    /// How connections are encrypted; in the clear when `None`.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Proxies that are believed, and that may have any number of connections.
+    pub proxies: Arc<Proxies>,
 }
 
 impl Default for ServerOptions {
@@ -55,11 +52,14 @@ impl Default for ServerOptions {
         Self {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_mins(1),
             connections: 1024,
             per_peer: 64,
             headers: 100,
             head_bytes: 64 * 1024,
             drain: Duration::from_secs(10),
+            tls: None,
+            proxies: Arc::default(),
         }
     }
 }
@@ -84,7 +84,8 @@ impl Open {
         let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = peers.get(&peer).copied().unwrap_or(0);
         let total = self.0.total.load(Ordering::Acquire);
-        if of_peer >= options.per_peer || total >= options.connections {
+        let is_crowded = of_peer >= options.per_peer && !options.proxies.contain(peer);
+        if is_crowded || total >= options.connections {
             return None;
         }
         peers.insert(peer, of_peer + 1);
@@ -120,14 +121,16 @@ pub async fn serve(
     let address = listener.local_addr()?;
     tracing::debug!(%address, "Listening on {address}");
     let (open, connections) = (Open::default(), TaskTracker::new());
-    let options = Arc::new(options);
+    let (drain, tls) = (options.drain, options.tls.clone().map(TlsAcceptor::from));
+    let shared = Arc::new(Shared { router, options, tls, shutdown: shutdown.clone() });
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            // A socket of both families tells addresses of the older one in the newer one's form.
+            Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
             Err(error) => {
                 // Out of descriptors, or the peer is gone: others may still be served.
                 tracing::warn!(%error, "A connection could not be accepted");
@@ -135,100 +138,29 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(admitted) = open.admit(peer.ip(), &options) else {
-            tracker.spawn(refuse(stream));
+        let Some(admitted) = open.admit(peer, &shared.options) else {
+            if shared.tls.is_none() {
+                tracker.spawn(refuse(stream));
+            }
             continue;
         };
-        let task = connection(
-            stream,
-            peer,
-            router.clone(),
-            Arc::clone(&options),
-            shutdown.clone(),
-            admitted,
-        );
-        let served = connections.track_future(task);
+        let task = connection::serve(stream, peer, Arc::clone(&shared));
+        let served = connections.track_future(async move {
+            task.await;
+            drop(admitted);
+        });
         tracker.spawn(served);
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(options.drain, connections.wait()).await.is_err() {
+    if tokio::time::timeout(drain, connections.wait()).await.is_err() {
         tracing::warn!("Some requests were not finished in time");
     }
     Ok(())
-}
-
-fn head_too_long() -> Response {
-    let close = [(header::CONNECTION, "close")];
-    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, close).into_response()
 }
 
 async fn refuse(mut stream: TcpStream) {
     let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let told = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer)).await;
     drop(told);
-}
-
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    options: Arc<ServerOptions>,
-    shutdown: CancellationToken,
-    admitted: Admitted,
-) {
-    // Small answers and frames must not wait for company; a socket without it still works.
-    drop(stream.set_nodelay(true));
-    let activity = Activity::new(options.head_bytes);
-    let seen = activity.clone();
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (router, seen) = (router.clone(), seen.clone());
-        async move {
-            if seen.is_too_long() {
-                return Ok::<_, Infallible>(head_too_long());
-            }
-            let on_demand = request.headers().contains_key(header::EXPECT);
-            let (head, body) = request.into_parts();
-            let (body, leftover) = leftover::lend(body);
-            let mut request = Request::from_parts(head, Body::new(body));
-            request.extensions_mut().insert(Peer(peer.ip()));
-            if seen.begin_request() {
-                request.extensions_mut().insert(AmbiguousFraming);
-            }
-            let Ok(mut response) = router.oneshot(request).await;
-            if !leftover.discard(on_demand).await {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-            }
-            Ok(response.map(|body| Body::new(seen.tracked(body))))
-        }
-    });
-    let io = TokioIo::new(Wire::new(stream, activity.clone()));
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.idle_timeout)
-        .max_headers(options.headers)
-        .max_buf_size(options.head_bytes.max(8192));
-    let served = builder.serve_connection(io, service).with_upgrades();
-    tokio::pin!(served);
-    let overdue = activity.overdue(options.header_timeout);
-    tokio::pin!(overdue);
-    let mut draining = false;
-    loop {
-        tokio::select! {
-            result = &mut served => {
-                if let Err(error) = result {
-                    tracing::trace!(%error, "A connection ended early");
-                }
-                break;
-            }
-            () = &mut overdue => break,
-            () = shutdown.cancelled(), if !draining => {
-                draining = true;
-                served.as_mut().graceful_shutdown();
-            }
-        }
-    }
-    drop(admitted);
 }

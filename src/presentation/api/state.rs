@@ -25,6 +25,7 @@ use crate::application::supervise::recover::service::RecoveryService;
 use crate::application::system::SystemService;
 use crate::application::usage::UsageService;
 use crate::application::webhooks::WebhookService;
+use crate::domain::redact::Redactor;
 use crate::domain::time::Timestamp;
 use crate::presentation::ws::hub::Hub;
 use crate::presentation::ws::seats::Seats;
@@ -36,22 +37,27 @@ pub struct ApiOptions {
     pub port: u16,
     /// Further `host` or `host:port` that a Host header may have.
     pub allowed_hosts: Vec<String>,
+    /// Address of this server as others reach it, for links; as they named it when `None`.
+    pub public_url: Option<String>,
     /// Further origins whose pages may talk to the API, as `https://name:port`.
     pub allowed_origins: Vec<String>,
     /// Requests without a credential act as administrator of the tenant that they name.
     pub dev: bool,
-    /// Whether `/metrics` is open; it is on loopback.
+    /// Whether `/metrics` is open to this machine.
     pub open_metrics: bool,
     /// Largest body in bytes.
     pub body_limit: usize,
     /// Longest request outside of streams.
     pub request_timeout: Duration,
-    /// Requests that a key may send at once, and per second after that; no limit when `None`.
+    /// Requests that a key may send at once, and per second after that. With `None` nothing is counted,
+    /// also not for the rate of the tenant.
     pub rate: Option<(u32, u32)>,
     /// Time between two signs of life on a stream of server-sent events.
     pub sse_heartbeat: Duration,
     /// Limits of WebSocket connections.
     pub ws: WsOptions,
+    /// What people send passes it before it is kept, and problems before they are told.
+    pub redactor: Redactor,
 }
 
 /// Limits of WebSocket connections.
@@ -95,6 +101,7 @@ impl Default for ApiOptions {
         Self {
             port: 8000,
             allowed_hosts: Vec::new(),
+            public_url: None,
             allowed_origins: Vec::new(),
             dev: false,
             open_metrics: true,
@@ -103,6 +110,7 @@ impl Default for ApiOptions {
             rate: Some((100, 50)),
             sse_heartbeat: Duration::from_secs(15),
             ws: WsOptions::default(),
+            redactor: Redactor::default(),
         }
     }
 }
@@ -118,6 +126,7 @@ pub struct Parts {
     pub usage: UsageService,
     pub system: SystemService,
     pub identity: IdentityService,
+    pub audit: AuditService,
     pub recovery: RecoveryService,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
@@ -202,6 +211,7 @@ impl AppState {
             usage,
             system,
             identity,
+            audit,
             recovery,
             store,
             clock,
@@ -217,7 +227,6 @@ impl AppState {
             rates: Rates::new(options.rate),
             failures: Failures::default(),
             seats: Seats::default(),
-            audit: AuditService::new(Arc::clone(&store), Arc::clone(&clock)),
             rows: SessionRows::default(),
             hub,
             started_at,
@@ -229,6 +238,7 @@ impl AppState {
             usage,
             system,
             identity,
+            audit,
             recovery,
             store,
             clock,

@@ -6,11 +6,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::Caller;
+use super::caller::{Caller, Peer};
 use super::dto::recovery::{ClassUsageDto, StorageUsageDto, SystemInfoDto};
+use super::forwarded::is_forwarded;
 use super::json::Json;
 use super::problem::Problem;
 use super::state::AppState;
+use crate::application::system::archive::ArchiveService;
 use crate::application::system::{Component, Health};
 
 /// How the server is.
@@ -115,6 +117,7 @@ pub async fn info(State(app): State<AppState>, _: Caller) -> Result<Json<SystemI
         platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
         started_at,
         uptime_seconds: app.clock.now().since(started_at).as_secs(),
+        restored_at: app.system.archives().and_then(ArchiveService::restored_at),
         executing_sessions: queue.executing(),
         max_running_sessions: queue.max_running(),
     }))
@@ -136,7 +139,7 @@ pub async fn storage(
     }))
 }
 
-/// A caller, where the figures are not open.
+/// A caller, unless the figures are open to this machine, and it is this machine that asks.
 pub struct MayMeasure;
 
 impl axum::extract::FromRequestParts<AppState> for MayMeasure {
@@ -146,7 +149,9 @@ impl axum::extract::FromRequestParts<AppState> for MayMeasure {
         parts: &mut axum::http::request::Parts,
         app: &AppState,
     ) -> Result<Self, Problem> {
-        if !app.options.open_metrics {
+        let is_here = parts.extensions.get::<Peer>().is_none_or(|peer| peer.0.is_loopback());
+        let is_own = is_here && !is_forwarded(&parts.headers);
+        if !(app.options.open_metrics && is_own) {
             Caller::from_request_parts(parts, app).await?;
         }
         Ok(Self)

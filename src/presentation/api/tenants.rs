@@ -39,7 +39,9 @@ pub struct QuotasDto {
     pub max_tokens_per_month: Option<u64>,
     /// Most US dollars of a month of UTC.
     pub monthly_budget_usd: Option<Usd>,
-    /// What is used of each.
+    /// Most requests of all keys together in a minute; a sixth of them, and ten at least, at once.
+    pub requests_per_minute: Option<u64>,
+    /// What is used of each; requests are not told.
     pub used: UsedDto,
 }
 
@@ -68,6 +70,7 @@ impl From<QuotaReport> for QuotasDto {
             max_queue_depth: report.quotas.max_queue_depth,
             max_tokens_per_month: report.quotas.max_tokens_per_month,
             monthly_budget_usd: report.quotas.monthly_budget_micros.map(dollars),
+            requests_per_minute: report.quotas.requests_per_minute,
             used: UsedDto {
                 max_concurrent_sessions: used(QuotaName::MaxConcurrentSessions),
                 max_queue_depth: used(QuotaName::MaxQueueDepth),
@@ -95,6 +98,8 @@ pub struct SetQuotasBody {
     pub max_tokens_per_month: Option<u64>,
     #[schema(minimum = 0, maximum = 1_000_000_000)]
     pub monthly_budget_usd: Option<f64>,
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    pub requests_per_minute: Option<u64>,
 }
 
 /// The body of `PUT /tenants/{id}/quotas`, read.

@@ -28,7 +28,7 @@ pub async fn create(
     command: Command<CreateWebhook>,
 ) -> Result<Response, Problem> {
     let made = app.webhooks.create(&command.ctx, &command.body.0).await?;
-    Ok(command.answer(&Subject::Webhook(&made)))
+    Ok(command.answer_once(&Subject::Webhook(&made)))
 }
 
 /// List webhooks, oldest first.
@@ -92,7 +92,7 @@ pub async fn rotate(
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
     let rotated = app.webhooks.rotate(&command.ctx, parse(&id)?).await?;
-    Ok(command.answer(&Subject::Webhook(&rotated)))
+    Ok(command.answer_once(&Subject::Webhook(&rotated)))
 }
 
 /// The log of a webhook, newest first.

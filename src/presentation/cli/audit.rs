@@ -6,6 +6,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use super::args::{AuditCommand, AuditListArgs};
@@ -13,8 +14,10 @@ use super::client::Client;
 use super::exit::{CliError, code};
 use super::format::{line, plain, relative};
 use super::output::Printer;
-use crate::domain::audit::Walk;
-use crate::domain::canonical::canonical;
+use crate::domain::audit::walk::{Spelled, Walk};
+use crate::domain::canonical::{canonical, from_hex, hex};
+use crate::domain::ids::TenantId;
+use crate::domain::time::Timestamp;
 
 /// Longest line of an export that is read.
 const MAX_LINE: u64 = 16 * 1024 * 1024;
@@ -27,8 +30,10 @@ pub(super) async fn run(
 ) -> Result<u8, CliError> {
     match command {
         AuditCommand::List(args) => list(args, client, printer).await,
-        AuditCommand::Verify { file: Some(file), head } => verify_file(&file, head, printer),
-        AuditCommand::Verify { file: None, head } => verify(head, client, printer).await,
+        AuditCommand::Verify { file: Some(file), head, signer } => {
+            verify_file(&file, head, signer.as_deref(), printer)
+        }
+        AuditCommand::Verify { file: None, head, .. } => verify(head, client, printer).await,
         AuditCommand::Export { file } => export(&file, client, printer).await,
     }
 }
@@ -70,7 +75,8 @@ async fn verify(head: Option<String>, client: &Client, printer: &Printer) -> Res
         return tell(&verdict, printer);
     }
     // Whether a hash of then is in the chain is seen by looking at its entries.
-    let mut walk = Chain::new(head);
+    let signer = verdict["signed_by"].as_str().and_then(from_hex);
+    let mut walk = Chain::new(head, signer);
     each(client, |entry| walk.take(entry)).await?;
     tell(&walk.verdict(), printer)
 }
@@ -125,13 +131,21 @@ async fn export(file: &Path, client: &Client, printer: &Printer) -> Result<u8, C
 pub(super) fn verify_file(
     file: &Path,
     head: Option<String>,
+    signer: Option<&str>,
     printer: &Printer,
 ) -> Result<u8, CliError> {
+    let signer = signer.map(|text| {
+        from_hex(text).ok_or_else(|| {
+            CliError::new(code::USAGE, "`--signer` takes the 64 digits of a public key")
+                .remedy("`orchestrator audit verify` of the server shows it")
+        })
+    });
+    let signer = signer.transpose()?;
     let unreadable = |error: std::io::Error| {
         CliError::new(code::FAILED, format!("{} could not be read: {error}", file.display()))
     };
     let mut lines = BufReader::new(std::fs::File::open(file).map_err(unreadable)?);
-    let mut walk = Chain::new(head);
+    let mut walk = Chain::new(head, signer);
     loop {
         let mut bytes = Vec::new();
         let read = std::io::Read::take(&mut lines, MAX_LINE).read_until(b'\n', &mut bytes);
@@ -163,23 +177,30 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(wanted: Option<String>) -> Self {
-        Self { walk: Walk::default(), first_bad: None, wanted }
+    fn new(wanted: Option<String>, signer: Option<[u8; 32]>) -> Self {
+        Self { walk: Walk::new(is_genuine, signer), first_bad: None, wanted }
     }
 
     /// Takes one more entry; `false` when there is no use in going on.
     fn take(&mut self, entry: &Value) -> bool {
-        let text = |name: &str| entry[name].as_str().unwrap_or("").to_owned();
-        let (prev_hash, hash) = (text("prev_hash"), text("hash"));
+        let text = |name: &str| entry[name].as_str().unwrap_or("");
         let mut bare = entry.clone();
         if let Some(members) = bare.as_object_mut() {
             members.remove("prev_hash");
             members.remove("hash");
         }
-        let seq = entry["seq"].as_u64().unwrap_or(0);
-        let taken = self.walk.take(seq, &prev_hash, &hash, &canonical(&bare));
+        let taken = self.walk.take(Spelled {
+            tenant_id: TenantId::parse(text("tenant_id")).unwrap_or(TenantId::SYSTEM),
+            seq: entry["seq"].as_u64().unwrap_or(0),
+            at: Timestamp::parse(text("at")).unwrap_or(Timestamp::EPOCH),
+            action: text("action"),
+            after: entry.get("after"),
+            prev_hash: text("prev_hash"),
+            hash: text("hash"),
+            canonical: &canonical(&bare),
+        });
         self.first_bad = taken.err();
-        if self.wanted.as_deref() == Some(&*hash) && self.first_bad.is_none() {
+        if self.wanted.as_deref() == Some(text("hash")) && self.first_bad.is_none() {
             self.wanted = None;
         }
         self.first_bad.is_none()
@@ -188,12 +209,20 @@ impl Chain {
     fn verdict(&self) -> Value {
         // Without the entry that somebody knew, the end was cut off or all of it was written anew.
         let is_cut = self.first_bad.is_none() && self.wanted.is_some();
-        let first_bad = if is_cut { Some(self.walk.entries() + 1) } else { self.first_bad };
+        let first_bad = if is_cut { Some(self.walk.last() + 1) } else { self.first_bad };
+        let vouched = self.walk.vouched();
         json!({
             "intact": first_bad.is_none(), "entries": self.walk.entries(),
-            "head": self.walk.head(), "first_bad": first_bad,
+            "first": self.walk.first(), "head": self.walk.head(), "first_bad": first_bad,
+            "signed_up_to": vouched.map(|vouched| vouched.seq),
+            "signed_by": vouched.map(|vouched| hex(&vouched.key)),
         })
     }
+}
+
+/// Whether a signature was made with the key that belongs to this public key.
+fn is_genuine(message: &[u8], signature: &[u8; 64], key: &[u8; 32]) -> bool {
+    UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok()
 }
 
 fn tell(verdict: &Value, printer: &Printer) -> Result<u8, CliError> {
@@ -205,6 +234,12 @@ fn tell(verdict: &Value, printer: &Printer) -> Result<u8, CliError> {
         if !printer.is_json() {
             printer.line(format!("{entries} entries, each as it was written"));
             printer.line(format!("head {}", plain(&verdict["head"])));
+            match (verdict["signed_up_to"].as_u64(), verdict["signed_by"].as_str()) {
+                (Some(seq), Some(key)) => {
+                    printer.line(format!("signed up to entry {seq} by {key}"));
+                }
+                _ => printer.note("none of them is signed, so that all could be written anew"),
+            }
         }
         return Ok(code::OK);
     }
@@ -232,7 +267,7 @@ mod tests {
     }
 
     fn verdict(lines: &[String], head: Option<&str>) -> Value {
-        let mut chain = Chain::new(head.map(str::to_owned));
+        let mut chain = Chain::new(head.map(str::to_owned), None);
         for line in lines {
             if !chain.take(&serde_json::from_str(line).unwrap_or_default()) {
                 break;

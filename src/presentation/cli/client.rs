@@ -1,7 +1,9 @@
 //! The client of the HTTP interface: finds the server and its key, sends, and turns every problem
 //! into an error with what helps.
 //!
-//! Invariant: the administrator's key of this machine is sent to loopback addresses only.
+//! Invariant: the administrator's key of this machine is sent to loopback addresses only, and to the
+//! server that shows the certificate of this data directory; the key of a member only to the server that
+//! gave it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +16,15 @@ use url::Url;
 
 use super::exit::{CliError, code};
 use super::output::Spinner;
+use super::trust::{Trust, parse_fingerprint};
 use crate::application::ports::clock::Clock;
 
 /// Where a server listens when nothing else is known.
 const USUAL_URL: &str = "http://127.0.0.1:8000";
 /// The tenant of a machine's own administrator.
 const USUAL_TENANT: &str = "default";
+/// What `team join` keeps in the data directory: address, key and e-mail address.
+pub const MEMBERSHIP: &str = "member.json";
 /// Larger answers are not read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Larger files are neither a key nor a note about a server.
@@ -36,22 +41,73 @@ pub struct Connection {
     pub tenant: Option<String>,
     /// The data directory, when one is known.
     pub data_dir: Option<PathBuf>,
+    /// Certificate that the server's is checked by; else this machine's authorities.
+    pub cacert: Option<PathBuf>,
+}
+
+/// What the server of a data directory says of itself.
+struct Note {
+    url: String,
+    /// Of its certificate: nobody else can show it.
+    fingerprint: Option<[u8; 32]>,
 }
 
 impl Connection {
     /// The server that said it serves the data directory; it may be gone.
     #[must_use]
     pub fn noted_url(&self) -> Option<String> {
+        self.note().map(|note| note.url)
+    }
+
+    /// The note, when it is about this machine, or a server that can be told from all others.
+    fn note(&self) -> Option<Note> {
         let text = read_small(&self.data_dir.as_ref()?.join("server.json"))?;
         let note: Value = serde_json::from_str(&text).ok()?;
-        let url = note.get("url")?.as_str()?;
-        is_loopback(&Url::parse(url).ok()?).then(|| url.to_owned())
+        let url = note.get("url")?.as_str()?.to_owned();
+        let parsed = Url::parse(&url).ok()?;
+        let fingerprint = note.get("fingerprint").and_then(Value::as_str);
+        let fingerprint = fingerprint.and_then(parse_fingerprint);
+        let is_certain = parsed.scheme() == "https" && fingerprint.is_some();
+        (is_loopback(&parsed) || is_certain).then_some(Note { url, fingerprint })
+    }
+
+    /// Whom to trust at an address, and whether it is the server of the data directory.
+    fn trust(&self, base: &Url) -> (Trust<'_>, bool) {
+        let note = self.note().filter(|note| {
+            Url::parse(&note.url).is_ok_and(|noted| noted.origin() == base.origin())
+        });
+        if base.scheme() != "https" {
+            return (Trust::Clear, is_loopback(base));
+        }
+        match (&self.cacert, note.and_then(|note| note.fingerprint)) {
+            (Some(file), _) => (Trust::File(file), is_loopback(base)),
+            (None, Some(digest)) => (Trust::Pinned(digest), true),
+            (None, None) => (Trust::Machine, is_loopback(base)),
+        }
     }
 
     /// Whether the data directory holds a store that a server could open.
     #[must_use]
     pub fn has_store(&self) -> bool {
         self.data_dir.as_ref().is_some_and(|dir| dir.join("store.redb").is_file())
+    }
+
+    /// The server that was joined from here, and the key that it gave. A data directory with a store
+    /// belongs to a server of its own.
+    fn membership(&self) -> Option<(String, SecretString)> {
+        if self.has_store() {
+            return None;
+        }
+        let text = read_small(&self.data_dir.as_ref()?.join(MEMBERSHIP))?;
+        let kept: Value = serde_json::from_str(&text).ok()?;
+        let text = |name: &str| kept[name].as_str().map(str::to_owned);
+        Some((text("url")?, SecretString::from(text("key")?)))
+    }
+
+    /// Whether it is said, now or by joining, which server is meant.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.url.is_some() || self.membership().is_some()
     }
 
     fn stored_key(&self) -> Option<SecretString> {
@@ -63,6 +119,11 @@ impl Connection {
 fn read_small(path: &Path) -> Option<String> {
     let meta = std::fs::metadata(path).ok()?;
     (meta.is_file() && meta.len() <= MAX_FILE_BYTES).then(|| std::fs::read_to_string(path).ok())?
+}
+
+/// Whether two addresses lead to the same server.
+fn is_same(one: &str, other: &Url) -> bool {
+    Url::parse(one).is_ok_and(|one| one.origin() == other.origin())
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -92,24 +153,22 @@ impl Client {
     /// # Errors
     /// An address that is none, or a key that cannot be sent.
     pub fn new(connection: &Connection, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
-        let given = connection.url.clone().or_else(|| connection.noted_url());
+        let member = connection.membership();
+        let joined = || member.as_ref().map(|(url, _)| url.clone());
+        let given = connection.url.clone().or_else(|| connection.noted_url()).or_else(joined);
         let text = given.unwrap_or_else(|| USUAL_URL.to_owned());
         let base = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let base = base.ok_or_else(|| {
             CliError::usage(format!("`{text}` is not an address such as {USUAL_URL}"))
         })?;
-        let key = connection
-            .key
-            .clone()
-            .or_else(|| is_loopback(&base).then(|| connection.stored_key()).flatten());
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .build()
-            .map_err(|error| CliError::new(code::FAILED, format!("no HTTP client: {error}")))?;
-        let is_own = connection.key.is_none();
-        let tenant = connection.tenant.clone().or_else(|| is_own.then(|| USUAL_TENANT.to_owned()));
+        let (trust, is_here) = connection.trust(&base);
+        let own = member.filter(|(url, _)| is_same(url, &base)).map(|(_, key)| key);
+        let is_somebody = connection.key.is_some() || own.is_some();
+        let stored = || is_here.then(|| connection.stored_key()).flatten();
+        let key = connection.key.clone().or(own).or_else(stored);
+        let http = http_client(trust)?;
+        let usual = || (!is_somebody).then(|| USUAL_TENANT.to_owned());
+        let tenant = connection.tenant.clone().or_else(usual);
         Ok(Self { http, base, key, tenant, clock })
     }
 
@@ -125,6 +184,18 @@ impl Client {
             self.tenant = own.map(|own| if is_system { USUAL_TENANT } else { own }.to_owned());
         }
         self
+    }
+
+    /// The same for another tenant.
+    #[must_use]
+    pub fn of(&self, tenant: &str) -> Self {
+        Self { tenant: Some(tenant.to_owned()), ..self.clone() }
+    }
+
+    /// Whether this machine alone reaches the server under its address.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        is_loopback(&self.base)
     }
 
     /// The address of the server.
@@ -268,6 +339,14 @@ impl Client {
 
     /// What to say when the server does not answer.
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> CliError {
+        if is_about_certificates(error) {
+            let text =
+                format!("the server at {} shows a certificate that is not trusted", self.url());
+            return CliError::new(code::UNAVAILABLE, text).remedy(
+                "name its certificate, self-signed.pem in the data directory when it made its own: \
+                 --cacert FILE",
+            );
+        }
         let what = if error.is_timeout() {
             "did not answer in time".to_owned()
         } else if error.is_connect() {
@@ -278,6 +357,34 @@ impl Client {
         CliError::new(code::UNAVAILABLE, format!("the server at {} {what}", self.url()))
             .remedy("start one with `orchestrator serve`, or name another with --url")
     }
+}
+
+/// An HTTP client that trusts so, follows nobody and asks no proxy.
+fn http_client(trust: Trust<'_>) -> Result<reqwest::Client, CliError> {
+    let plain = || {
+        reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+    };
+    let built = trust.apply(plain())?.build();
+    let built = built.or_else(|error| match trust {
+        // Where no authorities are installed nobody is trusted, and whoever asks is told so.
+        Trust::Machine => plain().tls_certs_only([]).build(),
+        Trust::Clear | Trust::File(_) | Trust::Pinned(_) => Err(error),
+    });
+    built.map_err(|error| CliError::new(code::FAILED, format!("no HTTP client: {error}")))
+}
+
+fn is_about_certificates(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if cause.to_string().contains("invalid peer certificate") {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -325,6 +432,31 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_member_goes_to_the_server_that_gave_it() {
+        let (dir, connection) = connection(None, "{}");
+        let kept = r#"{"url":"http://team.example:8000","key":"members-key"}"#;
+        std::fs::write(dir.path().join(MEMBERSHIP), kept).expect("written");
+        let client =
+            |connection: &Connection| Client::new(connection, Arc::new(Still)).expect("valid");
+        let sent = |client: &Client| {
+            client.key.as_ref().map(|key| key.expose_secret().to_owned()).unwrap_or_default()
+        };
+        let joined = client(&connection);
+        assert_eq!((joined.url(), &*sent(&joined)), ("http://team.example:8000", "members-key"));
+        assert_eq!(joined.tenant, None, "the server says which");
+        for url in ["http://team.example:8001", "https://team.example:8000", "http://other.example"]
+        {
+            let elsewhere = Connection { url: Some(url.to_owned()), ..connection.clone() };
+            assert_eq!(sent(&client(&elsewhere)), "", "{url}");
+        }
+        let here =
+            Connection { url: Some("http://127.0.0.1:8000".to_owned()), ..connection.clone() };
+        assert_eq!(sent(&client(&here)), "stored-key");
+        std::fs::write(dir.path().join("store.redb"), "").expect("written");
+        assert_eq!((client(&connection).url(), connection.is_named()), (USUAL_URL, false));
+    }
+
+    #[test]
     fn a_note_about_a_server_elsewhere_is_not_believed() {
         let (_dir, here) = connection(None, r#"{"url":"http://127.0.0.1:4711","pid":1}"#);
         let client = Client::new(&here, Arc::new(Still)).expect("valid");
@@ -334,6 +466,27 @@ mod tests {
             let client = Client::new(&elsewhere, Arc::new(Still)).expect("valid");
             assert_eq!(client.url(), USUAL_URL);
         }
+    }
+
+    #[test]
+    fn the_server_of_the_data_directory_is_known_by_its_certificate() {
+        let fingerprint = vec!["0A"; 32].join(":");
+        let url = "https://192.168.1.5:8000";
+        let note = format!(r#"{{"url":"{url}","fingerprint":"{fingerprint}"}}"#);
+        let (_dir, here) = connection(None, &note);
+        let client = Client::new(&here, Arc::new(Still)).expect("valid");
+        assert_eq!((client.url(), client.key.is_some()), (url, true));
+        let parsed = |text: &str| Url::parse(text).expect("an address");
+        assert_eq!(here.trust(&parsed(url)), (Trust::Pinned([10; 32]), true));
+        for (other, trust, is_here) in [
+            ("https://192.168.1.6:8000", Trust::Machine, false),
+            ("http://192.168.1.5:8000", Trust::Clear, false),
+            ("https://127.0.0.1:8000", Trust::Machine, true),
+        ] {
+            assert_eq!(here.trust(&parsed(other)), (trust, is_here), "{other}");
+        }
+        let (_dir, plain) = connection(None, &note.replace("https", "http"));
+        assert_eq!(plain.noted_url(), None);
     }
 
     #[test]

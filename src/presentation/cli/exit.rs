@@ -57,6 +57,12 @@ impl CliError {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
+    /// Whether the server refused with this code.
+    #[must_use]
+    pub fn is_code(&self, code: &str) -> bool {
+        self.problem.as_ref().is_some_and(|problem| problem["code"].as_str() == Some(code))
+    }
+
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -126,6 +132,7 @@ fn exit_of(api_code: &str, status: u16) -> u8 {
         | "CONTENDED"
         | "BUSY"
         | "RATE_LIMITED"
+        | "REQUEST_TIMEOUT"
         | "IDEMPOTENCY_IN_FLIGHT" => code::UNAVAILABLE,
         "RECORD_QUARANTINED" => code::DAMAGED,
         _ => match status {
@@ -149,6 +156,10 @@ fn usual_remedy(api_code: &str) -> Option<&'static str> {
         "TENANT_NOT_FOUND" | "TENANT_MISMATCH" => "check --tenant and the key that you use",
         "SESSION_NOT_FOUND" => "`orchestrator session list` shows the sessions of this tenant",
         "ATTENTION_NOT_FOUND" => "`orchestrator attention list` shows what waits",
+        "USER_NOT_FOUND" => "`orchestrator user list` shows the people of this tenant",
+        "LAST_ADMINISTRATOR" => {
+            "make somebody else an administrator first: orchestrator user change EMAIL --role admin"
+        }
         "WEBHOOK_NOT_FOUND" => "`orchestrator webhook list` shows the webhooks of this tenant",
         "DELIVERY_NOT_FOUND" => "`orchestrator webhook deliveries ID` shows what is kept",
         "VERSION_MISMATCH" => "read it again and repeat the change",

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::exit::{CliError, code};
 use super::format::{facts, line, plain, relative};
 use super::output::{BOLD, Printer, painted};
+use super::user;
 
 /// Runs `key …`.
 pub(super) async fn run(
@@ -23,7 +24,11 @@ pub(super) async fn run(
             show(&client.get(&["keys", &id], &[]).await?, client, printer);
         }
         KeyCommand::Create(args) => {
-            let made = client.post(&["keys"], &creation(&args, client)).await?;
+            let mut body = creation(&args, client);
+            if let Some(who) = &args.holder {
+                body["user_id"] = user::find(client, who).await?["id"].take();
+            }
+            let made = client.post(&["keys"], &body).await?;
             show(&made, client, printer);
         }
         KeyCommand::Rotate { id, grace } => {
@@ -54,6 +59,7 @@ pub(super) async fn whoami(client: &Client, printer: &Printer) -> Result<u8, Cli
     let pairs = [
         ("role", role),
         ("scopes", words(&who["scopes"])),
+        ("person", plain(&who["user"]["full_name"])),
         ("tenant", plain(&who["tenant_id"])),
         ("key", plain(&who["key_id"])),
     ];
@@ -62,12 +68,19 @@ pub(super) async fn whoami(client: &Client, printer: &Printer) -> Result<u8, Cli
 }
 
 fn creation(args: &KeyCreateArgs, client: &Client) -> Value {
-    let KeyCreateArgs { name, role, scopes, expires_in, never_expires } = args;
+    let KeyCreateArgs { name, role, scopes, expires_in, never_expires, networks, service, .. } =
+        args;
     let mut body = Map::new();
     body.insert("name".to_owned(), json!(name));
     body.insert("role".to_owned(), json!(role.as_api()));
     if !scopes.is_empty() {
         body.insert("scopes".to_owned(), json!(scopes));
+    }
+    if !networks.is_empty() {
+        body.insert("networks".to_owned(), json!(networks));
+    }
+    if *service {
+        body.insert("service".to_owned(), json!(true));
     }
     if *never_expires {
         body.insert("expires_at".to_owned(), Value::Null);
@@ -97,12 +110,27 @@ async fn list(client: &Client, printer: &Printer) -> Result<u8, CliError> {
             plain(&key["role"]),
             line(&words(&key["scopes"]), 40),
             state,
+            relative(&key["last_used_at"], now),
+            holder(key).to_owned(),
             line(&plain(&key["name"]), 40),
         ]
     };
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
-    printer.table(&["ID", "PREFIX", "ROLE", "SCOPES", "EXPIRES", "NAME"], &rows);
+    printer.table(&["ID", "PREFIX", "ROLE", "SCOPES", "EXPIRES", "USED", "OF", "NAME"], &rows);
     Ok(code::OK)
+}
+
+/// Whose it is, in one word.
+fn holder(key: &Value) -> &'static str {
+    if key["kind"] == json!("browser") {
+        "browser"
+    } else if key["is_system"] == json!(true) {
+        "system"
+    } else if key["user_id"].is_null() {
+        "service"
+    } else {
+        "person"
+    }
 }
 
 fn words(list: &Value) -> String {
@@ -121,6 +149,10 @@ fn show(key: &Value, client: &Client, printer: &Printer) {
         ("prefix", plain(&key["prefix"])),
         ("role", plain(&key["role"])),
         ("scopes", words(&key["scopes"])),
+        ("of", holder(key).to_owned()),
+        ("user", plain(&key["user_id"])),
+        ("accepted from", words(&key["networks"])),
+        ("last used", relative(&key["last_used_at"], now)),
         ("expires", relative(&key["expires_at"], now)),
         ("revoked", relative(&key["revoked_at"], now)),
         ("secret before", relative(&key["previous_secret_until"], now)),

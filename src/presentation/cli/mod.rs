@@ -4,6 +4,7 @@
 //! comes through `Host`, which composition implements.
 
 mod admissions;
+mod archive;
 pub mod args;
 mod attention;
 mod audit;
@@ -14,25 +15,30 @@ pub mod exit;
 mod feed;
 pub mod format;
 mod key;
+mod login;
 pub mod misuse;
 pub mod output;
 mod recovery;
 mod run;
 mod session;
+mod team;
 mod tenant;
+mod trust;
 mod usage;
+mod user;
 mod webhook;
 mod why;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::CommandFactory;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use self::args::{AuditCommand, Cli, Command};
+use self::args::{AuditCommand, Cli, Command, TeamCommand, UserCommand};
 use self::client::{Client, Connection};
 use self::doctor::Check;
 use self::exit::{CliError, code};
@@ -59,6 +65,12 @@ pub trait Host: Send + Sync {
     fn checks(&self, airgap: bool) -> BoxFuture<'_, Vec<Check>>;
     /// The OpenAPI document as JSON.
     fn openapi(&self) -> String;
+    /// Reads a backup in full; what it says of itself, or what is wrong with it.
+    fn verify_archive(&self, archive: PathBuf) -> BoxFuture<'_, Result<Value, CliError>>;
+    /// Puts a backup into the data directory, which must hold no store; what it said of itself.
+    fn restore(&self, archive: PathBuf) -> BoxFuture<'_, Result<Value, CliError>>;
+    /// Makes a store from an export in the data directory, which must hold none; what was imported.
+    fn import(&self, file: PathBuf) -> BoxFuture<'_, Result<Value, CliError>>;
     /// Settings in effect, or every problem with them.
     fn settings(&self) -> Result<Shown, CliError>;
     /// Time.
@@ -71,7 +83,7 @@ pub struct Shown {
     /// For people.
     pub toml: String,
     /// By key: `value` and `from`.
-    pub json: serde_json::Value,
+    pub json: Value,
 }
 
 /// What a command works with.
@@ -85,7 +97,7 @@ impl Context<'_> {
     /// The server that was named, or the one that runs on the data directory.
     async fn running(&self) -> Result<Option<Client>, CliError> {
         let client = Client::new(&self.connection, self.host.clock())?;
-        let named = self.connection.url.is_some();
+        let named = self.connection.is_named();
         let runs = named || (self.connection.noted_url().is_some() && client.is_alive().await);
         Ok(if runs { Some(client.at_home().await) } else { None })
     }
@@ -104,7 +116,7 @@ impl Context<'_> {
             url: Some(server.url.clone()),
             key: Some(server.key.clone()),
             tenant: self.connection.tenant.clone(),
-            data_dir: None,
+            ..Connection::default()
         };
         let client = Client::new(&connection, self.host.clock())?;
         Ok((client.at_home().await, Some(server)))
@@ -134,21 +146,32 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
     let printer = context.printer;
     match command {
         Command::Run(args) => Box::pin(run::run(*args, context)).await,
-        Command::Audit(AuditCommand::Verify { file: Some(file), head }) => {
-            audit::verify_file(&file, head, printer)
+        Command::Audit(AuditCommand::Verify { file: Some(file), head, signer }) => {
+            audit::verify_file(&file, head, signer.as_deref(), printer)
         }
+        Command::Team(TeamCommand::Join(args)) => {
+            team::join(&args, &context.connection, context.host.clock(), printer).await
+        }
+        Command::Backup(args) if args.verify => archive::verify(&args.path, context).await,
+        Command::Restore(args) => archive::restore(args, context).await,
+        Command::Import(args) => archive::import(args, context).await,
         Command::Session(_)
         | Command::Attention(_)
         | Command::Admissions(_)
         | Command::Recovery(_)
         | Command::Why { .. }
+        | Command::User(_)
+        | Command::Team(_)
         | Command::Tenant(_)
         | Command::Key(_)
         | Command::Audit(_)
+        | Command::Backup(_)
+        | Command::Export(_)
         | Command::Whoami
         | Command::Usage(_)
         | Command::Webhook(_)
         | Command::Event(_) => Box::pin(ask_server(command, context)).await,
+        Command::Login { print } => login::run(print, context).await,
         Command::Doctor { airgap } => {
             Ok(doctor::report(&context.host.checks(airgap).await, printer))
         }
@@ -177,10 +200,19 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
 async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliError> {
     let (client, server) = context.reach(false).await?;
     let printer = context.printer;
-    if server.is_some() && !printer.is_json() {
+    let shows = !matches!(command, Command::Backup(_) | Command::Export(_));
+    if server.is_some() && !printer.is_json() && shows {
         printer.note("no server runs here: sessions are shown and changed, and none works");
     }
     let outcome = match command {
+        // A link leads to a server that is still there when somebody opens it.
+        Command::Team(TeamCommand::Init(_) | TeamCommand::Invite(_))
+        | Command::User(UserCommand::Invite(_))
+            if server.is_some() =>
+        {
+            Err(CliError::new(code::UNAVAILABLE, "no server runs here that could be joined")
+                .remedy("start one first: orchestrator serve"))
+        }
         Command::Session(command) => Box::pin(session::run(*command, &client, printer)).await,
         Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
         Command::Admissions(command) => admissions::run(command, &client, printer).await,
@@ -188,7 +220,11 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Tenant(command) => tenant::run(command, &client, printer).await,
         Command::Key(command) => key::run(command, &client, printer).await,
+        Command::User(command) => user::run(command, &client, printer).await,
+        Command::Team(command) => team::run(command, &client, printer).await,
         Command::Audit(command) => audit::run(command, &client, printer).await,
+        Command::Backup(args) => archive::backup(args, &client, context).await,
+        Command::Export(args) => archive::export(args, &client, context).await,
         Command::Whoami => key::whoami(&client, printer).await,
         Command::Usage(args) => usage::run(args, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,
@@ -197,6 +233,9 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         | Command::Demo(_)
         | Command::Bench(_)
         | Command::Run(_)
+        | Command::Login { .. }
+        | Command::Restore(_)
+        | Command::Import(_)
         | Command::Doctor { .. }
         | Command::Config(_)
         | Command::Openapi

@@ -105,11 +105,13 @@ async fn quotas(
         printer.json(&quotas);
         return Ok(code::OK);
     }
-    let used = quotas["used"].as_object().into_iter().flatten();
-    let rows: Vec<Vec<String>> = used
-        .map(|(name, used)| {
-            let limit = Some(&quotas[name]).filter(|limit| !limit.is_null());
-            vec![name.clone(), plain(used), limit.map_or_else(|| "none".to_owned(), plain)]
+    let bounds = quotas.as_object().into_iter().flatten();
+    let rows: Vec<Vec<String>> = bounds
+        .filter(|(name, _)| !["tenant_id", "used"].contains(&name.as_str()))
+        .map(|(name, limit)| {
+            let used = quotas["used"].get(name).map_or_else(|| "-".to_owned(), plain);
+            let limit = if limit.is_null() { "none".to_owned() } else { plain(limit) };
+            vec![name.clone(), used, limit]
         })
         .collect();
     printer.table(&["QUOTA", "USED", "LIMIT"], &rows);

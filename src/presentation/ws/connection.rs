@@ -85,6 +85,7 @@ struct Connection {
     position: u64,
     taken: (u64, u64),
     malformed: u32,
+    is_recorded: bool,
     heard_at: Timestamp,
 }
 
@@ -102,6 +103,7 @@ pub async fn run(socket: WebSocket, app: AppState, ctx: RequestContext, start: S
         sink,
         channel,
         rooms: Vec::new(),
+        is_recorded: false,
         position: 0,
         malformed: 0,
     };
@@ -372,7 +374,11 @@ impl Connection {
 
     async fn subscribe(&mut self, room: Room, after: Option<u64>) -> Step {
         if let Err(lack) = self.ctx.principal.check(room.needs()) {
-            return self.error("FORBIDDEN", &lack.to_string()).await;
+            let lack = lack.to_string();
+            if !std::mem::replace(&mut self.is_recorded, true) {
+                self.app.audit.refused(&self.ctx, "subscribe", &lack).await;
+            }
+            return self.error("FORBIDDEN", &lack).await;
         }
         if let Room::Session(id) = room
             && let Err(error) = self.app.sessions.get(&self.ctx, id).await

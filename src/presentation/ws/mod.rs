@@ -1,7 +1,7 @@
 //! Sockets: the events of a tenant, live and without gap.
 //!
-//! Invariant: credential, tenant and Origin are checked before the upgrade; a key never stands in a
-//! URL.
+//! Invariant: credential, tenant and Origin are checked before the upgrade; neither a key nor a ticket
+//! ever stands in a URL.
 
 pub mod connection;
 pub mod frame;
@@ -17,17 +17,22 @@ use axum::response::Response;
 
 use self::connection::Start;
 use self::rooms::Room;
-use super::api::caller::{Asked, bearer, recognise, tenant_header, unauthenticated, well_formed};
+use super::api::browser;
+use super::api::caller::{
+    Asked, Credential, bearer, recognise, tenant_header, unauthenticated, well_formed,
+};
 use super::api::codes::ErrorCode;
 use super::api::extract::Path;
 use super::api::params::Params;
 use super::api::problem::Problem;
 use super::api::state::AppState;
+use crate::application::identity::browsers::SECRETS;
 use crate::application::principal::RequestContext;
 
 /// Largest frame of a client.
 const MAX_FRAME: usize = 64 * 1024;
-/// The sub-protocol that stands beside `bearer.<key>` for clients that want one without it.
+/// The sub-protocol that stands beside `bearer.<key>` and `ticket.<ticket>` for clients that want one
+/// without it.
 const PROTOCOL: &str = "orchestrator.v1";
 
 /// Somebody who may open a socket, and how it begins.
@@ -44,10 +49,12 @@ impl FromRequestParts<AppState> for Joining {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let mut params = Params::parse(parts.uri.query());
         refuse_keys(parts.uri.query().unwrap_or(""))?;
-        let (protocol, offered) = protocols(&parts.headers);
-        let secret = match (bearer(&parts.headers)?, offered) {
+        let (protocol, offered) = protocols(&parts.headers)?;
+        let credential = match (bearer(&parts.headers)?, offered) {
             (Some(_), Some(_)) => return Err(unauthenticated()),
-            (given, offered) => given.or(offered),
+            (Some(secret), None) => Some(Credential::Key(secret)),
+            (None, Some(offered)) => Some(offered),
+            (None, None) => cookie(app, parts)?,
         };
         let named = params.text("tenant").map(|text| well_formed(&text)).transpose()?;
         let tenant = match (tenant_header(&parts.headers)?, named) {
@@ -57,7 +64,7 @@ impl FromRequestParts<AppState> for Joining {
             }
             (header, named) => header.or(named),
         };
-        let ctx = recognise(app, Asked { secret, tenant }, parts).await?;
+        let ctx = recognise(app, Asked { credential, tenant }, parts).await?;
         let after = params.integer("after");
         let client_id = params.text("client_id");
         if client_id.as_ref().is_some_and(|label| label.chars().count() > 100) {
@@ -70,30 +77,50 @@ impl FromRequestParts<AppState> for Joining {
 
 /// A key in a URL ends up in logs and histories.
 fn refuse_keys(query: &str) -> Result<(), Problem> {
-    let named = ["key", "token", "api_key", "access_token", "bearer", "authorization", "secret"];
+    let named =
+        ["key", "token", "ticket", "api_key", "access_token", "bearer", "authorization", "secret"];
+    let is_secret = |value: &str| SECRETS.iter().any(|beginning| value.starts_with(beginning));
     let shown = url::form_urlencoded::parse(query.as_bytes())
-        .any(|(name, value)| named.contains(&&*name) || value.starts_with("iok_"));
+        .any(|(name, value)| named.contains(&&*name) || is_secret(&value));
     if shown {
-        let detail = "a key must not stand in a URL; send it as the sub-protocol `bearer.<key>`";
+        let detail = "neither a key nor a ticket may stand in a URL; send it as a sub-protocol";
         return Err(Problem::new(ErrorCode::ProtocolError, detail));
     }
     Ok(())
 }
 
-/// The sub-protocol to answer with, and the key that was offered as one.
-fn protocols(headers: &HeaderMap) -> (Option<HeaderValue>, Option<String>) {
-    let (mut plain, mut with_key) = (None, None);
+/// The cookie of somebody who is signed in, from a page of this server.
+fn cookie(app: &AppState, parts: &Parts) -> Result<Option<Credential>, Problem> {
+    let shown = browser::cookie(app, parts)?;
+    if shown.is_some() {
+        browser::may_listen(parts)?;
+    }
+    Ok(shown.map(Credential::Browser))
+}
+
+/// The sub-protocol to answer with, and the credential that was offered as one.
+fn protocols(headers: &HeaderMap) -> Result<(Option<HeaderValue>, Option<Credential>), Problem> {
+    let (mut plain, mut shown) = (None, None);
     for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
         for offered in value.to_str().unwrap_or("").split(',').map(str::trim) {
             if offered == PROTOCOL {
                 plain = Some(HeaderValue::from_static(PROTOCOL));
-            } else if let Some(secret) = offered.strip_prefix("bearer.") {
-                with_key = HeaderValue::from_str(offered).ok().zip(Some(secret.to_owned()));
+                continue;
+            }
+            let secret = |beginning| offered.strip_prefix(beginning).map(str::to_owned);
+            let key = secret("bearer.").map(Credential::Key);
+            let Some(credential) = key.or_else(|| secret("ticket.").map(Credential::Ticket)) else {
+                continue;
+            };
+            let echo = HeaderValue::from_str(offered).ok();
+            if shown.replace((echo, credential)).is_some() {
+                let detail = "one sub-protocol at the most names a credential";
+                return Err(Problem::new(ErrorCode::ProtocolError, detail));
             }
         }
     }
-    let (echo, secret) = with_key.unzip();
-    (plain.or(echo), secret)
+    let (echo, credential) = shown.unzip();
+    Ok((plain.or(echo.flatten()), credential))
 }
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
 use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::tenant::key::Role;
 use crate::presentation::api::codes::ErrorCode;
 use crate::presentation::api::problem::Problem;
 use crate::presentation::api::state::{AppState, WsOptions};
@@ -32,8 +33,8 @@ struct Taken {
     shown: HashMap<Shown, (CancellationToken, usize)>,
 }
 
-/// In which tenant, and by which secret; none in `--dev`.
-type Shown = (TenantId, Option<[u8; 32]>);
+/// In which tenant, by which secret (none in `--dev`), and in which role.
+type Shown = (TenantId, Option<[u8; 32]>, Role);
 
 /// One place.
 pub struct Seat {
@@ -41,6 +42,7 @@ pub struct Seat {
     tenant: TenantId,
     key: KeyId,
     credential: Option<[u8; 32]>,
+    role: Role,
     over: CancellationToken,
 }
 
@@ -77,8 +79,8 @@ impl Seats {
         taken.total += 1;
         *taken.tenants.entry(tenant).or_default() += 1;
         *taken.principals.entry((tenant, key)).or_default() += 1;
-        let credential = ctx.principal.credential;
-        let (over, places) = taken.shown.entry((tenant, credential)).or_default();
+        let (credential, role) = (ctx.principal.credential, ctx.principal.role);
+        let (over, places) = taken.shown.entry((tenant, credential, role)).or_default();
         *places += 1;
         // Those of before are on their way out; the secret is accepted again.
         if over.is_cancelled() {
@@ -86,7 +88,7 @@ impl Seats {
         }
         let over = over.clone();
         drop(taken);
-        Ok(Seat { all: self.clone(), tenant, key, credential, over })
+        Ok(Seat { all: self.clone(), tenant, key, credential, role, over })
     }
 
     /// What stands behind all places.
@@ -117,7 +119,7 @@ impl Drop for Seat {
         taken.total = taken.total.saturating_sub(1);
         less(&mut taken.tenants, &self.tenant);
         less(&mut taken.principals, &(self.tenant, self.key));
-        let shown = (self.tenant, self.credential);
+        let shown = (self.tenant, self.credential, self.role);
         if let Some((_, places)) = taken.shown.get_mut(&shown) {
             *places -= 1;
             if *places == 0 {
@@ -127,7 +129,7 @@ impl Drop for Seat {
     }
 }
 
-/// Ends places whose secret was revoked, replaced or has come to its end, and those in a tenant that was
+/// Ends places whose secret was revoked, replaced or has come to its end or another role, and those in a tenant that was
 /// switched off, until the server goes down. There are a thousand places at the most, so that all are
 /// looked at: nothing depends on news that might be missed.
 pub async fn watch(app: AppState) {
@@ -147,12 +149,12 @@ pub async fn watch(app: AppState) {
     }
 }
 
-async fn is_accepted(app: &AppState, (tenant, credential): Shown) -> Result<bool, AppError> {
+async fn is_accepted(app: &AppState, (tenant, credential, role): Shown) -> Result<bool, AppError> {
     if app.identity.tenant(&tenant.to_string()).is_none() {
         return Ok(false);
     }
     match credential {
-        Some(credential) => app.identity.is_accepted(credential).await,
+        Some(credential) => app.identity.is_accepted(credential, role).await,
         None => Ok(true),
     }
 }

@@ -9,8 +9,12 @@ use orchestrator::presentation::api::dto::input::{
     CheckpointBody, Complete, Fail, Fork, MergeBody, PatchSession, PromptBody, RateBody,
     ReasonBody, ResolveBody, ResolveManyBody, RetryBody,
 };
+use orchestrator::presentation::api::dto::invite::{AcceptInvite, CreateInvite};
+use orchestrator::presentation::api::dto::key::{CreateKey, RotateKey};
+use orchestrator::presentation::api::dto::login::Login;
 use orchestrator::presentation::api::dto::recovery::RecoveryBody;
 use orchestrator::presentation::api::dto::usage::{SetBudgets, SetPrices};
+use orchestrator::presentation::api::dto::user::{CreateUser, PatchUser};
 use orchestrator::presentation::api::dto::verification::VerifyBody;
 use orchestrator::presentation::api::dto::webhook::{CreateWebhook, PatchWebhook};
 use orchestrator::presentation::api::fields::{Fields, FromFields};
@@ -192,6 +196,13 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("SetBudgets", names::<SetBudgets>()));
     all.push(("SetQuotas", names::<SetQuotas>()));
     all.push(("RecoveryApply", names::<RecoveryBody>()));
+    all.push(("CreateKey", names::<CreateKey>()));
+    all.push(("RotateKey", names::<RotateKey>()));
+    all.push(("CreateUser", names::<CreateUser>()));
+    all.push(("PatchUser", names::<PatchUser>()));
+    all.push(("CreateInvite", names::<CreateInvite>()));
+    all.push(("AcceptInvite", names::<AcceptInvite>()));
+    all.push(("Login", names::<Login>()));
     all.push(("CreateWebhook", names::<CreateWebhook>()));
     all.push(("PatchWebhook", names::<PatchWebhook>()));
     for (schema, mut read) in all {

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::presentation::api::caller::Peer;
 use orchestrator::presentation::api::state::ApiOptions;
 use serde_json::{Value, json};
 
@@ -131,9 +132,12 @@ async fn every_bad_credential_gets_the_same_answer() {
         app.send(request(Method::GET, "/api/v1/sessions", None, &[("authorization", "Bearer x")]))
             .await;
     }
-    let answer = app.get("/api/v1/sessions").await;
+    let wrong = [("authorization", "Bearer y")];
+    let answer = app.send(request(Method::GET, "/api/v1/sessions", None, &wrong)).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
     assert!(!answer.header("retry-after").is_empty());
+    // Nobody is locked out by what others do at the same address.
+    assert_eq!(app.get("/api/v1/sessions").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -370,4 +374,33 @@ async fn closed_figures_need_a_key() {
     let closed = app.send(request(Method::GET, "/metrics", None, &[])).await;
     assert_eq!(closed.status, StatusCode::UNAUTHORIZED);
     assert_eq!(app.get("/metrics").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn open_figures_are_open_to_this_machine_alone() {
+    let app = TestApp::new().await;
+    let ask = |peer: &str, headers: &[(&str, &str)]| {
+        let mut request = request(Method::GET, "/metrics", None, headers);
+        request.extensions_mut().insert(Peer(peer.parse().expect("an address")));
+        app.send(request)
+    };
+    for peer in ["127.0.0.1", "127.3.0.9", "::1"] {
+        let figures = ask(peer, &[]).await;
+        assert_eq!(figures.status, StatusCode::OK, "{peer}");
+        assert!(!figures.body.as_str().is_some_and(|text| text.contains("tenant=")));
+    }
+    for (peer, headers) in [
+        ("192.168.1.7", vec![]),
+        ("127.0.0.1", vec![("x-forwarded-for", "192.168.1.7")]),
+        ("127.0.0.1", vec![("forwarded", "for=192.168.1.7")]),
+    ] {
+        assert_eq!(
+            ask(peer, &headers).await.status,
+            StatusCode::UNAUTHORIZED,
+            "{peer} {headers:?}"
+        );
+    }
+    let key = bearer(ADMIN);
+    let known = ask("192.168.1.7", &[("authorization", &key)]).await;
+    assert_eq!(known.status, StatusCode::OK);
 }

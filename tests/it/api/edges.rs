@@ -42,7 +42,13 @@ async fn every_route_refuses_parameters_that_it_does_not_know() {
     for (path, method) in routes {
         let concrete = concrete(&path, &session);
         let body = (!matches!(method, Method::GET | Method::DELETE)).then(|| json!({}));
-        let asked = app.request(method.clone(), &format!("{concrete}?nonsense=1"), body);
+        let mut asked = app.request(method.clone(), &format!("{concrete}?nonsense=1"), body);
+        // Who signs in does so from a page of the server.
+        for (name, value) in
+            [("sec-fetch-site", "same-origin"), ("x-requested-with", "orchestrator")]
+        {
+            asked.headers_mut().insert(name, value.parse().expect("plain"));
+        }
         let answer = app.send(asked).await;
         assert_eq!(
             (answer.status, answer.code(), &answer.body["errors"][0]["pointer"]),

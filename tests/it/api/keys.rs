@@ -1,37 +1,21 @@
 //! API keys: made, rotated and revoked by whoever has more, or as much.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
-use orchestrator::domain::ids::TenantId;
+use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::key::Role;
 use orchestrator::domain::tenant::scope::{Access, Area, Scope, Scopes};
+use orchestrator::presentation::api::caller::Peer;
 use serde_json::{Value, json};
 
+use super::{as_who as ask, text};
 use crate::support::app::{ADMIN, Answer, TestApp, bearer, request};
 
 const KEYS: &str = "/api/v1/keys";
 
-/// As whoever shows this secret.
-async fn ask(
-    app: &TestApp,
-    secret: &str,
-    method: Method,
-    path: &str,
-    body: Option<Value>,
-) -> Answer {
-    let key = bearer(secret);
-    let mut headers = vec![("authorization", &*key)];
-    if secret == ADMIN {
-        headers.push(("x-tenant-id", "default"));
-    }
-    app.send(request(method, path, body, &headers)).await
-}
-
 async fn who(app: &TestApp, secret: &str) -> Answer {
     ask(app, secret, Method::GET, "/api/v1/whoami", None).await
-}
-
-fn text(answer: &Answer, field: &str) -> String {
-    answer.body[field].as_str().unwrap_or_else(|| panic!("{field} in {answer:?}")).to_owned()
 }
 
 async fn made(app: &TestApp, body: Value) -> (String, String) {
@@ -216,6 +200,16 @@ async fn what_is_wrong_with_a_key_is_named() {
     let app = TestApp::new().await;
     for (body, pointer) in [
         (json!({ "role": "viewer" }), "/name"),
+        (json!({ "name": "Scheduler", "role": "viewer" }), "/name"),
+        (json!({ "name": "a\u{1b}[2Jb", "role": "viewer" }), "/name"),
+        (json!({ "name": "x", "role": "viewer", "networks": ["10.0.0.0/33"] }), "/networks/0"),
+        (json!({ "name": "x", "role": "viewer", "networks": "10.0.0.0/8" }), "/networks"),
+        (json!({ "name": "x", "role": "viewer", "user_id": "ann" }), "/user_id"),
+        (
+            json!({ "name": "x", "role": "viewer", "service": true,
+                "user_id": "0198c5d2-90aa-7c55-8c1d-6d2a54c6e9b3" }),
+            "/user_id",
+        ),
         (json!({ "name": " ", "role": "viewer" }), "/name"),
         (json!({ "name": "n".repeat(101), "role": "viewer" }), "/name"),
         (json!({ "name": "x" }), "/role"),
@@ -285,4 +279,134 @@ async fn a_secret_that_was_replaced_is_not_admitted_as_a_new_one() {
     let headers = [("authorization", &*key), ("x-tenant-id", "default")];
     let keys = app.send(request(Method::GET, KEYS, None, &headers)).await;
     assert_eq!(keys.body["items"].as_array().map(Vec::len), Some(1), "{keys:?}");
+}
+
+/// As whoever shows this secret, from this address.
+async fn from(app: &TestApp, secret: &str, address: &str) -> Answer {
+    let key = bearer(secret);
+    let headers = [("authorization", &*key)];
+    let mut request = request(Method::GET, "/api/v1/whoami", None, &headers);
+    request.extensions_mut().insert(Peer(address.parse().expect("an address")));
+    app.send(request).await
+}
+
+#[tokio::test]
+async fn a_key_is_accepted_from_its_networks_alone() {
+    let app = TestApp::new().await;
+    let body = json!({
+        "name": "ci", "role": "admin", "networks": ["10.1.0.0/16", "2001:db8::7", "127.0.0.1"],
+    });
+    let bound = app.post(KEYS, body).await;
+    assert_eq!(bound.body["networks"], json!(["10.1.0.0/16", "127.0.0.1/32", "2001:db8::7/128"]));
+    let secret = text(&bound, "secret");
+    for (address, status) in [
+        ("10.1.255.3", StatusCode::OK),
+        ("::ffff:10.1.0.1", StatusCode::OK),
+        ("2001:db8::7", StatusCode::OK),
+        ("10.2.0.1", StatusCode::UNAUTHORIZED),
+        ("2001:db8::8", StatusCode::UNAUTHORIZED),
+    ] {
+        let answer = from(&app, &secret, address).await;
+        assert_eq!(answer.status, status, "{address}");
+        if status == StatusCode::UNAUTHORIZED {
+            let unknown = from(&app, "iok_never-made", address).await;
+            assert_eq!(answer.body["detail"], unknown.body["detail"], "no word on why");
+        }
+    }
+    // What it makes is accepted from there, too, and from nowhere else.
+    let body = json!({ "name": "x", "role": "viewer" });
+    let alike = ask(&app, &secret, Method::POST, KEYS, Some(body)).await;
+    assert_eq!(alike.body["networks"], bound.body["networks"]);
+    for (networks, status) in [
+        (json!(["10.1.2.0/24"]), StatusCode::CREATED),
+        (json!([]), StatusCode::FORBIDDEN),
+        (json!(["10.0.0.0/8"]), StatusCode::FORBIDDEN),
+    ] {
+        let body = json!({ "name": "x", "role": "viewer", "networks": networks });
+        let answer = ask(&app, &secret, Method::POST, KEYS, Some(body)).await;
+        assert_eq!(answer.status, status, "{networks}: {answer:?}");
+    }
+    let (open, _) = made(&app, json!({ "name": "open", "role": "viewer" })).await;
+    let rotate = format!("{KEYS}/{open}/rotate");
+    let refused = ask(&app, &secret, Method::POST, &rotate, Some(json!({}))).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::FORBIDDEN, "PRIVILEGE_ESCALATION"));
+}
+
+#[tokio::test]
+async fn what_a_key_makes_does_not_outlive_it() {
+    let app = TestApp::new().await;
+    let soon = app.clock.now().after(Duration::from_hours(24)).to_string();
+    let later = app.clock.now().after(Duration::from_hours(48)).to_string();
+    let body = json!({ "name": "short", "role": "admin", "expires_at": soon });
+    let (id, short) = made(&app, body).await;
+    let usual =
+        ask(&app, &short, Method::POST, KEYS, Some(json!({ "name": "x", "role": "viewer" })));
+    assert_eq!(usual.await.body["expires_at"], json!(soon), "no longer than its maker");
+    for (end, status) in [
+        (json!(soon), StatusCode::CREATED),
+        (json!(later), StatusCode::FORBIDDEN),
+        (Value::Null, StatusCode::FORBIDDEN),
+    ] {
+        let body = json!({ "name": "x", "role": "viewer", "expires_at": end });
+        let answer = ask(&app, &short, Method::POST, KEYS, Some(body)).await;
+        assert_eq!(answer.status, status, "{end}: {answer:?}");
+    }
+    let (long, _) = made(&app, json!({ "name": "long", "role": "viewer" })).await;
+    for (id, status) in [(&id, StatusCode::OK), (&long, StatusCode::FORBIDDEN)] {
+        let path = format!("{KEYS}/{id}/rotate");
+        let answer = ask(&app, &short, Method::POST, &path, Some(json!({}))).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    // A secret that was replaced makes nothing that lives longer than its grace.
+    let endless = json!({ "name": "endless", "role": "admin", "expires_at": null });
+    let (id, old) = made(&app, endless).await;
+    let rotated = app.post(&format!("{KEYS}/{id}/rotate"), json!({ "grace_seconds": 60 })).await;
+    let usual = ask(&app, &old, Method::POST, KEYS, Some(json!({ "name": "x", "role": "viewer" })));
+    assert_eq!(usual.await.body["expires_at"], rotated.body["previous_secret_until"]);
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_is_told_at_once_and_stored_later() {
+    let app = TestApp::new().await;
+    let (id, secret) = made(&app, json!({ "name": "ci", "role": "viewer" })).await;
+    let path = format!("{KEYS}/{id}");
+    assert_eq!(app.get(&path).await.body["last_used_at"], Value::Null);
+    let stored = async || {
+        let snapshot = app.store.snapshot(TenantId::BOOTSTRAP).await.expect("a snapshot");
+        let id = KeyId::parse(&id).expect("an id");
+        snapshot.key_used(id).await.expect("read").map(|at| at.to_string())
+    };
+    who(&app, &secret).await;
+    let first = app.get(&path).await.body["last_used_at"].clone();
+    assert!(first.is_string());
+    assert_eq!(stored().await, None, "no request waits for it");
+    app.state.identity.store_uses().await.expect("stored");
+    assert_eq!(json!(stored().await), first);
+    let found = app.get(&path).await;
+    assert_eq!((found.header("etag"), &found.body["last_used_at"]), ("\"v1\"", &first));
+    while json!(app.clock.now().to_string()) == first {
+        tokio::task::yield_now().await;
+    }
+    who(&app, &secret).await;
+    let listed = app.get(KEYS).await;
+    let items = listed.body["items"].as_array().expect("keys");
+    let later = &items.iter().find(|key| key["id"] == json!(id)).expect("listed")["last_used_at"];
+    assert!(later.as_str() > first.as_str(), "{later} after {first}");
+    // Once more is once less often: what is stored stays.
+    app.state.identity.store_uses().await.expect("stored");
+    assert_eq!(json!(stored().await), *later);
+}
+
+#[tokio::test]
+async fn a_key_of_a_service_belongs_to_nobody() {
+    let app = TestApp::new().await;
+    let body = json!({ "email": "ann@example.org", "full_name": "Ann", "role": "admin" });
+    let ann = text(&app.post("/api/v1/users", body).await, "id");
+    let body = json!({ "name": "hers", "role": "admin", "user_id": ann });
+    let hers = text(&app.post(KEYS, body).await, "secret");
+    for (service, holder) in [(json!(null), json!(ann)), (json!(true), Value::Null)] {
+        let body = json!({ "name": "x", "role": "viewer", "service": service });
+        let made = ask(&app, &hers, Method::POST, KEYS, Some(body)).await;
+        assert_eq!(made.body["user_id"], holder, "{made:?}");
+    }
 }

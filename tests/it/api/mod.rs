@@ -7,8 +7,10 @@ mod commands;
 mod coverage;
 mod door;
 mod edges;
+mod invites;
 mod keys;
 mod lists;
+mod login;
 mod quotas;
 mod ratings;
 mod refusals;
@@ -18,5 +20,31 @@ mod streams;
 mod system;
 mod tenants;
 mod usage;
+mod users;
 mod waits;
 mod wire;
+
+use axum::http::Method;
+use serde_json::Value;
+
+use crate::support::app::{ADMIN, Answer, TestApp, bearer, request};
+
+/// As whoever shows this secret.
+async fn as_who(
+    app: &TestApp,
+    secret: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Answer {
+    let key = bearer(secret);
+    let mut headers = vec![("authorization", &*key)];
+    if secret == ADMIN {
+        headers.push(("x-tenant-id", "default"));
+    }
+    app.send(request(method, path, body, &headers)).await
+}
+
+fn text(answer: &Answer, field: &str) -> String {
+    answer.body[field].as_str().unwrap_or_else(|| panic!("{field} in {answer:?}")).to_owned()
+}

@@ -7,10 +7,11 @@ use orchestrator::application::ports::changes::Counter;
 use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::presentation::api::state::ApiOptions;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::app::{Answer, OTHER, TestApp, bearer, request};
+use crate::support::app::{ADMIN, Answer, OTHER, TestApp, bearer, request};
 
 const QUOTAS: &str = "/api/v1/tenants/default/quotas";
 const SESSIONS: &str = "/api/v1/sessions";
@@ -205,4 +206,49 @@ async fn who_waits_for_room_is_told_so() {
         assert!(began.elapsed().as_secs() < 20, "{}", answer.body);
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn keys_of_a_tenant_share_its_requests_of_a_minute() {
+    let options = ApiOptions { rate: Some((1000, 1000)), ..ApiOptions::default() };
+    let app = TestApp::with(options, Vec::new()).await;
+    let keys = [app.key(app.other, Role::Viewer).await, app.key(app.other, Role::Admin).await];
+    let path = format!("/api/v1/tenants/{OTHER}/quotas");
+    let set = |limit: Value| {
+        let body = json!({ "requests_per_minute": limit });
+        app.send(app.request(Method::PUT, &path, Some(body)))
+    };
+    let list = |key: &str| {
+        app.send(request(Method::GET, SESSIONS, None, &[("authorization", &bearer(key))]))
+    };
+    assert_eq!(set(json!(0)).await.status.as_u16(), 422);
+    let bounded = set(json!(60)).await;
+    assert_eq!(bounded.body["requests_per_minute"], 60, "{}", bounded.body);
+    assert!(bounded.body["used"].get("requests_per_minute").is_none());
+    let first = list(&keys[0]).await;
+    assert_eq!(first.header("ratelimit"), "\"tenant\";r=9;t=1");
+    assert_eq!(first.header("ratelimit-policy"), "\"tenant\";q=10;w=10");
+    let mut refused = None;
+    for number in 0..1000 {
+        let answer = list(&keys[number % 2]).await;
+        if answer.status.as_u16() != 200 {
+            refused = Some((number, answer));
+            break;
+        }
+    }
+    let (number, answer) = refused.expect("the burst ends");
+    assert!(number >= 9, "{number}");
+    assert_eq!((answer.status.as_u16(), answer.code()), (429, "RATE_LIMITED"));
+    assert!(answer.body["detail"].as_str().is_some_and(|text| text.contains("this tenant")));
+    assert!(answer.header("ratelimit").starts_with("\"tenant\";r=0;t="), "{answer:?}");
+    assert_eq!(answer.header("retry-after"), "1");
+    // Others do not notice, also not who acts in that tenant from outside.
+    let admin = bearer(ADMIN);
+    let foreign = [("authorization", &*admin), ("x-tenant-id", OTHER)];
+    for _ in 0..30 {
+        let answer = app.send(request(Method::GET, SESSIONS, None, &foreign)).await;
+        assert_eq!(answer.status.as_u16(), 200);
+    }
+    assert_eq!(set(Value::Null).await.status.as_u16(), 200);
+    assert_eq!(list(&keys[0]).await.status.as_u16(), 200);
 }

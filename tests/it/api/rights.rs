@@ -42,6 +42,11 @@ fn every_route_has_its_line_and_every_line_its_route() {
 #[test]
 fn nothing_of_a_tenant_is_open() {
     for row in TABLE.iter().filter(|row| row.needs == Needs::Nothing) {
+        // What is sent there is a credential itself.
+        if ["/api/v1/login", "/api/v1/invites/accept"].contains(&row.route) && row.method == "POST"
+        {
+            continue;
+        }
         let is_of_a_tenant = row.route.starts_with("/api/") || row.route.starts_with("/ws/");
         assert!(!is_of_a_tenant && row.method == "GET", "{row:?}");
     }
@@ -53,7 +58,11 @@ async fn knock(app: &TestApp, row: &Row, secret: Option<&str>) -> Answer {
     let path = row.route.replace("{id}", id).replace("{delivery_id}", id).replace("{seq}", "1");
     let path = path.replace("{*path}", "a.rs").replace("{file}", "a").replace("{name}", "a");
     let secret = secret.map(bearer);
-    let mut headers = vec![("x-tenant-id", "default")];
+    let mut headers = vec![
+        ("x-tenant-id", "default"),
+        ("sec-fetch-site", "same-origin"),
+        ("x-requested-with", "orchestrator"),
+    ];
     headers.extend(secret.as_deref().map(|value| ("authorization", value)));
     let method = Method::from_bytes(row.method.as_bytes()).expect("a method");
     let body = (method != Method::GET && method != Method::DELETE).then(|| json!({}));

@@ -1,6 +1,7 @@
 //! `run` from the prompt to the exit code.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -200,6 +201,18 @@ impl Host for Machine {
 
     fn openapi(&self) -> String {
         String::new()
+    }
+
+    fn verify_archive(&self, _: PathBuf) -> BoxFuture<'_, Result<Value, CliError>> {
+        Box::pin(std::future::ready(Ok(Value::Null)))
+    }
+
+    fn import(&self, _: PathBuf) -> BoxFuture<'_, Result<Value, CliError>> {
+        Box::pin(std::future::ready(Ok(Value::Null)))
+    }
+
+    fn restore(&self, _: PathBuf) -> BoxFuture<'_, Result<Value, CliError>> {
+        Box::pin(std::future::ready(Ok(Value::Null)))
     }
 
     fn settings(&self) -> Result<Shown, CliError> {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use orchestrator::application::ports::changes::ChangeSet;
 use orchestrator::application::ports::store::Store;
-use orchestrator::domain::audit::{StoredAudit, Walk};
+use orchestrator::domain::audit::StoredAudit;
+use orchestrator::domain::audit::walk::Walk;
 use orchestrator::domain::canonical::sha256_hex;
 use orchestrator::domain::event::StoredEvent;
 use orchestrator::domain::ids::TenantId;
+use orchestrator::infrastructure::keys::sign::verify;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -82,7 +84,7 @@ async fn events_are_read_in_pages_and_by_session(kit: Kit) {
 
 /// Whether a chain is what the specification says, from its first entry on.
 pub(crate) fn verify_chain(chain: &[StoredAudit]) -> Result<(), u64> {
-    let mut walk = Walk::default();
+    let mut walk = Walk::new(verify, None);
     chain.iter().try_for_each(|entry| walk.step(entry))
 }
 

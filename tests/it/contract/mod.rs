@@ -7,6 +7,7 @@ mod guards;
 mod journal;
 mod lists;
 pub(crate) mod logs;
+mod people;
 mod retention;
 mod usage;
 mod webhooks;

@@ -8,8 +8,11 @@ use orchestrator::application::ports::changes::{
 use orchestrator::application::ports::reads::{Recount, StoredClass};
 use orchestrator::application::ports::store::Outdated;
 use orchestrator::domain::event::DomainEvent;
-use orchestrator::domain::ids::{SessionId, TenantId};
+use orchestrator::domain::ids::{KeyId, SessionId, TenantId};
 use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::tenant::key::{ApiKey, KeyKind, KeySecret, Role};
+use orchestrator::domain::tenant::network::Networks;
+use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::version::Version;
 
@@ -21,6 +24,7 @@ for_both_stores!(
     old_sessions_are_found_deleted_or_not,
     counters_are_compared_with_rows_at_one_moment,
     what_is_stored_is_told_by_class,
+    browsers_go_some_time_after_their_end,
 );
 
 fn note_at(number: u64, millis: i64) -> DomainEvent {
@@ -123,4 +127,53 @@ async fn what_is_stored_is_told_by_class(kit: Kit) {
     assert_eq!((of(StoredClass::Sessions).rows, of(StoredClass::Events).rows), (1, 1));
     assert_eq!(of(StoredClass::Webhooks).rows, 0);
     assert!(of(StoredClass::Sessions).bytes.is_none_or(|bytes| bytes > 100), "{usage:?}");
+}
+
+async fn browsers_go_some_time_after_their_end(kit: Kit) {
+    let key = |number: u8, kind, expires_at: Option<i64>, revoked_at: Option<i64>| ApiKey {
+        id: KeyId::new(uuid::Uuid::from_bytes([number; 16])),
+        tenant_id: TENANT,
+        kind,
+        user_id: None,
+        opened_by: None,
+        name: "browser".to_owned(),
+        prefix: "iob_".to_owned(),
+        secrets: vec![KeySecret { hash: [number; 32], expires_at: None }],
+        role: Role::Viewer,
+        scopes: Scopes::all(),
+        is_system: false,
+        networks: Networks::default(),
+        invited: None,
+        created_by: "ann".to_owned(),
+        created_at: at(0),
+        expires_at: expires_at.map(at),
+        revoked_at: revoked_at.map(at),
+    };
+    let (browser, plain) = (KeyKind::Browser, KeyKind::Key);
+    let all = [
+        key(1, browser, Some(10), None),
+        key(2, browser, Some(99), Some(10)),
+        key(3, browser, Some(99), None),
+        key(4, browser, Some(10), Some(50)),
+        key(5, plain, Some(10), Some(10)),
+        key(6, plain, None, None),
+    ];
+    for (index, key) in all.into_iter().enumerate() {
+        let tenant = if index == 1 { neighbour() } else { TENANT };
+        let put = Put { expect: Expect::Absent, value: ApiKey { tenant_id: tenant, ..key } };
+        kit.store.commit(ChangeSet::new(tenant).write(Write::ApiKey(put))).await.expect("stored");
+    }
+    let fleet = kit.store.fleet().await.expect("a fleet");
+    let counted = fleet.recount(TENANT, Counter::ApiKeys).await.expect("read").expect("rows");
+    assert_eq!(counted.counted, 1, "browsers have no place among the keys");
+    let remove = |millis, limit| kit.store.remove_outdated(Outdated::Browsers(at(millis)), limit);
+    assert_eq!(remove(10, 9).await.expect("done"), 0, "they ended just then");
+    assert_eq!(remove(11, 1).await.expect("done"), 1);
+    assert_eq!(remove(11, 9).await.expect("done"), 2);
+    assert_eq!(remove(99, 9).await.expect("done"), 0);
+    let fleet = kit.store.fleet().await.expect("a fleet");
+    for (number, there) in [(1, false), (2, false), (3, true), (4, false), (5, true), (6, true)] {
+        let found = fleet.api_key([number; 32]).await.expect("read");
+        assert_eq!(found.is_some(), there, "{number}");
+    }
 }

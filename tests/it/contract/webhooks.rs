@@ -9,7 +9,7 @@ use orchestrator::domain::version::Version;
 use orchestrator::domain::webhook::delivery::{Addressed, Delivery, DeliveryState};
 use orchestrator::domain::webhook::progress::Progress;
 use orchestrator::domain::webhook::waiting::Waiting;
-use orchestrator::domain::webhook::{EventPattern, Secret, SigningKey, Webhook};
+use orchestrator::domain::webhook::{EventPattern, Sealed, SigningKey, Webhook};
 use uuid::Uuid;
 
 use super::fixtures::{Kit, TENANT, at, neighbour};
@@ -27,7 +27,7 @@ fn id(number: u128) -> WebhookId {
 }
 
 fn webhook(tenant_id: TenantId, number: u128) -> Webhook {
-    let secret = Secret::new(format!("whsec_{number}"));
+    let sealed = Sealed::new(format!("sealed {number}").into_bytes());
     Webhook {
         id: id(number),
         tenant_id,
@@ -35,7 +35,7 @@ fn webhook(tenant_id: TenantId, number: u128) -> Webhook {
         description: Some("for tests".to_owned()),
         event_types: EventPattern::parse("session.*").into_iter().collect(),
         is_active: true,
-        keys: vec![SigningKey { secret, expires_at: Some(at(9)) }],
+        keys: vec![SigningKey { sealed, expires_at: Some(at(9)) }],
         created_by: "somebody".to_owned(),
         created_at: at(0),
         updated_at: at(1),

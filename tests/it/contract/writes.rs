@@ -12,7 +12,8 @@ use orchestrator::domain::session::Lineage;
 use orchestrator::domain::session::draft::SessionDraft;
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
-use orchestrator::domain::tenant::key::{ApiKey, KeySecret, Role};
+use orchestrator::domain::tenant::key::{ApiKey, KeyKind, KeySecret, Role};
+use orchestrator::domain::tenant::network::Networks;
 use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::version::Version;
 use orchestrator::infrastructure::ids::SystemIds;
@@ -168,12 +169,17 @@ async fn tenants_and_keys_are_seen_by_the_fleet(kit: Kit) {
     let key = ApiKey {
         id: KeyId::new(SystemIds.uuid()),
         tenant_id: TENANT,
+        kind: KeyKind::Key,
+        user_id: None,
+        opened_by: None,
         name: "first".to_owned(),
         prefix: "io_".to_owned(),
         secrets: vec![KeySecret { hash: [7; 32], expires_at: None }],
         role: Role::Admin,
         scopes: Scopes::all(),
         is_system: true,
+        networks: Networks::default(),
+        invited: None,
         created_by: "tests".to_owned(),
         created_at: at(0),
         expires_at: None,

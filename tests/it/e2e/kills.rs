@@ -50,10 +50,7 @@ async fn the_check_sees_what_a_store_without_a_disk_loses() {
 /// One data directory, on which servers are killed many times.
 async fn killed_again_and_again(seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
-    let site = Site::simulated()
-        .with("AGENTS__SIMULATED__LATENCY_MS", "2")
-        .with("SERVER__REQUESTS_PER_SECOND", "100000")
-        .with("SERVER__REQUEST_BURST", "100000");
+    let site = Site::simulated().with("AGENTS__SIMULATED__LATENCY_MS", "2");
     let server = site.serve().await;
     server.lift_quotas().await;
     server.stop().await;

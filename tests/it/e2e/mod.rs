@@ -2,14 +2,17 @@
 //! the real `OpenCode` in front of a model that follows a script.
 
 mod admissions;
+mod audit;
 mod commands;
 mod demo;
 mod families;
 mod gates;
 mod keys;
 mod kills;
+mod login;
 mod newcomer;
 mod newcomer_api;
+mod offenders;
 mod opencode_asks;
 mod opencode_budget;
 mod opencode_kills;
@@ -18,9 +21,11 @@ mod recovery;
 mod restart;
 mod shares;
 mod shutdown;
+mod team;
+mod transport;
 mod usage;
 mod why;
-mod writers;
+pub(crate) mod writers;
 
 use serde_json::{Value, json};
 

@@ -19,10 +19,7 @@ use crate::support::opencode::eventually;
 use crate::support::server::{Api, Site};
 
 fn site(slots: &str) -> Site {
-    Site::simulated()
-        .with("SCHEDULER__MAX_RUNNING_SESSIONS", slots)
-        .with("SERVER__REQUESTS_PER_SECOND", "100000")
-        .with("SERVER__REQUEST_BURST", "100000")
+    Site::simulated().with("SCHEDULER__MAX_RUNNING_SESSIONS", slots)
 }
 
 /// Creates and starts so many sessions, many at a time.

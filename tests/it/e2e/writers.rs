@@ -13,25 +13,25 @@ use crate::support::server::{Answer, Api};
 
 /// What a server acknowledged.
 #[derive(Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// Ids by the key of the request.
-    pub(super) creates: BTreeMap<String, String>,
+    pub(crate) creates: BTreeMap<String, String>,
     /// Keys of requests whose answer never came.
-    pub(super) unknown: Vec<String>,
+    pub(crate) unknown: Vec<String>,
     /// Newest acknowledged revision by session.
-    pub(super) revisions: BTreeMap<String, u64>,
-    pub(super) started: BTreeSet<String>,
-    pub(super) cancelled: BTreeSet<String>,
+    pub(crate) revisions: BTreeMap<String, u64>,
+    pub(crate) started: BTreeSet<String>,
+    pub(crate) cancelled: BTreeSet<String>,
     /// Session and sequence.
-    pub(super) checkpoints: Vec<(String, u64)>,
+    pub(crate) checkpoints: Vec<(String, u64)>,
     /// Item and decision.
-    pub(super) decided: Vec<(String, String)>,
+    pub(crate) decided: Vec<(String, String)>,
     /// Number and id.
-    pub(super) events: BTreeMap<u64, String>,
+    pub(crate) events: BTreeMap<u64, String>,
 }
 
 impl Told {
-    pub(super) fn add(&mut self, more: Self) {
+    pub(crate) fn add(&mut self, more: Self) {
         self.creates.extend(more.creates);
         self.unknown.extend(more.unknown);
         for (id, revision) in more.revisions {
@@ -46,7 +46,7 @@ impl Told {
     }
 
     /// Whether it holds something of everything that is looked at after a kill.
-    pub(super) fn has_every_kind(&self) -> bool {
+    pub(crate) fn has_every_kind(&self) -> bool {
         !self.checkpoints.is_empty() && !self.cancelled.is_empty() && !self.decided.is_empty()
     }
 
@@ -59,7 +59,7 @@ impl Told {
 }
 
 /// The body of the request with this key; its kind is the last letter.
-pub(super) fn creation(key: &str) -> Value {
+pub(crate) fn creation(key: &str) -> Value {
     let steps = match key.chars().last() {
         Some('a') => json!([{ "say": "Working." }, asks(), { "say": "Done." }]),
         Some('h') => json!([{ "hang": true }]),
@@ -69,7 +69,7 @@ pub(super) fn creation(key: &str) -> Value {
 }
 
 /// Writes until nothing answers any more.
-pub(super) async fn write_until_gone(api: &Api, round: u64, writer: u64) -> Told {
+pub(crate) async fn write_until_gone(api: &Api, round: u64, writer: u64) -> Told {
     let mut told = Told::default();
     let mut chance = StdRng::seed_from_u64(round * 1000 + writer);
     let mut count = 0;

@@ -32,6 +32,7 @@ use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::domain::tenant::network::Reach;
 use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::time::Timestamp;
@@ -381,6 +382,9 @@ pub(crate) fn caller() -> RequestContext {
     RequestContext {
         tenant: TenantId::BOOTSTRAP,
         principal: Principal {
+            user: None,
+            home: None,
+            reach: Reach::default(),
             key: KeyId::new(SystemIds.uuid()),
             name: "ann".to_owned(),
             role: Role::Admin,

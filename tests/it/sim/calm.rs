@@ -11,8 +11,8 @@ use orchestrator::domain::session::Session;
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::version::Versioned;
 
+use super::caller::caller;
 use super::life::{Ground, Server};
-use super::people::caller;
 
 /// How often it is looked at.
 pub(crate) const LOOK: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@
 //! each has to be found.
 
 mod agent;
+mod caller;
 mod calm;
 mod demands;
 mod files;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use orchestrator::application::error::AppError;
 use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::driver::DriverError;
-use orchestrator::application::principal::{Principal, Rendered, Repeat, RequestContext, Subject};
+use orchestrator::application::principal::{Rendered, Repeat, RequestContext, Subject};
 use orchestrator::application::scheduler::admissions::Admission;
 use orchestrator::application::session::control::DeclaredFailure;
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::fork::ForkRequest;
 use orchestrator::application::session::report::{CallUsage, Holder};
 use orchestrator::domain::attention::{AttentionKind, AttentionState, Decision};
-use orchestrator::domain::ids::{KeyId, SessionId, TenantId};
+use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::schedule::hold::HoldScope;
 use orchestrator::domain::session::PromptMode;
@@ -23,36 +23,16 @@ use orchestrator::domain::session::life::Outcome;
 use orchestrator::domain::session::retry::RetryPolicy;
 use orchestrator::domain::session::spec::{Gate, OnParentEnd, Priority};
 use orchestrator::domain::session::status::SessionStatus;
-use orchestrator::domain::tenant::key::Role;
-use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::usage::Usage;
 use orchestrator::domain::version::Versioned;
 use orchestrator::domain::workspace::WorkspaceSpec;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
+use super::caller::caller;
 use super::ledger::{Ledger, Request};
 use super::life::Server;
-
-/// The administrator of a tenant.
-pub(crate) fn caller(tenant: TenantId, request: &str) -> RequestContext {
-    RequestContext {
-        tenant,
-        principal: Principal {
-            key: KeyId::new(Uuid::from_u128(1)),
-            name: "ann".to_owned(),
-            role: Role::Admin,
-            scopes: Scopes::all(),
-            is_system: true,
-            credential: None,
-        },
-        request_id: request.to_owned(),
-        if_match: None,
-        repeat: None,
-    }
-}
 
 /// Somebody at work.
 pub(crate) struct Person {

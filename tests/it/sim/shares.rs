@@ -19,10 +19,10 @@ use orchestrator::domain::time::Timestamp;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
 use uuid::Uuid;
 
+use super::caller::caller;
 use super::files::SimFiles;
 use super::kept::Opened;
 use super::life::{Ground, Server};
-use super::people::caller;
 use super::time::{SimClock, SimIds};
 use super::town::Town;
 use super::weather::Weather;

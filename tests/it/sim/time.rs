@@ -94,6 +94,6 @@ impl Ids for SimIds {
 
     fn secret(&self) -> Result<String, NoSecret> {
         let bytes: [u8; 32] = self.state.lock().expect("whole").0.random();
-        Ok(orchestrator::domain::canonical::hex(bytes))
+        Ok(orchestrator::domain::canonical::hex(&bytes))
     }
 }

@@ -11,6 +11,7 @@ use std::thread::Thread;
 use async_trait::async_trait;
 use orchestrator::application::ports::changes::{ChangeSet, Counter, Remembered};
 use orchestrator::application::ports::journal::{Appended, Entry, Journal, NewEntry, Stream};
+use orchestrator::application::ports::people::PeopleReads;
 use orchestrator::application::ports::reads::{
     AttentionReads, ClassUsage, EventReads, Fleet, Logged, OwedChildren, Recount, SessionPage,
     SessionQuery, SessionReads, Snapshot,
@@ -25,7 +26,7 @@ use orchestrator::domain::attention::{AttentionItem, AttentionState};
 use orchestrator::domain::audit::StoredAudit;
 use orchestrator::domain::event::StoredEvent;
 use orchestrator::domain::ids::{
-    AgentId, AttentionId, DeliveryId, KeyId, SessionId, TenantId, WebhookId,
+    AgentId, AttentionId, DeliveryId, KeyId, SessionId, TenantId, UserId, WebhookId,
 };
 use orchestrator::domain::session::attempt::Attempt;
 use orchestrator::domain::session::checkpoint::Checkpoint;
@@ -33,6 +34,7 @@ use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::session::{Session, SessionCode};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::ApiKey;
+use orchestrator::domain::tenant::user::User;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::usage::month::LimitsTold;
 use orchestrator::domain::usage::period::Day;
@@ -267,6 +269,10 @@ impl EventReads for Shown {
         wait(self.0.log(after, session, limit))
     }
 
+    async fn audit_head(&self) -> Read<Option<(u64, String)>> {
+        self.1.read(self.0.audit_head())
+    }
+
     async fn audit(&self, after: u64, limit: usize) -> Read<Vec<StoredAudit>> {
         self.1.read(self.0.audit(after, limit))
     }
@@ -343,6 +349,33 @@ impl UsageReads for Shown {
 }
 
 #[async_trait]
+impl PeopleReads for Shown {
+    async fn user(&self, id: UserId) -> Read<Option<Versioned<User>>> {
+        self.1.read(self.0.user(id))
+    }
+
+    async fn user_by_email(&self, email: &str) -> Read<Option<UserId>> {
+        self.1.read(self.0.user_by_email(email))
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: usize) -> Read<Vec<Versioned<User>>> {
+        self.1.read(self.0.users(after, limit))
+    }
+
+    async fn keys_of(&self, user: UserId) -> Read<Vec<Versioned<ApiKey>>> {
+        self.1.read(self.0.keys_of(user))
+    }
+
+    async fn invites(&self, after: Option<KeyId>, limit: usize) -> Read<Vec<Versioned<ApiKey>>> {
+        self.1.read(self.0.invites(after, limit))
+    }
+
+    async fn key_used(&self, id: KeyId) -> Read<Option<Timestamp>> {
+        self.1.read(self.0.key_used(id))
+    }
+}
+
+#[async_trait]
 impl Snapshot for Shown {
     async fn tenant(&self) -> Read<Option<Versioned<Tenant>>> {
         self.1.read(self.0.tenant())
@@ -387,6 +420,10 @@ impl Fleet for Seen {
 
     async fn api_key(&self, hash: [u8; 32]) -> Read<Option<Versioned<ApiKey>>> {
         self.1.read(self.0.api_key(hash))
+    }
+
+    async fn user(&self, tenant: TenantId, id: UserId) -> Read<Option<Versioned<User>>> {
+        self.1.read(self.0.user(tenant, id))
     }
 
     async fn has_api_keys(&self) -> Read<bool> {

@@ -21,13 +21,14 @@ use rand::{RngExt, SeedableRng};
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
+use super::caller::caller;
 use super::calm::{LOOK, Watch};
 use super::demands;
 use super::files::SimFiles;
 use super::kept::{Kept, Opened};
 use super::ledger::Ledger;
 use super::life::{Ground, Server};
-use super::people::{Person, caller};
+use super::people::Person;
 use super::store::Planted;
 use super::time::{SimClock, SimIds};
 use super::town::Town;
@@ -151,6 +152,7 @@ impl World {
                         .dice
                         .random_bool(0.3)
                         .then(|| self.dice.random_range(20_000..400_000)),
+                    requests_per_minute: None,
                 };
                 let (slug, now) = (format!("tenant-{number}"), self.ground.clock.now());
                 let value = Tenant { id, slug, quotas, ..Tenant::bootstrap(now) };

@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
+use orchestrator::application::audit::AuditService;
 use orchestrator::application::events::{Deltas, EventService};
 use orchestrator::application::identity::IdentityService;
 use orchestrator::application::judge::JudgeService;
@@ -28,7 +29,8 @@ use orchestrator::application::webhooks::{WebhookOptions, WebhookService};
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
-use orchestrator::domain::tenant::key::{ApiKey, KeySecret, Role};
+use orchestrator::domain::tenant::key::{ApiKey, KeyKind, KeySecret, Role};
+use orchestrator::domain::tenant::network::Networks;
 use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::time::Timestamp;
@@ -36,6 +38,8 @@ use orchestrator::domain::webhook::delivery::Schedule;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::gates::LocalGates;
 use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::keys::seal::AesSealer;
+use orchestrator::infrastructure::keys::sign::KeySigner;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
 use orchestrator::infrastructure::webhooks::HttpNotifier;
 use orchestrator::infrastructure::webhooks::egress::{Allowed, Egress, SystemLookup};
@@ -100,7 +104,7 @@ pub(crate) async fn lift_quotas(store: &dyn Store) {
     store.commit(set).await.expect("lifted");
 }
 
-fn agent_of_new_tenants() -> BuiltIn {
+pub(crate) fn agent_of_new_tenants() -> BuiltIn {
     let (name, kind) = ("AGENT-ONE", AgentKind::Simulated);
     BuiltIn { name, kind, capacity: 5, capabilities: vec!["testing".to_owned()] }
 }
@@ -122,6 +126,11 @@ fn workspaces(folder: &Path, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Fold
     Folders::new(options, Arc::clone(clock), Arc::clone(ids))
 }
 
+fn audit(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> AuditService {
+    let signer = KeySigner::new(&[7; 32]).expect("a key");
+    AuditService::new(Arc::clone(store), Arc::clone(clock), Arc::new(signer))
+}
+
 /// Webhooks that may reach this machine.
 fn webhooks(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> WebhookService {
     let allowed =
@@ -130,7 +139,8 @@ fn webhooks(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) 
     let notifier = HttpNotifier::new(egress, Duration::from_secs(1), Arc::clone(clock));
     let notifier = Arc::new(notifier.expect("a client"));
     let (store, clock, ids) = (Arc::clone(store), Arc::clone(clock), Arc::clone(ids));
-    WebhookService::new(store, clock, ids, notifier, webhook_options())
+    let sealer = Arc::new(AesSealer::new(&[7; 32]).expect("a key"));
+    WebhookService::new(store, clock, ids, notifier, sealer, webhook_options())
 }
 
 impl TestApp {
@@ -214,6 +224,7 @@ impl TestApp {
             ),
             system,
             identity,
+            audit: audit(&store, &clock),
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
@@ -254,6 +265,9 @@ impl TestApp {
         let key = ApiKey {
             id: KeyId::new(self.ids.uuid()),
             tenant_id: tenant,
+            kind: KeyKind::Key,
+            user_id: None,
+            opened_by: None,
             name: format!("{role} of tests"),
             prefix: secret.chars().take(12).collect(),
             secrets: vec![KeySecret {
@@ -263,6 +277,8 @@ impl TestApp {
             role,
             scopes,
             is_system,
+            networks: Networks::default(),
+            invited: None,
             created_by: "tests".to_owned(),
             created_at: self.clock.now(),
             expires_at: None,

@@ -30,6 +30,7 @@ pub(crate) const ADMIN_KEY: &str = "iok_the-administrator-of-a-site-for-tests";
 pub(crate) struct Site {
     root: TempDir,
     settings: Vec<(String, String)>,
+    variables: Vec<(String, String)>,
 }
 
 /// What a finished command said.
@@ -69,17 +70,25 @@ impl Site {
             .with("AGENTS__OPENCODE__ENABLED", "true")
     }
 
-    /// A site without any setting but its place, its key and a free port.
+    /// A site without any setting but its place, its key and a free port; and tests ask more often
+    /// than people do.
     pub(crate) fn bare() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(root.path().join("home")).expect("a home");
-        Self { root, settings: Vec::new() }
+        let site = Self { root, settings: Vec::new(), variables: Vec::new() };
+        site.with("SERVER__REQUESTS_PER_SECOND", "0")
     }
 
     /// The same with one more setting, named as its variable without the prefix.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with one more variable that is no setting.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -121,6 +130,7 @@ impl Site {
             .env("ORCHESTRATOR_ADMIN_KEY", ADMIN_KEY)
             .env("ORCHESTRATOR_KEY", ADMIN_KEY)
             .envs(self.settings.iter().map(|(name, value)| (format!("ORCHESTRATOR_{name}"), value)))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

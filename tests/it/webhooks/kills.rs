@@ -12,10 +12,7 @@ use crate::support::server::{ADMIN_KEY, Server, Site, array, text};
 
 fn site() -> Site {
     let patient = format!("[{}]", vec!["\"100ms\""; 20].join(","));
-    Site::simulated()
-        .with("WEBHOOKS__RETRY_AFTER", &patient)
-        .with("SERVER__REQUESTS_PER_SECOND", "100000")
-        .with("SERVER__REQUEST_BURST", "100000")
+    Site::simulated().with("WEBHOOKS__RETRY_AFTER", &patient)
 }
 
 async fn patch(server: &Server, path: &str, body: Value) {

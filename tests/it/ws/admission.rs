@@ -148,3 +148,30 @@ async fn what_a_revoked_secret_opened_is_closed_within_a_second() {
     assert!(told.expect("the stream ends").is_ok());
     assert!(app.clock.now().since(began).as_secs() < 5);
 }
+
+#[tokio::test]
+async fn what_somebody_opened_is_closed_when_their_role_changes_or_they_are_switched_off() {
+    let (app, address) = TestApp::listen(quick(WsOptions::default())).await;
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let body = json!({ "email": "ann@example.org", "full_name": "Ann", "role": "lead" });
+    let id = text(&app.post("/api/v1/users", body).await.body["id"]);
+    let body = json!({ "name": "hers", "role": "lead", "user_id": id });
+    let secret = text(&app.post("/api/v1/keys", body).await.body["secret"]);
+    let open = async || {
+        let headers = [("authorization", bearer(&secret))];
+        Socket::with(&address, "/ws/sessions", &headers).await
+    };
+    let change = async |body| {
+        let path = format!("/api/v1/users/{id}");
+        let changed = app.send(app.request(Method::PATCH, &path, Some(body))).await;
+        assert_eq!(changed.status.as_u16(), 200, "{changed:?}");
+    };
+    for body in [json!({ "role": "viewer" }), json!({ "is_active": false })] {
+        let mut socket = open().await.expect("an upgrade");
+        let began = app.clock.now();
+        change(body).await;
+        assert_eq!(socket.closed().await.0, 4401);
+        assert!(app.clock.now().since(began).as_secs() < 5);
+    }
+    assert!(open().await.is_err(), "nobody comes back");
+}

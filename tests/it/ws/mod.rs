@@ -1,6 +1,7 @@
 //! Sockets over real connections.
 
 mod admission;
-mod client;
+pub(crate) mod client;
 mod limits;
 mod resume;
+mod tickets;

@@ -23,6 +23,7 @@ use super::Tools;
 use super::outbox::Outbox;
 use crate::application::error::AppError;
 use crate::application::ports::driver::{AgentEvent, DriverError, Prompt, Running, TurnEnd};
+use crate::application::redacted::Words;
 use crate::application::scheduler::wake::Bell;
 use crate::application::session::report::{CallUsage, Holder, Next, TurnOver};
 use crate::domain::attention::AttentionItem;
@@ -58,6 +59,7 @@ pub struct Supervisor {
     holder: Holder,
     bell: Bell,
     outbox: Outbox,
+    words: Words,
     calls: Vec<CallUsage>,
     message_ref: Option<String>,
     asks: BTreeMap<String, AttentionId>,
@@ -79,6 +81,7 @@ impl Supervisor {
     pub fn new(tools: Arc<Tools>, holder: Holder, bell: Bell) -> Self {
         let bound = tools.options.journal_bytes;
         let outbox = Outbox::new(holder, Arc::clone(&tools.journal), bound);
+        let words = Words::new(tools.options.redactor.clone());
         let began = tools.clock.now();
         let checkpoint_at = began.after(tools.options.checkpoint_interval);
         Self {
@@ -86,6 +89,7 @@ impl Supervisor {
             holder,
             bell,
             outbox,
+            words,
             calls: Vec::new(),
             message_ref: None,
             asks: BTreeMap::new(),
@@ -279,7 +283,7 @@ impl Supervisor {
     ) -> Result<Option<Ended>, AppError> {
         let (now, holder) = (self.tools.clock.now(), self.holder);
         let sessions = self.tools.sessions.clone();
-        match event {
+        match self.words.clean(event) {
             AgentEvent::Handshake { handle, stored } => {
                 sessions.handshake(holder, &handle).await?;
                 if stored.send(()).is_err() {
@@ -287,6 +291,7 @@ impl Supervisor {
                     tracing::debug!(session.id = %holder.session, "Nobody waited for the handshake");
                 }
             }
+            AgentEvent::Delta { part: _, text } if text.is_empty() => {}
             AgentEvent::Delta { part, text } => {
                 self.tools.deltas.tell(holder.tenant, holder.session, part, text, now);
             }
@@ -443,6 +448,7 @@ impl Supervisor {
     }
 
     async fn fail(&mut self, error: DriverError) -> Result<Ended, AppError> {
+        let error = self.words.failed(error);
         let now = self.tools.clock.now();
         self.outbox.log("error", &error.message, now);
         if let Some(overloaded) = error.overloaded {

@@ -20,8 +20,8 @@ use crate::application::webhooks::message;
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
-use crate::domain::webhook::Webhook;
-use crate::domain::webhook::delivery::{Addressed, Answer, Delivery, Told};
+use crate::domain::webhook::delivery::{Addressed, Answer, Attempt, Delivery, Told};
+use crate::domain::webhook::{Secret, Webhook};
 
 /// What holds for all lanes of a batch.
 pub(super) struct Round<'a> {
@@ -103,12 +103,15 @@ impl Sender {
             url: webhook.url.clone(),
             id: delivery.message_id.clone(),
             body,
-            secrets: webhook.secrets(now).cloned().collect(),
+            secrets: self.secrets(webhook, now),
         };
         let answered = async {
             let permit = self.turn(round).await?;
             if self.is_over(round) {
                 return None;
+            }
+            if message.secrets.is_empty() {
+                return Some(unsigned(self.hooks.clock.now()));
             }
             Some(self.ask(webhook, &message, permit).await)
         };
@@ -122,6 +125,22 @@ impl Sender {
             round.halt.store(true, Ordering::Release);
         }
         Some(answer)
+    }
+
+    /// The secrets that sign now; those that cannot be read are told and left out.
+    fn secrets(&self, webhook: &Webhook, now: Timestamp) -> Vec<Secret> {
+        let bound_to = Webhook::binding(webhook.tenant_id, webhook.id);
+        let opened = webhook.sealed(now).filter_map(|sealed| {
+            match self.hooks.sealer.open(sealed.bytes(), &bound_to) {
+                Ok(text) => Some(Secret::new(text)),
+                Err(error) => {
+                    let id = webhook.id;
+                    tracing::warn!(webhook.id = %id, %error, "A secret of webhook {id} cannot be read");
+                    None
+                }
+            }
+        });
+        opened.collect()
     }
 
     /// Waits until one more message may be sent. The first one of a round may wait for long, the
@@ -203,4 +222,12 @@ impl Sender {
         }
         Ok(message::body(&item.delivery, item.event.as_ref()))
     }
+}
+
+/// Nothing is sent that cannot be signed: the message waits for a rotation.
+fn unsigned(at: Timestamp) -> Answer {
+    let error = "no secret of this webhook can be read with the seal.key of this server: rotate it";
+    let attempt =
+        Attempt { at, duration_ms: 0, status: None, error: Some(error.to_owned()), response: None };
+    Answer { attempt, retry_after: None, is_denied: false }
 }

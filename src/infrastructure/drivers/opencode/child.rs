@@ -89,6 +89,7 @@ async fn spawn(
         .flatten()
         .map_err(|error| failed(format!("cannot prepare the folders of OpenCode: {error}")))?;
     let (password, marker) = (random_hex(32)?, Marker::fresh(options)?);
+    options.redactor.learn([&password]);
     let environment = layout.environment(options, &password, &marker)?;
     let (program, arguments) = words(options, &marker)?;
     let mut command = Command::new(&program);

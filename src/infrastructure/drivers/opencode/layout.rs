@@ -4,8 +4,8 @@
 //! everything below its own folder.
 //! Invariant: our guards lie over the user's configuration, never under it.
 
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rand::TryRng;
@@ -234,7 +234,12 @@ pub(super) fn is_secret(name: &str) -> bool {
 fn write_if_other(path: &Path, text: &str) -> io::Result<()> {
     match std::fs::read_to_string(path) {
         Ok(present) if present == text => Ok(()),
-        _ => std::fs::write(path, text),
+        _ => {
+            let mut options = std::fs::OpenOptions::new();
+            let mut file =
+                options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+            file.write_all(text.as_bytes())
+        }
     }
 }
 

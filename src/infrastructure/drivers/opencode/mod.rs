@@ -46,6 +46,7 @@ use crate::application::ports::driver::{
     Abilities, AgentDriver, Assignment, DriverError, ProbeReport, Running,
 };
 use crate::domain::agent::AgentKind;
+use crate::domain::redact::Redactor;
 
 /// Longest time that a start may take.
 const START_TIME: Duration = Duration::from_secs(55);
@@ -101,6 +102,8 @@ pub struct Options {
     pub recycle_age: Duration,
     /// Where a run that leads nowhere ends.
     pub limits: Limits,
+    /// Learns the password of each start, so that it is told to nobody.
+    pub redactor: Redactor,
 }
 
 impl Options {
@@ -125,6 +128,7 @@ impl Options {
             recycle_rss_bytes: 1536 * 1024 * 1024,
             recycle_age: Duration::from_hours(6),
             limits: Limits::default(),
+            redactor: Redactor::default(),
         }
     }
 }
@@ -167,6 +171,7 @@ impl std::fmt::Debug for Options {
             .field("recycle_rss_bytes", &self.recycle_rss_bytes)
             .field("recycle_age", &self.recycle_age)
             .field("limits", &self.limits)
+            .field("redactor", &self.redactor)
             .finish()
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::people::People;
 use super::usage::Used;
 use super::webhooks::Webhooks;
 use crate::application::ports::changes::{
@@ -47,6 +48,7 @@ pub(super) struct TenantData {
     pub(super) webhooks: Webhooks,
     pub(super) used: Used,
     pub(super) api_keys: BTreeMap<KeyId, Arc<Versioned<ApiKey>>>,
+    pub(super) people: People,
 }
 
 /// Everything.
@@ -170,6 +172,8 @@ impl TenantData {
                 return shared::check_bound(*counter, before, after, *limit);
             }
             Guard::AgentNameFree(name) => self.holder(name).is_none(),
+            Guard::UserAt(id, version) => self.people.is_at(*id, *version),
+            Guard::NoOtherKeys { user, known } => self.has_no_other_keys(*user, known),
             Guard::LeaseCurrent { session, .. } | Guard::SessionIn { session, .. } => {
                 let found = self.sessions.get(session).map(|found| &found.value);
                 shared::session_guard(guard, found).unwrap_or(false)
@@ -221,6 +225,7 @@ impl TenantData {
             }
             Write::Webhook(write) => return self.webhooks.expect(write),
             Write::Usage(write) => return self.used.expect(write),
+            Write::People(write) => return self.people.expect(write),
         };
         shared::next_version(found, expect).map(|_| ())
     }
@@ -253,6 +258,7 @@ impl TenantData {
             Write::Tenant(put) => self.tenant = Some(versioned(put)),
             Write::Webhook(write) => self.webhooks.apply(write),
             Write::Usage(write) => self.used.apply(write),
+            Write::People(write) => self.people.apply(write),
             Write::ApiKey(put) => {
                 self.api_keys.insert(put.value.id, Arc::new(versioned(put)));
             }

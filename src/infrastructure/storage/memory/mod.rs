@@ -4,6 +4,7 @@
 //! pure decisions in `shared`.
 
 mod data;
+mod people;
 mod snapshot;
 mod usage;
 mod webhooks;
@@ -26,7 +27,8 @@ use crate::application::ports::store::{
     CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::ids::{KeyId, SessionId, TenantId};
+use crate::domain::tenant::key::{ApiKey, KeyKind};
 use crate::domain::time::Timestamp;
 
 /// Batches that a follower may be behind before it lags and reads the gap.
@@ -97,6 +99,7 @@ impl Store for MemoryStore {
                 | Write::ApiKey(_)
                 | Write::Webhook(_)
                 | Write::Usage(_)
+                | Write::People(_)
                 | Write::ChildrenOwed { .. }
                 | Write::ChildrenDone { .. } => None,
             })
@@ -156,9 +159,15 @@ impl Store for MemoryStore {
     }
 
     async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
-        let Outdated::Events(before) = what else { return Ok(0) };
         let mut state = self.state();
         let mut removed = 0;
+        let before = match what {
+            Outdated::Events(before) => before,
+            Outdated::SetAside(_) => return Ok(0),
+            Outdated::Browsers(before) => {
+                return Ok(remove_browsers(Arc::make_mut(&mut state.data), before, limit));
+            }
+        };
         for data in Arc::make_mut(&mut state.data).tenants.values_mut() {
             let old = data.events.iter().take_while(|event| event.event.occurred_at < before);
             let count = old.count().min(limit - removed);
@@ -187,6 +196,23 @@ impl Store for MemoryStore {
         }
         Ok(forgotten)
     }
+}
+
+fn remove_browsers(data: &mut Data, before: Timestamp, limit: usize) -> usize {
+    let mut removed = 0;
+    for tenant in data.tenants.values_mut() {
+        let is_old = |key: &ApiKey| {
+            key.kind == KeyKind::Browser && key.ended_at(before).is_some_and(|end| end < before)
+        };
+        let all = tenant.api_keys.values().map(|found| &found.value);
+        let old: Vec<KeyId> =
+            all.filter(|key| is_old(key)).map(|key| key.id).take(limit - removed).collect();
+        removed += old.len();
+        if !old.is_empty() {
+            Arc::make_mut(tenant).api_keys.retain(|id, _| !old.contains(id));
+        }
+    }
+    removed
 }
 
 #[async_trait]

@@ -16,13 +16,14 @@ use crate::domain::agent::Agent;
 use crate::domain::attention::{AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId, WebhookId};
+use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId, UserId, WebhookId};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{Session, SessionCode};
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::ApiKey;
+use crate::domain::tenant::user::User;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 use crate::infrastructure::storage::shared::{Pager, first_session_at, sessions_of};
@@ -184,6 +185,10 @@ impl EventReads for MemorySnapshot {
         Ok(found.into_iter().map(Logged::Event).collect())
     }
 
+    async fn audit_head(&self) -> Result<Option<(u64, String)>, StoreError> {
+        Ok(self.0.audit.last().map(|last| (last.place.seq, last.hash.clone())))
+    }
+
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError> {
         let later = self.0.audit.iter().filter(|entry| entry.place.seq > after);
         Ok(later.map(|entry| entry.as_ref().clone()).take(limit).collect())
@@ -245,6 +250,15 @@ impl Fleet for MemoryFleet {
 
     async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Versioned<ApiKey>>, StoreError> {
         Ok(self.0.api_key_by_secret(&hash).cloned())
+    }
+
+    async fn user(
+        &self,
+        tenant: TenantId,
+        id: UserId,
+    ) -> Result<Option<Versioned<User>>, StoreError> {
+        let data = self.0.tenants.get(&tenant);
+        Ok(owned(data.and_then(|data| data.people.users.get(&id))))
     }
 
     async fn has_api_keys(&self) -> Result<bool, StoreError> {
@@ -321,9 +335,10 @@ impl Fleet for MemoryFleet {
             Counter::SessionsIn(status) => in_rows(|is, wanted| is == wanted, status),
             Counter::Webhooks => data.webhooks.all.len(),
             Counter::ApiKeys => {
-                let usable = |key: &&Arc<Versioned<ApiKey>>| key.value.revoked_at.is_none();
+                let usable = |key: &&Arc<Versioned<ApiKey>>| key.value.is_counted();
                 data.api_keys.values().filter(usable).count()
             }
+            Counter::Users => data.people.users.len(),
             Counter::MonthTokens(month) => return Ok(beside(data.used.of_month(month).0)),
             Counter::MonthMicros(month) => return Ok(beside(data.used.of_month(month).1)),
             Counter::SessionCodes

@@ -11,6 +11,7 @@ use crate::application::ports::clock::Ids;
 use crate::application::ports::journal::{Appended, Entry, NewEntry, Stream};
 use crate::application::ports::store::{CommitError, StoreError};
 use crate::domain::audit::{Actor, AuditEntry};
+use crate::domain::canonical::hex;
 use crate::domain::event::{Subject, SubjectKind};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::time::Timestamp;
@@ -122,7 +123,10 @@ pub(super) fn set_aside<R: Rows>(
         return Ok(None);
     }
     // Keys of these do not begin with a tenant.
-    let shared = matches!(table, Table::ApiKeysBySecret | Table::Quarantine | Table::Meta);
+    let shared = matches!(
+        table,
+        Table::ApiKeysBySecret | Table::TenantsBySlug | Table::Quarantine | Table::Meta
+    );
     let owner = keys::tenant_of(&damage.key).filter(|_| !shared);
     let entry = AuditEntry {
         at: Timestamp::from_millis(damage.found_at_ms),
@@ -143,12 +147,4 @@ pub(super) fn set_aside<R: Rows>(
     });
     plan.insert(Table::Quarantine, key, damage)?;
     Ok(Some(plan))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let digit = |number: u8| char::from_digit(u32::from(number), 16).unwrap_or('0');
-        text.extend([digit(byte >> 4), digit(byte & 15)]);
-        text
-    })
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Codec 1: bincode 2, standard configuration.
 pub(super) const BINCODE: u8 = 1;
+/// Codec 2: JSON, as exports spell records; nothing is stored so.
+pub(super) const JSON: u8 = 2;
 /// Room that a usual record needs.
 const ROOM: usize = 1024;
 /// Largest record, in encoded bytes.
@@ -31,6 +33,9 @@ pub(super) enum CodecError {
     /// The bytes are something else.
     #[error("the record cannot be decoded")]
     Decode(#[source] Box<bincode::error::DecodeError>),
+    /// The JSON says something else.
+    #[error("the record has another shape: {0}")]
+    Shape(#[source] serde_json::Error),
     /// Bytes after the end.
     #[error("the record has {0} bytes too many")]
     Trailing(usize),
@@ -49,6 +54,9 @@ pub(super) fn encode(record: &impl Serialize) -> Result<Vec<u8>, CodecError> {
 
 /// Reads a record spelled with this codec; its texts may be those of the bytes.
 pub(super) fn decode<'a, T: Deserialize<'a>>(codec: u8, bytes: &'a [u8]) -> Result<T, CodecError> {
+    if codec == JSON {
+        return serde_json::from_slice(bytes).map_err(CodecError::Shape);
+    }
     if codec != BINCODE {
         return Err(CodecError::UnknownCodec(codec));
     }

@@ -101,6 +101,7 @@ fn in_rows<R: Rows>(
         Counter::SessionsIn(status) => in_status(status)?,
         Counter::Webhooks => count(rows, Table::Webhooks, &keys::webhooks(tenant))?,
         Counter::ApiKeys => usable_keys(rows, tenant)?,
+        Counter::Users => count(rows, Table::Users, &keys::users(tenant))?,
         Counter::MonthTokens(month) => used(rows, tenant, month)?.0,
         Counter::MonthMicros(month) => used(rows, tenant, month)?.1,
         Counter::SessionCodes
@@ -110,14 +111,14 @@ fn in_rows<R: Rows>(
     }))
 }
 
-/// Keys that were not revoked; a damaged one may be one of them.
+/// Keys that have their place; a damaged one may be one of them.
 fn usable_keys<R: Rows>(rows: &R, tenant: TenantId) -> Result<i64, StoreError> {
     let mut usable = 0;
     let span = keys::api_keys(tenant);
     rows.scan(Table::ApiKeys, &span, Direction::Up, &mut |key, bytes| {
         let found = decode::<Versioned<ApiKey>>(rows.shared(), Table::ApiKeys, key, bytes);
         match found {
-            Ok(found) => usable += i64::from(found.value.revoked_at.is_none()),
+            Ok(found) => usable += i64::from(found.value.is_counted()),
             Err(StoreError::Quarantined) => usable += 1,
             Err(other) => return Err(other),
         }

@@ -15,11 +15,12 @@ use super::webhooks;
 use crate::application::ports::changes::Counter;
 use crate::application::ports::reads::{ClassUsage, Fleet, OwedChildren, Recount};
 use crate::application::ports::store::StoreError;
-use crate::domain::ids::{AttentionId, SessionId, TenantId, WebhookId};
+use crate::domain::ids::{AttentionId, SessionId, TenantId, UserId, WebhookId};
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::ApiKey;
+use crate::domain::tenant::user::User;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 use crate::infrastructure::storage::shared::first_session_at;
@@ -107,6 +108,14 @@ impl Fleet for RedbFleet {
             };
             view.record(Table::ApiKeys, &keys::api_key(tenant, id))
         })
+    }
+
+    async fn user(
+        &self,
+        tenant: TenantId,
+        id: UserId,
+    ) -> Result<Option<Versioned<User>>, StoreError> {
+        self.reader.read(|view| view.record(Table::Users, &keys::user(tenant, id)))
     }
 
     async fn has_api_keys(&self) -> Result<bool, StoreError> {

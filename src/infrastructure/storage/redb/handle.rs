@@ -15,6 +15,7 @@ use std::time::Duration;
 use redb::{Database, ReadableDatabase};
 use tokio::sync::broadcast;
 
+use super::archive::Desk;
 use super::medium::Medium;
 use super::records::Quarantined;
 use super::rows::{Opened, View};
@@ -68,6 +69,7 @@ pub(super) struct Shared {
     read_only: RwLock<Option<String>>,
     pub(super) medium: Box<dyn Medium>,
     pub(super) space: Space,
+    pub(super) desk: Desk,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) queued: AtomicUsize,
     pub(super) quarantined: AtomicU64,
@@ -104,6 +106,7 @@ impl Shared {
             read_only: RwLock::new(None),
             medium,
             space,
+            desk: Desk::default(),
             clock,
             queued: AtomicUsize::new(0),
             quarantined: AtomicU64::new(0),

@@ -56,6 +56,7 @@ impl<R: Rows> Planner<'_, R> {
         for key in before.iter().filter(|key| !after.contains(key)) {
             self.plan.remove(Table::ApiKeysBySecret, key.clone());
         }
+        self.index_holder(old.as_ref(), &now);
         for key in after.into_iter().filter(|key| !before.contains(key)) {
             self.plan.mark(Table::ApiKeysBySecret, key);
         }

@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::application::ports::changes::Counter;
 use crate::application::ports::journal::Stream;
-use crate::domain::ids::{AgentId, AttentionId, DeliveryId, KeyId, SessionId, TenantId, WebhookId};
+use crate::domain::ids::{
+    AgentId, AttentionId, DeliveryId, KeyId, SessionId, TenantId, UserId, WebhookId,
+};
 use crate::domain::session::SessionCode;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
@@ -264,6 +266,30 @@ pub(super) fn holder(key: &[u8]) -> Option<(TenantId, KeyId)> {
     Some((tenant, KeyId::from_bytes(tail_id(key)?)))
 }
 
+pub(super) fn user(tenant: TenantId, id: UserId) -> Key {
+    join(&[tenant.as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn users(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 32)
+}
+
+/// By the address without case.
+pub(super) fn user_email(tenant: TenantId, folded: &str) -> Key {
+    join(&[tenant.as_bytes(), &Sha256::digest(folded.as_bytes())])
+}
+
+/// Invitations are held by nobody yet.
+pub(super) fn held_key(tenant: TenantId, holder: Option<UserId>, id: KeyId) -> Key {
+    let nobody = UserId::from_bytes([0; 16]);
+    join(&[tenant.as_bytes(), holder.unwrap_or(nobody).as_bytes(), id.as_bytes()])
+}
+
+pub(super) fn held_keys(tenant: TenantId, holder: Option<UserId>) -> Span {
+    let nobody = UserId::from_bytes([0; 16]);
+    Span::of(join(&[tenant.as_bytes(), holder.unwrap_or(nobody).as_bytes()]), 48)
+}
+
 /// For the two logs of a tenant, events and audit.
 pub(super) fn numbered(tenant: TenantId, seq: u64) -> Key {
     join(&[tenant.as_bytes(), &seq.to_be_bytes()])
@@ -309,6 +335,7 @@ pub(super) fn counter(tenant: TenantId, counter: Counter) -> Key {
         Counter::DaysWorkDone => (17, 0),
         Counter::ClockDoubted => (18, 0),
         Counter::ApiKeys => (19, 0),
+        Counter::Users => (20, 0),
         Counter::MonthTokens(month) => return of_month(32, month),
         Counter::MonthMicros(month) => return of_month(33, month),
     };

@@ -107,6 +107,11 @@ pub trait Medium: Send + Sync {
     /// Size of the store, when it has one.
     fn size_bytes(&self) -> Option<u64>;
 
+    /// Where files that take part for a while may lie.
+    fn folder(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
+
     /// Room on the disk; `None` where it cannot be told.
     fn room(&self) -> Option<Room> {
         None
@@ -135,6 +140,39 @@ pub trait Medium: Send + Sync {
 
     /// The database is closed for good; whoever waits for the medium may have it.
     fn release(&self) {}
+}
+
+/// The file of a store that has no name yet.
+#[derive(Debug, Clone)]
+pub(super) struct Unnamed(PathBuf);
+
+impl Unnamed {
+    /// The file itself.
+    pub(super) fn file(&self) -> io::Result<File> {
+        own_file(&self.0, true)
+    }
+
+    /// Removes it, when it is there.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        match fs::remove_file(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+}
+
+impl Medium for Unnamed {
+    fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
+        builder.create_file(self.file()?)
+    }
+
+    fn probe(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A file in a directory that this process holds.
@@ -186,30 +224,49 @@ impl FileMedium {
         &self,
         fill: impl FnOnce(&dyn Medium) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
-        struct Unnamed(PathBuf);
-        impl Medium for Unnamed {
-            fn open(&self, builder: &Builder) -> Result<Database, DatabaseError> {
-                builder.create_file(own_file(&self.0, true)?)
-            }
-
-            fn probe(&self) -> io::Result<()> {
-                Ok(())
-            }
-
-            fn size_bytes(&self) -> Option<u64> {
-                None
-            }
-        }
         if self.path().exists() {
             return Ok(());
         }
-        let unnamed = self.dir.join(NEW_FILE);
-        if unnamed.exists() {
-            fs::remove_file(&unnamed).map_err(OpenError::failed)?;
+        let unnamed = self.unnamed()?;
+        fill(&unnamed)?;
+        self.name(&unnamed)
+    }
+
+    /// A place for a store that has no name yet; what an earlier try left there is gone.
+    pub(super) fn unnamed(&self) -> Result<Unnamed, OpenError> {
+        let unnamed = Unnamed(self.dir.join(NEW_FILE));
+        unnamed.remove().map_err(OpenError::failed)?;
+        Ok(unnamed)
+    }
+
+    /// Gives a complete store its name.
+    pub(super) fn name(&self, unnamed: &Unnamed) -> Result<(), OpenError> {
+        let named = File::open(&unnamed.0)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(&unnamed.0, self.path()));
+        named.and_then(|()| self.sync_names()).map_err(OpenError::failed)
+    }
+
+    /// Keeps a copy of the store beside it, in place of an earlier one of this name.
+    pub(super) fn keep_copy(&self, suffix: &str) -> Result<(), OpenError> {
+        let kept = self.dir.join(format!("{STORE_FILE}.before-{suffix}"));
+        let fresh = kept.with_extension("copy");
+        let copied = own_file(&self.path(), false).and_then(|mut from| {
+            let mut to = own_file(&fresh, true)?;
+            to.set_len(0)?;
+            io::copy(&mut from, &mut to)?;
+            to.sync_all()?;
+            fs::rename(&fresh, &kept)
+        });
+        if copied.is_err() {
+            // Whatever came of it is of no use.
+            drop(fs::remove_file(&fresh));
         }
-        fill(&Unnamed(unnamed.clone()))?;
-        fs::rename(&unnamed, self.path()).map_err(OpenError::failed)?;
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(OpenError::failed)
+        copied.and_then(|()| self.sync_names()).map_err(OpenError::failed)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.dir).and_then(|dir| dir.sync_all())
     }
 
     /// Names this process as the holder.
@@ -237,6 +294,10 @@ impl Medium for FileMedium {
 
     fn size_bytes(&self) -> Option<u64> {
         fs::metadata(self.path()).ok().map(|facts| facts.len())
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.dir.clone()
     }
 
     fn room(&self) -> Option<Room> {
@@ -306,7 +367,7 @@ fn held(dir: &Path) -> OpenError {
 }
 
 /// Opens a file for this user alone, without following a link.
-fn own_file(path: &Path, create: bool) -> io::Result<File> {
+pub(super) fn own_file(path: &Path, create: bool) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)

@@ -4,7 +4,6 @@
 //! without repair.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadOnlyDatabase, ReadTransaction,
@@ -12,15 +11,17 @@ use redb::{
 };
 
 use super::handle::Panicked;
-use super::medium::{Medium, OpenError};
-use super::records::{self, StoreMeta};
+use super::medium::{FileMedium, Medium, OpenError};
+use super::records::{self, Number, StoreMeta};
 use super::tables::Table;
 use crate::application::ports::clock::Clock;
 
 /// The layout that this version writes. A new one gets a numbered step here.
-const LAYOUT: u32 = 1;
+pub(super) const LAYOUT: u32 = 1;
 /// The row that tells the layout.
 const LAYOUT_KEY: &[u8] = b"layout";
+/// The row that tells when the store was put back from a backup.
+pub(super) const RESTORED_KEY: &[u8] = b"restored";
 /// The row that probe commits write.
 const PROBE_KEY: &[u8] = b"probe";
 
@@ -46,19 +47,43 @@ pub(super) fn open(
     })
 }
 
-/// Refuses a newer file before it is opened for writing; a file that needs repair is looked at
-/// after that instead.
-pub(super) fn peek(path: &Path) -> Result<(), OpenError> {
-    guarded(|| match ReadOnlyDatabase::open(path) {
-        Ok(database) => {
-            let transaction = database.begin_read().map_err(OpenError::failed)?;
-            layout(&transaction).map(|_| ())
-        }
+/// Refuses a newer file before it is opened for writing, and keeps a copy of an older one before it
+/// is changed; a file that needs repair is repaired first, and looked at after that.
+pub(super) fn peek(medium: &FileMedium) -> Result<(), OpenError> {
+    let is_older = guarded(|| match ReadOnlyDatabase::open(medium.path()) {
+        Ok(database) => is_older(&database.begin_read().map_err(OpenError::failed)?),
         Err(DatabaseError::DatabaseAlreadyOpen) => {
             Err(engine_error(DatabaseError::DatabaseAlreadyOpen))
         }
-        Err(_) => Ok(()), // it needs repair or is damaged: opening it for writing tells which
-    })
+        Err(_) => {
+            // It needs repair or is damaged: opening it for writing tells which.
+            let database = medium.open(&Builder::new()).map_err(engine_error)?;
+            is_older(&database.begin_read().map_err(OpenError::failed)?)
+        }
+    })?;
+    if !is_older {
+        return Ok(());
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    medium.keep_copy(version)?;
+    tracing::info!(
+        "The store is of an older version: a copy is kept as store.redb.before-{version}"
+    );
+    Ok(())
+}
+
+/// Whether opening would change the layout; one that is newer is refused.
+fn is_older(transaction: &ReadTransaction) -> Result<bool, OpenError> {
+    let Some(meta) = layout(transaction)? else { return Ok(false) };
+    Ok(meta.layout < LAYOUT || !missing(transaction)?.is_empty())
+}
+
+/// Tables that are younger than the file.
+fn missing(transaction: &ReadTransaction) -> Result<Vec<&'static Table>, OpenError> {
+    let tables = transaction.list_tables().map_err(OpenError::failed)?;
+    let there: Vec<String> = tables.map(|table| table.name().to_owned()).collect();
+    let is_missing = |table: &&Table| !there.iter().any(|name| name == table.name());
+    Ok(Table::ALL.iter().filter(is_missing).collect())
 }
 
 /// What the engine's refusal to open means.
@@ -79,7 +104,7 @@ fn engine_error(error: DatabaseError) -> OpenError {
 }
 
 /// The layout of the file, when it has one.
-fn layout(transaction: &ReadTransaction) -> Result<Option<StoreMeta>, OpenError> {
+pub(super) fn layout(transaction: &ReadTransaction) -> Result<Option<StoreMeta>, OpenError> {
     let table = match transaction.open_table(Table::Meta.definition()) {
         Ok(table) => table,
         Err(TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -101,6 +126,18 @@ fn layout(transaction: &ReadTransaction) -> Result<Option<StoreMeta>, OpenError>
         return Err(OpenError::Newer { found, supported: LAYOUT, made_by });
     }
     Ok(Some(meta))
+}
+
+/// When the store was put back from a backup, in milliseconds.
+pub(super) fn restored(transaction: &ReadTransaction) -> Result<Option<i64>, OpenError> {
+    guarded(|| {
+        let table = transaction.open_table(Table::Meta.definition());
+        let table = table.map_err(|error| damaged(&error))?;
+        let found = table.get(RESTORED_KEY).map_err(|error| damaged(&error))?;
+        let read = |value: &[u8]| records::open(RESTORED_KEY, value);
+        let number = found.map(|value| read(value.value())).transpose();
+        Ok(number.map_err(|error| damaged(&error))?.map(|Number(at_ms)| at_ms))
+    })
 }
 
 fn damaged(error: &dyn std::error::Error) -> OpenError {
@@ -136,12 +173,7 @@ fn prepare(database: &Database, clock: &dyn Clock) -> Result<(), OpenError> {
 /// Makes the tables that are younger than the file. They need no new layout: whoever does not know
 /// them leaves them alone.
 fn complete(database: &Database) -> Result<(), OpenError> {
-    let transaction = database.begin_read().map_err(OpenError::failed)?;
-    let tables = transaction.list_tables().map_err(OpenError::failed)?;
-    let there: Vec<String> = tables.map(|table| table.name().to_owned()).collect();
-    drop(transaction);
-    let is_missing = |table: &&Table| !there.iter().any(|name| name == table.name());
-    let missing: Vec<&Table> = Table::ALL.iter().filter(is_missing).collect();
+    let missing = missing(&database.begin_read().map_err(OpenError::failed)?)?;
     if missing.is_empty() {
         return Ok(());
     }

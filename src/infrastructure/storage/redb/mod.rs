@@ -3,9 +3,11 @@
 //! Invariant: a commit is acknowledged only after it is durable. A failed commit closes the handle,
 //! and the store opens itself again; a damaged record is set aside, and everything else works.
 
+pub mod archive;
 mod chores;
 mod codec;
 mod counters;
+mod entries;
 mod envelope;
 mod family;
 mod fleet;
@@ -17,6 +19,7 @@ mod keys;
 mod list;
 mod medium;
 mod migrate;
+mod people;
 mod plan;
 mod records;
 mod recount;
@@ -119,7 +122,7 @@ impl RedbStore {
         medium.make(|unnamed| {
             migrate::open(unnamed, options.cache_bytes, clock.as_ref()).map(drop)
         })?;
-        migrate::peek(&medium.path()).map_err(named)?;
+        migrate::peek(&medium).map_err(named)?;
         let database =
             migrate::open(&medium, options.cache_bytes, clock.as_ref()).map_err(named)?;
         Self::start(&options, Box::new(medium), database, clock, ids)

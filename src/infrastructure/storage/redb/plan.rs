@@ -104,6 +104,16 @@ pub(super) fn indexes(session: &Session) -> Vec<(Table, Key)> {
     entries
 }
 
+/// The index entries of an attention item.
+pub(super) fn attention_entries(tenant: TenantId, item: &AttentionItem) -> Vec<(Table, Key)> {
+    let by_session = keys::attention_by_session(tenant, item.session_id, item.id);
+    let due = keys::due(tenant, item.deadline, *item.id.as_bytes());
+    let open = (item.state == AttentionState::Open).then_some((Table::AttentionDue, due));
+    let mut entries = vec![(Table::AttentionBySession, by_session)];
+    entries.extend(open);
+    entries
+}
+
 /// The plan of a change set.
 pub(super) fn plan<R: Rows>(
     rows: &R,
@@ -162,6 +172,8 @@ impl<R: Rows> Planner<'_, R> {
                 let key = keys::agent_name(self.tenant, name);
                 self.rows.bytes(Table::AgentsByName, &key)?.is_none()
             }
+            Guard::UserAt(id, version) => self.user_is_at(*id, *version)?,
+            Guard::NoOtherKeys { user, known } => self.has_no_other_keys(*user, known)?,
             Guard::LeaseCurrent { session, .. } | Guard::SessionIn { session, .. } => {
                 let found = self.session(*session)?;
                 let found = found.as_ref().map(|found| &found.value);
@@ -201,6 +213,7 @@ impl<R: Rows> Planner<'_, R> {
             Write::PurgeSession(version, session) => self.purge(version, session),
             Write::Webhook(write) => self.put_webhook(write),
             Write::Usage(write) => self.put_usage(write),
+            Write::People(write) => self.put_people(write),
         }
     }
 
@@ -286,14 +299,7 @@ impl<R: Rows> Planner<'_, R> {
     fn put_attention(&mut self, put: Put<AttentionItem>) -> Result<(), CommitError> {
         let key = keys::attention(self.tenant, put.value.id);
         let (old, item) = self.put(Table::Attention, key, put)?;
-        let entries = |item: &AttentionItem| {
-            let by_session = keys::attention_by_session(self.tenant, item.session_id, item.id);
-            let due = keys::due(self.tenant, item.deadline, *item.id.as_bytes());
-            let open = (item.state == AttentionState::Open).then_some((Table::AttentionDue, due));
-            let mut entries = vec![(Table::AttentionBySession, by_session)];
-            entries.extend(open);
-            entries
-        };
+        let entries = |item: &AttentionItem| attention_entries(self.tenant, item);
         let before = old.as_ref().map(entries).unwrap_or_default();
         let after = entries(&item);
         for (table, key) in before.iter().filter(|entry| !after.contains(entry)) {

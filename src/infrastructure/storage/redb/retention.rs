@@ -7,6 +7,7 @@
 use redb::{ReadableTableMetadata as _, TableStats};
 
 use super::keys;
+use super::people;
 use super::plan::Plan;
 use super::records::Quarantined;
 use super::rows::{Direction, Rows, View, decode, flow};
@@ -14,7 +15,9 @@ use super::tables::Table;
 use crate::application::ports::reads::{ClassUsage, StoredClass};
 use crate::application::ports::store::{CommitError, Outdated, StoreError};
 use crate::domain::event::StoredEvent;
+use crate::domain::tenant::key::{ApiKey, KeyKind};
 use crate::domain::time::Timestamp;
+use crate::domain::version::Versioned;
 use crate::infrastructure::storage::shared::{failed, sessions_of};
 
 /// The plan that removes old rows; how many there are.
@@ -26,6 +29,7 @@ pub(super) fn remove<R: Rows>(
     match what {
         Outdated::Events(before) => events(rows, before, limit),
         Outdated::SetAside(before) => set_aside(rows, before, limit),
+        Outdated::Browsers(before) => browsers(rows, before, limit),
     }
 }
 
@@ -82,6 +86,37 @@ fn set_aside<R: Rows>(
     Ok((plan, removed))
 }
 
+fn browsers<R: Rows>(
+    rows: &R,
+    before: Timestamp,
+    limit: usize,
+) -> Result<(Plan, usize), CommitError> {
+    let (mut plan, mut removed) = (Plan::default(), 0);
+    rows.scan(Table::ApiKeys, &keys::everything(), Direction::Up, &mut |key, bytes| {
+        let found = match decode::<Versioned<ApiKey>>(rows.shared(), Table::ApiKeys, key, bytes) {
+            Ok(found) => found.value,
+            // A damaged one was set aside; nobody knows what it was.
+            Err(StoreError::Quarantined) => return Ok(flow(true)),
+            Err(other) => return Err(other),
+        };
+        let ended = found.ended_at(before).is_some_and(|end| end < before);
+        if found.kind == KeyKind::Browser && ended {
+            for secret in &found.secrets {
+                let entry = keys::api_key_by_secret(&secret.hash, found.tenant_id, found.id);
+                plan.remove(Table::ApiKeysBySecret, entry);
+            }
+            if let Some(at) = people::holder(&found) {
+                plan.remove(Table::KeysByHolder, at);
+            }
+            plan.remove(Table::KeyUses, key.to_vec());
+            plan.remove(Table::ApiKeys, key.to_vec());
+            removed += 1;
+        }
+        Ok(flow(removed < limit))
+    })?;
+    Ok((plan, removed))
+}
+
 /// The class that a table belongs to, and whether its rows are what people count.
 const fn class_of(table: Table) -> (StoredClass, bool) {
     match table {
@@ -100,9 +135,13 @@ const fn class_of(table: Table) -> (StoredClass, bool) {
         Table::Agents => (StoredClass::Agents, true),
         Table::AgentsByName => (StoredClass::Agents, false),
         Table::Tenants => (StoredClass::Tenants, true),
-        Table::ApiKeys | Table::ApiKeysBySecret | Table::TenantsBySlug => {
-            (StoredClass::Tenants, false)
-        }
+        Table::ApiKeys
+        | Table::ApiKeysBySecret
+        | Table::TenantsBySlug
+        | Table::Users
+        | Table::UsersByEmail
+        | Table::KeysByHolder
+        | Table::KeyUses => (StoredClass::Tenants, false),
         Table::Events => (StoredClass::Events, true),
         Table::EventsBySession => (StoredClass::Events, false),
         Table::Audit => (StoredClass::Audit, true),

@@ -210,6 +210,10 @@ impl EventReads for RedbSnapshot {
         self.range(move |view| list::log(view, tenant, after, session, limit)).await
     }
 
+    async fn audit_head(&self) -> Result<Option<(u64, String)>, StoreError> {
+        Ok(self.head()?.last_audit)
+    }
+
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<StoredAudit>, StoreError> {
         let span = keys::numbers(self.tenant).above(keys::numbered(self.tenant, after));
         self.range(move |view| view.records(Table::Audit, &span, limit)).await

@@ -105,6 +105,14 @@ tables! {
     ApiKeysBySecret = "api_keys_by_secret.k1",
     /// slug → tenant
     TenantsBySlug = "tenants_by_slug.k1",
+    /// tenant(16) ‖ user(16) → user
+    Users = "users.k1",
+    /// tenant(16) ‖ SHA-256 of the e-mail address without case(32) → user id
+    UsersByEmail = "users_by_email.k1",
+    /// tenant(16) ‖ user(16), zeros for invitations ‖ key(16) → (), while the key is not revoked
+    KeysByHolder = "keys_by_holder.k1",
+    /// tenant(16) ‖ key(16) → when it was last used, in milliseconds
+    KeyUses = "key_uses.k1",
 }
 
 impl Table {

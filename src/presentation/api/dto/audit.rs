@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::event::SubjectDto;
 use crate::application::audit::Verdict;
 use crate::domain::audit::{Actor, AuditEntry, Place, StoredAudit};
+use crate::domain::canonical::hex;
 use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::time::Timestamp;
 
@@ -14,7 +15,7 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditActor)]
 pub struct ActorDto {
-    /// `key`, `system`, `agent` or `supervisor`.
+    /// `key`, `user`, `system`, `agent` or `supervisor`; `peer` for somebody who was not recognised.
     pub kind: String,
     /// Its id, or the name of a part of the server.
     pub id: String,
@@ -93,15 +94,30 @@ pub struct VerdictDto {
     pub intact: bool,
     /// Entries that are, from the first on.
     pub entries: u64,
+    /// Number of the first: 1 unless the oldest were removed.
+    pub first: u64,
     /// Hash of the last of them; who keeps it sees later that none of them was taken away.
     pub head: String,
     /// Number of the first entry that is missing, out of place, unreadable or changed.
     pub first_bad: Option<u64>,
+    /// Number of the newest entry that this server's signature stands for: entries up to there cannot
+    /// have been written anew. New entries are signed within a minute or so.
+    pub signed_up_to: Option<u64>,
+    /// Public key (Ed25519, hex) of that signature; who keeps it can verify an export elsewhere.
+    pub signed_by: Option<String>,
 }
 
 impl From<Verdict> for VerdictDto {
     fn from(verdict: Verdict) -> Self {
-        let Verdict { entries, head, first_bad } = verdict;
-        Self { intact: first_bad.is_none(), entries, head, first_bad }
+        let Verdict { entries, first, head, vouched, first_bad } = verdict;
+        Self {
+            intact: first_bad.is_none(),
+            entries,
+            first,
+            head,
+            first_bad,
+            signed_up_to: vouched.map(|vouched| vouched.seq),
+            signed_by: vouched.map(|vouched| hex(&vouched.key)),
+        }
     }
 }

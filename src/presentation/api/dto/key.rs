@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::identity::keys::{KeyView, NewKey};
-use crate::domain::ids::{KeyId, TenantId};
-use crate::domain::tenant::key::{ApiKey, LONGEST_GRACE, Role};
+use crate::application::identity::keys::{Holder, KeyView, NewKey};
+use crate::domain::ids::{KeyId, TenantId, UserId};
+use crate::domain::tenant::key::{ApiKey, KeyKind, LONGEST_GRACE, Role};
+use crate::domain::tenant::network::{MOST_NETWORKS, Networks, parse_network};
 use crate::domain::tenant::scope::{Scope, Scopes};
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
@@ -21,6 +22,12 @@ pub struct KeyDto {
     pub id: KeyId,
     /// Whose it is.
     pub tenant_id: TenantId,
+    /// What it opens.
+    pub kind: KeyKind,
+    /// Who acts with it; null for a program of its own.
+    pub user_id: Option<UserId>,
+    /// The key that a browser was signed in with; null for other kinds.
+    pub opened_by: Option<KeyId>,
     /// For people.
     pub name: String,
     /// The first twelve characters of its secret, by which people recognise it.
@@ -32,6 +39,11 @@ pub struct KeyDto {
     pub scopes: Vec<String>,
     /// May act in every tenant.
     pub is_system: bool,
+    /// From where it is accepted; from anywhere when empty.
+    #[schema(example = json!(["10.0.0.0/8"]))]
+    pub networks: Vec<String>,
+    /// When it was last used. Up to a minute of it is forgotten when the server is killed.
+    pub last_used_at: Option<Timestamp>,
     /// The key itself, `iok_…`. Only in the answer to creation and rotation; a repetition of such a
     /// request does not show it again.
     pub secret: Option<String>,
@@ -49,44 +61,49 @@ pub struct KeyDto {
     pub revision: u64,
 }
 
-impl From<&Versioned<ApiKey>> for KeyDto {
-    fn from(found: &Versioned<ApiKey>) -> Self {
+impl From<&KeyView> for KeyDto {
+    fn from(view: &KeyView) -> Self {
+        let KeyView { key: Versioned { version, value }, secret, last_used_at } = view.clone();
         let ApiKey {
             id,
             tenant_id,
+            kind,
+            user_id,
+            opened_by,
             name,
             prefix,
             secrets,
             role,
             scopes,
             is_system,
+            networks,
+            invited: _,
             created_by,
             created_at,
             expires_at,
             revoked_at,
-        } = found.value.clone();
+        } = value;
         Self {
             id,
             tenant_id,
+            kind,
+            user_id,
+            opened_by,
             name,
             prefix,
             role,
             scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
             is_system,
-            secret: None,
+            networks: networks.texts(),
+            last_used_at,
+            secret,
             previous_secret_until: secrets.get(1).and_then(|secret| secret.expires_at),
             created_by,
             created_at,
             expires_at,
             revoked_at,
-            revision: found.version.get(),
+            revision: version.get(),
         }
-    }
-}
-
-impl From<&KeyView> for KeyDto {
-    fn from(view: &KeyView) -> Self {
-        Self { secret: view.secret.clone(), ..Self::from(&view.key) }
     }
 }
 
@@ -103,8 +120,16 @@ pub struct CreateKeyBody {
     /// All that the caller's own key has, when omitted.
     #[schema(max_items = 32)]
     pub scopes: Option<Vec<String>>,
-    /// In 90 days when omitted; null for no end.
+    /// In 90 days when omitted, or with the caller's own key; null for no end.
     pub expires_at: Option<Timestamp>,
+    /// Networks such as `10.0.0.0/8`, or addresses. Those of the caller's own key when omitted.
+    #[schema(max_items = 32)]
+    pub networks: Option<Vec<String>>,
+    /// Who will act with it; the caller when omitted.
+    pub user_id: Option<UserId>,
+    /// It belongs to nobody: a program will act with it.
+    #[schema(default = false)]
+    pub service: Option<bool>,
 }
 
 /// The body of `POST /keys`, read.
@@ -118,8 +143,9 @@ impl FromFields for CreateKey {
             fields.require_one("role", "must be viewer, member, lead or admin");
         }
         let expires_at = fields.nullable("expires_at", time);
-        let scopes = scopes(fields);
-        Self(NewKey { name, role: role.unwrap_or(Role::Viewer), scopes, expires_at })
+        let (scopes, networks) = (scopes(fields), networks(fields));
+        let (role, holder) = (role.unwrap_or(Role::Viewer), holder(fields));
+        Self(NewKey { name, role, scopes, expires_at, networks, holder })
     }
 }
 
@@ -129,6 +155,39 @@ fn time(fields: &mut Fields, name: &'static str) -> Option<Timestamp> {
         fields.wrong(name, "invalid", "must be a time such as 2026-01-31T09:30:00.000Z, or null");
     }
     time
+}
+
+fn holder(fields: &mut Fields) -> Holder {
+    let user = fields.text("user_id");
+    let is_service = fields.flag("service") == Some(true);
+    match user.map(|text| UserId::parse(&text)) {
+        Some(Some(_)) if is_service => {
+            fields.wrong("user_id", "invalid", "must be left out of a key that is for a service");
+            Holder::Nobody
+        }
+        Some(Some(user)) => Holder::User(user),
+        Some(None) => {
+            fields.wrong("user_id", "invalid", "must be the id of a user");
+            Holder::Nobody
+        }
+        None if is_service => Holder::Nobody,
+        None => Holder::Maker,
+    }
+}
+
+fn networks(fields: &mut Fields) -> Option<Networks> {
+    let values = fields.list("networks")?;
+    if values.len() > MOST_NETWORKS {
+        fields.wrong("networks", "too_many", format!("must be {MOST_NETWORKS} at the most"));
+    }
+    let mut networks = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        match value.as_str().and_then(parse_network) {
+            Some(network) => networks.push(network),
+            None => fields.wrong_at("networks", index, "must be a network such as 10.0.0.0/8"),
+        }
+    }
+    Some(Networks::of(networks))
 }
 
 fn scopes(fields: &mut Fields) -> Option<Scopes> {

@@ -125,6 +125,9 @@ pub struct SystemInfoDto {
     pub started_at: crate::domain::time::Timestamp,
     /// Seconds since then.
     pub uptime_seconds: u64,
+    /// When its store was put back from a backup; null when it never was. Numbers of events that were
+    /// read before then may stand for others since.
+    pub restored_at: Option<crate::domain::time::Timestamp>,
     /// Sessions that execute now.
     pub executing_sessions: usize,
     /// Sessions that may execute at once.

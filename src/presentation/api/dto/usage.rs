@@ -347,7 +347,8 @@ pub fn bound(fields: &mut Fields, name: QuotaName) -> Option<Option<u64>> {
     match name {
         QuotaName::MaxConcurrentSessions
         | QuotaName::MaxQueueDepth
-        | QuotaName::MaxTokensPerMonth => fields.nullable(name.as_str(), Fields::integer),
+        | QuotaName::MaxTokensPerMonth
+        | QuotaName::RequestsPerMinute => fields.nullable(name.as_str(), Fields::integer),
         QuotaName::MonthlyBudgetUsd => fields.nullable(name.as_str(), |fields, name| {
             let amount = dollars(fields, name)?;
             let micros = u64::try_from(amount.micros()).ok();

@@ -239,6 +239,9 @@ pub struct CreateWebhookBody {
 pub struct CreateWebhook(pub WebhookDraft);
 
 impl FromFields for CreateWebhook {
+    /// Addresses of receivers often carry what lets one in.
+    const AS_SENT: &'static [&'static str] = &["url"];
+
     fn read(fields: &mut Fields) -> Self {
         Self(WebhookDraft {
             url: fields.required_text("url"),
@@ -271,6 +274,8 @@ pub struct PatchWebhookBody {
 pub struct PatchWebhook(pub WebhookPatch);
 
 impl FromFields for PatchWebhook {
+    const AS_SENT: &'static [&'static str] = &["url"];
+
     fn read(fields: &mut Fields) -> Self {
         let types_given = fields.has("event_types");
         Self(WebhookPatch {

@@ -4,7 +4,7 @@
 
 mod webhooks;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,12 +19,17 @@ use self::webhooks::WebhookMetrics;
 use super::state::AppState;
 use crate::application::error::AppError;
 use crate::application::ports::changes::Counter;
+use crate::application::system::archive::ArchiveService;
 use crate::domain::event::{EventType, StoredEvent};
 use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
 
 /// Sessions whose entry into the queue is remembered; beyond that a wait may go unmeasured.
 const MAX_WAITING: usize = 50_000;
+/// Models that are told apart.
+const MAX_MODELS: usize = 100;
+/// Longest name of a model.
+const MAX_MODEL_CHARS: usize = 100;
 
 const LATENCY: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const REQUEST_SIZE: &[f64] = &[100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5];
@@ -51,8 +56,10 @@ pub struct Metrics {
     cost: CounterVec,
     uptime: Gauge,
     free: Gauge,
+    copying: Gauge,
     webhooks: WebhookMetrics,
     waiting: Mutex<HashMap<Uuid, Timestamp>>,
+    models: Mutex<BTreeSet<String>>,
 }
 
 /// What is told of one request.
@@ -136,8 +143,14 @@ impl Metrics {
                 "Free space on the disk of the store",
             )
             .expect("the name is valid"),
+            copying: Gauge::new(
+                "orchestrator_store_copy_age_seconds",
+                "Since when a backup or export reads the store; 0 while none does",
+            )
+            .expect("the name is valid"),
             webhooks: WebhookMetrics::new(&registry),
             waiting: Mutex::default(),
+            models: Mutex::default(),
             registry,
         };
         metrics.register();
@@ -145,7 +158,7 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let all: [Box<dyn prometheus::core::Collector>; 16] = [
+        let all: [Box<dyn prometheus::core::Collector>; 17] = [
             Box::new(self.requests.clone()),
             Box::new(self.latency.clone()),
             Box::new(self.request_size.clone()),
@@ -162,6 +175,7 @@ impl Metrics {
             Box::new(self.cost.clone()),
             Box::new(self.uptime.clone()),
             Box::new(self.free.clone()),
+            Box::new(self.copying.clone()),
         ];
         for collector in all {
             self.registry.register(collector).expect("every name is registered once");
@@ -236,7 +250,8 @@ impl Metrics {
                 self.stale.with_label_values::<&str>(&[]).inc();
             }
             EventType::UsageRecorded => {
-                let model = text("model").unwrap_or("unknown");
+                let model = self.model(text("model").unwrap_or("unknown"));
+                let model = model.as_str();
                 for (direction, name) in [
                     ("input", "tokens_input"),
                     ("output", "tokens_output"),
@@ -254,6 +269,17 @@ impl Metrics {
             }
             _ => {}
         }
+    }
+
+    /// A model as a label: agents name theirs as they like, and each name costs memory for good.
+    fn model(&self, name: &str) -> String {
+        let name: String = name.chars().take(MAX_MODEL_CHARS).collect();
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if models.len() < MAX_MODELS || models.contains(&name) {
+            models.insert(name.clone());
+            return name;
+        }
+        "other".to_owned()
     }
 
     fn take_waiting(&self, id: Uuid) -> Option<Timestamp> {
@@ -281,6 +307,9 @@ impl Metrics {
             }
         }
         self.active.set(active);
+        let since = app.system.archives().and_then(ArchiveService::reading_since);
+        let age = since.map(|since| app.clock.now().since(since));
+        self.copying.set(age.unwrap_or_default().as_secs_f64());
         // A store that lies on no disk has no end of room.
         self.free.set(app.store.health().free_bytes.map_or(f64::INFINITY, bytes));
         self.webhooks.collect(app.webhooks.figures(), app.clock.now());

@@ -9,7 +9,7 @@ Examples:
   orchestrator audit list --outcome refused
   orchestrator audit verify
   orchestrator audit export audit.jsonl
-  orchestrator audit verify --file audit.jsonl";
+  orchestrator audit verify --file audit.jsonl --signer PUBLIC_KEY";
 
 /// The verbs of the audit.
 #[derive(Debug, Subcommand)]
@@ -26,6 +26,9 @@ pub enum AuditCommand {
         /// Hash of the newest entry at some earlier time: it has to be in the chain.
         #[arg(long, value_name = "HASH")]
         head: Option<String>,
+        /// Public key that must have signed, as `audit verify` of the server shows it.
+        #[arg(long, value_name = "HEX", requires = "file")]
+        signer: Option<String>,
     },
     /// Write every entry to a file, one JSON object a line.
     Export {

@@ -8,6 +8,7 @@ const EXAMPLES: &str = "\
 Examples:
   orchestrator key create ci --role member --scope sessions:read --scope sessions:write
   orchestrator key create dashboard --role viewer --expires-in 30d
+  orchestrator key create deploy --service --from 10.0.0.0/8
   orchestrator key rotate KEY --grace 1h
   orchestrator key revoke KEY
 
@@ -63,6 +64,16 @@ pub struct KeyCreateArgs {
     /// It is accepted until it is revoked.
     #[arg(long, conflicts_with = "expires_in")]
     pub never_expires: bool,
+    /// From where it is accepted: a network such as 10.0.0.0/8, or an address; repeatable
+    /// [default: from where your own key is].
+    #[arg(long = "from", value_name = "CIDR")]
+    pub networks: Vec<String>,
+    /// It belongs to nobody: a program acts with it [default: it is yours].
+    #[arg(long)]
+    pub service: bool,
+    /// Who acts with it, by e-mail address or id [default: you].
+    #[arg(long = "user", value_name = "USER", conflicts_with = "service")]
+    pub holder: Option<String>,
 }
 
 /// Words for roles.

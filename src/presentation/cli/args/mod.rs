@@ -2,12 +2,15 @@
 //! client variables that clap reads.
 
 mod admissions;
+mod archive;
 mod audit;
 mod key;
 mod recovery;
 mod run;
 mod session;
+mod team;
 mod usage;
+mod user;
 mod webhook;
 
 use std::path::PathBuf;
@@ -16,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
 pub use self::admissions::{AdmissionArgs, AdmissionsCommand, ScopeWord};
+pub use self::archive::{BackupArgs, ExportArgs, ImportArgs, RestoreArgs};
 pub use self::audit::{AuditCommand, AuditListArgs};
 pub use self::key::{KeyCommand, KeyCreateArgs, RoleWord};
 pub use self::recovery::RecoveryCommand;
@@ -23,7 +27,9 @@ pub use self::run::RunArgs;
 pub use self::session::{
     CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
 };
+pub use self::team::{TeamCommand, TeamInitArgs, TeamJoinArgs};
 pub use self::usage::{GroupWord, UsageArgs, UsageCommand};
+pub use self::user::{InviteArgs, UserChangeArgs, UserCommand};
 pub use self::webhook::{
     WebhookCommand, WebhookCreateArgs, WebhookDeliveriesArgs, WebhookEditArgs,
 };
@@ -77,6 +83,10 @@ pub struct Globals {
     /// Tenant, by short name or id; `default` by default.
     #[arg(long, global = true, env = "ORCHESTRATOR_TENANT", hide_env_values = true)]
     pub tenant: Option<String>,
+    /// Certificate of the server, as PEM, when no authority of this machine vouches for it.
+    #[arg(long, global = true, value_name = "FILE", env = "ORCHESTRATOR_CACERT")]
+    #[arg(hide_env_values = true)]
+    pub cacert: Option<PathBuf>,
     /// Print JSON; the same as `--output json`.
     #[arg(long, global = true)]
     pub json: bool,
@@ -118,6 +128,18 @@ pub struct ServeArgs {
     /// How several servers agree [default: local:].
     #[arg(long, value_name = "URL")]
     pub coordination: Option<String>,
+    /// How connections are encrypted: `off`, `files` or `self-signed` [default: off].
+    #[arg(long, value_name = "HOW")]
+    pub tls: Option<String>,
+    /// Certificate to encrypt with, as PEM.
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// Private key of the certificate, as PEM.
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// Listen beyond this machine without TLS: keys cross the network in the clear.
+    #[arg(long)]
+    pub allow_plaintext: bool,
     /// Requests without a key act as administrator; loopback only.
     #[arg(long)]
     pub dev: bool,
@@ -129,25 +151,37 @@ impl Cli {
     pub fn setting_flags(&self) -> Vec<(&'static str, &'static str, String)> {
         let mut given = Vec::new();
         let data_dir = self.globals.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned());
-        let nested = match &self.command {
-            Some(Command::Serve(serve)) => Some(serve),
-            _ => None,
+        let (nested, demo) = match &self.command {
+            Some(Command::Serve(serve)) => (Some(serve), None),
+            Some(Command::Demo(demo)) => (None, Some(demo)),
+            _ => (None, None),
         };
         let pick = |of: fn(&ServeArgs) -> &Option<String>| {
             nested.and_then(|serve| of(serve).clone()).or_else(|| of(&self.serve).clone())
         };
+        let is_said = |of: fn(&ServeArgs) -> bool| of(&self.serve) || nested.is_some_and(of);
+        let demo_listen = demo.and_then(|demo| demo.listen.clone());
+        let cert = pick(|serve| &serve.tls_cert);
+        // Whoever names a certificate wants it used.
+        let implied = cert.is_some().then(|| "files".to_owned());
         let rows = [
             ("--data-dir", "server.data_dir", data_dir),
             ("--log-format", "log.format", self.globals.log_format.clone()),
             ("--log", "log.filter", self.globals.log.clone()),
-            ("--listen", "server.listen", pick(|serve| &serve.listen)),
+            ("--listen", "server.listen", demo_listen.or_else(|| pick(|serve| &serve.listen))),
+            ("--tls", "server.tls", pick(|serve| &serve.tls).or(implied)),
+            ("--tls-cert", "server.tls_cert", cert),
+            ("--tls-key", "server.tls_key", pick(|serve| &serve.tls_key)),
             ("--store", "store.url", pick(|serve| &serve.store)),
             ("--coordination", "coordination.url", pick(|serve| &serve.coordination)),
         ];
         for (flag, key, value) in rows {
             given.extend(value.map(|value| (flag, key, value)));
         }
-        if self.serve.dev || nested.is_some_and(|serve| serve.dev) {
+        if is_said(|serve| serve.allow_plaintext) {
+            given.push(("--allow-plaintext", "server.allow_plaintext", "true".to_owned()));
+        }
+        if is_said(|serve| serve.dev) {
             given.push(("--dev", "server.dev", "true".to_owned()));
         }
         given
@@ -188,11 +222,34 @@ pub enum Command {
     /// What programs and people act with.
     #[command(subcommand, visible_alias = "keys")]
     Key(KeyCommand),
+    /// The people of a tenant.
+    #[command(subcommand, visible_alias = "users")]
+    User(UserCommand),
+    /// From one person to a team: make one, look at it, invite somebody, join one.
+    #[command(subcommand)]
+    Team(TeamCommand),
     /// Who did what, and whether the record of it is whole.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Everything that is stored, as one file.
+    #[command(after_help = archive::BACKUP_EXAMPLES)]
+    Backup(BackupArgs),
+    /// Put a backup back where there is no store.
+    #[command(after_help = archive::RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
+    /// Everything that is stored, as lines of JSON for people and other programs.
+    #[command(after_help = archive::EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+    /// Make a store from an export where there is none.
+    Import(ImportArgs),
     /// Whose key this is, and what it is good for.
     Whoami,
+    /// Make a link that signs a browser in, once, within ten minutes, with the rights of this key.
+    Login {
+        /// Print it wherever the output goes; it is shown on a terminal only, otherwise.
+        #[arg(long)]
+        print: bool,
+    },
     /// What was used, what it costs, and how much of it may be.
     Usage(UsageArgs),
     /// Everything that happened.

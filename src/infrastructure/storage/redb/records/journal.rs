@@ -38,6 +38,28 @@ struct EntryV1 {
     body: String,
 }
 
+/// What an export says of a chunk.
+#[derive(Serialize, Deserialize)]
+struct ShownV1 {
+    first_seq: u64,
+    entries: Vec<EntryV1>,
+}
+
+fn unpacked(payload: Payload<'_>) -> Result<ShownV1, Unreadable> {
+    let ChunkV1 { first_seq, compression, raw_bytes, data: Blob(data) } = payload.parse(1)?;
+    let capacity = usize::try_from(raw_bytes).unwrap_or(usize::MAX);
+    let raw = match compression {
+        PLAIN => data,
+        ZSTD if capacity <= codec::LIMIT => {
+            zstd::bulk::decompress(&data, capacity).map_err(|_| Unreadable::Field("data"))?
+        }
+        _ => return Err(Unreadable::Field("compression")),
+    };
+    let shown = ShownV1 { first_seq, entries: codec::decode(payload.codec, &raw)? };
+    payload.show(&shown);
+    Ok(shown)
+}
+
 impl Record for Chunk {
     const KIND: u8 = 11;
 
@@ -58,18 +80,9 @@ impl Record for Chunk {
     }
 
     fn read(payload: Payload<'_>) -> Result<Self, Unreadable> {
-        let codec_number = payload.codec;
-        let ChunkV1 { first_seq, compression, raw_bytes, data: Blob(data) } = payload.parse(1)?;
-        let capacity = usize::try_from(raw_bytes).unwrap_or(usize::MAX);
-        let raw = match compression {
-            PLAIN => data,
-            ZSTD if capacity <= codec::LIMIT => {
-                zstd::bulk::decompress(&data, capacity).map_err(|_| Unreadable::Field("data"))?
-            }
-            _ => return Err(Unreadable::Field("compression")),
-        };
-        let spelled: Vec<EntryV1> = codec::decode(codec_number, &raw)?;
-        let entries = (first_seq..).zip(spelled).map(|(seq, EntryV1 { at, kind, body })| {
+        let ShownV1 { first_seq, entries } =
+            if payload.is_shape() { payload.parse(1)? } else { unpacked(payload)? };
+        let entries = (first_seq..).zip(entries).map(|(seq, EntryV1 { at, kind, body })| {
             Ok(Entry { seq, at: Timestamp::from_millis(at), kind, body: value(&body, "body")? })
         });
         Ok(Self { entries: entries.collect::<Result<_, Unreadable>>()? })

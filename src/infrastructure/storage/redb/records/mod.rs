@@ -12,6 +12,7 @@ mod checkpoint;
 mod event;
 mod gates;
 mod journal;
+pub(super) mod kinds;
 mod metrics;
 mod remembered;
 mod session;
@@ -21,7 +22,10 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod user;
 mod webhook;
+
+use std::cell::RefCell;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,15 +61,31 @@ pub(super) struct Payload<'a> {
     schema: u16,
     codec: u8,
     bytes: &'a [u8],
+    /// Where the shape is shown, when somebody asked for it.
+    shown: Option<&'a RefCell<Option<Value>>>,
 }
 
 impl<'a> Payload<'a> {
     /// The record struct, when the schema is the one that it belongs to.
-    fn parse<T: Deserialize<'a>>(self, schema: u16) -> Result<T, Unreadable> {
+    fn parse<T: Deserialize<'a> + Serialize>(self, schema: u16) -> Result<T, Unreadable> {
         if self.schema != schema {
             return Err(Unreadable::UnknownSchema(self.schema));
         }
-        Ok(codec::decode(self.codec, self.bytes)?)
+        let shape = codec::decode(self.codec, self.bytes)?;
+        self.show(&shape);
+        Ok(shape)
+    }
+
+    /// Shows what exports say of the record, where that is not the struct itself.
+    fn show(self, shape: &impl Serialize) {
+        if let Some(shown) = self.shown {
+            shown.replace(serde_json::to_value(shape).ok());
+        }
+    }
+
+    /// Whether this is what exports say of the record.
+    const fn is_shape(self) -> bool {
+        self.codec == codec::JSON
     }
 }
 
@@ -117,7 +137,24 @@ pub(super) fn open<T: Record>(key: &[u8], bytes: &[u8]) -> Result<T, Unreadable>
     if kind != T::KIND {
         return Err(Unreadable::Kind(kind));
     }
-    T::read(Payload { schema, codec, bytes: payload })
+    T::read(Payload { schema, codec, bytes: payload, shown: None })
+}
+
+/// The schema and the stored shape of the record under this key, as JSON.
+pub(super) fn shape<T: Record>(key: &[u8], bytes: &[u8]) -> Result<(u16, Value), Unreadable> {
+    let Envelope { kind, schema, codec, payload } = envelope::open(key, bytes)?;
+    if kind != T::KIND {
+        return Err(Unreadable::Kind(kind));
+    }
+    let shown = RefCell::new(None);
+    T::read(Payload { schema, codec, bytes: payload, shown: Some(&shown) })?;
+    Ok((schema, shown.into_inner().ok_or(Unreadable::Field("shape"))?))
+}
+
+/// The record that has this shape.
+pub(super) fn of_shape<T: Record>(schema: u16, shape: &Value) -> Result<T, Unreadable> {
+    let text = shape.to_string();
+    T::read(Payload { schema, codec: codec::JSON, bytes: text.as_bytes(), shown: None })
 }
 
 fn json(value: &Value) -> Result<String, Unstorable> {
@@ -178,7 +215,7 @@ impl Serialize for Blob {
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Bytes;
-        impl serde::de::Visitor<'_> for Bytes {
+        impl<'de> serde::de::Visitor<'de> for Bytes {
             type Value = Blob;
 
             fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -190,6 +227,17 @@ impl<'de> Deserialize<'de> for Blob {
             }
 
             fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Blob, E> {
+                Ok(Blob(bytes))
+            }
+
+            fn visit_seq<A>(self, mut items: A) -> Result<Blob, A::Error>
+            where
+                A: serde::de::SeqAccess<'de>,
+            {
+                let mut bytes = Vec::new();
+                while let Some(byte) = items.next_element()? {
+                    bytes.push(byte);
+                }
                 Ok(Blob(bytes))
             }
         }

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Payload, Record, Unreadable, Unstorable, millis, time, word};
-use crate::domain::ids::{AgentId, KeyId, TenantId};
+use crate::domain::ids::{AgentId, KeyId, TenantId, UserId};
 use crate::domain::schedule::hold::{Held, Hold, HoldScope};
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, KeySecret, Role};
+use crate::domain::tenant::key::{ApiKey, Invited, KeyKind, KeySecret, Role};
+use crate::domain::tenant::network::{Networks, parse_network};
 use crate::domain::tenant::quotas::Quotas;
 use crate::domain::tenant::scope::{Scope, Scopes};
 use crate::domain::tenant::weight::Weight;
@@ -25,6 +26,7 @@ struct TenantV1 {
     max_queue_depth: Option<u64>,
     max_tokens_per_month: Option<u64>,
     monthly_budget_micros: Option<u64>,
+    requests_per_minute: Option<u64>,
     weight_hundredths: u32,
     holds: Vec<HoldV1>,
     created_at: i64,
@@ -77,6 +79,7 @@ impl Record for Versioned<Tenant> {
             max_queue_depth,
             max_tokens_per_month,
             monthly_budget_micros,
+            requests_per_minute,
         } = *quotas;
         Ok(codec::encode(&TenantV1 {
             version: self.version.get(),
@@ -88,6 +91,7 @@ impl Record for Versioned<Tenant> {
             max_queue_depth,
             max_tokens_per_month,
             monthly_budget_micros,
+            requests_per_minute,
             weight_hundredths: weight.hundredths(),
             holds: holds.iter().map(hold_v1).collect(),
             created_at: created_at.millis(),
@@ -105,6 +109,7 @@ impl Record for Versioned<Tenant> {
             max_queue_depth,
             max_tokens_per_month,
             monthly_budget_micros,
+            requests_per_minute,
             weight_hundredths,
             holds,
             created_at,
@@ -119,6 +124,7 @@ impl Record for Versioned<Tenant> {
                 max_queue_depth,
                 max_tokens_per_month,
                 monthly_budget_micros,
+                requests_per_minute,
             },
             weight: Weight::from_hundredths(weight_hundredths)
                 .ok_or(Unreadable::Field("weight_hundredths"))?,
@@ -140,12 +146,17 @@ struct ApiKeyV1 {
     version: u64,
     id: [u8; 16],
     tenant_id: [u8; 16],
+    kind: String,
+    user_id: Option<[u8; 16]>,
+    opened_by: Option<[u8; 16]>,
     name: String,
     prefix: String,
     secrets: Vec<KeySecretV1>,
     role: String,
     scopes: Vec<String>,
     is_system: bool,
+    networks: Vec<String>,
+    invited: Option<(String, Option<String>)>,
     created_by: String,
     created_at: i64,
     expires_at: Option<i64>,
@@ -159,17 +170,26 @@ impl Record for Versioned<ApiKey> {
         let ApiKey {
             id,
             tenant_id,
+            kind,
+            user_id,
+            opened_by,
             name,
             prefix,
             secrets,
             role,
             scopes,
             is_system,
+            networks,
+            invited,
             created_by,
             created_at,
             expires_at,
             revoked_at,
         } = &self.value;
+        let invited = invited.as_ref().map(|invited| {
+            let Invited { email, full_name } = invited.clone();
+            (email, full_name)
+        });
         let secret = |secret: &KeySecret| {
             let KeySecret { hash, expires_at } = secret;
             KeySecretV1 { hash: *hash, expires_at: millis(*expires_at) }
@@ -178,12 +198,17 @@ impl Record for Versioned<ApiKey> {
             version: self.version.get(),
             id: *id.as_bytes(),
             tenant_id: *tenant_id.as_bytes(),
+            kind: kind.as_str().to_owned(),
+            user_id: user_id.map(|id| *id.as_bytes()),
+            opened_by: opened_by.map(|id| *id.as_bytes()),
             name: name.clone(),
             prefix: prefix.clone(),
             secrets: secrets.iter().map(secret).collect(),
             role: role.as_str().to_owned(),
             scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
             is_system: *is_system,
+            networks: networks.texts(),
+            invited,
             created_by: created_by.clone(),
             created_at: created_at.millis(),
             expires_at: millis(*expires_at),
@@ -196,17 +221,24 @@ impl Record for Versioned<ApiKey> {
             version,
             id,
             tenant_id,
+            kind,
+            user_id,
+            opened_by,
             name,
             prefix,
             secrets,
             role,
             scopes,
             is_system,
+            networks,
+            invited,
             created_by,
             created_at,
             expires_at,
             revoked_at,
         } = payload.parse(1)?;
+        let network = |text: &String| word(text, parse_network, "networks");
+        let networks = networks.iter().map(network).collect::<Result<Vec<_>, _>>()?;
         let secret = |secret: KeySecretV1| {
             let KeySecretV1 { hash, expires_at } = secret;
             KeySecret { hash, expires_at: time(expires_at) }
@@ -215,12 +247,17 @@ impl Record for Versioned<ApiKey> {
         let value = ApiKey {
             id: KeyId::from_bytes(id),
             tenant_id: TenantId::from_bytes(tenant_id),
+            kind: word(&kind, KeyKind::parse, "kind")?,
+            user_id: user_id.map(UserId::from_bytes),
+            opened_by: opened_by.map(KeyId::from_bytes),
             name,
             prefix,
             secrets: secrets.into_iter().map(secret).collect(),
             role: word(&role, Role::parse, "role")?,
             scopes: Scopes::of(scopes.iter().map(scope).collect::<Result<Vec<_>, _>>()?),
             is_system,
+            networks: Networks::of(networks),
+            invited: invited.map(|(email, full_name)| Invited { email, full_name }),
             created_by,
             created_at: Timestamp::from_millis(created_at),
             expires_at: time(expires_at),

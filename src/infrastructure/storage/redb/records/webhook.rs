@@ -11,7 +11,7 @@ use crate::domain::version::{Version, Versioned};
 use crate::domain::webhook::delivery::{Attempt, Delivery, DeliveryState, Told};
 use crate::domain::webhook::progress::{Disabled, Progress};
 use crate::domain::webhook::waiting::Waiting;
-use crate::domain::webhook::{EventPattern, Secret, SigningKey, Webhook};
+use crate::domain::webhook::{EventPattern, Sealed, SigningKey, Webhook};
 use crate::infrastructure::storage::redb::codec;
 
 #[derive(Serialize, Deserialize)]
@@ -23,7 +23,7 @@ struct WebhookV1 {
     description: Option<String>,
     event_types: Vec<String>,
     is_active: bool,
-    keys: Vec<(String, Option<i64>)>,
+    keys: Vec<(Vec<u8>, Option<i64>)>,
     created_by: String,
     created_at: i64,
     updated_at: i64,
@@ -45,8 +45,8 @@ impl Record for Versioned<Webhook> {
             created_at,
             updated_at,
         } = &self.value;
-        let key = |SigningKey { secret, expires_at }: &SigningKey| {
-            (secret.expose().to_owned(), millis(*expires_at))
+        let key = |SigningKey { sealed, expires_at }: &SigningKey| {
+            (sealed.bytes().to_vec(), millis(*expires_at))
         };
         Ok(codec::encode(&WebhookV1 {
             version: self.version.get(),
@@ -77,8 +77,8 @@ impl Record for Versioned<Webhook> {
             created_at,
             updated_at,
         } = payload.parse(1)?;
-        let key = |(secret, expires_at)| SigningKey {
-            secret: Secret::new(secret),
+        let key = |(sealed, expires_at)| SigningKey {
+            sealed: Sealed::new(sealed),
             expires_at: time(expires_at),
         };
         let value = Webhook {

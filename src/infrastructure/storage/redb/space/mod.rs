@@ -83,6 +83,11 @@ pub(super) struct Space {
 }
 
 impl Space {
+    /// The low mark on a disk of this size.
+    pub(super) const fn low_bytes(&self, total: u64) -> u64 {
+        self.options.for_disk(total).low_bytes
+    }
+
     /// Nothing is known yet.
     pub(super) const fn new(options: SpaceOptions) -> Self {
         Self {

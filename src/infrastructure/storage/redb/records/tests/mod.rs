@@ -16,10 +16,11 @@ use crate::domain::attention::{
     Attention, AttentionItem, AttentionKind, AttentionState, Decision, Risk,
 };
 use crate::domain::audit::{Actor, AuditEntry, Place, StoredAudit};
+use crate::domain::canonical::hex;
 use crate::domain::event::{DomainEvent, EventType, StoredEvent, Subject, SubjectKind};
 use crate::domain::ids::{
     AgentId, AttentionId, AuditId, CheckpointId, DeliveryId, EventId, KeyId, SessionId, TaskId,
-    TenantId, WebhookId,
+    TenantId, UserId, WebhookId,
 };
 use crate::domain::money::Usd;
 use crate::domain::schedule::hold::{Held, Hold};
@@ -35,9 +36,11 @@ use crate::domain::session::{
     Stamps, Standing,
 };
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, KeySecret, Role};
+use crate::domain::tenant::key::{ApiKey, Invited, KeyKind, KeySecret, Role};
+use crate::domain::tenant::network::{Networks, parse_network};
 use crate::domain::tenant::quotas::Quotas;
 use crate::domain::tenant::scope::{Access, Area, Scope, Scopes};
+use crate::domain::tenant::user::User;
 use crate::domain::tenant::weight::Weight;
 use crate::domain::usage::Usage;
 use crate::domain::usage::budget::BudgetLevel;
@@ -348,10 +351,6 @@ fn event() -> StoredEvent {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-}
-
 fn bytes(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
     digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect()
@@ -391,18 +390,35 @@ fn aggregates_are_written_as_ever() {
     let key = ApiKey {
         id: KeyId::new(id(3)),
         tenant_id: TenantId::new(id(1)),
+        kind: KeyKind::Key,
+        user_id: Some(UserId::new(id(6))),
+        opened_by: Some(KeyId::new(id(8))),
         name: "ci".to_owned(),
         prefix: "io_abc".to_owned(),
         secrets: vec![KeySecret { hash: [9; 32], expires_at: Some(at(2)) }],
         role: Role::Lead,
         scopes: Scopes::of([Scope::Of(Area::Sessions, Access::Read), Scope::Metrics]),
         is_system: true,
+        networks: Networks::of(parse_network("10.0.0.0/8")),
+        invited: Some(Invited { email: "a@b.c".to_owned(), full_name: Some("Ann".to_owned()) }),
         created_by: "ann".to_owned(),
         created_at: at(0),
         expires_at: Some(at(1)),
         revoked_at: None,
     };
     check("api_key", &versioned(key));
+    let user = User {
+        id: UserId::new(id(6)),
+        tenant_id: TenantId::new(id(1)),
+        email: "Ann@example.org".to_owned(),
+        full_name: "Ann Other".to_owned(),
+        role: Role::Admin,
+        is_active: true,
+        is_system_admin: true,
+        created_by: "administrator".to_owned(),
+        created_at: at(0),
+    };
+    check("user", &versioned(user));
 }
 
 #[test]

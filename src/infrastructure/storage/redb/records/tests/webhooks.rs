@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::webhook::delivery::{self, Delivery, DeliveryState, Told};
 use crate::domain::webhook::progress::{Disabled, Progress};
 use crate::domain::webhook::waiting::Waiting;
-use crate::domain::webhook::{EventPattern, Secret, SigningKey, Webhook};
+use crate::domain::webhook::{EventPattern, Sealed, SigningKey, Webhook};
 
 #[test]
 fn webhooks_are_written_as_ever() {
@@ -17,7 +17,7 @@ fn webhooks_are_written_as_ever() {
         event_types: EventPattern::parse("session.*").into_iter().collect(),
         is_active: true,
         keys: vec![SigningKey {
-            secret: Secret::new("whsec_s".to_owned()),
+            sealed: Sealed::new(b"whsec_s".to_vec()),
             expires_at: Some(at(1)),
         }],
         created_by: "me".to_owned(),

@@ -2,6 +2,8 @@
 //!
 //! Invariant: the document is stable: the same sources give the same bytes.
 
+mod errors;
+
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -10,10 +12,12 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use serde_json::{Map, Value, json};
 
-use super::caller::is_of_the_instance;
-use super::codes::ErrorCode;
-use super::problem::Problem;
-use super::rights::{self, Needs};
+use self::errors::errors;
+
+use crate::presentation::api::caller::is_of_the_instance;
+use crate::presentation::api::codes::ErrorCode;
+use crate::presentation::api::problem::Problem;
+use crate::presentation::api::rights::{self, Needs};
 
 /// Schemas of bodies: what they do not name is refused, and only what they mark is required.
 const BODIES: &[&str] = &[
@@ -40,14 +44,23 @@ const BODIES: &[&str] = &[
     "SetBudgets",
     "CreateKey",
     "RotateKey",
+    "CreateUser",
+    "PatchUser",
+    "CreateInvite",
+    "AcceptInvite",
+    "Login",
     "CreateWebhook",
     "PatchWebhook",
 ];
 
+/// Routes whose answers hold a secret or change nothing a second time: there is nothing to give again.
+const TOLD_ONCE: [&str; 4] =
+    ["/api/v1/login", "/api/v1/login-links", "/api/v1/logout", "/api/v1/ws-tickets"];
+
 /// The document as it is served and committed.
 #[must_use]
 pub fn openapi_json() -> String {
-    let document = super::documented().into_openapi();
+    let document = crate::presentation::api::documented().into_openapi();
     let mut value = serde_json::to_value(document).unwrap_or_default();
     complete(&mut value);
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
@@ -60,7 +73,7 @@ pub fn openapi_json() -> String {
 #[must_use]
 pub fn takes_parameters(parts: &Parts) -> bool {
     static ROUTES: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
-        let document = serde_json::to_value(super::documented().into_openapi());
+        let document = serde_json::to_value(crate::presentation::api::documented().into_openapi());
         let document = document.unwrap_or_default();
         let paths = document["paths"].as_object().into_iter().flatten();
         let operations = paths.flat_map(|(path, item)| {
@@ -97,6 +110,8 @@ fn complete(document: &mut Value) {
         { "name": "events", "description": "What happened, in order, without gap" },
         { "name": "sockets", "description": "The same, live" },
         { "name": "keys", "description": "What programs and people act with; administrators only" },
+        { "name": "users", "description": "People, and how they come; administrators only" },
+        { "name": "browsers", "description": "Signing in and out; what a page of this server needs" },
         { "name": "audit", "description": "Who did what, as a chain of hashes; administrators only" },
         { "name": "webhooks", "description": "The same, sent to addresses of yours; signed, at least once, in order per subject" },
         { "name": "system", "description": "Health and figures" },
@@ -105,6 +120,10 @@ fn complete(document: &mut Value) {
     let components = &mut document["components"];
     components["securitySchemes"] = json!({
         "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, `iok_…`" },
+        "cookie": {
+            "type": "apiKey", "in": "cookie", "name": "orchestrator_session_8000",
+            "description": "A browser that was signed in with `POST /api/v1/login`. The port of the server is part of the name; over TLS it is `__Host-orchestrator_session`. Only pages of this server may use it, and a change needs `X-Requested-With: orchestrator`. It is not looked at beside `Authorization`",
+        },
     });
     components["schemas"]["Problem"] = problem_schema();
     components["examples"] = examples();
@@ -205,10 +224,12 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let name = path.trim_start_matches("/api/v1").replace(['/', '.', '-'], "_");
     let name: String = name.chars().filter(|letter| !matches!(letter, '{' | '}')).collect();
     operation["operationId"] = json!(format!("{method}{name}"));
-    operation["security"] = if scoped {
-        json!([{ "bearer": [] }])
+    operation["security"] = if ["/api/v1/login", "/api/v1/invites/accept"].contains(&path) {
+        json!([])
+    } else if scoped {
+        json!([{ "bearer": [] }, { "cookie": [] }])
     } else if path == "/metrics" {
-        json!([{}, { "bearer": [] }])
+        json!([{}, { "bearer": [] }, { "cookie": [] }])
     } else {
         json!([])
     };
@@ -221,7 +242,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let body = operation.get("requestBody").is_some();
     if body {
         let optional = path.ends_with("/stop")
-            || ["cancel", "retry", "fork", "merge", "checkpoints", "verify"]
+            || ["cancel", "retry", "fork", "merge", "checkpoints", "verify", "backup"]
                 .iter()
                 .any(|verb| path.ends_with(&format!("/{verb}")));
         operation["requestBody"]["required"] = json!(!optional);
@@ -293,7 +314,14 @@ fn shared_parameters(path: &str, method: &str, scoped: bool) -> Vec<Value> {
             json!({ "type": "string", "minLength": 1, "maxLength": 100, "example": "default" }),
         ));
     }
-    if method == "post" {
+    if scoped && method != "get" {
+        shared.push(header(
+            "X-Requested-With",
+            "`orchestrator`, by which a page of this server shows itself; needed with the cookie and to sign in",
+            json!({ "type": "string", "example": "orchestrator" }),
+        ));
+    }
+    if method == "post" && !TOLD_ONCE.contains(&path) {
         shared.push(header(
             "Idempotency-Key",
             "The first answer under this key is kept for 24 h and given again; so is a refusal with 404, 409, 410 or 413",
@@ -329,107 +357,6 @@ fn complete_response(path: &str, method: &str, status: &str, response: &mut Valu
         headers.insert("Idempotency-Replayed".to_owned(), text("`true` on a repeated answer"));
     }
     response["headers"] = Value::Object(headers);
-}
-
-/// Every error that the operation can answer with, by status.
-fn errors(path: &str, scoped: bool, writes: bool, body: bool) -> Vec<(String, Vec<ErrorCode>)> {
-    use ErrorCode as C;
-    let mut codes =
-        vec![C::ProtocolError, C::HostNotAllowed, C::OriginNotAllowed, C::InternalError, C::Busy];
-    if scoped {
-        codes.extend([
-            C::TenantMalformed,
-            C::Unauthenticated,
-            C::TenantMismatch,
-            C::TenantNotFound,
-            C::Forbidden,
-            C::ValidationError,
-            C::RateLimited,
-            C::RecordQuarantined,
-            C::StoreReadOnly,
-            C::ShuttingDown,
-        ]);
-    }
-    if scoped && !is_of_the_instance(path) {
-        codes.push(C::TenantRequired);
-    }
-    if path.contains("{file}") || path.contains("{name}") || path.contains("{path}") {
-        codes.push(C::RouteNotFound);
-    }
-    if path.contains("sessions/{id}") || path.ends_with("/sessions") || path.ends_with("/events") {
-        codes.push(C::SessionNotFound);
-    }
-    if path.contains("{seq}")
-        || path.ends_with("/fork")
-        || path.ends_with("/retry")
-        || path.contains("/diff")
-    {
-        codes.push(C::CheckpointNotFound);
-    }
-    if path.contains("admissions/") {
-        codes.push(C::AgentNotFound);
-    }
-    if path.contains("attention/") {
-        codes.push(C::AttentionNotFound);
-    }
-    if path.contains("/webhooks") {
-        codes.extend(path.contains("{id}").then_some(C::WebhookNotFound));
-        codes.extend(path.contains("{delivery_id}").then_some(C::DeliveryNotFound));
-        codes.extend((writes && body).then_some(C::EndpointNotAllowed));
-    }
-    if path.ends_with("/events") || path.ends_with("/logs") || path.ends_with("/transcript") {
-        codes.push(C::CursorExpired);
-    }
-    if path == "/api/v1/tenants" && writes {
-        codes.push(C::AlreadyExists);
-    }
-    if path.contains("/keys") {
-        codes.extend(path.contains("{id}").then_some(C::KeyNotFound));
-        codes.extend(writes.then_some(C::PrivilegeEscalation));
-        codes.extend(path.ends_with("/rotate").then_some(C::KeyRevoked));
-        codes.extend((writes && path.ends_with("/{id}")).then_some(C::OwnKey));
-    }
-    if path == "/metrics" {
-        codes.extend([C::Unauthenticated, C::Forbidden, C::RateLimited]);
-    }
-    if writes {
-        codes.extend([
-            C::InvalidTransition,
-            C::IdempotencyInFlight,
-            C::VersionMismatch,
-            C::Contended,
-            C::PayloadTooLarge,
-            C::UnsupportedMediaType,
-            C::IdempotencyKeyReused,
-        ]);
-    }
-    if path.contains("/diff") {
-        codes.push(C::InvalidTransition);
-    }
-    if path.ends_with("/retry") || path.ends_with("/start") {
-        codes.push(C::NotRetryable);
-    }
-    let goes_on = ["/start", "/retry", "/resume", "/sessions"];
-    if writes && goes_on.iter().any(|end| path.ends_with(end)) {
-        codes.push(C::BudgetExhausted);
-    }
-    if path.ends_with("/merge") || path.ends_with("/restore") {
-        codes.push(C::WorkspaceConflict);
-    }
-    if writes && (body || path.ends_with("/start")) {
-        codes.push(C::QuotaExceeded);
-    }
-    let mut by_status: Vec<(String, Vec<ErrorCode>)> = Vec::new();
-    codes.sort_by_key(|code| (code.row().status, *code));
-    codes.dedup();
-    for code in codes {
-        let status = code.row().status.as_str().to_owned();
-        match by_status.last_mut() {
-            Some((known, codes)) if *known == status => codes.push(code),
-            _ => by_status.push((status, vec![code])),
-        }
-    }
-    by_status
 }
 
 /// One problem of each kind.

@@ -3,6 +3,9 @@
 //! Invariant: an entry is written in the commit of the change that it describes; the store gives it
 //! its number and links it to the entry before.
 
+pub mod checkpoint;
+pub mod walk;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +17,7 @@ use super::time::Timestamp;
 /// Who acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// `key`, `system`, `agent` or `supervisor`.
+    /// `user`, `key`, `system`, `agent` or `supervisor`.
     pub kind: String,
     /// The actor's id, or its name for parts of the product.
     pub id: String,
@@ -116,64 +119,6 @@ pub fn link_hash(prev_hash: &str, canonical: &str) -> String {
     sha256_hex(format!("{prev_hash}{canonical}").as_bytes())
 }
 
-/// A look along a chain, entry by entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Walk {
-    /// Number of the entry that comes next.
-    next: u64,
-    /// What it has to name as the hash before.
-    prev_hash: String,
-}
-
-impl Default for Walk {
-    fn default() -> Self {
-        Self { next: 1, prev_hash: NO_HASH.to_owned() }
-    }
-}
-
-impl Walk {
-    /// Takes one more entry.
-    ///
-    /// # Errors
-    /// The number that should have stood here and did not, or not as it was written.
-    pub fn step(&mut self, entry: &StoredAudit) -> Result<(), u64> {
-        let canonical = entry.entry.canonical(entry.place);
-        self.take(entry.place.seq, &entry.prev_hash, &entry.hash, &canonical)
-    }
-
-    /// The same for an entry in its spelling.
-    ///
-    /// # Errors
-    /// As `step`.
-    pub fn take(
-        &mut self,
-        seq: u64,
-        prev_hash: &str,
-        hash: &str,
-        canonical: &str,
-    ) -> Result<(), u64> {
-        let is_next = seq == self.next && prev_hash == self.prev_hash;
-        if !is_next || hash != link_hash(prev_hash, canonical) {
-            return Err(self.next);
-        }
-        hash.clone_into(&mut self.prev_hash);
-        self.next += 1;
-        Ok(())
-    }
-
-    /// Entries so far.
-    #[must_use]
-    pub const fn entries(&self) -> u64 {
-        self.next - 1
-    }
-
-    /// Hash of the newest one.
-    #[must_use]
-    pub fn head(&self) -> &str {
-        &self.prev_hash
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -204,61 +149,5 @@ mod tests {
             "after": entry.after, "request_id": entry.request_id,
         }));
         assert_eq!(entry.canonical(place), expected);
-    }
-
-    #[test]
-    fn a_walk_names_the_first_entry_that_is_not_as_it_was_written() {
-        let mut chain: Vec<StoredAudit> = Vec::new();
-        for seq in 1..=20 {
-            let place = Place {
-                tenant_id: TenantId::BOOTSTRAP,
-                seq,
-                id: AuditId::new(uuid::Uuid::from_u128(seq.into())),
-            };
-            let entry = AuditEntry {
-                at: Timestamp::from_millis(i64::try_from(seq).expect("small")),
-                actor: Actor { kind: "key".to_owned(), id: "k".to_owned(), role: None },
-                action: "pause".to_owned(),
-                subject: Subject::session(SessionId::new(uuid::Uuid::from_u128(7))),
-                ok: true,
-                reason: None,
-                before: None,
-                after: Some(json!({ "number": seq })),
-                request_id: None,
-            };
-            let prev = chain.last().map_or_else(|| NO_HASH.to_owned(), |last| last.hash.clone());
-            chain.push(StoredAudit::link(entry, place, prev));
-        }
-        let first_bad = |chain: &[StoredAudit]| {
-            let mut walk = Walk::default();
-            chain.iter().find_map(|entry| walk.step(entry).err())
-        };
-        assert_eq!(first_bad(&chain), None);
-        for at in 0..20_usize {
-            let number = at as u64 + 1;
-            let tampered = |change: &dyn Fn(&mut Vec<StoredAudit>)| {
-                let mut chain = chain.clone();
-                change(&mut chain);
-                first_bad(&chain)
-            };
-            assert_eq!(tampered(&|chain| chain[at].entry.action.push('d')), Some(number));
-            assert_eq!(tampered(&|chain| chain[at].entry.ok = false), Some(number));
-            assert_eq!(
-                tampered(&|chain| chain[at].place.tenant_id = TenantId::SYSTEM),
-                Some(number)
-            );
-            assert_eq!(tampered(&|chain| chain[at].hash.replace_range(0..1, "x")), Some(number));
-            if at < 19 {
-                assert_eq!(tampered(&|chain| drop(chain.remove(at))), Some(number));
-                assert_eq!(tampered(&|chain| chain.swap(at, at + 1)), Some(number));
-            }
-            // An entry that is written anew with its hash does not fit to the next one.
-            let forged = |chain: &mut Vec<StoredAudit>| {
-                let StoredAudit { place, mut entry, prev_hash, .. } = chain[at].clone();
-                entry.action = "other".to_owned();
-                chain[at] = StoredAudit::link(entry, place, prev_hash);
-            };
-            assert_eq!(tampered(&forged), (at < 19).then_some(number + 1));
-        }
     }
 }
