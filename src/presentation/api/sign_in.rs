@@ -32,7 +32,7 @@ pub async fn page() -> Result<Response, Problem> {
 /// Script, style and icon of the page.
 #[utoipa::path(get, path = "/login/{file}", tag = "documentation",
     params(("file" = String, Path, description = "Name of a part of the page", example = "login.css")),
-    responses((status = 200, description = "The part", body = String, content_type = "text/javascript")))]
+    responses((status = 200, description = "The part", content((String = "text/javascript"), (String = "text/css")))))]
 pub async fn part(Path(name): Path<String>) -> Result<Response, Problem> {
     file(&name)
 }

@@ -83,7 +83,7 @@ fn of_query(route: &str, name: &str) -> Vec<Kind> {
     }
 }
 
-/// What a field of a body may name; `None` for one that looks like an id and is not known.
+/// What a field of a body may name; one that looks like an id and is not known fails.
 fn of_field(route: &str, field: &str) -> Vec<Kind> {
     let name = field.rsplit('.').next().expect("a name");
     match (route, name) {
