@@ -50,7 +50,7 @@ fn unit(number: u64, now: Timestamp) -> ChangeSet {
     };
     let audit = AuditEntry {
         at: now,
-        actor: Actor { kind: "key".to_owned(), id: "bench".to_owned(), role: None },
+        actor: Actor::plain("key", "bench"),
         action: "create".to_owned(),
         subject: session.subject(),
         ok: true,

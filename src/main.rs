@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use orchestrator::composition;
+use orchestrator::composition::{self, concealed};
 use orchestrator::presentation::cli::args::Cli;
 use orchestrator::presentation::cli::misuse;
 
@@ -17,11 +17,12 @@ fn main() -> ExitCode {
     if let Some(exit) = composition::run_hidden(&arguments) {
         return exit;
     }
-    let variables = std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-    });
+    concealed::close_to_others();
     match Cli::try_parse() {
-        Ok(cli) => composition::run(cli, variables.collect()),
+        Ok(cli) => {
+            let variables = concealed::surroundings(&cli, std::env::vars_os());
+            composition::run(cli, variables)
+        }
         Err(told) => misuse::tell(&told, &arguments),
     }
 }

@@ -33,7 +33,7 @@ async function ask(method, path, body) {
   return { ok: answer.ok, status: answer.status, told };
 }
 
-const titles = { form: "Sign in", invited: "Join", inside: "Signed in" };
+const titles = { form: "Sign in", asked: "Sign in", invited: "Join", inside: "Signed in" };
 
 /** Shows one of the faces of the page, with a note or what went wrong. */
 function show(face, { told = "", wrong = "" } = {}) {
@@ -45,6 +45,7 @@ function show(face, { told = "", wrong = "" } = {}) {
   }
   if (face === "form") part("secret").focus();
   if (face === "invited") part("full-name").focus();
+  if (face === "asked") part("agree").focus();
 }
 
 /** Shows the key of somebody who has just come, or hides the place of it. */
@@ -54,9 +55,9 @@ function showKey(secret) {
 }
 
 function showWho(who) {
-  part("name").textContent = who.name;
+  part("name").textContent = who.who ?? who.name;
   part("role").textContent = who.is_system ? "administrator of the system" : who.role;
-  part("tenant").textContent = who.tenant_id;
+  part("tenant").textContent = who.tenant_name;
   part("scopes").textContent = who.scopes.join(" ");
   show("inside");
 }
@@ -93,6 +94,33 @@ async function look() {
   }
 }
 
+/** A link that waits for a yes: any page can send a browser here with one. It is kept here alone. */
+let link = "";
+const spent = "This link was used before, or its ten minutes are over. Ask for another one.";
+
+/** Shows whom a link signs in, and whom that would sign out. */
+async function offer(token) {
+  show("", { told: "Looking at the link …" });
+  try {
+    const answer = await ask("POST", "/api/v1/login/look", { token });
+    if (!answer.ok) {
+      show("form", { wrong: refusal(answer, spent) });
+      return;
+    }
+    const { who, tenant_name: team } = answer.told;
+    const before = await ask("GET", "/api/v1/whoami");
+    link = token;
+    part("question").textContent = `Sign in as ${who} of ${team} on this browser?`;
+    part("instead").textContent = before.ok
+      ? `It is signed in as ${before.told.name} of ${before.told.tenant_name} now, which ends with that.`
+      : "";
+    part("instead").hidden = !before.ok;
+    show("asked");
+  } catch {
+    show("form", { wrong: unreachable });
+  }
+}
+
 /** An invitation that waits for a name. It is kept here alone, and is gone with the page. */
 let invitation = "";
 
@@ -121,12 +149,21 @@ async function begin() {
   const token = given.get("token");
   invitation = given.get("invite") ?? "";
   showKey("");
-  if (token) {
-    const spent = "This link was used before, or its ten minutes are over. Ask for another one.";
-    return signIn({ token }, spent);
-  }
+  link = "";
+  if (token) return offer(token);
   return invitation ? show("invited") : look();
 }
+
+part("agree").addEventListener("click", () => {
+  const token = link;
+  link = "";
+  signIn({ token }, spent);
+});
+
+part("decline").addEventListener("click", () => {
+  link = "";
+  look();
+});
 
 part("invited").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -62,6 +62,15 @@ pub enum AppError {
     /// Whoever revokes a key uses another one.
     #[error("a key cannot revoke itself")]
     OwnKey,
+    /// A key has signed in as many browsers as are remembered.
+    #[error("this key has signed in {limit} browsers that are still listed")]
+    TooManyBrowsers {
+        /// As many as that.
+        limit: u64,
+    },
+    /// No more secrets can be lent now.
+    #[error("as many login links or tickets as this server keeps wait to be used")]
+    TooManyLinks,
     /// Nobody grants more than they have.
     #[error("nobody can grant more than they have")]
     PrivilegeEscalation,
@@ -153,6 +162,9 @@ pub enum AppError {
     /// Too many lost races.
     #[error("too many changes at once; try again")]
     Contended,
+    /// One copy of the store is made at a time.
+    #[error("another backup or export is being made; this one was not begun")]
+    CopyUnderWay,
     /// The write queue is full.
     #[error("too many writes are waiting; try again")]
     Busy,
@@ -199,8 +211,10 @@ impl From<CommitError> for AppError {
         match error {
             CommitError::Stale | CommitError::Refused => Self::Contended,
             CommitError::Exceeded { counter, limit, used } => {
-                let quota = quota_of(counter).map_or("unnamed", QuotaName::as_str);
-                Self::QuotaExceeded { quota, limit, used }
+                let quota = quota_of(counter);
+                let unit = quota.map_or(1, QuotaName::unit);
+                let quota = quota.map_or("unnamed", QuotaName::as_str);
+                Self::QuotaExceeded { quota, limit: limit / unit, used: used.div_ceil(unit) }
             }
             CommitError::TooLarge => Self::RecordTooLarge,
             CommitError::ReadOnly(reason) => Self::StoreReadOnly(reason),
@@ -224,7 +238,8 @@ impl From<WorkspaceError> for AppError {
                 code: "invalid",
                 message,
             }]),
-            WorkspaceError::Conflict { .. }
+            WorkspaceError::NotAllowed { .. }
+            | WorkspaceError::Conflict { .. }
             | WorkspaceError::Obstructed(_)
             | WorkspaceError::Failed(_) => Self::Workspace(error),
         }

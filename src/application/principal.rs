@@ -37,6 +37,15 @@ pub struct Principal {
     pub reach: Reach,
 }
 
+/// How far somebody's rights go, beside the scopes of their key, which never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rank {
+    /// Within a tenant.
+    pub role: Role,
+    /// In every tenant.
+    pub is_system: bool,
+}
+
 /// Everything that a use case knows about its caller.
 #[derive(Clone)]
 pub struct RequestContext {
@@ -119,6 +128,12 @@ impl Principal {
         }
     }
 
+    /// What it may do, as far as that changes while a secret stays the same.
+    #[must_use]
+    pub const fn rank(&self) -> Rank {
+        Rank { role: self.role, is_system: self.is_system }
+    }
+
     /// Whether the role and the key are enough for an operation.
     ///
     /// # Errors
@@ -146,11 +161,8 @@ impl RequestContext {
     /// Who acts, for the audit.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        let (kind, id) = match self.principal.user {
-            Some(user) => ("user", user.to_string()),
-            None => ("key", self.principal.key.to_string()),
-        };
-        Actor { kind: kind.to_owned(), id, role: Some(self.principal.role.as_str().to_owned()) }
+        let Principal { key, user, role, .. } = &self.principal;
+        Actor::holding(*key, *user, *role)
     }
 
     /// Who acts, in one word for events.

@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::encryption;
-use super::graph::{Opened, opencode_options};
+use super::graph::{Opened, opencode_options, sandbox_status};
 use super::host::ThisMachine;
+use super::provider;
 use super::settings::{Enabled, Settings};
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::driver::AgentDriver;
 use crate::infrastructure::drivers::opencode::OpencodeDriver;
 use crate::infrastructure::ids::SystemIds;
+use crate::infrastructure::sandbox::Mode;
 use crate::infrastructure::storage::redb::{OpenError, room};
 use crate::presentation::cli::doctor::Check;
 
@@ -40,8 +42,11 @@ pub(super) async fn checks(host: &ThisMachine, airgap: bool) -> Vec<Check> {
     checks.push(store(host, &settings).await);
     checks.push(port(&settings));
     checks.extend(encryption::check(&settings.server, host.clock.now()));
+    let clock_of_all = Arc::clone(&host.clock) as Arc<dyn Clock>;
+    checks.extend(provider::check(&settings, clock_of_all).await);
     checks.push(clock(host.clock.as_ref()));
     checks.push(git(host).await);
+    checks.push(sandbox(&settings));
     checks.push(opencode(host, &settings).await);
     if airgap {
         checks.push(offline(&settings));
@@ -161,6 +166,24 @@ async fn git(host: &ThisMachine) -> Check {
         return Check::fail(NAME, format!("{text} is too old to merge safely"), fix);
     }
     Check::ok(NAME, text)
+}
+
+fn sandbox(settings: &Settings) -> Check {
+    const NAME: &str = "sandbox";
+    let (mode, status) = (settings.agents.sandbox, sandbox_status(settings));
+    let fix = "use a kernel with Landlock, or set agents.sandbox = \"off\" knowing what that means";
+    match (mode, status.starts_with("none")) {
+        (Mode::Off, _) => Check::warn(
+            NAME,
+            "off: agents and gates may read the server's keys and store",
+            "set agents.sandbox = \"data\"",
+        ),
+        (Mode::Strict, true) => {
+            Check::fail(NAME, format!("strict, which needs Landlock; {status}"), fix)
+        }
+        (Mode::Data, true) => Check::warn(NAME, status, fix),
+        (Mode::Data | Mode::Strict, false) => Check::ok(NAME, format!("{mode}, {status}")),
+    }
 }
 
 async fn opencode(host: &ThisMachine, settings: &Settings) -> Check {

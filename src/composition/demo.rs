@@ -21,6 +21,7 @@ use crate::domain::session::spec::Priority;
 use crate::domain::tenant::key::Role;
 use crate::domain::tenant::network::Reach;
 use crate::domain::tenant::scope::Scopes;
+use crate::infrastructure::drivers::limits::raise_descriptors;
 use crate::presentation::cli::args::DemoArgs;
 use crate::presentation::cli::exit::{CliError, code};
 
@@ -99,12 +100,14 @@ pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliE
         settings.server.listen.set_port(0);
     }
     lifecycle::log(&settings)?;
+    let hangup = lifecycle::hangups()?;
+    raise_descriptors();
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
     let running = Box::pin(Running::start(&settings, &host.environment, clock, true)).await?;
     let told =
         |error: AppError| CliError::new(code::FAILED, format!("the demonstration failed: {error}"));
     populate(&running).await.map_err(told)?;
-    lifecycle::until_told(&settings, running, true).await
+    lifecycle::until_told(host, &settings, (running, hangup), true).await
 }
 
 async fn populate(running: &Running) -> Result<(), AppError> {

@@ -1,10 +1,14 @@
 //! How the server is reached: its certificate, its address, and the names it answers to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use tokio::sync::watch;
 
 use super::settings::{ServerOptions, TlsOptions};
 use crate::domain::time::Timestamp;
-use crate::infrastructure::tls::{Identity, Made, TlsError, from_files, made, stored};
+use crate::infrastructure::tls::{Identity, Made, Renewal, TlsError, from_files, made, stored};
 use crate::presentation::api::guard::name_of;
 use crate::presentation::cli::doctor::Check;
 use crate::presentation::cli::exit::{CliError, code};
@@ -20,16 +24,40 @@ pub(super) fn given(tls: &TlsOptions) -> Result<Option<Identity>, CliError> {
     }
 }
 
-/// The certificate to serve with. One of its own is made by the server that holds the directory.
+/// What connections are encrypted with.
+pub(super) struct Encryption {
+    /// SHA-256 of the certificate that the server begins with.
+    pub fingerprint: String,
+    /// For the listener.
+    pub shown: watch::Receiver<Arc<ServerConfig>>,
+    /// Looks whether the files of the certificate were replaced; one of our own lasts longer than that.
+    pub renewal: Option<Renewal>,
+}
+
+/// What to serve with. A certificate of its own is made by the server that holds the directory.
 pub(super) fn of(
     given: Option<Identity>,
     server: &ServerOptions,
     now: Timestamp,
-) -> Result<Option<Identity>, CliError> {
+) -> Result<Option<Encryption>, CliError> {
     warn_of_nobody(server);
-    if server.tls != TlsOptions::SelfSigned {
-        return Ok(given);
-    }
+    let encryption = match (&server.tls, given) {
+        (TlsOptions::Files { cert, key }, Some(given)) => {
+            let fingerprint = given.fingerprint.clone();
+            let (renewal, shown) = Renewal::new(cert.clone(), key.clone(), given);
+            Encryption { fingerprint, shown, renewal: Some(renewal) }
+        }
+        (TlsOptions::SelfSigned, _) => {
+            let Identity { config, fingerprint } = own(server, now)?;
+            Encryption { fingerprint, shown: watch::channel(config).1, renewal: None }
+        }
+        (TlsOptions::Off, _) | (TlsOptions::Files { .. }, None) => return Ok(None),
+    };
+    Ok(Some(encryption))
+}
+
+/// The certificate that the server makes for itself.
+fn own(server: &ServerOptions, now: Timestamp) -> Result<Identity, CliError> {
     let Made { identity, file, until, replaces } =
         made(&server.data_dir, &names(server), now).map_err(|error| unmade(&error))?;
     let (fingerprint, file) = (&identity.fingerprint, file.display());
@@ -41,7 +69,7 @@ pub(super) fn of(
     } else {
         tracing::info!("{file} is shown to clients until {until}, SHA-256 {fingerprint}");
     }
-    Ok(Some(identity))
+    Ok(identity)
 }
 
 fn unmade(error: &TlsError) -> CliError {
@@ -75,6 +103,11 @@ pub(super) fn hosts(server: &ServerOptions, address: SocketAddr) -> Vec<String> 
     let mut hosts = server.allowed_hosts.clone();
     if !address.ip().is_unspecified() && !address.ip().is_loopback() {
         hosts.push(address.to_string());
+    }
+    // By the name that others are told, the server is called, too.
+    if let Some(host) = server.public_url.as_ref().and_then(url::Url::host_str) {
+        let port = server.public_url.as_ref().and_then(url::Url::port);
+        hosts.push(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")));
     }
     hosts
 }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::settings::{Enabled, Environment, Settings, StoreLocation, secrets};
 use crate::application::agent::{AgentService, BuiltIn};
 use crate::application::attention::AttentionService;
+use crate::application::audit::AuditService;
 use crate::application::daily::Daily;
 use crate::application::events::{Deltas, EventService};
 use crate::application::identity::IdentityService;
@@ -34,9 +35,11 @@ use crate::application::usage::UsageService;
 use crate::application::webhooks::sender::Sender;
 use crate::application::webhooks::{WebhookOptions, WebhookService};
 use crate::domain::agent::AgentKind;
+use crate::infrastructure::drivers::limits::Limits;
 use crate::infrastructure::drivers::opencode::{Attach, OpencodeDriver, Options};
 use crate::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
 use crate::infrastructure::gates::LocalGates;
+use crate::infrastructure::sandbox::{self, Mode};
 use crate::infrastructure::storage::memory::MemoryStore;
 use crate::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
 use crate::infrastructure::webhooks::HttpNotifier;
@@ -147,6 +150,7 @@ impl Graph {
             Arc::new(RedactedJournal::new(opened.journal(), redactor.clone()));
         let options = WorkspaceOptions {
             root: settings.workspaces.root.clone(),
+            closed: settings.own_places(),
             allowed_roots: settings.workspaces.allowed_roots.clone(),
             git: "git".into(),
         };
@@ -168,7 +172,11 @@ impl Graph {
         let (drivers, built_in) = drivers(settings, environment, &clock, &ids, tracker, stop);
         let agents =
             AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
-        let gates = LocalGates::new(guard_command(), Arc::clone(&clock), Arc::clone(&ids));
+        let guard = Some(guard_command(settings));
+        let mut sandbox = settings.sandbox();
+        // A gate works in a folder of its own, and needs no other session's.
+        sandbox.hidden.push(settings.workspaces.root.clone());
+        let gates = LocalGates::new(guard, Arc::clone(&clock), Arc::clone(&ids)).within(sandbox);
         let judge = JudgeService::new(
             sessions.clone(),
             Arc::clone(&workspaces),
@@ -196,13 +204,15 @@ impl Graph {
         let usage = UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone());
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
-                .with_agents(&built_in);
+                .with_agents(&built_in)
+                .keeping(settings.retention.0.days());
         let system = SystemService::new(
             Arc::clone(&store),
             Arc::clone(&clock),
             agents.clone(),
             queue.clone(),
-        );
+        )
+        .with_sandbox(sandbox_status(settings));
         let system = match opened {
             Opened::Redb(store) => system.with_archives(Arc::clone(store) as _),
             Opened::Memory(_) => system,
@@ -240,9 +250,9 @@ impl Graph {
     }
 
     /// What is done once a day.
-    pub(super) fn daily(&self, settings: &Settings) -> Daily {
+    pub(super) fn daily(&self, settings: &Settings, audit: AuditService) -> Daily {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        Daily::new(store, clock, self.sessions.clone(), settings.retention.0)
+        Daily::new(store, clock, self.sessions.clone(), audit, settings.retention.0)
     }
 
     /// What was left open, for whoever runs the server.
@@ -292,6 +302,7 @@ fn webhooks(
         hosts: wanted.allowed_hosts.clone(),
         networks,
         own: Some(settings.server.listen),
+        remedy: None,
     };
     let egress = Egress::new(allowed, Arc::new(SystemLookup));
     let notifier = HttpNotifier::new(egress, wanted.timeout, Arc::clone(clock))?;
@@ -361,10 +372,20 @@ fn drivers(
     (drivers, built_in)
 }
 
-/// Our own executable as the guard of a child.
-fn guard_command() -> Option<Vec<String>> {
-    let own = std::env::current_exe().ok()?;
-    Some(vec![own.to_string_lossy().into_owned(), "guard".to_owned()])
+/// How agents and gates are kept from what is not theirs, in truth: `landlock 7`, `off`, or `none: …`.
+pub(super) fn sandbox_status(settings: &Settings) -> String {
+    match settings.agents.sandbox {
+        Mode::Off => "off".to_owned(),
+        Mode::Data | Mode::Strict => sandbox::status().to_string(),
+    }
+}
+
+/// Our own executable as the guard of a child, which has these limits.
+fn guard_command(settings: &Settings) -> Vec<String> {
+    let own = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    let mut words = vec![own.to_string_lossy().into_owned(), "guard".to_owned()];
+    words.extend(Limits::with(settings.agents.max_file_mb).flags());
+    words
 }
 
 /// What the driver of OpenCode is told.
@@ -372,7 +393,9 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     let wanted = &settings.opencode;
     let mut options = Options::new(settings.server.data_dir.join("hosts"));
     options.command.clone_from(&wanted.command);
-    options.guard_command = guard_command();
+    options.guard_command = Some(guard_command(settings));
+    options.sandbox = settings.sandbox();
+    options.workspaces = Some(settings.workspaces.root.clone());
     options.user_config = wanted.config_file.as_deref().and_then(read_json);
     options.auth = wanted.auth_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
     let given = |name: &String| Some((name.clone(), environment.get(name)?.clone()));

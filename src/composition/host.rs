@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use super::settings::{Environment, SettingFlags, Settings, StoreLocation, TlsOptions};
 use super::{checks, server::Running, server::unarchived};
 use crate::application::ports::clock::Clock;
+use crate::domain::audit::checkpoint::Verify;
 use crate::infrastructure::clock::SystemClock;
 use crate::infrastructure::ids::SystemIds;
+use crate::infrastructure::keys::sign::verify;
 use crate::infrastructure::storage::redb::archive::{self, ArchiveFault, Imported};
 use crate::infrastructure::telemetry::start_logging;
 use crate::presentation::api::openapi_json;
@@ -126,6 +128,10 @@ impl Host for ThisMachine {
         let settings = self.load()?;
         let (toml, json) = (settings.show().to_owned(), settings.show_as_json().clone());
         Ok(Shown { toml, json })
+    }
+
+    fn verifier(&self) -> Verify {
+        verify
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

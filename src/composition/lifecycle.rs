@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::graph::sandbox_status;
 use super::host::ThisMachine;
 use super::server::Running;
 use super::settings::{LogFormat, Settings};
 use crate::application::ports::clock::Clock;
+use crate::infrastructure::drivers::limits::raise_descriptors;
 use crate::infrastructure::telemetry::start_logging;
 use crate::presentation::cli::exit::{CliError, code};
 use crate::presentation::cli::output::Printer;
@@ -18,10 +20,21 @@ use crate::presentation::cli::output::Printer;
 pub(super) async fn serve(host: &ThisMachine) -> Result<(), CliError> {
     let settings = host.load()?;
     log(&settings)?;
+    let hangup = hangups()?;
     raise_descriptors();
+    warn_of_sandbox(&settings);
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
     let running = Box::pin(Running::start(&settings, &host.environment, clock, true)).await?;
-    until_told(&settings, running, false).await
+    until_told(host, &settings, (running, hangup), false).await
+}
+
+/// Says when agents and gates are kept from nothing although they are to be.
+fn warn_of_sandbox(settings: &Settings) {
+    let status = sandbox_status(settings);
+    if let Some(reason) = status.strip_prefix("none: ") {
+        let mode = settings.agents.sandbox;
+        tracing::warn!(%mode, "Agents and gates run without a sandbox, or not at all: {reason}");
+    }
 }
 
 /// Begins to write log lines as the settings say.
@@ -73,23 +86,54 @@ async fn announce(settings: &Settings, running: &Running, demonstrates: bool) {
 
 /// Says that the server is ready and waits for a signal, then stops in order.
 pub(super) async fn until_told(
+    host: &ThisMachine,
     settings: &Settings,
-    running: Running,
+    (running, mut hangup): (Running, Signal),
     demonstrates: bool,
 ) -> Result<(), CliError> {
     // Whoever reads the ready line may ask for the end at once.
     let mut signals = [listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?];
     announce(settings, &running, demonstrates).await;
     let [term, interrupt] = &mut signals;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                running.read_again();
+                compare(settings, host);
+            }
+        }
     }
     tracing::info!("Stopping: no new work is taken; a second signal ends at once");
     tokio::select! {
         () = running.stop() => Ok(()),
         _ = term.recv() => Err(cut_short()),
         _ = interrupt.recv() => Err(cut_short()),
+    }
+}
+
+/// Hears SIGHUP, which ends no server from now on.
+pub(super) fn hangups() -> Result<Signal, CliError> {
+    listen(SignalKind::hangup())
+}
+
+/// Says which settings are other ones by now, and when they count.
+fn compare(settings: &Settings, host: &ThisMachine) {
+    match host.load() {
+        Ok(fresh) => {
+            let other = settings.differing(&fresh);
+            if other.is_empty() {
+                tracing::info!("The settings were read again; none of them has changed");
+            } else {
+                let keys = other.join(", ");
+                tracing::warn!("Settings count from the next start on that have changed: {keys}");
+            }
+        }
+        Err(error) => {
+            let why = &error.message;
+            tracing::warn!("The settings cannot be read; those before count: {why}");
+        }
     }
 }
 
@@ -100,14 +144,4 @@ fn listen(kind: SignalKind) -> Result<Signal, CliError> {
 fn cut_short() -> CliError {
     CliError::new(code::STOPPED, "ended at once by a second signal")
         .remedy("nothing acknowledged is lost; the next start takes up what was running")
-}
-
-/// As many descriptors as this process may have: a thousand connections need more than it usually starts
-/// with.
-pub(super) fn raise_descriptors() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Without the right to raise it, those who come when there is none left have to wait.
-    setrlimit(Resource::Nofile, limit).ok();
 }

@@ -2,12 +2,15 @@
 
 mod bench;
 mod checks;
+pub mod concealed;
+mod data_dir;
 mod demo;
 mod encryption;
 mod graph;
 mod host;
 mod keys;
 mod lifecycle;
+mod provider;
 mod server;
 pub mod settings;
 

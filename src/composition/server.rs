@@ -4,9 +4,7 @@
 //! Stop: no new work, requests end, supervisors save, agents end, the store closes.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +15,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRng as _;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::encryption;
+use super::data_dir::{self, write_private};
+use super::encryption::{self, Encryption};
 use super::graph::{Graph, Opened, Surroundings, given_admin_key};
 use super::keys::{sealer, signer};
+use super::provider;
 use super::settings::{Environment, Settings};
 use crate::application::audit::AuditService;
 use crate::application::error::AppError;
+use crate::application::identity::administrator::Admitted;
+use crate::application::identity::provider::ProviderSignIn;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
@@ -33,7 +36,7 @@ use crate::application::system::news;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::storage::redb::OpenError;
 use crate::infrastructure::storage::redb::archive::ArchiveFault;
-use crate::infrastructure::tls::Identity;
+use crate::infrastructure::tls::Renewal;
 use crate::presentation::api::forwarded::Proxies;
 use crate::presentation::api::router;
 use crate::presentation::api::server::{ServerOptions, serve};
@@ -44,14 +47,14 @@ use crate::presentation::cli::exit::{CliError, code};
 struct Listening {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<Identity>,
+    tls: Option<Encryption>,
 }
 
 /// A server that is ready.
 pub(super) struct Running {
     /// Where it is reached from this machine.
     pub url: String,
-    /// SHA-256 of its certificate, when connections are encrypted.
+    /// SHA-256 of the certificate that it began with, when connections are encrypted.
     pub fingerprint: Option<String>,
     /// What start-up found.
     pub recovered: Recovered,
@@ -62,6 +65,7 @@ pub(super) struct Running {
     /// Its services.
     pub graph: Graph,
     audit: AuditService,
+    provider: Option<ProviderSignIn>,
     opened: Opened,
     data_dir: PathBuf,
     stop_requests: CancellationToken,
@@ -69,6 +73,8 @@ pub(super) struct Running {
     requests: TaskTracker,
     work: TaskTracker,
     grace: Duration,
+    /// Rings when files are to be read again.
+    again: Arc<Notify>,
 }
 
 impl Running {
@@ -83,7 +89,7 @@ impl Running {
         let given = encryption::given(&settings.server.tls)?;
         let listener = listen(settings.server.listen)?;
         let address = listener.local_addr().map_err(|error| failed("the listener", &error))?;
-        make_data_dir(&settings.server.data_dir)?;
+        data_dir::make(&settings.server.data_dir)?;
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let opened = Opened::open(settings, &clock, &ids).map_err(|error| unopened(&error))?;
         let tls = encryption::of(given, &settings.server, clock.now())?;
@@ -92,19 +98,22 @@ impl Running {
         // Where it really listens, which no webhook may lead to.
         let mut known = settings.clone();
         known.server.listen = address;
-        let around = Surroundings { environment, sealer: sealer(settings)? };
+        let sealer = sealer(settings)?;
+        let around = Surroundings { environment, sealer: Arc::clone(&sealer) };
         let graph = Graph::build(&known, &around, &opened, clock, ids, &work, &stop_work)
             .map_err(|error| failed("the HTTP client", &error))?;
+        let provider = provider::sign_in(settings, &graph, sealer)?;
         let signer = signer(settings)?;
         let audit = AuditService::new(Arc::clone(&graph.store), Arc::clone(&graph.clock), signer);
         let running = Self {
             url: encryption::url(address, tls.is_some()),
-            fingerprint: tls.as_ref().map(|identity| identity.fingerprint.clone()),
+            fingerprint: tls.as_ref().map(|tls| tls.fingerprint.clone()),
             recovered: Recovered::default(),
             works: false,
             store: opened.name(),
             graph,
             audit,
+            provider,
             opened,
             data_dir: settings.server.data_dir.clone(),
             stop_requests,
@@ -112,6 +121,7 @@ impl Running {
             requests,
             work,
             grace: settings.server.shutdown_grace,
+            again: Arc::default(),
         };
         let listening = Listening { listener, address, tls };
         running.begin(settings, listening, works).await
@@ -126,7 +136,7 @@ impl Running {
         let app = |error: AppError| failed("the store", &error);
         self.graph.identity.load().await.map_err(app)?;
         self.admit(given_admin_key(settings)).await?;
-        self.answer_requests(settings, listening);
+        let renewal = self.answer_requests(settings, listening);
         if works {
             let started = news::started(env!("CARGO_PKG_VERSION"), self.store);
             self.graph.system.tell(started).await;
@@ -139,21 +149,11 @@ impl Running {
             self.works = true;
         }
         self.graph.system.set_recovered();
-        self.note();
-        Ok(self)
-    }
-
-    /// Tells client commands where the server is. Without the note they have to be told by `--url`;
-    /// that is no reason not to serve.
-    fn note(&self) {
-        let told = serde_json::json!({
-            "url": self.url, "pid": std::process::id(), "fingerprint": self.fingerprint,
-        });
-        let file = self.data_dir.join("server.json");
-        if let Err(error) = write_private(&file, told.to_string().as_bytes()) {
-            let url = &self.url;
-            tracing::warn!(%error, "server.json cannot be written; name the server with --url {url}");
+        note(&self.data_dir, &self.url, self.fingerprint.as_deref());
+        if let Some(renewal) = renewal {
+            self.renew(renewal);
         }
+        Ok(self)
     }
 
     /// Takes up what was open, and begins to schedule. On a full disk that has to wait: whoever reads
@@ -183,7 +183,7 @@ impl Running {
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(self.graph.usage.clone().run(self.stop_work.clone()));
         self.work.spawn(self.audit.clone().sign(self.stop_work.clone()));
-        self.work.spawn(self.graph.daily(settings).run(self.stop_work.clone()));
+        self.work.spawn(self.graph.daily(settings, self.audit.clone()).run(self.stop_work.clone()));
         self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
             self.graph.agents.clone(),
@@ -202,8 +202,12 @@ impl Running {
         recover(&self.graph.supervisors, self.graph.store.as_ref()).await
     }
 
-    fn answer_requests(&self, settings: &Settings, listening: Listening) {
+    fn answer_requests(&self, settings: &Settings, listening: Listening) -> Option<Renewal> {
         let Listening { listener, address, tls } = listening;
+        let (tls, renewal) = match tls {
+            Some(Encryption { shown, renewal, fingerprint: _ }) => (Some(shown), renewal),
+            None => (None, None),
+        };
         let graph = &self.graph;
         let parts = Parts {
             sessions: graph.sessions.clone(),
@@ -214,6 +218,7 @@ impl Running {
             usage: graph.usage.clone(),
             system: graph.system.clone(),
             identity: graph.identity.clone(),
+            provider: self.provider.clone(),
             audit: self.audit.clone(),
             recovery: graph.recovery(),
             store: Arc::clone(&graph.store),
@@ -233,6 +238,7 @@ impl Running {
             },
             port: address.port(),
             allowed_hosts: encryption::hosts(&settings.server, address),
+            public_url: settings.server.public_origin(),
             allowed_origins: settings.server.allowed_origins.clone(),
             dev: settings.server.dev,
             open_metrics: settings.server.metrics_open_on_loopback,
@@ -250,7 +256,7 @@ impl Running {
             header_timeout: times.header,
             idle_timeout: times.idle,
             write_timeout: times.write,
-            tls: tls.map(|identity| identity.config),
+            tls,
             proxies: Arc::new(Proxies(settings.server.behind_proxy.clone())),
             ..ServerOptions::default()
         };
@@ -259,24 +265,42 @@ impl Running {
                 tracing::error!(%error, "The listener failed; requests are no longer answered");
             }
         });
+        renewal
+    }
+
+    /// Shows the certificate of files that are replaced while the server runs, and tells the client
+    /// commands of it.
+    fn renew(&self, renewal: Renewal) {
+        let (dir, url) = (self.data_dir.clone(), self.url.clone());
+        let (clock, again) = (Arc::clone(&self.graph.clock), Arc::clone(&self.again));
+        let tell = move |fingerprint: &str| note(&dir, &url, Some(fingerprint));
+        self.requests.spawn(renewal.run(clock, again, self.stop_requests.clone(), tell));
     }
 
     /// The administrator's key: the given one, or a new one on the first start.
     async fn admit(&self, given: Option<&str>) -> Result<(), CliError> {
         let identity = &self.graph.identity;
         let app = |error: AppError| failed("the store", &error);
+        let file = self.key_file();
+        data_dir::private(&file)?;
         if let Some(secret) = given {
-            return identity.admit_administrator(secret).await.map_err(app);
+            if identity.admit_administrator(secret).await.map_err(app)? == Admitted::Replaced {
+                tracing::warn!(
+                    "The administrator's secret was replaced by the given one; the one before is refused"
+                );
+                // It is of no use any more, and would be taken for one that is.
+                drop(fs::remove_file(&file));
+            }
+            return Ok(());
         }
         if identity.has_keys().await.map_err(app)? {
             return Ok(());
         }
         let secret = new_secret()?;
-        let file = self.key_file();
         // The file comes first: a key that nobody holds would lock everybody out.
         write_private(&file, secret.expose_secret().as_bytes())
             .map_err(|error| failed("the administrator's key", &error))?;
-        identity.admit_administrator(secret.expose_secret()).await.map_err(app)
+        identity.admit_administrator(secret.expose_secret()).await.map_err(app).map(drop)
     }
 
     /// What signs the administrator in, once; `None` when their key is not at hand.
@@ -302,6 +326,11 @@ impl Running {
         self.data_dir.join("admin.key")
     }
 
+    /// Reads again what may change while the server runs: the files of its certificate.
+    pub(super) fn read_again(&self) {
+        self.again.notify_one();
+    }
+
     /// Stops in order, within the grace period.
     pub(super) async fn stop(self) {
         self.graph.system.set_draining();
@@ -319,6 +348,18 @@ impl Running {
         within(clock.as_ref(), half, self.work.wait(), "supervisors").await;
         self.graph.agents.shutdown().await;
         self.opened.close().await;
+    }
+}
+
+/// Tells client commands where the server is. Without the note they have to be told by `--url`; that is
+/// no reason not to serve.
+fn note(data_dir: &Path, url: &str, fingerprint: Option<&str>) {
+    let told = serde_json::json!({
+        "url": url, "pid": std::process::id(), "fingerprint": fingerprint,
+    });
+    let file = data_dir.join("server.json");
+    if let Err(error) = write_private(&file, told.to_string().as_bytes()) {
+        tracing::warn!(%error, "server.json cannot be written; name the server with --url {url}");
     }
 }
 
@@ -365,27 +406,6 @@ fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     })
 }
 
-fn make_data_dir(dir: &Path) -> Result<(), CliError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
-        CliError::new(code::NOT_PERMITTED, format!("{} cannot be made: {error}", dir.display()))
-            .remedy("choose a folder that you may write to: --data-dir DIR")
-    })?;
-    let about = fs::metadata(dir).map_err(|error| failed("the data directory", &error))?;
-    let refuse = |problem: String| {
-        CliError::new(code::NOT_PERMITTED, format!("{} {problem}", dir.display())).remedy(
-            "own the data directory, and take away the rights of others: chmod -R go-rwx DIR",
-        )
-    };
-    if about.uid() != rustix::process::geteuid().as_raw() {
-        return Err(refuse(format!("belongs to the user {}", about.uid())));
-    }
-    let mode = about.mode() & 0o777;
-    if mode & 0o022 != 0 {
-        return Err(refuse(format!("may be written by other users (mode {mode:03o})")));
-    }
-    Ok(())
-}
-
 /// What a store that does not open means for whoever started the server.
 pub(super) fn unopened(error: &OpenError) -> CliError {
     let (exit, remedy) = match error {
@@ -418,7 +438,7 @@ pub(super) fn unopened(error: &OpenError) -> CliError {
 pub(super) fn unarchived(error: &ArchiveFault) -> CliError {
     let remedy = match error {
         ArchiveFault::Store(error) => return unopened(error),
-        ArchiveFault::Broken(_) => "take another backup; this one was not used in any part",
+        ArchiveFault::Broken(_) => "take another backup or export; nothing of this one was used",
         ArchiveFault::Newer { .. } => "install the version that made it, or a newer one",
         ArchiveFault::Occupied(_) => {
             "name a directory without a store: --data-dir DIR; or move store.redb out of this one"
@@ -440,17 +460,4 @@ pub(super) fn new_secret() -> Result<SecretString, CliError> {
         .try_fill_bytes(&mut bytes)
         .map_err(|error| failed("the system's random generator", &error))?;
     Ok(SecretString::from(format!("iok_{}", URL_SAFE_NO_PAD.encode(bytes))))
-}
-
-/// Writes a file that only its owner may read; complete or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let done = written.and_then(|()| fs::rename(&fresh, path));
-    if done.is_err() {
-        drop(fs::remove_file(&fresh));
-    }
-    done
 }

@@ -11,9 +11,16 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// Collects broken rules; an input is accepted only by an empty collection.
+/// Broken rules that are told of one input; of the others only how many there are.
+pub const MOST_TOLD: usize = 50;
+
+/// Collects broken rules; an input is accepted only by an empty collection. It is bounded, whatever
+/// is sent.
 #[derive(Debug, Default)]
-pub struct FieldErrors(Vec<FieldError>);
+pub struct FieldErrors {
+    told: Vec<FieldError>,
+    more: usize,
+}
 
 impl FieldErrors {
     /// Adds one broken rule.
@@ -23,7 +30,31 @@ impl FieldErrors {
         code: &'static str,
         message: impl Into<String>,
     ) {
-        self.0.push(FieldError { pointer: pointer.into(), code, message: message.into() });
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
+        self.told.push(FieldError { pointer: pointer.into(), code, message: message.into() });
+    }
+
+    /// Whether others are only counted.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.told.len() >= MOST_TOLD
+    }
+
+    /// Counts rules that nobody spells out any more.
+    pub const fn add_untold(&mut self, count: usize) {
+        self.more += count;
+    }
+
+    /// Takes over what was noted elsewhere.
+    pub fn absorb(&mut self, others: Self) {
+        let Self { told, more } = others;
+        for FieldError { pointer, code, message } in told {
+            self.add(pointer, code, message);
+        }
+        self.more += more;
     }
 
     /// Adds a rule when it does not hold.
@@ -63,7 +94,7 @@ impl FieldErrors {
     /// What was noted so far.
     #[must_use]
     pub fn noted(&self) -> &[FieldError] {
-        &self.0
+        &self.told
     }
 
     /// `value` when nothing was wrong, else everything that was.
@@ -71,6 +102,32 @@ impl FieldErrors {
     /// # Errors
     /// The collected field errors.
     pub fn into_result<T>(self, value: T) -> Result<T, Vec<FieldError>> {
-        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+        let Self { mut told, more } = self;
+        if told.is_empty() && more == 0 {
+            return Ok(value);
+        }
+        if more > 0 {
+            let message = format!("{more} more are wrong and not listed: correct these first");
+            told.push(FieldError { pointer: String::new(), code: "more", message });
+        }
+        Err(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_faults_is_cut_short_and_counted() {
+        let mut inner = FieldErrors::default();
+        (0..60).for_each(|number| inner.add(format!("/{number}"), "invalid", "is wrong"));
+        let mut errors = FieldErrors::default();
+        errors.add("/first", "invalid", "is wrong");
+        errors.absorb(inner);
+        errors.add_untold(5);
+        let told = errors.into_result(()).expect_err("faults");
+        assert_eq!((told.len(), &*told[0].pointer), (MOST_TOLD + 1, "/first"));
+        assert!(told[MOST_TOLD].message.starts_with("16 more"), "{told:?}");
     }
 }

@@ -8,6 +8,7 @@ pub mod canonical;
 pub mod field;
 pub mod ids;
 pub mod money;
+pub mod text;
 pub mod time;
 pub mod version;
 

@@ -5,7 +5,7 @@
 //! whatever carries the marker of the run.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::gates::{GateRun, Gates};
 use crate::domain::session::gates::{GateReport, KEPT_OUTPUT_BYTES};
 use crate::domain::session::spec::Gate;
+use crate::infrastructure::sandbox::{Sandbox, folders_of};
 
 /// Where programs, tools and the user's own settings lie; secrets are not among them.
 const INHERITED: [&str; 14] = [
@@ -45,6 +46,8 @@ const GUARD_PATIENCE: Duration = Duration::from_secs(5);
 pub struct LocalGates {
     /// Our own executable as a guard; without it a gate is only a process group.
     guard: Option<Vec<String>>,
+    /// What they may reach; needs a guard.
+    sandbox: Sandbox,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
 }
@@ -53,14 +56,33 @@ impl LocalGates {
     /// Gates behind this guard: program and first arguments.
     #[must_use]
     pub fn new(guard: Option<Vec<String>>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { guard, clock, ids }
+        Self { guard, sandbox: Sandbox::default(), clock, ids }
     }
 
-    fn command(&self, gate: &Gate, folder: &Path) -> Command {
+    /// The same in a sandbox.
+    #[must_use]
+    pub fn within(self, sandbox: Sandbox) -> Self {
+        Self { sandbox, ..self }
+    }
+
+    /// The flags by which the guard is told what a gate in this folder may reach.
+    async fn confines(&self, folder: &Path) -> std::io::Result<Vec<String>> {
+        let (sandbox, folder) = (self.sandbox.clone(), folder.to_owned());
+        let look = move || {
+            let beside = folders_of(&folder);
+            let own = [folder.as_path()].into_iter().chain(beside.iter().map(PathBuf::as_path));
+            sandbox.around(own).map(|confines| confines.flags()).unwrap_or_default()
+        };
+        Ok(tokio::task::spawn_blocking(look).await?)
+    }
+
+    fn command(&self, gate: &Gate, folder: &Path, confines: Vec<String>) -> Command {
         let marker = format!("ORCHESTRATOR_GATE={}", self.ids.uuid().simple());
         let mut words = self.guard.clone().unwrap_or_default();
         if !words.is_empty() {
-            words.extend(["--marker".to_owned(), marker.clone(), "--".to_owned()]);
+            words.extend(["--marker".to_owned(), marker.clone()]);
+            words.extend(confines);
+            words.push("--".to_owned());
         }
         words.extend(gate.command.iter().cloned());
         let mut command = Command::new(&words[0]);
@@ -82,7 +104,9 @@ impl LocalGates {
 impl Gates for LocalGates {
     async fn run(&self, gate: &Gate, folder: &Path) -> GateRun {
         let began = self.clock.now();
-        let (exit_code, timed_out, output) = match self.command(gate, folder).spawn() {
+        let confines = self.confines(folder).await;
+        let started = confines.and_then(|confines| self.command(gate, folder, confines).spawn());
+        let (exit_code, timed_out, output) = match started {
             Ok(child) => self.wait(child, gate).await,
             Err(error) => (None, false, format!("{} cannot be run: {error}", gate.command[0])),
         };

@@ -5,6 +5,8 @@ pub mod drivers;
 pub mod gates;
 pub mod ids;
 pub mod keys;
+pub mod oidc;
+pub mod sandbox;
 pub mod storage;
 pub mod telemetry;
 pub mod tls;

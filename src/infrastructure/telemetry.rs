@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::domain::redact::Redactor;
+use crate::domain::text::is_unseen;
 
 /// Begins to write log lines; a second call in one process changes nothing.
 ///
@@ -27,7 +28,7 @@ pub fn start_logging(json: Option<bool>, filter: &str, redactor: &Redactor) -> R
         (false, true) => Look::Colours,
         (false, false) => Look::Plain,
     };
-    let lines = Lines { look, redactor: redactor.clone(), to: io::stderr };
+    let lines = Lines { look, redactor: redactor.strict(), to: io::stderr };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
     let begun = if as_json {
         builder.json().flatten_event(true).with_target(false).try_init()
@@ -127,7 +128,7 @@ fn redacted<'a>(text: &'a str, look: Look, redactor: &Redactor) -> Cow<'a, str> 
 
 /// The line with everything spelled out that is no letter to be seen.
 fn escaped(text: &str, look: Look) -> Cow<'_, str> {
-    if !text.chars().any(is_hidden) {
+    if !text.chars().any(is_unseen) {
         return Cow::Borrowed(text);
     }
     let mut line = String::with_capacity(text.len() + 16);
@@ -141,7 +142,7 @@ fn escaped(text: &str, look: Look) -> Cow<'_, str> {
             continue;
         }
         rest = &rest[letter.len_utf8()..];
-        if !is_hidden(letter) {
+        if !is_unseen(letter) {
             line.push(letter);
         } else if look == Look::Json {
             // Written to a string, which never fails.
@@ -151,12 +152,6 @@ fn escaped(text: &str, look: Look) -> Cow<'_, str> {
         }
     }
     Cow::Owned(line)
-}
-
-/// Control characters, and those that end a line or turn the direction of a text.
-fn is_hidden(letter: char) -> bool {
-    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 /// Length of the change of colour that a text begins with.
@@ -214,7 +209,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber.finish(), speak);
         let text = read(&paper(&PLAIN));
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!text.trim_end().chars().any(is_hidden), "{text:?}");
+        assert!(!text.trim_end().chars().any(is_unseen), "{text:?}");
         assert!(text.contains("\\n{\"level\"") && text.contains("[REDACTED:password]"), "{text}");
         assert!(!text.contains("hunter2") && !text.contains("12345678"), "{text}");
     }
@@ -226,7 +221,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber.finish(), speak);
         let text = read(&paper(&JSON));
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!text.trim_end().chars().any(is_hidden), "{text:?}");
+        assert!(!text.trim_end().chars().any(is_unseen), "{text:?}");
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value["level"], "ERROR");
         assert!(value["header"].as_str().is_some_and(|header| header.starts_with("title\n")));

@@ -218,6 +218,45 @@ export const cases = [
     },
   },
   {
+    // A page sends the browser of somebody who is signed in to the page that signs in, with a link of its own.
+    name: "sign_in_as_others",
+    attack: async (world) => {
+      const { context, page } = await world.signedIn();
+      await page.goto(`${world.given.hostile}/`);
+      await page.evaluate(({ app, trap }) => {
+        location = `${app}/login#token=${trap}`;
+      }, world.given);
+      await page.waitForSelector("#asked:not([hidden])");
+      const told = { question: await page.textContent("#asked"), url: page.url() };
+      const who = { app: world.given.app, path: "/api/v1/whoami" };
+      told.during = (await page.evaluate(read, who)).text;
+      await page.click("#decline");
+      await page.waitForSelector("#inside:not([hidden])");
+      told.after = (await page.evaluate(read, who)).text;
+      await context.close();
+      return told;
+    },
+    // Whoever agrees is signed in, sees as whom, and whoever was there before is out.
+    control: async (world) => {
+      const { context, page } = await world.signedIn();
+      const before = await context.cookies();
+      await page.goto(`${world.given.app}/login#token=${world.given.trap}`);
+      await page.waitForSelector("#asked:not([hidden])");
+      const [answer] = await Promise.all([
+        page.waitForResponse("**/api/v1/login"),
+        page.click("#agree"),
+      ]);
+      await page.waitForSelector("#inside:not([hidden])");
+      const told = { status: answer.status(), inside: await page.textContent("#inside") };
+      await context.clearCookies();
+      await context.addCookies(before);
+      const who = { app: world.given.app, path: "/api/v1/whoami" };
+      told.before = (await page.evaluate(read, who)).status;
+      await context.close();
+      return told;
+    },
+  },
+  {
     name: "cookie_of_others",
     attack: async (world, victim) => {
       const cookie = `orchestrator_session_${new URL(world.given.app).port}`;

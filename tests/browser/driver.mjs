@@ -44,6 +44,8 @@ async function signedIn(token = tokens.pop()) {
   const context = await stranger();
   const page = await context.newPage();
   await page.goto(`${given.app}/login#token=${token}`);
+  await page.waitForSelector("#asked:not([hidden])");
+  await page.click("#agree");
   await page.waitForSelector("#inside:not([hidden])");
   return { context, page };
 }

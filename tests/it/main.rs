@@ -8,6 +8,7 @@ mod cli;
 mod contract;
 mod e2e;
 mod life;
+mod oidc;
 mod opencode;
 mod recovery;
 mod sim;

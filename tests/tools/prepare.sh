@@ -13,6 +13,7 @@ need git git
 need python3 python3
 need curl curl
 need gcc gcc
+need strace strace
 need make make
 need node nodejs
 need npm npm
@@ -49,3 +50,4 @@ fi
 
 bash tests/tools/install-opencode.sh
 bash tests/tools/install-browser-driver.sh
+bash tests/tools/install-identity-provider.sh

@@ -2,8 +2,11 @@
 //!
 //! Invariant: an item is settled in the same commit in which its session learns of it; the agent is
 //! told afterwards, and again until the telling is on record (`agent_ref` is then empty).
+//! Invariant: what is allowed for good is allowed by a lead, and the audit has it word for word.
 
 use std::sync::Arc;
+
+use serde_json::{Value, json};
 
 use super::error::AppError;
 use super::ports::changes::{ChangeSet, Expect, Put, Write};
@@ -13,15 +16,35 @@ use super::session::SessionService;
 use super::session::ask::owed;
 use super::session::change::{By, Change};
 use super::session::report::AGAIN;
-use crate::domain::attention::{
-    AttentionItem, AttentionKind, AttentionState, Decision, ResolveError,
-};
+use crate::domain::attention::{AttentionItem, AttentionState, Decision, ResolveError};
 use crate::domain::ids::{AttentionId, SessionId, TenantId};
-use crate::domain::session::spec::{PermissionDecision, PermissionRule};
+use crate::domain::session::policy::PermissionRule;
+use crate::domain::tenant::key::Role;
+use crate::domain::tenant::right::Lack;
 use crate::domain::version::Versioned;
 
 /// Items that are read at once.
 const PAGE: usize = 1000;
+
+/// What somebody decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'a> {
+    /// One of the item's decisions.
+    pub decision: Decision,
+    /// The text of an answer.
+    pub answer: Option<&'a str>,
+    /// What they decided about: an item that asks for anything else stays as it is. Whoever leaves it
+    /// out decides about the item as it stands.
+    pub fingerprint: Option<&'a str>,
+}
+
+impl Decided<'_> {
+    /// A decision without words, about an item as it stands.
+    #[must_use]
+    pub const fn plain(decision: Decision) -> Self {
+        Self { decision, answer: None, fingerprint: None }
+    }
+}
 
 /// The use cases of attention items.
 #[derive(Clone)]
@@ -69,17 +92,24 @@ impl AttentionService {
     /// Settles an item by a person's decision.
     ///
     /// # Errors
-    /// `Resolve` when it is settled already or the decision does not fit, `AttentionNotFound`.
+    /// `Resolve` when it is settled already, the decision does not fit or is about something else;
+    /// `AttentionNotFound`; `Forbidden` when something is allowed for good by less than a lead.
     pub async fn resolve(
         &self,
         ctx: &RequestContext,
         id: AttentionId,
-        decision: Decision,
-        answer: Option<&str>,
+        decided: Decided<'_>,
     ) -> Result<Versioned<AttentionItem>, AppError> {
+        let Decided { decision, answer, fingerprint } = decided;
         for _ in 0..super::session::MAX_COMMIT_ATTEMPTS {
             let item = self.get(ctx, id).await?;
             let AttentionItem { state, session_id, .. } = item.value;
+            if let Some(fingerprint) = fingerprint {
+                item.value.asks_for(fingerprint)?;
+            }
+            if decision == Decision::AllowAlways && ctx.principal.role < Role::Lead {
+                return Err(Lack::ForGood.into());
+            }
             if state != AttentionState::Open {
                 return Err(ResolveError::Settled(state).into());
             }
@@ -94,23 +124,22 @@ impl AttentionService {
         Err(AppError::Contended)
     }
 
-    /// Settles every open item with this fingerprint and says how many there were.
+    /// Settles every open item with this fingerprint.
     ///
     /// # Errors
-    /// `Resolve` when the decision does not fit.
+    /// As `resolve`.
     pub async fn resolve_many(
         &self,
         ctx: &RequestContext,
         fingerprint: &str,
-        decision: Decision,
-        answer: Option<&str>,
+        decided: Decided<'_>,
     ) -> Result<Vec<Versioned<AttentionItem>>, AppError> {
         let (mut settled, mut after) = (Vec::new(), None);
         loop {
             let open = self.list(ctx, None, Some(AttentionState::Open), after, PAGE).await?;
             after = open.last().map(|item| item.value.id);
-            for item in open.iter().filter(|item| item.value.fingerprint == fingerprint) {
-                settled.push(self.resolve(ctx, item.value.id, decision, answer).await?);
+            for item in open.iter().filter(|item| item.value.asks_for(fingerprint).is_ok()) {
+                settled.push(self.resolve(ctx, item.value.id, decided).await?);
             }
             if open.len() < PAGE {
                 return Ok(settled);
@@ -200,9 +229,12 @@ impl AttentionService {
         if item.kind.blocks() {
             change.session.unblock(now);
         }
-        if item.decision == Some(Decision::AllowAlways) {
-            allow_always(&mut change, &item);
+        let rule = item.rule();
+        if let By::Caller(_) = by {
+            change.note(facts(&item, rule.as_ref()));
         }
+        let known = &mut change.session.spec.permission_policy.rules;
+        known.extend(rule.filter(|rule| !known.contains(rule)));
         let (mut set, _) = change.finish(by, "resolve", item.answer.as_deref(), now);
         let settled = Versioned { version: stored.version.next(), value: item };
         if let By::Caller(ctx) = by {
@@ -219,27 +251,11 @@ impl AttentionService {
     }
 }
 
-/// The session's own policy learns what was allowed for good.
-fn allow_always(change: &mut Change, item: &AttentionItem) {
-    if item.kind != AttentionKind::Permission {
-        return;
-    }
-    let tool = item.payload.get("tool").and_then(serde_json::Value::as_str).unwrap_or("");
-    let patterns = item.payload.get("patterns").and_then(serde_json::Value::as_array);
-    let rule = |pattern: Option<String>| PermissionRule {
-        tool: tool.to_owned(),
-        pattern,
-        decision: PermissionDecision::Allow,
-    };
-    let texts = patterns.into_iter().flatten().filter_map(|pattern| pattern.as_str());
-    let mut rules: Vec<PermissionRule> = texts.map(|text| rule(Some(text.to_owned()))).collect();
-    if rules.is_empty() {
-        rules.push(rule(None));
-    }
-    let known = &mut change.session.spec.permission_policy.rules;
-    for rule in rules {
-        if !tool.is_empty() && !known.contains(&rule) {
-            known.push(rule);
-        }
-    }
+/// What was asked and decided, for the audit.
+fn facts(item: &AttentionItem, rule: Option<&PermissionRule>) -> Value {
+    json!({
+        "item": item.id, "kind": item.kind, "title": item.title, "tool": item.tool(),
+        "patterns": item.patterns(), "fingerprint": item.fingerprint, "decision": item.decision,
+        "rule": rule.map(PermissionRule::facts),
+    })
 }

@@ -14,7 +14,8 @@ use crate::domain::time::Timestamp;
 
 /// How often the chains are looked at.
 const LOOK: Duration = Duration::from_secs(5);
-/// Entries that stand unsigned this long are signed.
+/// Entries that stand unsigned this long are signed. What a server finds when it sees a chain for the
+/// first time may stand so for long, or come from another server: it is signed at once.
 const LONGEST: Duration = Duration::from_mins(1);
 /// So many entries are signed at the next look.
 const MOST: u64 = 1000;
@@ -28,7 +29,8 @@ struct Seen {
 }
 
 impl AuditService {
-    /// Signs every chain that has grown, now and then and once more when cancelled.
+    /// Signs every chain that has grown, now and then and once more when cancelled; what was counted of
+    /// refusals is put on record before.
     pub async fn sign(self, stop: CancellationToken) {
         let mut seen = HashMap::new();
         loop {
@@ -37,6 +39,7 @@ impl AuditService {
                 () = stop.cancelled() => true,
                 () = self.clock.sleep(LOOK) => false,
             };
+            self.tell_repeated(is_last).await;
             if let Err(error) = self.sign_due(&mut seen, is_last).await {
                 tracing::warn!(%error, "The audit could not be signed");
             }
@@ -56,7 +59,8 @@ impl AuditService {
             let now = self.clock.now();
             let snapshot = self.store.snapshot(tenant).await?;
             let Some((seq, hash)) = snapshot.audit_head().await? else { continue };
-            let chain = seen.entry(tenant).or_insert(Seen { signed: 0, since: None });
+            let unseen = Seen { signed: 0, since: Some(Timestamp::EPOCH) };
+            let chain = seen.entry(tenant).or_insert(unseen);
             if seq == chain.signed {
                 continue;
             }
@@ -116,20 +120,48 @@ mod tests {
         let up_to = |seq| Some(Vouched { seq, key: signer.key() });
         audit.not_recognised("127.0.0.1", "GET /x", "r").await;
         audit.sign_due(&mut seen, false).await.expect("signed");
-        assert_eq!(vouched().await, None, "not yet");
+        assert_eq!(vouched().await, up_to(1), "it is seen for the first time");
+        audit.not_recognised("127.0.0.2", "GET /x", "r").await;
+        audit.sign_due(&mut seen, false).await.expect("signed");
+        assert_eq!(vouched().await, up_to(1), "not yet");
         seen.get_mut(&tenant).expect("seen").since = Some(Timestamp::EPOCH);
         audit.sign_due(&mut seen, false).await.expect("signed");
-        assert_eq!(vouched().await, up_to(1), "it waited");
+        assert_eq!(vouched().await, up_to(3), "it waited");
         for _ in 0..3 {
             seen.remove(&tenant);
             audit.sign_due(&mut seen, true).await.expect("signed");
         }
-        assert_eq!(audit.verify(tenant).await.expect("read").entries, 2, "nothing to sign");
+        assert_eq!(audit.verify(tenant).await.expect("read").entries, 4, "nothing to sign");
         audit.sign_due(&mut seen, false).await.expect("signed");
-        for _ in 0..MOST {
-            audit.not_recognised("127.0.0.1", "GET /x", "r").await;
+        for number in 0..MOST {
+            audit.not_recognised(&format!("peer {number}"), "GET /x", "r").await;
         }
         audit.sign_due(&mut seen, false).await.expect("signed");
-        assert_eq!(vouched().await, up_to(MOST + 2), "it has grown");
+        assert_eq!(vouched().await, up_to(MOST + 4), "it has grown");
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_of_refusals_is_on_record_when_the_server_ends() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let store = MemoryStore::new(Arc::clone(&clock), Arc::new(SystemIds));
+        let signer = Arc::new(KeySigner::new(&[7; 32]).expect("a key"));
+        let audit = AuditService::new(store.clone(), Arc::clone(&clock), signer);
+        let tenant = TenantId::BOOTSTRAP;
+        let put = Put { expect: Expect::Absent, value: Tenant::bootstrap(clock.now()) };
+        store.commit(ChangeSet::new(tenant).write(Write::Tenant(put))).await.expect("a tenant");
+        for peer in ["one", "two", "one", "one", "one"] {
+            audit.not_recognised(peer, "GET /x", "r").await;
+        }
+        let stop = CancellationToken::new();
+        stop.cancel();
+        audit.clone().sign(stop).await;
+        let entries = store.snapshot(tenant).await.expect("a view").audit(0, 10).await;
+        let told = |entry: &crate::domain::audit::StoredAudit| {
+            let repeated = entry.entry.after.as_ref().and_then(|after| after["repeated"].as_u64());
+            (entry.entry.actor.id.clone(), repeated)
+        };
+        let told: Vec<_> = entries.expect("read").iter().map(told).collect();
+        let expected = [("one", None), ("two", None), ("one", Some(3)), ("orchestrator", None)];
+        assert_eq!(told, expected.map(|(id, repeated)| (id.to_owned(), repeated)));
     }
 }

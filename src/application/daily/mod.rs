@@ -17,11 +17,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::AuditService;
 use super::error::AppError;
 use super::ports::clock::Clock;
 use super::ports::store::Store;
 use super::session::SessionService;
 use crate::closed_enum;
+use crate::domain::tenant::retention::Retention;
 use crate::domain::time::Timestamp;
 
 /// Rows that one step takes on.
@@ -45,6 +47,8 @@ pub struct Kept {
     pub deleted_sessions: Option<Duration>,
     /// Events.
     pub events: Option<Duration>,
+    /// Entries of the audit.
+    pub audit: Option<Duration>,
     /// Copies of damaged records.
     pub set_aside: Option<Duration>,
     /// How far the clock may be ahead of when this was last looked at, before it is doubted; `None`
@@ -59,8 +63,40 @@ impl Default for Kept {
             sessions: days(30),
             deleted_sessions: days(30),
             events: days(30),
+            audit: days(365),
             set_aside: days(90),
             leap: LEAP,
+        }
+    }
+}
+
+impl Kept {
+    /// How long tenants may have their things kept, in days.
+    #[must_use]
+    pub fn days(&self) -> Retention {
+        let days = |kept: Option<Duration>| {
+            let days = kept?.as_secs() / DAY.as_secs();
+            Some(u32::try_from(days).unwrap_or(u32::MAX))
+        };
+        Retention {
+            sessions_days: days(self.sessions),
+            deleted_sessions_days: days(self.deleted_sessions),
+            events_days: days(self.events),
+        }
+    }
+
+    /// The same for a tenant that has some things gone earlier.
+    #[must_use]
+    pub fn of(self, own: Retention) -> Self {
+        let Retention { sessions_days, deleted_sessions_days, events_days } = own;
+        let sooner = |kept: Option<Duration>, own: Option<u32>| {
+            kept.into_iter().chain(own.map(|days| DAY * days)).min()
+        };
+        Self {
+            sessions: sooner(self.sessions, sessions_days),
+            deleted_sessions: sooner(self.deleted_sessions, deleted_sessions_days),
+            events: sooner(self.events, events_days),
+            ..self
         }
     }
 }
@@ -71,6 +107,7 @@ closed_enum!(
         Counters = "counters",
         Sessions = "sessions",
         Events = "events",
+        Audit = "audit",
         SetAside = "set_aside",
         Browsers = "browsers",
     }
@@ -82,6 +119,7 @@ pub struct Daily {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     sessions: SessionService,
+    audit: AuditService,
     kept: Kept,
 }
 
@@ -92,9 +130,10 @@ impl Daily {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         sessions: SessionService,
+        audit: AuditService,
         kept: Kept,
     ) -> Self {
-        Self { store, clock, sessions, kept }
+        Self { store, clock, sessions, audit, kept }
     }
 
     /// Does the jobs soon after the start, since a server may never be up at their time, and then
@@ -153,6 +192,7 @@ impl Daily {
         match job {
             Job::Sessions => self.old_sessions().await,
             Job::Events => self.old_events().await,
+            Job::Audit => self.old_audit().await,
             Job::SetAside => self.old_copies().await,
             Job::Browsers => self.old_browsers().await,
             Job::Counters => self.recount().await,

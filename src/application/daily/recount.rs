@@ -25,6 +25,7 @@ fn counters(now: Timestamp) -> impl Iterator<Item = (String, Counter)> {
         ("webhooks".to_owned(), Counter::Webhooks),
         ("api_keys".to_owned(), Counter::ApiKeys),
         ("users".to_owned(), Counter::Users),
+        ("stored_bytes".to_owned(), Counter::StoredBytes),
     ];
     let this = Month::of(now);
     let of_month = |month: Month| {

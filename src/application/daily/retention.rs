@@ -1,5 +1,5 @@
-//! What is kept no longer: ended sessions are deleted, deleted ones go for good; events, copies of
-//! damaged records and browsers that were signed in are removed.
+//! What is kept no longer: ended sessions are deleted, deleted ones go for good; events, the oldest
+//! part of the audit, copies of damaged records and browsers that were signed in are removed.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::application::error::AppError;
 use crate::application::ports::store::Outdated;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::Session;
+use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
@@ -30,13 +31,14 @@ enum Fate {
 impl Daily {
     /// Deletes sessions that ended long ago, and purges what was deleted long ago.
     pub(super) async fn old_sessions(&self) -> Result<usize, AppError> {
-        let ended = self.before(self.kept.sessions);
-        let deleted = self.before(self.kept.deleted_sessions);
-        // What ended or was deleted before was made before that.
-        let Some(made) = ended.max(deleted) else { return Ok(0) };
         let tenants = self.store.fleet().await?.tenants().await?;
         let mut changed = 0;
-        for tenant in tenants.iter().map(|found| found.value.id) {
+        for Tenant { id, retention, .. } in tenants.into_iter().map(|found| found.value) {
+            let (tenant, kept) = (id, self.kept.of(retention));
+            let ended = self.before(kept.sessions);
+            let deleted = self.before(kept.deleted_sessions);
+            // What ended or was deleted before was made before that.
+            let Some(made) = ended.max(deleted) else { continue };
             let mut after = None;
             loop {
                 let fleet = self.store.fleet().await?;
@@ -93,10 +95,36 @@ impl Daily {
         }
     }
 
-    /// Removes old events of all tenants and of the server itself.
+    /// Removes old events of all tenants and of the server itself, then those that a tenant has gone
+    /// earlier.
     pub(super) async fn old_events(&self) -> Result<usize, AppError> {
-        let Some(before) = self.before(self.kept.events) else { return Ok(0) };
-        self.remove(Outdated::Events(before)).await
+        let mut removed = match self.before(self.kept.events) {
+            Some(before) => self.remove(Outdated::Events(before)).await?,
+            None => 0,
+        };
+        let tenants = self.store.fleet().await?.tenants().await?;
+        let own = tenants.into_iter().map(|found| found.value);
+        for tenant in own.filter(|tenant| tenant.retention.events_days.is_some()) {
+            let Some(before) = self.before(self.kept.of(tenant.retention).events) else { continue };
+            removed += self.remove(Outdated::EventsOf(tenant.id, before)).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes the oldest part of the audit of each tenant, as far as it is signed.
+    pub(super) async fn old_audit(&self) -> Result<usize, AppError> {
+        let Some(before) = self.before(self.kept.audit) else { return Ok(0) };
+        let tenants = self.store.fleet().await?.tenants().await?;
+        let mut removed = 0;
+        for tenant in tenants.iter().map(|found| found.value.id) {
+            loop {
+                match self.audit.retire(tenant, before, BATCH).await? {
+                    0 => break,
+                    count => removed += count,
+                }
+            }
+        }
+        Ok(removed)
     }
 
     /// Removes old copies of damaged records.

@@ -1,26 +1,30 @@
 //! Invitations: a secret that opens nothing but becoming a member, once.
 //!
-//! An invitation has the role that it names and the scopes of whoever made it, and so has the key that
-//! comes of it. It may outlive the key that made it: it makes a person, who is listed and can be sent away.
+//! An invitation has the role that it names, and the scopes, the networks and the end of what was shown
+//! for it; so has the key that comes of it. It is as good as the word of whoever gave it: it makes nobody
+//! once they are gone, switched off or less than what it makes.
 //!
 //! Invariant: the invitation is spent, the person made and their key made in one commit, so that it is
-//! used once whatever happens. Whoever shows a wrong one learns nothing about why it is wrong.
+//! used once whatever happens. Whoever shows a wrong one learns nothing about why it is wrong. An address
+//! has one open invitation at the most.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::IdentityService;
 use super::keys::{self, KeyView};
+use super::open_invites::{OpenInvites, revoked};
 use super::users;
 use crate::application::error::AppError;
 use crate::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write,
 };
 use crate::application::ports::people::PeopleWrite;
-use crate::application::ports::reads::Snapshot;
 use crate::application::ports::store::CommitError;
-use crate::application::principal::{RequestContext, Subject as Answer};
+use crate::application::principal::{Principal, RequestContext, Subject as Answer};
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
 use crate::domain::audit::{Actor, AuditEntry};
 use crate::domain::canonical::sha256;
@@ -28,8 +32,9 @@ use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::field::FieldErrors;
 use crate::domain::ids::{KeyId, UserId};
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, Invited, KeyKind, KeySecret, LIFE, Role, prefix};
-use crate::domain::tenant::network::Networks;
+use crate::domain::tenant::key::{
+    ApiKey, Invited, Inviter, InviterId, KeyKind, KeySecret, LIFE, Role, prefix,
+};
 use crate::domain::tenant::user::{self, User, UserDraft, checked_email, checked_full_name};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
@@ -42,9 +47,6 @@ pub const LONGEST_TIME: Duration = Duration::from_hours(30 * 24);
 pub const SHORTEST_TIME: Duration = Duration::from_mins(1);
 /// What people call the key that comes of an invitation.
 const FIRST_KEY: &str = "first key";
-/// Invitations that are looked through at once.
-const PAGE: usize = 200;
-
 /// An invitation to be made.
 #[derive(Debug, Clone)]
 pub struct NewInvite {
@@ -77,7 +79,7 @@ pub struct Joined {
     /// Their key, with its secret.
     pub key: KeyView,
     /// Where they are now.
-    pub tenant: Tenant,
+    pub tenant: Arc<Tenant>,
 }
 
 impl IdentityService {
@@ -90,62 +92,85 @@ impl IdentityService {
         ctx: &RequestContext,
         new: &NewInvite,
     ) -> Result<InviteView, AppError> {
-        let mut errors = FieldErrors::default();
-        let email = checked_email(&new.email, &mut errors);
-        let full_name = new.full_name.as_ref().map(|name| checked_full_name(name, &mut errors));
-        let time = new.time.unwrap_or(USUAL_TIME);
-        let rule = "must be 60 seconds to 30 days";
-        let fits = (SHORTEST_TIME..=LONGEST_TIME).contains(&time);
-        errors.require(fits, "/expires_in", "out_of_range", rule);
-        errors.into_result(())?;
+        let (email, full_name, time) = checked(new)?;
         if new.role > ctx.principal.role {
             return Err(AppError::PrivilegeEscalation);
         }
-        let (secret, hash) = self.new_secret()?;
-        let now = self.clock.now();
-        let snapshot = self.store.snapshot(ctx.tenant).await?;
-        if snapshot.user_by_email(&email).await?.is_some() {
-            return Err(AppError::EmailTaken);
+        let by = self.inviter(&ctx.principal).await?;
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            let (secret, hash) = self.new_secret()?;
+            let now = self.clock.now();
+            let snapshot = self.store.snapshot(ctx.tenant).await?;
+            if snapshot.user_by_email(&email).await?.is_some() {
+                return Err(AppError::EmailTaken);
+            }
+            let earlier = OpenInvites::of(snapshot.as_ref(), &email).await?;
+            drop(snapshot);
+            let own = &ctx.principal.reach;
+            let (email, full_name) = (email.clone(), full_name.clone());
+            let end = now.after(time);
+            let value = ApiKey {
+                id: KeyId::new(self.ids.uuid()),
+                tenant_id: ctx.tenant,
+                kind: KeyKind::Invite,
+                user_id: None,
+                opened_by: None,
+                name: "invitation".to_owned(),
+                prefix: prefix(&secret),
+                secrets: vec![KeySecret { hash, expires_at: None }],
+                role: new.role,
+                follows: false,
+                scopes: ctx.principal.scopes.clone(),
+                is_system: false,
+                networks: own.networks.clone(),
+                invited: Some(Invited { email, full_name, by, until: own.until }),
+                created_by: ctx.actor_name().to_owned(),
+                created_at: now,
+                expires_at: Some(own.until.map_or(end, |until| until.min(end))),
+                revoked_at: None,
+            };
+            let invite = Versioned { version: Version::FIRST, value };
+            let view = InviteView { invite, secret: None, link: None };
+            match self.store.commit(inviting(ctx, &view, earlier, now)).await {
+                Ok(_) => return Ok(InviteView { secret: Some(secret), ..view }),
+                // Somebody else invited them, or they came: all is looked at anew.
+                Err(CommitError::Stale | CommitError::Refused) => {}
+                Err(error) => return Err(users::refused(error)),
+            }
         }
-        let earlier = invites_of(snapshot.as_ref(), &email).await?;
-        drop(snapshot);
-        let value = ApiKey {
-            id: KeyId::new(self.ids.uuid()),
-            tenant_id: ctx.tenant,
-            kind: KeyKind::Invite,
-            user_id: None,
-            opened_by: None,
-            name: "invitation".to_owned(),
-            prefix: prefix(&secret),
-            secrets: vec![KeySecret { hash, expires_at: None }],
-            role: new.role,
-            scopes: ctx.principal.scopes.clone(),
-            is_system: false,
-            networks: Networks::default(),
-            invited: Some(Invited { email, full_name }),
-            created_by: ctx.actor_name().to_owned(),
-            created_at: now,
-            expires_at: Some(now.after(time)),
-            revoked_at: None,
+        Err(AppError::Contended)
+    }
+
+    /// Who invites, as they will be looked for.
+    async fn inviter(&self, principal: &Principal) -> Result<Option<Inviter>, AppError> {
+        let Some(home) = principal.home else { return Ok(None) };
+        let who = if let Some(user) = principal.user {
+            InviterId::User(user)
+        } else {
+            // A browser comes and goes; the key that it was signed in with stays.
+            let own = self.store.snapshot(home).await?.api_key(principal.key).await?;
+            let shown = own.and_then(|own| own.value.opened_by);
+            InviterId::Key(shown.map_or(principal.key, |shown| shown.key))
         };
-        let invite = Versioned { version: Version::FIRST, value };
-        let view = InviteView { invite, secret: None, link: None };
-        let less = i64::try_from(earlier.len()).unwrap_or(i64::MAX);
-        let mut set = told(ctx, "invite", EventType::TenantKeyCreated, (None, &view), now)
-            .write(Write::ApiKey(Put { expect: Expect::Absent, value: view.invite.value.clone() }))
-            .guard(Guard::CounterAtMost { counter: Counter::ApiKeys, limit: keys::MOST })
-            .count(Counter::ApiKeys, CounterChange::Add(1 - less))
-            .remember(ctx.remembered(&Answer::Invite(&view), now));
-        for old in earlier {
-            let value = ApiKey { revoked_at: Some(now), ..old.value };
-            let put = Put { expect: Expect::At(old.version), value };
-            set = set.events([revoked(&put.value, now)]).write(Write::ApiKey(put));
-        }
-        match self.store.commit(set).await {
-            Ok(_) => Ok(InviteView { secret: Some(secret), ..view }),
-            Err(CommitError::Refused) => Err(AppError::Contended),
-            Err(error) => Err(users::refused(error)),
-        }
+        Ok(Some(Inviter { home, who }))
+    }
+
+    /// Whether the word of whoever invited still counts.
+    async fn is_vouched_for(&self, invite: &ApiKey, by: Option<Inviter>) -> Result<bool, AppError> {
+        let Some(Inviter { home, who }) = by else { return Ok(true) };
+        let (snapshot, now) = (self.store.snapshot(home).await?, self.clock.now());
+        let is_at_home = home == invite.tenant_id;
+        Ok(match who {
+            InviterId::User(id) => snapshot.user(id).await?.is_some_and(|found| {
+                let User { role, is_active, is_system_admin, .. } = found.value;
+                is_active && role >= invite.role && (is_at_home || is_system_admin)
+            }),
+            InviterId::Key(id) => snapshot.api_key(id).await?.is_some_and(|found| {
+                let key = found.value;
+                let is_good = key.ended_at(now).is_none() && key.role >= invite.role;
+                is_good && (is_at_home || key.is_system)
+            }),
+        })
     }
 
     /// Invitations that are neither accepted nor withdrawn, oldest first, behind `after`.
@@ -204,7 +229,7 @@ impl IdentityService {
     }
 
     /// Makes a member of whoever shows an invitation; `None` for one that is unknown, over, spent or
-    /// withdrawn, or whose tenant is switched off.
+    /// withdrawn, that is not accepted from there, whose inviter is gone, or whose tenant is switched off.
     ///
     /// # Errors
     /// `Invalid`, `EmailTaken`, `QuotaExceeded`.
@@ -212,21 +237,28 @@ impl IdentityService {
         &self,
         secret: &str,
         full_name: Option<&str>,
+        peer: IpAddr,
         request_id: &str,
     ) -> Result<Option<Joined>, AppError> {
         let hash = sha256(secret.as_bytes());
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let now = self.clock.now();
             let found = self.store.fleet().await?.api_key(hash).await?;
-            let is_good = |key: &ApiKey| key.kind == KeyKind::Invite && key.accepts(&hash, now);
+            let is_good = |key: &ApiKey| {
+                let is_open = key.kind == KeyKind::Invite && key.accepts(&hash, now);
+                is_open && key.networks.admit(peer)
+            };
             let Some(found) = found.filter(|found| is_good(&found.value)) else { return Ok(None) };
-            let Some(invited) = found.value.invited.clone() else { return Ok(None) };
-            let Some(tenant) = self.tenant(&found.value.tenant_id.to_string()) else {
+            let invite = &found.value;
+            let Some(invited) = invite.invited.clone() else { return Ok(None) };
+            let Some(tenant) = self.active_tenant(invite.tenant_id) else {
                 return Ok(None);
             };
-            let invite = &found.value;
+            if !self.is_vouched_for(invite, invited.by).await? {
+                return Ok(None);
+            }
             let draft = UserDraft {
-                email: invited.email,
+                email: invited.email.clone(),
                 full_name: full_name.map(str::to_owned).or(invited.full_name).unwrap_or_default(),
                 role: invite.role,
                 is_system_admin: false,
@@ -234,14 +266,22 @@ impl IdentityService {
             let ids = (UserId::new(self.ids.uuid()), tenant.id);
             let value = User::accept(&draft, ids, &invite.created_by, now)?;
             let user = Versioned { version: Version::FIRST, value };
-            let (key, secret) = self.first_key(invite, &user.value, now)?;
-            match self.store.commit(joining(&found, &user.value, &key, request_id, now)).await {
+            let snapshot = self.store.snapshot(tenant.id).await?;
+            if snapshot.user_by_email(&invited.email).await?.is_some() {
+                return Err(AppError::EmailTaken);
+            }
+            let open = OpenInvites::of(snapshot.as_ref(), &invited.email).await?;
+            drop(snapshot);
+            let (key, secret) = self.first_key(invite, invited.until, &user.value, now)?;
+            let set = joining(&found, &user.value, &key, request_id, now);
+            match self.store.commit(open.end(set, Some(invite.id), now)).await {
                 Ok(_) => {
                     let key = Versioned { version: Version::FIRST, value: key };
                     let key = KeyView { key, secret: Some(secret), last_used_at: None };
                     return Ok(Some(Joined { user, key, tenant }));
                 }
-                Err(CommitError::Stale) => {}
+                // Somebody else was quicker with it, or something about the address changed.
+                Err(CommitError::Stale | CommitError::Refused) => {}
                 Err(error) => return Err(users::refused(error)),
             }
         }
@@ -251,10 +291,12 @@ impl IdentityService {
     fn first_key(
         &self,
         invite: &ApiKey,
+        until: Option<Timestamp>,
         user: &User,
         now: Timestamp,
     ) -> Result<(ApiKey, String), AppError> {
         let (secret, hash) = self.new_secret()?;
+        let end = now.after(LIFE);
         let key = ApiKey {
             id: KeyId::new(self.ids.uuid()),
             tenant_id: invite.tenant_id,
@@ -265,17 +307,46 @@ impl IdentityService {
             prefix: prefix(&secret),
             secrets: vec![KeySecret { hash, expires_at: None }],
             role: invite.role,
+            follows: true,
             scopes: invite.scopes.clone(),
             is_system: false,
-            networks: Networks::default(),
+            networks: invite.networks.clone(),
             invited: None,
             created_by: user.email.clone(),
             created_at: now,
-            expires_at: Some(now.after(LIFE)),
+            expires_at: Some(until.map_or(end, |until| until.min(end))),
             revoked_at: None,
         };
         Ok((key, secret))
     }
+}
+
+/// What is wanted, without what may not be.
+fn checked(new: &NewInvite) -> Result<(String, Option<String>, Duration), AppError> {
+    let mut errors = FieldErrors::default();
+    let email = checked_email(&new.email, &mut errors);
+    let full_name = new.full_name.as_ref().map(|name| checked_full_name(name, &mut errors));
+    let time = new.time.unwrap_or(USUAL_TIME);
+    let rule = "must be 60 seconds to 30 days";
+    let fits = (SHORTEST_TIME..=LONGEST_TIME).contains(&time);
+    errors.require(fits, "/expires_in", "out_of_range", rule);
+    Ok(errors.into_result((email, full_name, time))?)
+}
+
+/// Everything that becomes true when somebody is invited.
+fn inviting(
+    ctx: &RequestContext,
+    view: &InviteView,
+    earlier: OpenInvites,
+    now: Timestamp,
+) -> ChangeSet {
+    let put = Put { expect: Expect::Absent, value: view.invite.value.clone() };
+    let set = told(ctx, "invite", EventType::TenantKeyCreated, (None, view), now)
+        .write(Write::ApiKey(put))
+        .guard(Guard::CounterAtMost { counter: Counter::ApiKeys, limit: keys::MOST })
+        .count(Counter::ApiKeys, CounterChange::Add(1))
+        .remember(ctx.remembered(&Answer::Invite(view), now));
+    earlier.end(set, None, now)
 }
 
 /// Everything that becomes true when somebody comes.
@@ -290,10 +361,9 @@ fn joining(
     let subject = Subject { kind: SubjectKind::User, id: user.id.uuid() };
     let news = json!({ "role": user.role, "actor": user.email });
     let made = Subject { kind: SubjectKind::Key, id: key.id.uuid() };
-    let role = user.role.as_str().to_owned();
     let audit = AuditEntry {
         at: now,
-        actor: Actor { kind: "user".to_owned(), id: user.id.to_string(), role: Some(role) },
+        actor: Actor::holding(invite.value.id, Some(user.id), user.role),
         action: "accept_invite".to_owned(),
         subject,
         ok: true,
@@ -322,31 +392,6 @@ fn joined_facts(user: &User, key: &ApiKey, invite: &ApiKey) -> Value {
     facts["key"] = keys::facts(key);
     facts["invite_id"] = json!(invite.id);
     facts
-}
-
-/// The open invitations of an address.
-async fn invites_of(
-    snapshot: &dyn Snapshot,
-    email: &str,
-) -> Result<Vec<Versioned<ApiKey>>, AppError> {
-    let is_theirs = |key: &Versioned<ApiKey>| {
-        let invited = key.value.invited.as_ref();
-        invited.is_some_and(|invited| user::folded(&invited.email) == user::folded(email))
-    };
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = snapshot.invites(after, PAGE).await?;
-        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.value.id);
-        found.extend(page.into_iter().filter(is_theirs));
-        if after.is_none() {
-            return Ok(found);
-        }
-    }
-}
-
-fn revoked(key: &ApiKey, now: Timestamp) -> DomainEvent {
-    let subject = Subject { kind: SubjectKind::Key, id: key.id.uuid() };
-    DomainEvent::new(EventType::TenantKeyRevoked, subject, now, keys::news(key))
 }
 
 /// A change set that tells of an invitation, and nothing else yet.

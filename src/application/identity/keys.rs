@@ -101,6 +101,7 @@ impl IdentityService {
             return Err(AppError::PrivilegeEscalation);
         }
         let holder = self.holder(ctx, new).await?;
+        let follows = holder.as_ref().is_some_and(|holder| holder.value.role == new.role);
         let (secret, hash) = self.new_secret()?;
         let key = ApiKey {
             id: KeyId::new(self.ids.uuid()),
@@ -112,6 +113,7 @@ impl IdentityService {
             prefix: prefix(&secret),
             secrets: vec![KeySecret { hash, expires_at: None }],
             role: new.role,
+            follows,
             scopes,
             is_system: false,
             networks: reach.networks,
@@ -165,13 +167,15 @@ impl IdentityService {
         Ok(Some(holder))
     }
 
-    /// The keys of a tenant, oldest first, behind `after`; invitations are no keys.
+    /// The keys of a tenant, oldest first, behind `after`: those of this kind, else of every kind, but
+    /// invitations, which are no keys.
     ///
     /// # Errors
     /// The store's.
     pub async fn keys(
         &self,
         ctx: &RequestContext,
+        kind: Option<KeyKind>,
         mut after: Option<KeyId>,
         limit: usize,
     ) -> Result<Vec<KeyView>, AppError> {
@@ -180,7 +184,11 @@ impl IdentityService {
         loop {
             let page = snapshot.api_keys(after, limit).await?;
             after = page.last().filter(|_| page.len() == limit).map(|last| last.value.id);
-            for key in page.into_iter().filter(|key| key.value.kind != KeyKind::Invite) {
+            let is_meant = |key: &Versioned<ApiKey>| {
+                let own = key.value.kind;
+                own != KeyKind::Invite && kind.is_none_or(|kind| kind == own)
+            };
+            for key in page.into_iter().filter(is_meant) {
                 let id = key.value.id;
                 let stored = snapshot.key_used(id).await?;
                 let last_used_at = stored.max(self.uses.of(ctx.tenant, id));

@@ -1,9 +1,14 @@
 //! Who a caller is, and which tenants there are.
 
+pub mod administrator;
+mod admit;
 pub mod browsers;
+mod directory;
 pub mod invites;
 pub mod keys;
 pub mod one_time;
+mod open_invites;
+pub mod provider;
 pub mod quotas;
 pub mod settings;
 pub mod tenants;
@@ -11,25 +16,25 @@ pub mod users;
 mod uses;
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
 
 use self::browsers::{Holder, LINK_LIFE, Opener, TICKET_LIFE};
+use self::directory::Directory;
 use self::one_time::OneTime;
 use self::uses::Uses;
 use super::agent::BuiltIn;
 use super::error::AppError;
-use super::ports::changes::{ChangeSet, Counter, CounterChange, Expect, Put, Write};
+use super::ports::changes::{ChangeSet, Expect, Put, Write};
 use super::ports::clock::{Clock, Ids};
 use super::ports::store::{CommitError, Store};
-use super::principal::Principal;
-use crate::domain::audit::{Actor, AuditEntry};
+use super::principal::{Principal, Rank};
 use crate::domain::canonical::sha256;
-use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
-use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::ids::TenantId;
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, KeyKind, KeySecret, Role, prefix};
-use crate::domain::tenant::network::Networks;
-use crate::domain::tenant::scope::Scopes;
+use crate::domain::tenant::key::{ApiKey, KeyKind, OpenedBy};
+use crate::domain::tenant::retention::Retention;
 use crate::domain::tenant::user::User;
 
 /// Keys and tenants.
@@ -38,11 +43,14 @@ pub struct IdentityService {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    tenants: Arc<RwLock<Vec<Tenant>>>,
+    tenants: Arc<Directory>,
     built_in: Arc<[BuiltIn]>,
+    kept: Retention,
     uses: Uses,
     links: Arc<OneTime<Opener>>,
     tickets: Arc<OneTime<Holder>>,
+    /// Whoever signs a browser in.
+    signing_in: Arc<Mutex<()>>,
 }
 
 impl IdentityService {
@@ -55,9 +63,11 @@ impl IdentityService {
             ids,
             tenants: Arc::default(),
             built_in: Arc::default(),
+            kept: Retention::default(),
             uses: Uses::default(),
             links: Arc::new(OneTime::new(LINK_LIFE)),
             tickets: Arc::new(OneTime::new(TICKET_LIFE)),
+            signing_in: Arc::default(),
         }
     }
 
@@ -65,6 +75,12 @@ impl IdentityService {
     #[must_use]
     pub fn with_agents(self, built_in: &[BuiltIn]) -> Self {
         Self { built_in: built_in.into(), ..self }
+    }
+
+    /// On a server that keeps things for so long, and for no tenant any longer.
+    #[must_use]
+    pub fn keeping(self, kept: Retention) -> Self {
+        Self { kept, ..self }
     }
 
     /// Makes the bootstrap tenant on an empty store, and reads the tenants.
@@ -83,8 +99,9 @@ impl IdentityService {
             }
             tenants = self.store.fleet().await?.tenants().await?;
         }
-        let tenants = tenants.into_iter().map(|found| found.value).collect();
-        *self.tenants.write().unwrap_or_else(PoisonError::into_inner) = tenants;
+        for tenant in &tenants {
+            self.tenants.note(tenant);
+        }
         Ok(())
     }
 
@@ -94,58 +111,6 @@ impl IdentityService {
     /// The store's.
     pub async fn has_keys(&self) -> Result<bool, AppError> {
         Ok(self.store.fleet().await?.has_api_keys().await?)
-    }
-
-    /// Makes the administrator's key from a secret that only its owner keeps. A secret that is
-    /// known already changes nothing.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn admit_administrator(&self, secret: &str) -> Result<(), AppError> {
-        let hash = sha256(secret.as_bytes());
-        if self.store.fleet().await?.api_key(hash).await?.is_some() {
-            return Ok(());
-        }
-        let now = self.clock.now();
-        let key = ApiKey {
-            id: KeyId::new(self.ids.uuid()),
-            tenant_id: TenantId::BOOTSTRAP,
-            kind: KeyKind::Key,
-            user_id: None,
-            opened_by: None,
-            name: "administrator".to_owned(),
-            prefix: prefix(secret),
-            secrets: vec![KeySecret { hash, expires_at: None }],
-            role: Role::Admin,
-            scopes: Scopes::all(),
-            is_system: true,
-            networks: Networks::default(),
-            invited: None,
-            created_by: "orchestrator".to_owned(),
-            created_at: now,
-            expires_at: None,
-            revoked_at: None,
-        };
-        let subject = Subject { kind: SubjectKind::Key, id: key.id.uuid() };
-        let audit = AuditEntry {
-            at: now,
-            actor: Actor { kind: "system".to_owned(), id: "orchestrator".to_owned(), role: None },
-            action: "create_key".to_owned(),
-            subject,
-            ok: true,
-            reason: Some("the administrator's key of this server".to_owned()),
-            before: None,
-            after: Some(keys::facts(&key)),
-            request_id: None,
-        };
-        let event = DomainEvent::new(EventType::TenantKeyCreated, subject, now, keys::news(&key));
-        let set = ChangeSet::new(TenantId::BOOTSTRAP)
-            .count(Counter::ApiKeys, CounterChange::Add(1))
-            .write(Write::ApiKey(Put { expect: Expect::Absent, value: key }))
-            .events([event])
-            .audit(Some(audit));
-        self.store.commit(set).await?;
-        Ok(())
     }
 
     /// Who shows this secret as one of this kind from this address, and whose key it is; `None` for an
@@ -192,9 +157,9 @@ impl IdentityService {
     ///
     /// # Errors
     /// The store's.
-    pub async fn is_accepted(&self, credential: [u8; 32], role: Role) -> Result<bool, AppError> {
+    pub async fn is_accepted(&self, credential: [u8; 32], rank: Rank) -> Result<bool, AppError> {
         let valid = self.key_of(credential).await?;
-        Ok(valid.is_some_and(|(key, holder)| Principal::of(key, holder, credential).role == role))
+        Ok(valid.is_some_and(|(key, holder)| Principal::of(key, holder, credential).rank() == rank))
     }
 
     /// The key that a secret opens, with who holds it.
@@ -207,12 +172,11 @@ impl IdentityService {
             return Ok(None);
         };
         drop(fleet);
-        if let Some(opener) = key.opened_by
-            && self.usable_key(key.tenant_id, opener).await?.is_none()
-        {
+        let Some(shown) = key.opened_by else { return self.held(key).await };
+        let Some(opener) = self.opening_key(key.tenant_id, shown).await? else {
             return Ok(None);
-        }
-        self.held(key).await
+        };
+        self.held(ApiKey { role: key.role.min(opener.role), ..key }).await
     }
 
     /// A key with whoever holds it; `None` when they are switched off.
@@ -223,11 +187,15 @@ impl IdentityService {
         Ok(holder.map(|holder| (key, Some(holder))))
     }
 
-    /// A key that is accepted from whoever has its secret.
-    async fn usable_key(&self, tenant: TenantId, id: KeyId) -> Result<Option<ApiKey>, AppError> {
-        let found = self.store.snapshot(tenant).await?.api_key(id).await?;
+    /// The key that opened something, while the very secret that was shown for it is accepted.
+    async fn opening_key(
+        &self,
+        tenant: TenantId,
+        OpenedBy { key, secret }: OpenedBy,
+    ) -> Result<Option<ApiKey>, AppError> {
+        let found = self.store.snapshot(tenant).await?.api_key(key).await?;
         let now = self.clock.now();
-        let is_usable = |key: &ApiKey| key.kind == KeyKind::Key && key.ended_at(now).is_none();
+        let is_usable = |key: &ApiKey| key.kind == KeyKind::Key && key.accepts(&secret, now);
         match found.map(|found| found.value).filter(is_usable) {
             Some(key) => Ok(self.held(key).await?.map(|(key, _)| key)),
             None => Ok(None),
@@ -236,29 +204,31 @@ impl IdentityService {
 
     /// The active tenant with this id or slug.
     #[must_use]
-    pub fn tenant(&self, reference: &str) -> Option<Tenant> {
+    pub fn tenant(&self, reference: &str) -> Option<Arc<Tenant>> {
         self.any_tenant(reference).filter(|tenant| tenant.is_active)
     }
 
     /// The tenant with this id or slug, active or not.
     #[must_use]
-    pub fn any_tenant(&self, reference: &str) -> Option<Tenant> {
-        let id = TenantId::parse(reference);
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let called = |tenant: &&Tenant| Some(tenant.id) == id || tenant.slug == reference;
-        tenants.iter().find(called).cloned()
+    pub fn any_tenant(&self, reference: &str) -> Option<Arc<Tenant>> {
+        self.tenants.find(reference)
+    }
+
+    /// The active tenant with this id.
+    #[must_use]
+    pub fn active_tenant(&self, id: TenantId) -> Option<Arc<Tenant>> {
+        self.tenants.get(id).filter(|tenant| tenant.is_active)
     }
 
     /// How many requests a tenant may send in a minute; `None` is no bound.
     #[must_use]
     pub fn requests_per_minute(&self, id: TenantId) -> Option<u64> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        tenants.iter().find(|tenant| tenant.id == id)?.quotas.requests_per_minute
+        self.tenants.get(id)?.quotas.requests_per_minute
     }
 
     /// Every tenant.
     #[must_use]
-    pub fn tenants(&self) -> Vec<Tenant> {
-        self.tenants.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
+        self.tenants.all()
     }
 }

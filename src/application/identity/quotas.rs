@@ -17,6 +17,7 @@ use crate::domain::tenant::quotas::{QuotaChange, QuotaName, Quotas};
 use crate::domain::tenant::right::Lack;
 use crate::domain::usage::month::Purse;
 use crate::domain::usage::period::Month;
+use crate::domain::version::Versioned;
 
 /// The quotas of a tenant, and what is used of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,14 +101,13 @@ impl IdentityService {
             if changes.is_empty() {
                 return self.report(id).await;
             }
-            let put = Put {
-                expect: Expect::At(found.version),
-                value: Tenant { quotas, ..found.value.clone() },
-            };
+            let tenant = Tenant { quotas, ..found.value };
+            let made = Versioned { version: found.version.next(), value: tenant.clone() };
+            let put = Put { expect: Expect::At(found.version), value: tenant };
             let set = self.told(ctx, id, &changes).write(Write::Tenant(put));
             match self.store.commit(set).await {
                 Ok(_) => {
-                    self.load().await?;
+                    self.tenants.note(&made);
                     return self.report(id).await;
                 }
                 Err(CommitError::Stale) => {}
@@ -151,7 +151,7 @@ impl IdentityService {
         for quota in QuotaName::ALL {
             let Some(counter) = counter_of(*quota, month) else { continue };
             let count = snapshot.counter(counter).await?;
-            used.push((*quota, u64::try_from(count).unwrap_or(0)));
+            used.push((*quota, u64::try_from(count).unwrap_or(0).div_ceil(quota.unit())));
         }
         Ok(QuotaReport { tenant, quotas: found.value.quotas, used })
     }

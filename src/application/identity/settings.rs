@@ -1,4 +1,4 @@
-//! Reading a tenant, and setting its name and its share.
+//! Reading a tenant, and setting its name, its share and how long it has its things kept.
 
 use serde_json::{Value, json};
 
@@ -12,8 +12,11 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::field::FieldErrors;
 use crate::domain::ids::TenantId;
+use crate::domain::tenant::registration::RegistrationMode;
+use crate::domain::tenant::retention::{Retention, RetentionName};
 use crate::domain::tenant::right::Lack;
 use crate::domain::tenant::{Tenant, checked_name, checked_weight};
+use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
 /// What is to become different of a tenant.
@@ -23,6 +26,10 @@ pub struct TenantPatch {
     pub name: Option<String>,
     /// Its share of the instance, 0.1–100.
     pub weight: Option<f64>,
+    /// How people come to it.
+    pub registration: Option<RegistrationMode>,
+    /// How long its things are kept, `None` as the server says.
+    pub retention: Vec<(RetentionName, Option<u32>)>,
     /// Whether anybody may work with it.
     pub is_active: Option<bool>,
 }
@@ -60,12 +67,12 @@ impl IdentityService {
             if let Some(expected) = ctx.if_match.filter(|read| *read != found.version.get()) {
                 return Err(AppError::VersionMismatch { expected, actual: found.version.get() });
             }
-            let tenant = apply(&found.value, patch)?;
+            let now = self.clock.now();
+            let tenant = apply(&found.value, patch, &self.kept, now)?;
             let changed = changed(&found.value, &tenant);
             if changed.is_empty() {
                 return Ok(found);
             }
-            let now = self.clock.now();
             let subject = Subject { kind: SubjectKind::Tenant, id: tenant.id.uuid() };
             let payload = json!({ "changed": changed });
             let mut events =
@@ -98,8 +105,9 @@ impl IdentityService {
                 .audit(Some(audit));
             match self.store.commit(set).await {
                 Ok(_) => {
-                    self.load().await?;
-                    return Ok(Versioned { version: found.version.next(), value: tenant });
+                    let made = Versioned { version: found.version.next(), value: tenant };
+                    self.tenants.note(&made);
+                    return Ok(made);
                 }
                 Err(CommitError::Stale) => {}
                 Err(error) => return Err(error.into()),
@@ -109,13 +117,20 @@ impl IdentityService {
     }
 }
 
-fn apply(tenant: &Tenant, patch: &TenantPatch) -> Result<Tenant, AppError> {
+fn apply(
+    tenant: &Tenant,
+    patch: &TenantPatch,
+    kept: &Retention,
+    now: Timestamp,
+) -> Result<Tenant, AppError> {
     let (mut tenant, mut errors) = (tenant.clone(), FieldErrors::default());
     if let Some(name) = &patch.name {
         tenant.name = checked_name(name, &mut errors);
     }
     tenant.weight = checked_weight(patch.weight, &mut errors).unwrap_or(tenant.weight);
-    tenant.is_active = patch.is_active.unwrap_or(tenant.is_active);
+    tenant.registration = patch.registration.unwrap_or(tenant.registration);
+    tenant.retention = tenant.retention.with(&patch.retention, kept, &mut errors);
+    tenant.set_active(patch.is_active.unwrap_or(tenant.is_active), now);
     if tenant.id == TenantId::BOOTSTRAP && !tenant.is_active {
         let rule = "must stay true: the first tenant holds the keys of the system";
         errors.add("/is_active", "invalid", rule);
@@ -126,14 +141,23 @@ fn apply(tenant: &Tenant, patch: &TenantPatch) -> Result<Tenant, AppError> {
 fn changed(before: &Tenant, after: &Tenant) -> Vec<&'static str> {
     let name = (before.name != after.name).then_some("name");
     let weight = (before.weight != after.weight).then_some("settings.weight");
+    let registration =
+        (before.registration != after.registration).then_some("settings.registration_mode");
     let active = (before.is_active != after.is_active).then_some("is_active");
-    name.into_iter().chain(weight).chain(active).collect()
+    let retention = (before.retention != after.retention).then_some("settings.retention");
+    name.into_iter().chain(weight).chain(registration).chain(retention).chain(active).collect()
 }
 
 /// What the audit keeps of a tenant.
 pub(super) fn facts(tenant: &Tenant) -> Value {
     json!({
         "slug": tenant.slug, "name": tenant.name, "is_active": tenant.is_active,
-        "weight": tenant.weight.number(),
+        "weight": tenant.weight.number(), "registration_mode": tenant.registration,
+        "retention": days(tenant),
     })
+}
+
+fn days(tenant: &Tenant) -> Value {
+    let named = |name: &RetentionName| (name.to_string(), json!(tenant.retention.get(*name)));
+    RetentionName::ALL.iter().map(named).collect()
 }

@@ -28,7 +28,7 @@ impl IdentityService {
         draft: TenantDraft,
     ) -> Result<Versioned<Tenant>, AppError> {
         let now = self.clock.now();
-        let tenant = draft.accept(TenantId::new(self.ids.uuid()), now)?;
+        let tenant = draft.accept(TenantId::new(self.ids.uuid()), now, &self.kept)?;
         if self.any_tenant(&tenant.slug).is_some() {
             return Err(AppError::SlugTaken);
         }
@@ -61,7 +61,7 @@ impl IdentityService {
             Err(CommitError::Refused) => return Err(AppError::SlugTaken),
             Err(error) => return Err(error.into()),
         }
-        self.load().await?;
+        self.tenants.note(&made);
         Ok(made)
     }
 

@@ -4,12 +4,14 @@
 //! that belongs to nobody may send the last one away: that key shows that somebody can still administrate.
 //!
 //! Invariant: the keys of somebody who is sent away or switched off are revoked in the same commit, all
-//! of them. Nobody gets more rights from somebody who has less.
+//! of them, and the invitations of their address with them. Nobody gets more rights from somebody who has
+//! less, nor for longer or from elsewhere.
 
 use serde_json::{Value, json};
 
 use super::IdentityService;
 use super::keys;
+use super::open_invites::OpenInvites;
 use crate::application::error::AppError;
 use crate::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write,
@@ -17,12 +19,12 @@ use crate::application::ports::changes::{
 use crate::application::ports::people::PeopleWrite;
 use crate::application::ports::reads::Snapshot;
 use crate::application::ports::store::CommitError;
-use crate::application::principal::{RequestContext, Subject as Answer};
+use crate::application::principal::{Principal, RequestContext, Subject as Answer};
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::UserId;
-use crate::domain::tenant::key::ApiKey;
+use crate::domain::tenant::key::{ApiKey, Role};
 use crate::domain::tenant::user::{MOST, User, UserDraft, UserPatch};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
@@ -54,18 +56,29 @@ impl IdentityService {
             return Err(AppError::PrivilegeEscalation);
         }
         let user = Versioned { version: Version::FIRST, value };
-        let put = Put { expect: Expect::Absent, value: user.value.clone() };
-        let change = Change::of("create_user", EventType::TenantUserAdded, None, Some(&user.value));
-        let set = change
-            .set(ctx, now)
-            .write(Write::People(PeopleWrite::User(put)))
-            .guard(Guard::CounterAtMost { counter: Counter::Users, limit: MOST })
-            .count(Counter::Users, CounterChange::Add(1))
-            .remember(ctx.remembered(&Answer::User(&user), now));
-        match self.store.commit(set).await {
-            Ok(_) => Ok(user),
-            Err(error) => Err(refused(error)),
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            let snapshot = self.store.snapshot(ctx.tenant).await?;
+            if snapshot.user_by_email(&user.value.email).await?.is_some() {
+                return Err(AppError::EmailTaken);
+            }
+            let invites = OpenInvites::of(snapshot.as_ref(), &user.value.email).await?;
+            drop(snapshot);
+            let put = Put { expect: Expect::Absent, value: user.value.clone() };
+            let event = EventType::TenantUserAdded;
+            let set = Change::of("create_user", event, None, Some(&user.value))
+                .set(ctx, now)
+                .write(Write::People(PeopleWrite::User(put)))
+                .guard(Guard::CounterAtMost { counter: Counter::Users, limit: MOST })
+                .count(Counter::Users, CounterChange::Add(1))
+                .remember(ctx.remembered(&Answer::User(&user), now));
+            match self.store.commit(invites.end(set, None, now)).await {
+                Ok(_) => return Ok(user),
+                // Somebody has the address by now, or was invited.
+                Err(CommitError::Stale | CommitError::Refused) => {}
+                Err(error) => return Err(refused(error)),
+            }
         }
+        Err(AppError::Contended)
     }
 
     /// People in order of their coming, behind `after`.
@@ -108,8 +121,10 @@ impl IdentityService {
         Ok(self.store.snapshot(home).await?.user(id).await?)
     }
 
-    /// Changes somebody. Keys that had all rights of their role have those of the new one; the others
-    /// stay as they are, and none has more than its holder.
+    /// Changes somebody. Keys that were made with all rights of their role have those of the new one; the
+    /// others stay as they are, and none has more than its holder. Whoever raises somebody gives no more
+    /// than they have: a key that lasts longer than theirs, or is accepted from elsewhere, stays at the
+    /// role before for good.
     ///
     /// # Errors
     /// `UserNotFound`, `Invalid`, `EmailTaken`, `PrivilegeEscalation`, `LastAdministrator`,
@@ -134,6 +149,7 @@ impl IdentityService {
             let now = self.clock.now();
             let keys = snapshot.keys_of(id).await?;
             let followers = Followers::of(ctx, (&found.value, &value), keys, now)?;
+            let invites = Followers::invites(snapshot.as_ref(), &found.value, &value).await?;
             let guard = if found.value.administrates() && !value.administrates() {
                 another_administrator(ctx, snapshot.as_ref(), id).await?
             } else {
@@ -146,6 +162,7 @@ impl IdentityService {
                 .set(ctx, now)
                 .write(Write::People(PeopleWrite::User(put)));
             let set = guard.into_iter().fold(followers.join(set, id, now), ChangeSet::guard);
+            let set = invites.into_iter().fold(set, |set, open| open.end(set, None, now));
             match self.store.commit(set).await {
                 Ok(_) => return Ok(Versioned { version: found.version.next(), value }),
                 // An address that is taken, another key or another administrator: all is looked at anew.
@@ -168,6 +185,7 @@ impl IdentityService {
             let found = touched(ctx, snapshot.as_ref(), id).await?;
             let now = self.clock.now();
             let followers = Followers::revoked(snapshot.keys_of(id).await?, now);
+            let invites = OpenInvites::of(snapshot.as_ref(), &found.value.email).await?;
             let guard = if found.value.administrates() {
                 another_administrator(ctx, snapshot.as_ref(), id).await?
             } else {
@@ -180,6 +198,7 @@ impl IdentityService {
                 .write(Write::People(PeopleWrite::RemoveUser(found.version, id)))
                 .count(Counter::Users, CounterChange::Add(-1));
             let set = guard.into_iter().fold(followers.join(set, id, now), ChangeSet::guard);
+            let set = invites.end(set, None, now);
             match self.store.commit(set).await {
                 Ok(_) => return Ok(()),
                 Err(CommitError::Stale | CommitError::Refused) => {}
@@ -269,19 +288,42 @@ impl Followers {
         if !after.is_active {
             return Ok(Self::revoked(keys, now));
         }
-        if before.role == after.role {
-            return Ok(Self::default());
+        let Principal { scopes, reach, .. } = &ctx.principal;
+        let mut changed = Vec::new();
+        for Versioned { version, value: key } in keys {
+            let had = key.role.min(before.role);
+            let wanted = if key.follows { after.role } else { key.role };
+            let of_system = after.is_system_admin && !before.is_system_admin;
+            let gets_system = of_system && wanted == Role::Admin;
+            let gains = wanted.min(after.role) > had || gets_system;
+            // Whoever raises somebody gives these keys more of what they are for.
+            if gains && key.ended_at(now).is_none() && !scopes.cover(&key.scopes) {
+                return Err(AppError::PrivilegeEscalation);
+            }
+            let is_beyond = gains && !reach.covers(&key.reach());
+            if is_beyond && gets_system && had == Role::Admin {
+                return Err(AppError::PrivilegeEscalation);
+            }
+            let (role, follows) = if is_beyond { (had, false) } else { (wanted, key.follows) };
+            if (role, follows) != (key.role, key.follows) {
+                changed.push((version, ApiKey { role, follows, ..key }));
+            }
         }
-        let full = keys.into_iter().filter(|key| key.value.role == before.role);
-        let follow =
-            |key: Versioned<ApiKey>| (key.version, ApiKey { role: after.role, ..key.value });
-        let keys: Vec<(Version, ApiKey)> = full.map(follow).collect();
-        // Whoever raises a role gives these keys more of what they are for.
-        let exceeds = |(_, key): &(Version, ApiKey)| !ctx.principal.scopes.cover(&key.scopes);
-        if after.role > before.role && keys.iter().any(exceeds) {
-            return Err(AppError::PrivilegeEscalation);
+        Ok(Self { keys: changed, revoked: false })
+    }
+
+    /// The open invitations that end with a change: those of an address that somebody takes, and of
+    /// somebody who has less than before.
+    async fn invites(
+        snapshot: &dyn Snapshot,
+        before: &User,
+        after: &User,
+    ) -> Result<Option<OpenInvites>, AppError> {
+        let is_less = !after.is_active || after.role < before.role;
+        if !is_less && after.email == before.email {
+            return Ok(None);
         }
-        Ok(Self { keys, revoked: false })
+        Ok(Some(OpenInvites::of(snapshot, &after.email).await?))
     }
 
     /// All of them are refused from now on.
@@ -372,5 +414,6 @@ pub(super) fn facts(user: &User) -> Value {
     json!({
         "email": user.email, "full_name": user.full_name, "role": user.role,
         "is_active": user.is_active, "is_system_admin": user.is_system_admin,
+        "identity_provider": user.identity.as_ref().map(|identity| &identity.issuer),
     })
 }

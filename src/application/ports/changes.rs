@@ -118,6 +118,8 @@ pub enum Counter {
     ClockDoubted,
     /// People of the tenant.
     Users,
+    /// Bytes of checkpoints, transcripts and logs: the store itself counts them with what it writes.
+    StoredBytes,
 }
 
 /// How a counter changes. Both kinds commute, so they never make a change set stale.
@@ -162,6 +164,13 @@ pub enum Guard {
         /// Who.
         user: UserId,
         /// The keys that the change set knows of.
+        known: Vec<KeyId>,
+    },
+    /// An e-mail address has no other open invitations than these.
+    NoOtherInvites {
+        /// The address, without case.
+        email: String,
+        /// The invitations that the change set knows of.
         known: Vec<KeyId>,
     },
 }

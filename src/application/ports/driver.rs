@@ -184,7 +184,8 @@ pub struct Ask {
     pub title: String,
     /// The facts.
     pub payload: Value,
-    /// Hash of the exact action: the same ask seen twice has the same one.
+    /// SHA-256 of exactly what the agent wants: the same ask seen twice has the same one, and nothing
+    /// else has it.
     pub fingerprint: String,
     /// How much could go wrong.
     pub risk: Risk,
@@ -319,8 +320,14 @@ pub trait RunControl: Send + Sync {
     async fn prompt(&self, prompt: Prompt) -> Result<(), DriverError>;
     /// Ends the current turn; `TurnEnded` with `Aborted` follows.
     async fn abort(&self) -> Result<(), DriverError>;
-    /// Answers an ask.
-    async fn answer(&self, agent_ref: &str, answer: Answer) -> Result<(), DriverError>;
+    /// Answers an ask. Only the one with this fingerprint: when the agent has asked for something else
+    /// under that name since, nothing happens.
+    async fn answer(
+        &self,
+        agent_ref: &str,
+        fingerprint: &str,
+        answer: Answer,
+    ) -> Result<(), DriverError>;
     /// Ends the run: the turn is aborted, nothing of it works on at the agent, events end.
     async fn close(&self);
 }

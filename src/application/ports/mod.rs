@@ -5,6 +5,7 @@ pub mod changes;
 pub mod clock;
 pub mod driver;
 pub mod gates;
+pub mod identity_provider;
 pub mod journal;
 pub mod notifier;
 pub mod people;

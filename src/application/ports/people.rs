@@ -7,14 +7,15 @@ use super::changes::Put;
 use super::store::StoreError;
 use crate::domain::ids::{KeyId, TenantId, UserId};
 use crate::domain::tenant::key::ApiKey;
-use crate::domain::tenant::user::User;
+use crate::domain::tenant::user::{ProviderIdentity, User};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
 /// One write about people.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PeopleWrite {
-    /// Somebody; refused while somebody else has the e-mail address.
+    /// Somebody; refused while somebody else has the e-mail address, or is known to an identity
+    /// provider by the same name.
     User(Put<User>),
     /// Somebody goes for good.
     RemoveUser(Version, UserId),
@@ -50,6 +51,11 @@ pub trait PeopleReads: Send + Sync {
     async fn user(&self, id: UserId) -> Result<Option<Versioned<User>>, StoreError>;
     /// Whose e-mail address this is, however it is capitalised.
     async fn user_by_email(&self, email: &str) -> Result<Option<UserId>, StoreError>;
+    /// Who this is to an identity provider.
+    async fn user_by_identity(
+        &self,
+        identity: &ProviderIdentity,
+    ) -> Result<Option<UserId>, StoreError>;
     /// People in order of their coming behind `after`, at most `limit`.
     async fn users(
         &self,

@@ -87,10 +87,15 @@ pub enum Sequence {
 pub enum Outdated {
     /// Events that happened before; their numbers are not given out again.
     Events(Timestamp),
+    /// The same of one tenant.
+    EventsOf(TenantId, Timestamp),
     /// Copies of damaged records that were set aside before.
     SetAside(Timestamp),
     /// Browsers that were signed in and whose time ended before.
     Browsers(Timestamp),
+    /// The audit of a tenant up to and with the entry of this number, all in one step: a chain may
+    /// only begin where the caller knows that a signature vouches. The newest entry always stays.
+    Audit(TenantId, u64),
 }
 
 /// What the store says of itself.
@@ -150,7 +155,8 @@ pub trait Store: Send + Sync {
     /// What the store says of itself.
     fn health(&self) -> StoreHealth;
 
-    /// Removes old rows, oldest first and at most `limit` in one durable step; returns how many.
+    /// Removes old rows, oldest first and, but for the audit, at most `limit` in one durable step;
+    /// returns how many.
     ///
     /// # Errors
     /// `CommitError`.

@@ -23,6 +23,14 @@ pub enum WorkspaceError {
         /// What is wrong and what helps.
         message: String,
     },
+    /// The place is one that nobody may work in; the text names the remedy and is safe to show.
+    #[error("{message}")]
+    NotAllowed {
+        /// JSON pointer of the field at fault.
+        pointer: &'static str,
+        /// Why not, and what helps.
+        message: String,
+    },
     /// A merge would conflict; nothing was changed.
     #[error("the merge conflicts in {}", files.join(", "))]
     Conflict {

@@ -11,6 +11,8 @@ mod resting;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::AgentService;
@@ -21,10 +23,9 @@ use super::ports::clock::Clock;
 use super::ports::store::Store;
 use super::scheduler::wake::Wake;
 use super::session::SessionService;
-use super::session::change::By;
 use super::supervise::Supervisors;
 use super::supervise::recover::take_up;
-use crate::domain::ids::TenantId;
+use crate::domain::event::{EventType, StoredEvent};
 use crate::domain::session::status::SessionStatus;
 
 /// Rows that one look takes on.
@@ -101,11 +102,12 @@ impl Reconciler {
         }
     }
 
-    /// Sessions that execute without a supervisor get one again; those of an inactive tenant pause.
+    /// Sessions that execute without a supervisor get one again.
     /// Whoever has a supervisor is looked at, too: the bell is lost with a change that was made although
-    /// the store said that it failed.
+    /// the store said that it failed. Those of a tenant that is switched off are looked at at once.
     async fn supervision(&self, stop: &CancellationToken) {
-        while self.again(LEFT_OVER, stop).await {
+        let mut feed = self.store.feed();
+        while self.again_or_switched_off(&mut feed, stop).await {
             self.sessions.wake.all_sessions();
             if let Err(error) = self.unsupervised().await {
                 tracing::warn!(%error, "Sessions without a supervisor could not be looked for");
@@ -113,23 +115,33 @@ impl Reconciler {
         }
     }
 
+    /// Waits before the next look, or until a tenant is switched off; `false` when there is to be none.
+    async fn again_or_switched_off(
+        &self,
+        feed: &mut Receiver<Arc<Vec<StoredEvent>>>,
+        stop: &CancellationToken,
+    ) -> bool {
+        let mut longest = self.clock.sleep(LEFT_OVER);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return false,
+                () = &mut longest => return true,
+                news = feed.recv() => match news {
+                    Ok(batch) if batch.iter().any(is_switched_off) => return true,
+                    // What was missed is found by the next look, which is near.
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return false,
+                },
+            }
+        }
+    }
+
     async fn unsupervised(&self) -> Result<(), AppError> {
         let statuses = [SessionStatus::Running, SessionStatus::Degraded];
-        let fleet = self.store.fleet().await?;
-        let tenants = fleet.tenants().await?;
-        let executing = fleet.sessions_in(&statuses).await?;
-        drop(fleet);
-        let is_inactive = |id: TenantId| {
-            tenants.iter().any(|found| found.value.id == id && !found.value.is_active)
-        };
+        let executing = self.store.fleet().await?.sessions_in(&statuses).await?;
         for session in executing {
             let (tenant, id) = (session.value.tenant_id, session.value.id);
-            if is_inactive(tenant) && session.value.run.pause_wanted.is_none() {
-                let by = By::Part(tenant, "reconciler");
-                if let Err(error) = self.sessions.ask_to_pause(by, id).await {
-                    tracing::warn!(session.id = %id, %error, "Session {id} of an inactive tenant could not be paused");
-                }
-            }
             if let Err(error) = take_up(&self.supervisors, tenant, id).await {
                 tracing::warn!(session.id = %id, %error, "Session {id} could not be given a supervisor");
             }
@@ -169,4 +181,9 @@ impl Reconciler {
             looks += 1;
         }
     }
+}
+
+/// Whether an event says that a tenant was switched off.
+fn is_switched_off(event: &StoredEvent) -> bool {
+    event.event.event_type == EventType::TenantDeactivated
 }

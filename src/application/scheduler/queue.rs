@@ -73,8 +73,8 @@ impl Queue {
         let (month, mut spent) = (Month::of(now), Vec::with_capacity(tenants.len()));
         for tenant in tenants.iter().map(|found| &found.value) {
             spent.push(match month_of(&*fleet, tenant.id, month).await {
-                Ok((tokens, micros)) => {
-                    let purse = Purse::new(&tenant.quotas, month, tokens, micros);
+                Ok((tokens, micros, stored)) => {
+                    let purse = Purse::new(&tenant.quotas, month, tokens, micros).storing(stored);
                     Some(purse.exhausted().is_some())
                 }
                 // No other tenant waits for it, and it stays as it was.
@@ -127,12 +127,13 @@ impl Queue {
     }
 }
 
-/// Charged tokens and millionths of a dollar of a month.
+/// Charged tokens and millionths of a dollar of a month, and bytes that are stored.
 async fn month_of(
     fleet: &dyn Fleet,
     tenant: TenantId,
     month: Month,
-) -> Result<(i64, i64), StoreError> {
+) -> Result<(i64, i64, i64), StoreError> {
     let tokens = fleet.counter(tenant, Counter::MonthTokens(month)).await?;
-    Ok((tokens, fleet.counter(tenant, Counter::MonthMicros(month)).await?))
+    let micros = fleet.counter(tenant, Counter::MonthMicros(month)).await?;
+    Ok((tokens, micros, fleet.counter(tenant, Counter::StoredBytes).await?))
 }

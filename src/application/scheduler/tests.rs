@@ -342,3 +342,16 @@ fn a_tenant_that_has_spent_its_month_is_given_nothing_and_the_others_are() {
     state.set_spent(ours, true);
     assert!(state.is_held(&grants[0]));
 }
+
+#[test]
+fn an_inactive_tenant_is_held_since_it_was_switched_off() {
+    let mut state = State::new(5);
+    let mut other = Tenant { id: tenant(7), ..Tenant::bootstrap(at(1)) };
+    other.set_active(false, at(9));
+    state.set_tenant(&other);
+    let held = |state: &State| state.tenants.get(&other.id).and_then(|lines| lines.hold.clone());
+    assert_eq!(held(&state).map(|hold| hold.since), Some(at(9)));
+    let back = Tenant { is_active: true, inactive_since: None, ..other.clone() };
+    state.set_tenant(&back);
+    assert_eq!(held(&state), None);
+}

@@ -190,7 +190,7 @@ impl State {
         let inactive = || Hold {
             held: Held::Tenant,
             reason: Some("the tenant is inactive".to_owned()),
-            since: tenant.created_at,
+            since: tenant.inactive_since.unwrap_or(tenant.created_at),
             by: "system".to_owned(),
         };
         let own = hold(Held::Tenant).or_else(|| (!tenant.is_active).then(inactive));

@@ -77,6 +77,7 @@ pub struct Change {
     guards: Vec<Guard>,
     counters: Vec<(Counter, CounterChange)>,
     events: Vec<DomainEvent>,
+    noted: Option<Value>,
 }
 
 impl Change {
@@ -101,6 +102,7 @@ impl Change {
             guards: Vec::new(),
             counters: Vec::new(),
             events: Vec::new(),
+            noted: None,
         })
     }
 
@@ -216,6 +218,11 @@ impl Change {
         self.counters.push((counter, CounterChange::Add(by)));
     }
 
+    /// What the audit has to say of it besides where the session stands.
+    pub fn note(&mut self, facts: Value) {
+        self.noted = Some(facts);
+    }
+
     /// Whether there is nothing to commit.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -257,6 +264,11 @@ impl Change {
         set.counters = counter_changes(Some(before), after);
         set.counters.extend(self.counters);
         set.audit = audit(by, action, reason, Some(before), after, now);
+        if let (Some(entry), Some(Value::Object(noted))) = (&mut set.audit, self.noted)
+            && let Some(Value::Object(after)) = &mut entry.after
+        {
+            after.extend(noted);
+        }
         set.writes.push(Write::Session(Put {
             expect: Expect::At(self.before.version),
             value: self.session.clone(),
@@ -382,7 +394,8 @@ pub fn counter_changes(before: Option<&Session>, after: &Session) -> Vec<(Counte
     changes
 }
 
-/// The audit entry of a change that a caller asked for; parts of the product need none.
+/// The audit entry of a change that a caller asked for; parts of the product need none. A new session
+/// whose agent may do anything without asking is told with that.
 #[must_use]
 pub fn audit(
     by: By<'_>,
@@ -394,6 +407,11 @@ pub fn audit(
 ) -> Option<AuditEntry> {
     let By::Caller(ctx) = by else { return None };
     let brief = |session: &Session| json!({ "status": session.status(), "priority": session.spec.priority.level() });
+    let mut stands = brief(after);
+    let policy = &after.spec.permission_policy;
+    if before.is_none() && policy.allows_anything() {
+        stands["permission_policy"] = policy.facts();
+    }
     Some(AuditEntry {
         at: now,
         actor: ctx.actor(),
@@ -402,7 +420,7 @@ pub fn audit(
         ok: true,
         reason: reason.map(str::to_owned),
         before: before.map(brief),
-        after: Some(brief(after)),
+        after: Some(stands),
         request_id: Some(ctx.request_id.clone()),
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::change::{By, Change};
+use super::limits::{has_room, to_store};
 use super::next::{begin_anew, go_on_from};
 use super::{SessionService, expect_version};
 use crate::application::error::AppError;
@@ -65,6 +66,10 @@ impl SessionService {
             return Err(AppError::CheckpointTooLarge);
         }
         let by = By::Caller(ctx);
+        let purse = self.bounds(ctx.tenant).await?.purse;
+        if let Err(error) = has_room(&purse) {
+            return Err(self.told_of_refusal(by, error).await);
+        }
         let saved = self.save_before(by, id, Trigger::Pause).await?;
         for _ in 0..super::MAX_COMMIT_ATTEMPTS {
             let mut change = Change::read(&*self.snapshot(ctx.tenant).await?, id).await?;
@@ -79,6 +84,7 @@ impl SessionService {
             state.data.clone_from(&given.data);
             let trigger = CheckpointTrigger::Manual;
             let checkpoint = change.checkpoint(self.ids.uuid(), trigger, state, now);
+            change.guard(to_store(&purse).into_iter().collect());
             change.session.stamps.updated_at = now;
             let (mut set, _) = change.finish(by, "checkpoint", None, now);
             set.remembered = ctx.remembered(&Subject::Checkpoint(&checkpoint), now);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::after::before;
 use super::change::{By, audit, counter_changes};
-use super::limits::{to_open, to_queue};
+use super::limits::{has_room, to_open, to_queue};
 use super::not_yet::not_yet;
 use super::put_away::PutAway;
 use super::usage;
@@ -25,11 +25,16 @@ use crate::domain::session::spec::SessionSpec;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{Lineage, RunState, Session, SessionCode};
 use crate::domain::tenant::key::{Role, is_presentable, is_reserved};
+use crate::domain::tenant::right::Lack;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
 /// Deepest place in a tree of sessions.
 pub const MAX_DEPTH: u32 = 10;
+
+/// Children of one session, those that have ended included. Two that are created at the same moment may both
+/// be the last.
+pub const MAX_CHILDREN: usize = 100;
 
 /// How often it is looked whether a run has ended.
 const LOOK: Duration = Duration::from_millis(50);
@@ -64,6 +69,9 @@ impl SessionService {
     ) -> Result<Versioned<Session>, AppError> {
         let created_by = maker(ctx, new.created_by)?;
         let spec = self.accept(ctx, new.draft).await?;
+        if spec.permission_policy.allows_anything() && ctx.principal.role < Role::Lead {
+            return Err(Lack::Unasked.into());
+        }
         let parent = match new.parent {
             Some(parent) => self.child_of(ctx, &parent).await?,
             None => Lineage::default(),
@@ -109,6 +117,9 @@ impl SessionService {
         session.run = run;
         let mut events = vec![created];
         let bounds = self.bounds(ctx.tenant).await?;
+        if let Err(error) = has_room(&bounds.purse) {
+            return Err(self.told_of_refusal(By::Caller(ctx), error).await);
+        }
         if let Some((source, sequence)) = session.lineage.forked_from {
             let subject = Subject::session(source);
             let payload = json!({ "new_session_id": id, "checkpoint_sequence": sequence });
@@ -168,13 +179,19 @@ impl SessionService {
             Err(AppError::SessionNotFound) => return Err(missing()),
             found => found?,
         };
-        let parent = self.snapshot(ctx.tenant).await?.session(id).await?.ok_or_else(missing)?.value;
+        let snapshot = self.snapshot(ctx.tenant).await?;
+        let parent = snapshot.session(id).await?.ok_or_else(missing)?.value;
         if parent.status().is_terminal() {
             return Err(parent_error("has ended and takes no children"));
         }
         let depth = parent.lineage.depth + 1;
         if depth > MAX_DEPTH {
             return Err(parent_error("is 10 levels deep already; create the session beside it"));
+        }
+        if snapshot.children(id, MAX_CHILDREN).await?.len() >= MAX_CHILDREN {
+            return Err(parent_error(
+                "has 100 children already; create the session beside it, or below one of them",
+            ));
         }
         Ok(Lineage { parent_id: Some(id), depth, ..Lineage::default() })
     }

@@ -7,7 +7,9 @@ use crate::domain::ids::SessionId;
 use crate::domain::money::Usd;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::draft::SessionDraft;
+use crate::domain::session::policy::PermissionPolicy;
 use crate::domain::session::{Lineage, RunState, Session};
+use crate::domain::tenant::key::Role;
 use crate::domain::version::Versioned;
 use crate::domain::workspace::WorkspaceSpec;
 
@@ -59,6 +61,10 @@ impl SessionService {
         draft.model_identifier = request.model_identifier.or(draft.model_identifier);
         draft.budget_usd = request.budget_usd.or(draft.budget_usd);
         draft.not_before = None;
+        // What a lead allowed for the source is asked for in the copy that somebody else makes.
+        if ctx.principal.role < Role::Lead {
+            draft.permission_policy = draft.permission_policy.map(PermissionPolicy::asking);
+        }
         if let WorkspaceSpec::Git { branch, .. } = &mut draft.workspace {
             *branch = None;
         }

@@ -45,10 +45,10 @@ impl SessionService {
         let token = self.store.allocate(tenant, Sequence::FencingTokens).await?;
         let by = By::Part(tenant, "scheduler");
         let uuids = [self.ids.uuid(), self.ids.uuid(), self.ids.uuid()];
-        let purse = self.bounds(tenant).await?.purse;
+        let bounds = self.bounds(tenant).await?;
         let granted = self.change_counted(by, id, "grant", token, |change| {
-            // A budget may have been lowered, or spent, since it was chosen.
-            if usage::spent(&change.session, &purse).is_some() {
+            // A budget may have been lowered or spent, and the tenant switched off, since it was chosen.
+            if usage::obstacle(&change.session, &bounds).is_some() {
                 return Ok(false);
             }
             let now = self.clock.now();

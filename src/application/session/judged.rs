@@ -7,7 +7,9 @@ use super::change::{By, Change};
 use super::control::apply;
 use super::next::take_prompt;
 use super::report::{Holder, SUPERVISOR};
+use super::usage::Obstacle;
 use crate::application::error::AppError;
+use crate::domain::session::Cause;
 use crate::domain::session::gates::Verification;
 
 impl SessionService {
@@ -22,11 +24,12 @@ impl SessionService {
         verification: &Verification,
     ) -> Result<(), AppError> {
         let by = By::Part(holder.tenant, SUPERVISOR);
+        let is_off = self.bounds(holder.tenant).await?.is_off;
         let decide = |change: &mut Change| {
             let now = self.clock.now();
             let event = change.session.verified(verification.clone(), now);
             change.tell([event]);
-            if self.something_else_is_wanted(change, by)? {
+            if something_else_is_wanted(change, by.cause(now), is_off)? {
                 return Ok(());
             }
             if verification.passed {
@@ -39,28 +42,40 @@ impl SessionService {
         self.report(holder, "judge", decide).await.map(drop)
     }
 
-    /// The gates are left where they are: somebody wants a pause, or has more to say to the agent.
+    /// The gates are left where they are: somebody wants a pause, has more to say to the agent, or
+    /// switched the tenant off.
     ///
     /// # Errors
     /// `StaleResult`.
     pub async fn leave_gates(&self, holder: Holder) -> Result<(), AppError> {
         let by = By::Part(holder.tenant, SUPERVISOR);
-        let decide = |change: &mut Change| self.something_else_is_wanted(change, by).map(drop);
+        let is_off = self.bounds(holder.tenant).await?.is_off;
+        let decide = |change: &mut Change| {
+            let cause = by.cause(self.clock.now());
+            something_else_is_wanted(change, cause, is_off).map(drop)
+        };
         self.report(holder, "leave_gates", decide).await.map(drop)
     }
+}
 
-    /// Pauses a session that is to pause, or that goes on at its agent as soon as there is a slot.
-    fn something_else_is_wanted(&self, change: &mut Change, by: By<'_>) -> Result<bool, AppError> {
-        let pause = change.session.run.pause_wanted.is_some();
-        let more = take_prompt(&mut change.session);
-        if !pause && more.is_none() {
-            return Ok(false);
-        }
-        change.session.run.prompt = more;
-        let cause = by.cause(self.clock.now());
-        let cause = if pause { cause } else { cause.because("the agent is told something more") };
-        apply(change, |session| session.pause(cause))?;
-        change.session.run.resume_wanted = !pause;
-        Ok(true)
+/// Pauses a session that is to pause, or that goes on at its agent as soon as there is a slot.
+fn something_else_is_wanted(
+    change: &mut Change,
+    cause: Cause<'_>,
+    is_off: bool,
+) -> Result<bool, AppError> {
+    let pause = change.session.run.pause_wanted.is_some() || is_off;
+    let more = take_prompt(&mut change.session);
+    if !pause && more.is_none() {
+        return Ok(false);
     }
+    change.session.run.prompt = more;
+    let cause = match (is_off, pause) {
+        (true, _) => cause.because(Obstacle::TenantInactive.reason()),
+        (false, true) => cause,
+        (false, false) => cause.because("the agent is told something more"),
+    };
+    apply(change, |session| session.pause(cause))?;
+    change.session.run.resume_wanted = !pause;
+    Ok(true)
 }

@@ -15,6 +15,7 @@ use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::tenant::quotas::{QuotaName, Quotas};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::budget::{BudgetLevel, BudgetUse, mebibytes};
 use crate::domain::usage::month::Purse;
 use crate::domain::usage::period::Month;
 
@@ -26,6 +27,7 @@ pub const fn counter_of(quota: QuotaName, month: Month) -> Option<Counter> {
         QuotaName::MaxQueueDepth => Some(Counter::SessionsIn(SessionStatus::Queued)),
         QuotaName::MaxTokensPerMonth => Some(Counter::MonthTokens(month)),
         QuotaName::MonthlyBudgetUsd => Some(Counter::MonthMicros(month)),
+        QuotaName::MaxStorageMb => Some(Counter::StoredBytes),
         QuotaName::RequestsPerMinute => None,
     }
 }
@@ -38,6 +40,7 @@ pub fn quota_of(counter: Counter) -> Option<QuotaName> {
         Counter::SessionsIn(SessionStatus::Queued) => Some(QuotaName::MaxQueueDepth),
         Counter::MonthTokens(_) => Some(QuotaName::MaxTokensPerMonth),
         Counter::MonthMicros(_) => Some(QuotaName::MonthlyBudgetUsd),
+        Counter::StoredBytes => Some(QuotaName::MaxStorageMb),
         Counter::SessionsIn(_)
         | Counter::SessionCodes
         | Counter::FencingTokens
@@ -71,8 +74,33 @@ const fn counted_by(quota: QuotaName) -> Option<Counter> {
         QuotaName::MaxQueueDepth => Some(Counter::SessionsIn(SessionStatus::Queued)),
         QuotaName::MaxTokensPerMonth
         | QuotaName::MonthlyBudgetUsd
+        | QuotaName::MaxStorageMb
         | QuotaName::RequestsPerMinute => None,
     }
+}
+
+/// What has to hold when something is to be stored on purpose. The store counts what is written in the
+/// same order, so that no two pass the bound together.
+pub(super) fn to_store(purse: &Purse) -> Option<Guard> {
+    let BudgetUse { limit, .. } = purse.storage()?;
+    Some(Guard::CounterAtMost { counter: Counter::StoredBytes, limit })
+}
+
+/// Whether there is room for more.
+///
+/// # Errors
+/// `QuotaExceeded`.
+pub(super) fn has_room(purse: &Purse) -> Result<(), AppError> {
+    match purse.storage() {
+        Some(storage) if storage.level() == BudgetLevel::Hard => Err(no_room(&storage)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The refusal of a tenant that stores too much.
+pub(super) fn no_room(storage: &BudgetUse) -> AppError {
+    let (limit, used) = (mebibytes(storage.limit), mebibytes(storage.used));
+    AppError::QuotaExceeded { quota: QuotaName::MaxStorageMb.as_str(), limit, used }
 }
 
 /// Everything that bounds a tenant.
@@ -82,6 +110,8 @@ pub struct Bounds {
     pub quotas: Quotas,
     /// What it used this month, against what it may.
     pub purse: Purse,
+    /// Whether it is switched off.
+    pub is_off: bool,
 }
 
 /// The bounds of the tenant that is looked at.
@@ -89,11 +119,15 @@ pub struct Bounds {
 /// # Errors
 /// The store's.
 pub async fn bounds_in(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Bounds, StoreError> {
-    let quotas = snapshot.tenant().await?.map(|found| found.value.quotas).unwrap_or_default();
+    let tenant = snapshot.tenant().await?.map(|found| found.value);
+    let is_off = tenant.as_ref().is_some_and(|tenant| !tenant.is_active);
+    let quotas = tenant.map(|tenant| tenant.quotas).unwrap_or_default();
     let month = Month::of(now);
     let tokens = snapshot.counter(Counter::MonthTokens(month)).await?;
     let micros = snapshot.counter(Counter::MonthMicros(month)).await?;
-    Ok(Bounds { quotas, purse: Purse::new(&quotas, month, tokens, micros) })
+    let stored = snapshot.counter(Counter::StoredBytes).await?;
+    let purse = Purse::new(&quotas, month, tokens, micros).storing(stored);
+    Ok(Bounds { quotas, purse, is_off })
 }
 
 /// The quotas of the tenant that is looked at.

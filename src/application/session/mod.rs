@@ -20,7 +20,7 @@ pub mod query;
 pub mod rate;
 mod refusals;
 pub mod report;
-mod usage;
+pub mod usage;
 pub mod work;
 
 use std::sync::Arc;

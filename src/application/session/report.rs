@@ -13,7 +13,7 @@ use super::checkpoint::state_of;
 use super::control::apply;
 use super::limits::bounds_in;
 use super::next::{go_on, take_prompt, what_stands};
-use super::usage;
+use super::usage::{self, Obstacle};
 use crate::application::error::AppError;
 use crate::application::ports::driver::{DriverError, Prompt, TurnEnd};
 use crate::application::ports::reads::Snapshot;
@@ -263,7 +263,7 @@ impl SessionService {
         let by = By::Part(holder.tenant, SUPERVISOR);
         let uuid = self.ids.uuid();
         let snapshot = self.readable(holder.tenant).await?;
-        let purse = bounds_in(&*snapshot, self.clock.now()).await?.purse;
+        let bounds = bounds_in(&*snapshot, self.clock.now()).await?;
         drop(snapshot);
         let mut over = None;
         let decide = |change: &mut Change| {
@@ -279,11 +279,11 @@ impl SessionService {
             // With nothing else to be told, an agent that gave up has failed, pause or no pause.
             let gave_up = turn.end == TurnEnd::Rejected && change.session.run.prompts.is_empty();
             // Work that is done needs no more of a budget.
-            let exhausted = usage::spent(&change.session, &purse).is_some();
-            let done = exhausted
+            let obstacle = usage::obstacle(&change.session, &bounds);
+            let done = obstacle == Some(Obstacle::Spent)
                 && matches!(turn.end, TurnEnd::Done | TurnEnd::Cut)
                 && change.session.run.prompts.is_empty();
-            let pauses = change.session.run.pause_wanted.is_some() || exhausted;
+            let pauses = change.session.run.pause_wanted.is_some() || obstacle.is_some();
             if pauses && !gave_up && !done {
                 let told = change.session.run.prompt.take();
                 change.session.run.prompt = match turn.end {
@@ -296,7 +296,10 @@ impl SessionService {
                 change.session.metrics.result = Some(json!({ "text": turn.text }));
                 self.mark(change, CheckpointTrigger::Pause, turn);
                 let cause = by.cause(now);
-                let cause = if exhausted { cause.because(usage::EXHAUSTED) } else { cause };
+                let cause = match obstacle {
+                    Some(obstacle) => cause.because(obstacle.reason()),
+                    None => cause,
+                };
                 apply(change, |session| session.pause(cause))?;
                 return Ok(Next::Over);
             }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::SessionService;
 use super::change::{By, Change, item_id};
 use super::explain::Blocker;
-use super::limits::bounds_in;
+use super::limits::{Bounds, bounds_in, no_room};
 use super::report::{CallUsage, SUPERVISOR};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{Counter, Write};
@@ -209,22 +209,64 @@ impl SessionService {
         }
     }
 
-    /// Whether nothing is left of what bounds a session: its own budget, or its tenant's month.
+    /// What keeps a session that is executed from going on in the middle of a turn: what is stored breaks
+    /// none off.
     ///
     /// # Errors
     /// The store's.
-    pub async fn is_spent(&self, session: &Session) -> Result<bool, AppError> {
+    pub async fn obstacle(&self, session: &Session) -> Result<Option<Obstacle>, AppError> {
         let snapshot = self.readable(session.tenant_id).await?;
-        let purse = bounds_in(&*snapshot, self.clock.now()).await?.purse;
-        Ok(spent(session, &purse).is_some())
+        let bounds = bounds_in(&*snapshot, self.clock.now()).await?;
+        Ok(obstacle_of(session, &bounds, None))
     }
 }
 
-/// The bound that nothing is left of: of the session's budgets and those of its tenant's month the
-/// tightest counts.
+/// What keeps a session from going on that nobody asked to pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Its tenant is switched off.
+    TenantInactive,
+    /// Nothing is left of what bounds it: its own budget, its tenant's month, or what may be stored.
+    Spent,
+}
+
+impl Obstacle {
+    /// Why a session pauses for it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::TenantInactive => "tenant_inactive",
+            Self::Spent => EXHAUSTED,
+        }
+    }
+}
+
+/// The obstacle of a session between two turns, the worse one first.
+pub(super) fn obstacle(session: &Session, bounds: &Bounds) -> Option<Obstacle> {
+    obstacle_of(session, bounds, bounds.purse.storage())
+}
+
+fn obstacle_of(
+    session: &Session,
+    bounds: &Bounds,
+    storage: impl IntoIterator<Item = BudgetUse>,
+) -> Option<Obstacle> {
+    if bounds.is_off {
+        return Some(Obstacle::TenantInactive);
+    }
+    let all = bounds.purse.uses().into_iter().chain(storage);
+    spent_of(session, all).map(|_| Obstacle::Spent)
+}
+
+/// The bound that nothing is left of: of the session's budgets, those of its tenant's month and what it
+/// may have stored the tightest counts.
 pub(super) fn spent(session: &Session, purse: &Purse) -> Option<BudgetUse> {
-    let all = session.budget().into_iter().chain(purse.uses());
-    tightest_of(all).filter(|budget| budget.level() == BudgetLevel::Hard)
+    spent_of(session, purse.uses().into_iter().chain(purse.storage()))
+}
+
+fn spent_of(session: &Session, all: impl IntoIterator<Item = BudgetUse>) -> Option<BudgetUse> {
+    tightest_of(session.budget().into_iter().chain(all))
+        .filter(|budget| budget.level() == BudgetLevel::Hard)
 }
 
 /// Whether the session may begin or go on.
@@ -237,6 +279,7 @@ pub(super) fn check(session: &Session, purse: &Purse) -> Result<(), AppError> {
     let BudgetUse { scope, limit, used } = budget;
     Err(match scope {
         BudgetScope::TenantTokens => AppError::QuotaExceeded { quota: scope.as_str(), limit, used },
+        BudgetScope::TenantStorage => no_room(&budget),
         BudgetScope::TenantCost => {
             AppError::BudgetExhausted { code: format!("this tenant in {}", purse.month), budget }
         }
@@ -270,9 +313,15 @@ pub(super) fn exhausted(session: &Session, budget: &BudgetUse, purse: &Purse) ->
             format!("have the quota raised, or wait until the month ends at {end}"),
             "orchestrator tenant quotas --set max_tokens_per_month=NUMBER".to_owned(),
         ),
+        BudgetScope::TenantStorage => (
+            format!("nothing is left of the tenant's quota of storage: {budget}"),
+            "purge sessions that are not needed any more, or have the quota raised".to_owned(),
+            "orchestrator tenant quotas --set max_storage_mb=NUMBER".to_owned(),
+        ),
     };
     let code = match budget.scope {
         BudgetScope::TenantTokens => BlockerCode::QuotaTokens,
+        BudgetScope::TenantStorage => BlockerCode::QuotaStorage,
         BudgetScope::SessionCost | BudgetScope::SessionTokens | BudgetScope::TenantCost => {
             BlockerCode::BudgetExhausted
         }

@@ -36,7 +36,7 @@ impl ArchiveService {
     /// A backup of everything.
     ///
     /// # Errors
-    /// `Busy` while another one is made, `ShortOfRoom`, or the store's.
+    /// `CopyUnderWay` while another one is made for too long, `ShortOfRoom`, or the store's.
     pub async fn backup(
         &self,
         ctx: &RequestContext,
@@ -50,7 +50,7 @@ impl ArchiveService {
     /// Everything of a tenant, or of all, as lines.
     ///
     /// # Errors
-    /// `Busy`, or the store's.
+    /// `CopyUnderWay`, or the store's.
     pub async fn export(&self, ctx: &RequestContext, extent: Extent) -> Result<Chunks, AppError> {
         self.record(ctx, "export", None).await?;
         self.archives.export(extent).await.map_err(refused)
@@ -92,7 +92,7 @@ impl ArchiveService {
 
 fn refused(error: ArchiveError) -> AppError {
     match error {
-        ArchiveError::Busy => AppError::Busy,
+        ArchiveError::Busy => AppError::CopyUnderWay,
         ArchiveError::NoRoom(reason) => AppError::ShortOfRoom(reason),
         ArchiveError::Store(error) => error.into(),
     }

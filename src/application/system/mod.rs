@@ -15,9 +15,11 @@ use super::ports::changes::Counter;
 use super::ports::clock::Clock;
 use super::ports::reads::ClassUsage;
 use super::ports::store::{Store, StoreHealth};
+use super::principal::RequestContext;
 use super::scheduler::Queue;
 use super::scheduler::admissions::AdmissionService;
 use crate::domain::ids::TenantId;
+use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
 
 /// A part of the server and how it is.
@@ -53,6 +55,8 @@ pub struct SystemService {
     queue: Queue,
     admissions: AdmissionService,
     archives: Option<ArchiveService>,
+    /// How agents and gates are kept from what is not theirs.
+    sandbox: Arc<str>,
     started_at: Timestamp,
     recovered: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
@@ -77,6 +81,7 @@ impl SystemService {
             queue,
             admissions,
             archives: None,
+            sandbox: "off".into(),
             started_at,
             recovered: Arc::default(),
             draining: Arc::default(),
@@ -88,6 +93,18 @@ impl SystemService {
     pub fn with_archives(self, archives: Arc<dyn Archives>) -> Self {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         Self { archives: Some(ArchiveService::new(store, archives, clock)), ..self }
+    }
+
+    /// The same, with what keeps agents and gates from what is not theirs.
+    #[must_use]
+    pub fn with_sandbox(self, sandbox: impl Into<Arc<str>>) -> Self {
+        Self { sandbox: sandbox.into(), ..self }
+    }
+
+    /// What keeps agents and gates from what is not theirs, in truth: `landlock 7`, `off`, or `none:` and why.
+    #[must_use]
+    pub fn sandbox(&self) -> &str {
+        &self.sandbox
     }
 
     /// Backups and exports; `None` for a store that keeps nothing.
@@ -131,6 +148,23 @@ impl SystemService {
     #[must_use]
     pub fn store(&self) -> StoreHealth {
         self.store.health()
+    }
+
+    /// Sessions that an agent works on, as far as a caller may know of them: what others have at work is
+    /// for who runs the server.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn executing(&self, ctx: &RequestContext) -> Result<usize, AppError> {
+        if ctx.principal.is_system {
+            return Ok(self.queue.executing());
+        }
+        let snapshot = self.store.snapshot(ctx.tenant).await?;
+        let mut own = 0;
+        for status in [SessionStatus::Running, SessionStatus::Degraded] {
+            own += snapshot.counter(Counter::SessionsIn(status)).await?;
+        }
+        Ok(usize::try_from(own).unwrap_or(0))
     }
 
     /// The line of waiting sessions.
@@ -216,9 +250,9 @@ impl SystemService {
     }
 
     fn scheduler(&self) -> Component {
-        let running = self.queue.executing();
-        let detail = Some(format!("{running} sessions execute"));
-        Component { name: "scheduler".to_owned(), status: "healthy", detail, latency_ms: None }
+        let name = "scheduler".to_owned();
+        let detail = Some(format!("up to {} sessions at once", self.queue.max_running()));
+        Component { name, status: "healthy", detail, latency_ms: None }
     }
 }
 

@@ -166,7 +166,7 @@ impl Life {
     fn audit(&self, session: &Session) -> AuditEntry {
         AuditEntry {
             at: self.now,
-            actor: Actor { kind: "key".to_owned(), id: "bench".to_owned(), role: None },
+            actor: Actor::plain("key", "bench"),
             action: "create".to_owned(),
             subject: session.subject(),
             ok: true,

@@ -30,7 +30,7 @@ const ALL: [(&str, &[RowName]); 5] = [
 
 /// Measures what was asked for.
 pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
-    crate::composition::lifecycle::raise_descriptors();
+    crate::infrastructure::drivers::limits::raise_descriptors();
     let effort = Effort::new(args.quick);
     let machine = Machine::read(Folder::new(args.dir.as_deref())?.path());
     let mut bench = Bench { args, effort, rows: Vec::new() };

@@ -4,6 +4,8 @@
 //! same input gives the same settings.
 //! Invariant: no secret is ever shown, neither by `Debug` nor by `config show`.
 
+mod agents;
+mod auth;
 mod layers;
 mod nearest;
 mod reader;
@@ -18,6 +20,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use self::agents::AgentOptions;
+pub use self::auth::OidcSettings;
 pub use self::layers::{Origin, Problem};
 pub use self::retention::RetentionSettings;
 pub use self::sections::{
@@ -30,6 +34,7 @@ pub use self::webhooks::WebhookSettings;
 use self::layers::{Given, Layers};
 use self::reader::{Reader, expand};
 use crate::domain::redact::Redactor;
+use crate::infrastructure::sandbox::Sandbox;
 
 /// Name of the configuration file in the data directory.
 const CONFIG_FILE: &str = "orchestrator.toml";
@@ -60,10 +65,14 @@ pub struct Settings {
     pub supervisor: SupervisorOptions,
     /// `[workspaces]`
     pub workspaces: WorkspaceOptions,
+    /// `[agents]`
+    pub agents: AgentOptions,
     /// `[agents.opencode]`
     pub opencode: OpencodeOptions,
     /// `[agents.simulated]`
     pub simulated: SimulatedOptions,
+    /// `[auth.oidc]`, when it names a provider.
+    pub oidc: Option<OidcSettings>,
     /// `[webhooks]`
     pub webhooks: WebhookSettings,
     /// `[retention]`
@@ -122,8 +131,10 @@ impl Settings {
             scheduler: SchedulerOptions::read(&mut reader),
             supervisor: SupervisorOptions::read(&mut reader),
             workspaces: WorkspaceOptions::read(&mut reader, &data_dir, home.as_deref()),
+            agents: AgentOptions::read(&mut reader, home.as_deref()),
             opencode: OpencodeOptions::read(&mut reader, home.as_deref()),
             simulated: SimulatedOptions::read(&mut reader),
+            oidc: OidcSettings::read(&mut reader, home.as_deref()),
             webhooks: WebhookSettings::read(&mut reader),
             retention: RetentionSettings::read(&mut reader),
             redactor: secrets::read(&mut reader),
@@ -136,9 +147,39 @@ impl Settings {
                 "no home directory is known; say where to keep data with --data-dir",
             );
         }
-        secrets::learn(&settings.redactor, &settings.server, &settings.opencode, environment);
+        let given = [
+            &settings.server.admin_key,
+            &settings.opencode.attach_password,
+            &settings.oidc.as_ref().and_then(|oidc| oidc.client_secret.clone()),
+        ];
+        secrets::learn(&settings.redactor, given, &settings.opencode, environment);
         let (problems, _) = reader.finish();
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
+    }
+
+    /// The data directory, and the folder of the store where that lies elsewhere; the store alone where its
+    /// folder holds the data directory.
+    #[must_use]
+    pub fn own_places(&self) -> Vec<PathBuf> {
+        let data = &self.server.data_dir;
+        let mut places = vec![data.clone()];
+        if let StoreLocation::Redb(file) = &self.store.location {
+            let folder = file.parent().filter(|folder| !folder.starts_with(data));
+            let place = |folder| if data.starts_with(folder) { file.as_path() } else { folder };
+            places.extend(folder.map(|folder| place(folder).to_owned()));
+        }
+        places
+    }
+
+    /// What every program that is started for a session may reach.
+    #[must_use]
+    pub fn sandbox(&self) -> Sandbox {
+        let AgentOptions { sandbox, writable, max_file_mb: _ } = self.agents.clone();
+        let mut hidden = self.own_places();
+        if let TlsOptions::Files { key, .. } = &self.server.tls {
+            hidden.push(key.clone());
+        }
+        Sandbox { mode: Some(sandbox), hidden, writable }
     }
 
     /// The settings in effect as TOML, each with its origin; secrets are hidden.
@@ -151,6 +192,16 @@ impl Settings {
     #[must_use]
     pub const fn show_as_json(&self) -> &serde_json::Value {
         &self.shown_as_json
+    }
+
+    /// Keys that have another value in these settings, as far as values are shown.
+    #[must_use]
+    pub fn differing(&self, other: &Self) -> Vec<&str> {
+        let entries = self.shown_as_json.as_object().into_iter().flatten();
+        let is_other = |key: &str, entry: &serde_json::Value| {
+            other.shown_as_json[key]["value"] != entry["value"]
+        };
+        entries.filter(|(key, entry)| is_other(key, entry)).map(|(key, _)| key.as_str()).collect()
     }
 
     /// The data directory alone, however wrong the rest may be: client commands need no more.

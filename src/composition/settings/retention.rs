@@ -19,6 +19,7 @@ impl RetentionSettings {
             sessions: days("retention.sessions_days"),
             deleted_sessions: days("retention.deleted_sessions_days"),
             events: days("retention.events_days"),
+            audit: days("retention.audit_days"),
             set_aside: days("retention.damaged_days"),
             leap: LEAP,
         })

@@ -1,12 +1,11 @@
 //! `[redact]`: what is found in text and replaced by a marker, and the secrets that the settings hold.
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::Environment;
 use super::reader::Reader;
 use super::sections::OpencodeOptions;
-use super::server::ServerOptions;
 use crate::domain::redact::Redactor;
 
 /// Words in the names of variables that hold secrets.
@@ -29,22 +28,35 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Redactor {
 /// Tells a redactor which values are secret here.
 pub(super) fn learn(
     redactor: &Redactor,
-    server: &ServerOptions,
+    given: [&Option<SecretString>; 3],
     opencode: &OpencodeOptions,
     environment: &Environment,
 ) {
-    let given = [&server.admin_key, &opencode.attach_password];
     redactor.learn(given.into_iter().flatten().map(ExposeSecret::expose_secret));
-    let is_telling = |name: &str| {
-        let name = name.to_ascii_uppercase();
-        TELLING.iter().any(|word| name.contains(word))
-    };
-    let is_place = |value: &str| value.starts_with(['/', '~']) || value.contains("://");
     let handed = |name: &String| opencode.env.contains(name);
     let secret = environment.iter().filter(|(name, value)| {
         !is_place(value) && (is_telling(name) || handed(name)) && !is_ordinary(value)
     });
     redactor.learn(secret.map(|(_, value)| value.as_str()));
+}
+
+/// Whether a variable is likely to hold a secret: by its name, or as an address with a password.
+pub(in super::super) fn is_secret(name: &str, value: &str) -> bool {
+    let has_password = value.split_once("://").is_some_and(|(_, rest)| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    });
+    let is_ours = name.starts_with("ORCHESTRATOR_");
+    has_password || (is_telling(name) && (is_ours || (!is_place(value) && !is_ordinary(value))))
+}
+
+fn is_telling(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    TELLING.iter().any(|word| name.contains(word))
+}
+
+fn is_place(value: &str) -> bool {
+    value.starts_with(['/', '~']) || value.contains("://")
 }
 
 /// Numbers, switches and single words, which are no secrets whatever their variable is called.

@@ -30,6 +30,8 @@ pub struct ServerOptions {
     pub admin_key: Option<SecretString>,
     /// Further names in `Host`.
     pub allowed_hosts: Vec<String>,
+    /// Address of the server as others reach it, without a `/` at its end.
+    pub public_url: Option<url::Url>,
     /// Further origins.
     pub allowed_origins: Vec<String>,
     /// Longest shutdown.
@@ -118,6 +120,7 @@ impl ServerOptions {
             data_dir: data_dir.to_owned(),
             admin_key,
             allowed_hosts: reader.list("server.allowed_hosts"),
+            public_url: public_url(reader),
             allowed_origins: origins(reader),
             shutdown_grace: reader.seconds("server.shutdown_grace_seconds", 1..=600),
             max_body_bytes: reader.number("server.max_body_bytes", 1024..=67_108_864),
@@ -129,6 +132,12 @@ impl ServerOptions {
         let in_the_clear = reader.flag("server.allow_plaintext");
         options.check_exposure(reader, in_the_clear);
         options
+    }
+
+    /// Address of the server as others reach it, without a `/` at its end.
+    #[must_use]
+    pub fn public_origin(&self) -> Option<String> {
+        self.public_url.as_ref().map(|url| url.origin().ascii_serialization())
     }
 
     /// Whether only this machine reaches it: nothing is forwarded to it either.
@@ -225,6 +234,22 @@ impl TimeOptions {
             write: reader.seconds("server.write_timeout_seconds", 1..=3600),
         }
     }
+}
+
+/// An address without anything behind the host: the server answers nowhere else.
+fn public_url(reader: &mut Reader<'_>) -> Option<url::Url> {
+    let text = reader.optional("server.public_url")?;
+    let url = url::Url::parse(&text).ok().filter(|url| {
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let is_nobody = url.username().is_empty() && url.password().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare && is_nobody
+    });
+    if url.is_none() {
+        let example = "such as https://orchestrator.example.org, with nothing behind the host";
+        let message = format!("`server.public_url` must be an address {example}, not `{text}`");
+        reader.refuse("server.public_url", message);
+    }
+    url
 }
 
 fn proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::layers::{Given, Layers};
 
 /// Keys whose value is never shown.
-const SECRETS: [&str; 2] = ["server.admin_key", "agents.opencode.attach_password"];
+const SECRETS: [&str; 3] =
+    ["server.admin_key", "agents.opencode.attach_password", "auth.oidc.client_secret"];
 /// Keys whose value is an address that may carry a password.
 const ADDRESSES: [&str; 3] = ["store.url", "coordination.url", "agents.opencode.attach_url"];
 

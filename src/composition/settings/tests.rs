@@ -100,6 +100,8 @@ fn every_key_of_the_default_file_is_read_and_explained() {
     WorkspaceOptions::read(&mut reader, dir, None);
     OpencodeOptions::read(&mut reader, None);
     SimulatedOptions::read(&mut reader);
+    AgentOptions::read(&mut reader, None);
+    OidcSettings::read(&mut reader, None);
     WebhookSettings::read(&mut reader);
     RetentionSettings::read(&mut reader);
     super::secrets::read(&mut reader);
@@ -298,4 +300,52 @@ fn stores_of_other_builds_are_refused_with_the_reason() {
     assert_eq!(settings.store.location, StoreLocation::Memory);
     let place = Place::new().var("ORCHESTRATOR_COORDINATION", "redis://x");
     assert!(place.problems()[0].contains("feature `redis`"));
+}
+
+#[test]
+fn an_identity_provider_is_named_whole_or_not_at_all() {
+    assert!(Place::new().load().expect("valid").oidc.is_none());
+    let good = "[server]\npublic_url = \"https://team.example:8443/\"\n[auth.oidc]\n\
+                issuer = \"https://id.example/realms/a\"\nclient_id = \"c\"\n\
+                client_secret = \"a-secret-of-the-client\"\nemail_domains = [\"Example.ORG\"]";
+    let settings = Place::new().file(good).load().expect("valid");
+    let oidc = settings.oidc.as_ref().expect("a provider");
+    assert_eq!((&*oidc.name, &*oidc.tenant), ("single sign-on", "default"));
+    assert_eq!(oidc.email_domains, ["example.org"]);
+    assert_eq!(settings.server.public_origin().as_deref(), Some("https://team.example:8443"));
+    for shown in [settings.show(), &*format!("{settings:?}")] {
+        assert!(!shown.contains("a-secret"), "{shown}");
+    }
+    assert!(!settings.redactor.redact("it is a-secret-of-the-client").contains("a-secret"));
+    let here = "[auth.oidc]\nissuer = \"http://127.0.0.1:9000\"\nclient_id = \"c\"";
+    assert!(Place::new().file(here).load().is_ok(), "on this machine");
+    for (wrong, why) in [
+        ("issuer = \"http://id.example\"", "must begin with https://"),
+        ("issuer = \"id.example\"", "is not an address"),
+        ("issuer = \"https://a:b@id.example\"", "no password"),
+        ("issuer = \"https://id.example/?a=b\"", "no part behind ?"),
+        ("issuer = \"https://id.example\"\nclient_id = \"\"", "needs `auth.oidc.client_id`"),
+        ("scopes = [\"email\"]", "must name `openid`"),
+        ("scopes = [\"openid email\"]", "must name `openid`"),
+        ("scopes = [\"openid\", \"a b\"]", "list each by itself"),
+        ("client_secret = \"x\"\nclient_secret_file = \"/x\"", "not both"),
+        ("name = \" \"", "`auth.oidc.name` must have"),
+        ("tenant = \"No\"", "`auth.oidc.tenant` must be"),
+        ("email_domains = [\"ann@example.org\"]", "no domain such as"),
+        ("issuer = \"\"", "`auth.oidc.issuer` is not"),
+    ] {
+        let name = |line: &str| line.split(" = ").next().unwrap_or_default().to_owned();
+        let given: Vec<String> = wrong.lines().map(name).collect();
+        let usual = ["issuer = \"https://id.example\"", "client_id = \"c\""];
+        let rest = usual.iter().filter(|line| !given.contains(&name(line)));
+        let lines: Vec<&str> = rest.copied().chain(wrong.lines()).collect();
+        let text = format!("[auth.oidc]\n{}", lines.join("\n"));
+        let problems = Place::new().file(&text).problems();
+        assert!(problems.iter().any(|problem| problem.contains(why)), "{wrong}: {problems:?}");
+    }
+    for wrong in ["team.example", "ftp://team.example", "https://team.example/x", "https://a@b.c"] {
+        let text = format!("[server]\npublic_url = \"{wrong}\"");
+        let problems = Place::new().file(&text).problems();
+        assert!(problems[0].contains("`server.public_url` must be an address"), "{problems:?}");
+    }
 }

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::ids::{AttentionId, SessionId, TenantId};
+use super::session::policy::{PermissionRule, can_be_learned};
 use super::time::Timestamp;
 use crate::closed_enum;
 
@@ -117,7 +118,8 @@ pub struct AttentionItem {
     pub title: String,
     /// The facts, as the agent gave them.
     pub payload: Value,
-    /// Same text, same ask: an item seen twice exists once.
+    /// SHA-256 of exactly what is asked: an item seen twice exists once, and a decision about anything
+    /// else does not settle it.
     pub fingerprint: String,
     /// How much could go wrong.
     pub risk: Risk,
@@ -146,16 +148,24 @@ pub enum ResolveError {
     #[error("this item is already {0}")]
     Settled(AttentionState),
     /// The kind has other decisions.
-    #[error("a {kind} item takes {allowed}, not {given}", allowed = words(kind.decisions()))]
+    #[error("this {kind} item takes {allowed}, not {given}", allowed = words(allowed))]
     WrongDecision {
         /// The item's kind.
         kind: AttentionKind,
+        /// What it takes.
+        allowed: Vec<Decision>,
         /// What was given.
         given: Decision,
     },
     /// A question needs a text.
     #[error("an answer needs a text")]
     MissingAnswer,
+    /// The decision is about another ask.
+    #[error("the decision is about something else than what is asked here")]
+    Other {
+        /// What is asked here.
+        asked: String,
+    },
 }
 
 fn words(decisions: &[Decision]) -> String {
@@ -163,6 +173,46 @@ fn words(decisions: &[Decision]) -> String {
 }
 
 impl AttentionItem {
+    /// Tool that it is about; empty for what is no permission.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        self.payload.get("tool").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What the call would touch.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<String> {
+        let patterns = self.payload.get("patterns").and_then(Value::as_array).into_iter().flatten();
+        patterns.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// The decisions that it takes: those of its kind, without allowing for good what could be told
+    /// from nothing else.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<Decision> {
+        let can_be_learned = can_be_learned(self.tool(), &self.patterns());
+        let fits = |decision: &Decision| *decision != Decision::AllowAlways || can_be_learned;
+        self.kind.decisions().iter().copied().filter(fits).collect()
+    }
+
+    /// The rule by which what was allowed for good needs no asking any more.
+    #[must_use]
+    pub fn rule(&self) -> Option<PermissionRule> {
+        let is_learned = self.decision == Some(Decision::AllowAlways);
+        is_learned.then(|| PermissionRule::allows_exactly(self.tool(), &self.patterns()))
+    }
+
+    /// That a decision is about what is asked here.
+    ///
+    /// # Errors
+    /// `Other` when it is not.
+    pub fn asks_for(&self, fingerprint: &str) -> Result<(), ResolveError> {
+        if fingerprint.eq_ignore_ascii_case(&self.fingerprint) {
+            return Ok(());
+        }
+        Err(ResolveError::Other { asked: self.fingerprint.clone() })
+    }
+
     /// Settles the item by a person's decision.
     ///
     /// # Errors
@@ -177,8 +227,9 @@ impl AttentionItem {
         if self.state != AttentionState::Open {
             return Err(ResolveError::Settled(self.state));
         }
-        if !self.kind.decisions().contains(&decision) {
-            return Err(ResolveError::WrongDecision { kind: self.kind, given: decision });
+        let allowed = self.decisions();
+        if !allowed.contains(&decision) {
+            return Err(ResolveError::WrongDecision { kind: self.kind, allowed, given: decision });
         }
         if decision == Decision::Answer && answer.as_ref().is_none_or(|text| text.trim().is_empty())
         {

@@ -60,7 +60,7 @@ impl SignedCheckpoint {
         let Self { checkpoint: Checkpoint { tenant_id, seq, hash, at }, key, signature } = self;
         AuditEntry {
             at: *at,
-            actor: Actor { kind: "system".to_owned(), id: "orchestrator".to_owned(), role: None },
+            actor: Actor::plain("system", "orchestrator"),
             action: ACTION.to_owned(),
             subject: Subject { kind: SubjectKind::Tenant, id: tenant_id.uuid() },
             ok: true,

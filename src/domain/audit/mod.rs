@@ -4,6 +4,7 @@
 //! its number and links it to the entry before.
 
 pub mod checkpoint;
+pub mod tail;
 pub mod walk;
 
 use serde::{Deserialize, Serialize};
@@ -11,16 +12,19 @@ use serde_json::Value;
 
 use super::canonical::{Members, sha256_hex};
 use super::event::Subject;
-use super::ids::{AuditId, TenantId};
+use super::ids::{AuditId, KeyId, TenantId, UserId};
+use super::tenant::key::Role;
 use super::time::Timestamp;
 
 /// Who acted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Actor {
     /// `user`, `key`, `system`, `agent` or `supervisor`.
     pub kind: String,
     /// The actor's id, or its name for parts of the product.
     pub id: String,
+    /// The key that somebody acted with; for people only, since a key is its own actor.
+    pub key: Option<String>,
     /// The role it acted in, when it has one.
     pub role: Option<String>,
 }
@@ -48,6 +52,27 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
 }
 
+impl Actor {
+    /// A part of the server, or somebody who needs no further word than its id.
+    #[must_use]
+    pub fn plain(kind: &str, id: &str) -> Self {
+        Self { kind: kind.to_owned(), id: id.to_owned(), key: None, role: None }
+    }
+
+    /// Who holds a key: a person, or without one the key itself.
+    #[must_use]
+    pub fn holding(key: KeyId, user: Option<UserId>, role: Role) -> Self {
+        let role = Some(role.as_str().to_owned());
+        let key = key.to_string();
+        match user {
+            Some(user) => {
+                Self { kind: "user".to_owned(), id: user.to_string(), key: Some(key), role }
+            }
+            None => Self { kind: "key".to_owned(), id: key, key: None, role },
+        }
+    }
+}
+
 impl AuditEntry {
     /// The canonical spelling that the chain's hash is taken over, in its place.
     #[must_use]
@@ -57,6 +82,7 @@ impl AuditEntry {
             entry.plain("action", &self.action);
             entry.nested("actor", |actor| {
                 actor.plain("id", &self.actor.id);
+                actor.plain("key", &self.actor.key);
                 actor.plain("kind", &self.actor.kind);
                 actor.plain("role", &self.actor.role);
             });
@@ -131,7 +157,12 @@ mod tests {
     fn the_spelling_is_the_canonical_one_of_all_its_members() {
         let entry = AuditEntry {
             at: Timestamp::from_millis(1_700_000_000_123),
-            actor: Actor { kind: "key".to_owned(), id: "a\"b".to_owned(), role: None },
+            actor: Actor {
+                kind: "user".to_owned(),
+                id: "a\"b".to_owned(),
+                key: Some("c".to_owned()),
+                role: None,
+            },
             action: "stop".to_owned(),
             subject: Subject::session(SessionId::new(uuid::Uuid::from_u128(7))),
             ok: false,

@@ -288,7 +288,7 @@ fn is_worded(value: &str) -> bool {
 
 /// Bits of a byte, by how often each occurs.
 #[expect(clippy::cast_precision_loss, reason = "counts of bytes in one value")]
-fn entropy(value: &str) -> f64 {
+pub(super) fn entropy(value: &str) -> f64 {
     let mut counts = [0_u32; 256];
     for byte in value.bytes() {
         counts[usize::from(byte)] += 1;
@@ -333,6 +333,7 @@ pub(super) fn is_secret_value(kind: Kind, value: &str) -> bool {
         | Kind::ApiKey
         | Kind::Email
         | Kind::Configured
-        | Kind::Known => is_secret(value, true) || is_token(value),
+        | Kind::Known
+        | Kind::Random => is_secret(value, true) || is_token(value),
     }
 }

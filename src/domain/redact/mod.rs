@@ -1,13 +1,17 @@
 //! Finds secrets in text and puts a visible marker in their place.
 //!
 //! Three ways of knowing them: their shape (`rules`), the name that a value is given to (`assigned`),
-//! and the very values that the server knows (`Redactor::learn`).
+//! and the very values that the server knows, in whatever spelling (`Redactor::learn`). A strict one
+//! also takes long words that look random (`random`): for what the server says, not for what people
+//! write, since such a word may be what the work is about.
 //!
 //! Invariant: the time is linear in the text, whatever the text is; nothing is allocated when nothing is
 //! found. Redacting twice is redacting once.
 
 mod assigned;
+mod random;
 mod rules;
+mod spellings;
 mod stream;
 
 use std::borrow::Cow;
@@ -44,6 +48,8 @@ closed_enum!(
         Configured = "configured",
         /// A value that the server knows to be secret.
         Known = "known",
+        /// A long random word that nothing says what it is for.
+        Random = "random",
     }
 );
 
@@ -53,6 +59,8 @@ const MARKER: &str = "[REDACTED:";
 const LEAST_KNOWN: usize = 8;
 /// Values that are learned at most; a server knows a few dozen.
 const MOST_KNOWN: usize = 4096;
+/// Of so many of them the other spellings are learned, too: what finds them grows by eight for each.
+const MOST_SPELLED: usize = 512;
 /// Memory for one pattern of the settings.
 const PATTERN_BYTES: usize = 1024 * 1024;
 /// Rounds in which what a marker made visible is looked for.
@@ -63,7 +71,10 @@ pub type Counts = BTreeMap<Kind, u64>;
 
 /// Finds secrets and replaces them; cheap to clone, and what one clone learns all know.
 #[derive(Clone)]
-pub struct Redactor(Arc<Inner>);
+pub struct Redactor {
+    inner: Arc<Inner>,
+    is_strict: bool,
+}
 
 struct Inner {
     emails: Option<Regex>,
@@ -75,12 +86,14 @@ struct Inner {
 #[derive(Default)]
 struct Known {
     values: BTreeSet<String>,
+    /// In hexadecimal digits and base64.
+    spelled: BTreeSet<String>,
     finder: Option<AhoCorasick>,
 }
 
 impl Default for Redactor {
     fn default() -> Self {
-        Self(Arc::new(Inner { emails: None, configured: Vec::new(), known: RwLock::default() }))
+        Self::over(Inner { emails: None, configured: Vec::new(), known: RwLock::default() })
     }
 }
 
@@ -92,6 +105,16 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
+    fn over(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner), is_strict: false }
+    }
+
+    /// The same, which also takes long words that look random.
+    #[must_use]
+    pub fn strict(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), is_strict: true }
+    }
+
     /// A redactor that also finds e-mail addresses, if wanted, and these patterns.
     ///
     /// # Errors
@@ -104,23 +127,28 @@ impl Redactor {
         };
         let configured: Result<Vec<Regex>, _> = patterns.iter().map(compile).collect();
         let emails = if emails { Some(compile(&address.to_owned())?) } else { None };
-        Ok(Self(Arc::new(Inner { emails, configured: configured?, known: RwLock::default() })))
+        Ok(Self::over(Inner { emails, configured: configured?, known: RwLock::default() }))
     }
 
-    /// From now on these values are secret. Short ones, which ordinary words may contain, are left out.
+    /// From now on these values are secret, also in hexadecimal digits and inside base64. Short ones,
+    /// which ordinary words may contain, are left out.
     pub fn learn<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
-        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.inner.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = known.values.len();
         for value in values {
             let value = value.as_ref().trim();
-            if value.len() >= LEAST_KNOWN && known.values.len() < MOST_KNOWN {
-                known.values.insert(value.to_owned());
+            if value.len() >= LEAST_KNOWN
+                && known.values.len() < MOST_KNOWN
+                && known.values.insert(value.to_owned())
+                && known.values.len() <= MOST_SPELLED
+            {
+                known.spelled.extend(spellings::of(value));
             }
         }
         if known.values.len() > before {
             let mut builder = AhoCorasick::builder();
             builder.match_kind(MatchKind::LeftmostLongest);
-            known.finder = builder.build(&known.values).ok();
+            known.finder = builder.build(known.values.iter().chain(&known.spelled)).ok();
         }
     }
 
@@ -205,16 +233,19 @@ impl Redactor {
             assigned::assigned(text, &mut found);
         }
         if seen & EMAIL != 0
-            && let Some(emails) = &self.0.emails
+            && let Some(emails) = &self.inner.emails
         {
             found.extend(emails.find_iter(text).map(|one| (one.range(), Kind::Email)));
         }
-        for pattern in &self.0.configured {
+        for pattern in &self.inner.configured {
             let matches = pattern.find_iter(text).filter(|one| !one.is_empty());
             let matches = matches.filter(|one| !one.as_str().starts_with(MARKER));
             found.extend(matches.map(|one| (one.range(), Kind::Configured)));
         }
-        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        if self.is_strict {
+            random::bare_tokens(text, |range| found.push((range, Kind::Random)));
+        }
+        let known = self.inner.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(finder) = &known.finder {
             found.extend(finder.find_iter(text).map(|one| (one.range(), Kind::Known)));
         }

@@ -256,6 +256,36 @@ fn values_that_the_server_knows_are_found_anywhere() {
 }
 
 #[test]
+fn a_known_value_is_found_in_digits_and_base64() {
+    let redactor = Redactor::default();
+    redactor.learn(["open sesame, please"]);
+    for spelled in [
+        "6f70656e20736573616d652c20706c65617365",
+        "6F70656E20736573616D652C20706C65617365",
+        "b3BlbiBzZXNhbWUsIHBsZWFzZQ==",
+        // "xopen sesame, please." and "xyopen sesame, please!!"
+        "eG9wZW4gc2VzYW1lLCBwbGVhc2Uu",
+        "eHlvcGVuIHNlc2FtZSwgcGxlYXNlISE=",
+    ] {
+        let clean = redactor.redact(spelled).into_owned();
+        assert!(clean.contains("[REDACTED:known]"), "{spelled} became {clean}");
+        assert!(clean.len() < 28, "nearly all of it is gone: {clean}");
+    }
+    assert_eq!(redactor.redact("open the door, please"), "open the door, please");
+}
+
+#[test]
+fn only_a_strict_one_takes_bare_random_words_and_both_know_the_same_values() {
+    let redactor = Redactor::default();
+    let strict = redactor.strict();
+    let text = "use Zq7Xw3Lr9Tn5Kb1Vd8Hs4Pm6Yc2Jf0Ga there";
+    assert_eq!(redactor.redact(text), text);
+    assert_eq!(strict.redact(text), "use [REDACTED:random] there");
+    redactor.learn(["ordinary words"]);
+    assert_eq!(strict.redact("such ordinary words"), "such [REDACTED:known]");
+}
+
+#[test]
 fn addresses_and_patterns_are_found_when_they_are_wanted() {
     let wanted = Redactor::new(true, &["EMP-[0-9]{4}".to_owned()]).expect("patterns");
     let text = "ask jane.doe@example.com about EMP-1234";

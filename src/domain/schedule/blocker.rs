@@ -12,6 +12,7 @@ closed_enum!(
         QuotaConcurrentSessions = "quota_concurrent_sessions",
         QuotaQueueDepth = "quota_queue_depth",
         QuotaTokens = "quota_tokens",
+        QuotaStorage = "quota_storage",
         BudgetExhausted = "budget_exhausted",
         AdmissionsHeld = "admissions_held",
         SlotsFull = "slots_full",

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::SessionCode;
 use super::retry::RetryPolicy;
 use super::spec::{
-    ExecutionMode, Gate, OnParentEnd, PermissionPolicy, Priority, SessionSpec, SessionType,
+    ExecutionMode, GUARDED, Gate, OnParentEnd, PermissionDecision, PermissionPolicy, Priority,
+    SessionSpec, SessionType,
 };
 use crate::domain::agent::capability::is_slug;
 use crate::domain::canonical::{canonical, depth};
@@ -157,7 +158,7 @@ impl SessionDraft {
             retry,
             not_before: self.not_before,
             workspace: checked_workspace(self.workspace, &mut errors),
-            permission_policy: self.permission_policy.unwrap_or_default(),
+            permission_policy: checked_policy(self.permission_policy, &mut errors),
             gates: self.gates,
             exclude_from_training: self.exclude_from_training,
             tags: checked_tags(&self.tags, &mut errors),
@@ -168,6 +169,14 @@ impl SessionDraft {
 }
 
 impl SessionSpec {
+    /// Whether it is one that could have been asked for here, whoever says so.
+    ///
+    /// # Errors
+    /// Every broken rule.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        SessionDraft::from(self.clone()).accept().map(drop)
+    }
+
     /// Puts the code in front of a title that says nothing: only a derived one can be such.
     pub fn name_by_code(&mut self, code: SessionCode) {
         if is_generic(&self.title) {
@@ -373,6 +382,22 @@ pub fn check_map(pointer: &str, map: &Map<String, Value>, errors: &mut FieldErro
         "too_large",
         "is larger than 64 KiB",
     );
+}
+
+fn checked_policy(policy: Option<PermissionPolicy>, errors: &mut FieldErrors) -> PermissionPolicy {
+    let policy = policy.unwrap_or_default();
+    let at = "/permission_policy/rules";
+    errors.require(policy.rules.len() <= 500, at, "too_many", "at most 500 are allowed");
+    for (index, rule) in policy.rules.iter().enumerate() {
+        if GUARDED.contains(&rule.tool.as_str()) && rule.decision != PermissionDecision::Deny {
+            errors.add(
+                format!("{at}/{index}/decision"),
+                "not_allowed",
+                "is always denied for this tool; put what the agent needs into its workspace",
+            );
+        }
+    }
+    policy
 }
 
 fn check_gates(gates: &[Gate], errors: &mut FieldErrors) {

@@ -12,6 +12,7 @@ pub mod family;
 pub mod gates;
 pub mod life;
 pub mod metrics;
+pub mod policy;
 pub mod prompts;
 pub mod rating;
 pub mod retry;

@@ -1,8 +1,11 @@
-//! What a session is asked to be: its definition, and the policy that its agent works under.
+//! What a session is asked to be: its definition.
 
 use serde_json::{Map, Value};
 
 use super::draft::SessionDraft;
+pub use super::policy::{
+    Calls, GUARDED, PermissionDecision, PermissionPolicy, PermissionRule, glob_matches,
+};
 use super::retry::RetryPolicy;
 use crate::closed_enum;
 use crate::domain::ids::AgentId;
@@ -68,90 +71,6 @@ closed_enum!(
         TaskGraph = "task_graph",
     }
 );
-
-closed_enum!(
-    /// What a permission rule says.
-    PermissionDecision {
-        Allow = "allow",
-        Ask = "ask",
-        Deny = "deny",
-    }
-);
-
-/// One rule about one tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PermissionRule {
-    /// Tool or class of tools, as the agent names it; `*` for all.
-    pub tool: String,
-    /// Glob that the call must match; all calls when omitted.
-    pub pattern: Option<String>,
-    /// What happens.
-    pub decision: PermissionDecision,
-}
-
-/// What an agent may do without asking.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PermissionPolicy {
-    /// For what no rule matches.
-    pub default: PermissionDecision,
-    /// The strictest matching rule wins.
-    pub rules: Vec<PermissionRule>,
-}
-
-impl Default for PermissionPolicy {
-    fn default() -> Self {
-        Self { default: PermissionDecision::Ask, rules: Vec::new() }
-    }
-}
-
-impl PermissionPolicy {
-    /// What the policy says of one call. Each of its pieces is judged by the strictest rule that
-    /// matches it, else by the default; the call is judged by its strictest piece, so that one
-    /// denied piece denies it, and it is allowed only when every piece is.
-    #[must_use]
-    pub fn decide(&self, tool: &str, pieces: &[String]) -> PermissionDecision {
-        let strictest = pieces.iter().map(|piece| self.judge(tool, Some(piece))).max();
-        strictest.unwrap_or_else(|| self.judge(tool, None))
-    }
-
-    /// A call without pieces is matched by rules without a pattern only.
-    fn judge(&self, tool: &str, piece: Option<&String>) -> PermissionDecision {
-        let matching = self.rules.iter().filter(|rule| {
-            (rule.tool == "*" || rule.tool == tool)
-                && rule
-                    .pattern
-                    .as_ref()
-                    .is_none_or(|glob| piece.is_some_and(|text| glob_matches(glob, text)))
-        });
-        matching.map(|rule| rule.decision).max().unwrap_or(self.default)
-    }
-}
-
-/// `*` stands for any run of characters and `?` for one; everything else for itself.
-#[must_use]
-pub fn glob_matches(glob: &str, text: &str) -> bool {
-    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
-    let (mut at_glob, mut at_text, mut star) = (0, 0, None);
-    while at_text < text.len() {
-        match glob.get(at_glob) {
-            Some('*') => {
-                star = Some((at_glob, at_text));
-                at_glob += 1;
-            }
-            Some(wanted) if *wanted == '?' || *wanted == text[at_text] => {
-                at_glob += 1;
-                at_text += 1;
-            }
-            _ => {
-                let Some((star_glob, star_text)) = star else { return false };
-                star = Some((star_glob, star_text + 1));
-                at_glob = star_glob + 1;
-                at_text = star_text + 1;
-            }
-        }
-    }
-    glob[at_glob..].iter().all(|rest| *rest == '*')
-}
 
 /// A command whose success the work must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -330,83 +249,5 @@ impl From<SessionSpec> for SessionDraft {
             tags,
             metadata,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn any_policy() -> impl Strategy<Value = PermissionPolicy> {
-        let decision = || proptest::sample::select(PermissionDecision::ALL);
-        let tool = proptest::sample::select(vec!["*", "bash", "edit"]);
-        let pattern =
-            proptest::option::of(proptest::sample::select(vec!["*", "a*", "*b", "ab", "?"]));
-        let rule = (tool, pattern, decision())
-            .prop_map(|(tool, pattern, decision)| rule(tool, pattern, decision));
-        (decision(), proptest::collection::vec(rule, 0..6))
-            .prop_map(|(default, rules)| PermissionPolicy { default, rules })
-    }
-
-    proptest! {
-        #[test]
-        fn one_denied_piece_denies_a_call_and_all_must_be_allowed_to_allow_it(
-            policy in any_policy(),
-            pieces in proptest::collection::vec("[abc]{1,3}", 1..5),
-        ) {
-            use PermissionDecision::{Allow, Deny};
-            let each: Vec<_> =
-                pieces.iter().map(|piece| policy.decide("bash", std::slice::from_ref(piece))).collect();
-            let whole = policy.decide("bash", &pieces);
-            prop_assert_eq!(whole == Deny, each.contains(&Deny));
-            prop_assert_eq!(whole == Allow, each.iter().all(|one| *one == Allow));
-            let denies = |rule: &PermissionRule| {
-                rule.decision == Deny
-                    && rule.tool != "edit"
-                    && rule.pattern.as_ref().is_none_or(|glob| pieces.iter().any(|piece| glob_matches(glob, piece)))
-            };
-            prop_assert!(!policy.rules.iter().any(denies) || whole == Deny);
-        }
-    }
-
-    #[test]
-    fn a_denied_piece_is_not_hidden_by_another() {
-        let policy = PermissionPolicy {
-            default: PermissionDecision::Allow,
-            rules: vec![rule("bash", Some("rm *"), PermissionDecision::Deny)],
-        };
-        let call = ["git status".to_owned(), "rm -rf x".to_owned()];
-        assert_eq!(policy.decide("bash", &call), PermissionDecision::Deny);
-    }
-
-    fn rule(tool: &str, pattern: Option<&str>, decision: PermissionDecision) -> PermissionRule {
-        PermissionRule { tool: tool.to_owned(), pattern: pattern.map(str::to_owned), decision }
-    }
-
-    #[test]
-    fn the_strictest_matching_rule_wins() {
-        let policy = PermissionPolicy {
-            default: PermissionDecision::Ask,
-            rules: vec![
-                rule("bash", Some("git *"), PermissionDecision::Allow),
-                rule("bash", Some("git push*"), PermissionDecision::Deny),
-                rule("edit", None, PermissionDecision::Allow),
-            ],
-        };
-        let decide = |tool: &str, text: &str| policy.decide(tool, &[text.to_owned()]);
-        assert_eq!(decide("bash", "git status"), PermissionDecision::Allow);
-        assert_eq!(decide("bash", "git push origin"), PermissionDecision::Deny);
-        assert_eq!(decide("bash", "rm -rf x"), PermissionDecision::Ask);
-        assert_eq!(decide("edit", "calc.py"), PermissionDecision::Allow);
-    }
-
-    #[test]
-    fn globs_match_whole_texts() {
-        assert!(
-            glob_matches("a*b?d", "axxbcd") && glob_matches("*", "") && glob_matches("**a", "ba")
-        );
-        assert!(!glob_matches("a*b", "abc") && !glob_matches("?", ""));
     }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::network::{Networks, Reach};
 use super::scope::Scopes;
+use super::user::{checked_email, folded};
 use crate::closed_enum;
-use crate::domain::field::FieldErrors;
+use crate::domain::field::{FieldError, FieldErrors};
 use crate::domain::ids::{KeyId, TenantId, UserId};
+use crate::domain::text::is_unseen;
 use crate::domain::time::Timestamp;
 
 /// How long a key is accepted that names no end.
@@ -61,13 +63,53 @@ const PARTS: [&str; 13] = [
     "webhooks",
 ];
 
-/// Who an invitation is for.
+/// Who an invitation is for, and whose word it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invited {
     /// Their e-mail address.
     pub email: String,
     /// What they are called, when that is known already.
     pub full_name: Option<String>,
+    /// Who invited; nobody in particular in `--dev`.
+    pub by: Option<Inviter>,
+    /// When that ends which was shown for it. What comes of the invitation ends then, too.
+    pub until: Option<Timestamp>,
+}
+
+impl Invited {
+    /// Whether it is for this address, however it is capitalised.
+    #[must_use]
+    pub fn is_for(&self, email: &str) -> bool {
+        folded(&self.email) == folded(email)
+    }
+}
+
+/// Who invited somebody: they have to be there still when the invitation is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inviter {
+    /// Where they are at home.
+    pub home: TenantId,
+    /// Which of both.
+    pub who: InviterId,
+}
+
+/// A person, or a key of nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InviterId {
+    /// Somebody, whichever of their keys they used.
+    User(UserId),
+    /// A program.
+    Key(KeyId),
+}
+
+/// What a browser was signed in with; what it opened ends with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenedBy {
+    /// The key.
+    pub key: KeyId,
+    /// SHA-256 of the secret of it that was shown: a key that gets another secret leaves behind
+    /// whatever the one before has opened.
+    pub secret: [u8; 32],
 }
 
 /// What is kept of one secret.
@@ -90,8 +132,8 @@ pub struct ApiKey {
     pub kind: KeyKind,
     /// Who acts with it; `None` for a program of its own.
     pub user_id: Option<UserId>,
-    /// The key that a browser was signed in with; what it opened ends with it.
-    pub opened_by: Option<KeyId>,
+    /// What a browser was signed in with.
+    pub opened_by: Option<OpenedBy>,
     /// For people, 1–100 characters.
     pub name: String,
     /// First twelve characters of the newest secret, by which people recognise it.
@@ -101,6 +143,9 @@ pub struct ApiKey {
     pub secrets: Vec<KeySecret>,
     /// Its rights.
     pub role: Role,
+    /// It was made with all the rights of its holder, and has those of their role as that changes.
+    /// Every other key keeps what it was made with, and is worth less while its holder has less.
+    pub follows: bool,
     /// What it may be used for.
     pub scopes: Scopes,
     /// May act in every tenant, and must then name one.
@@ -125,6 +170,31 @@ impl ApiKey {
     #[must_use]
     pub fn is_counted(&self) -> bool {
         self.kind != KeyKind::Browser && self.revoked_at.is_none()
+    }
+
+    /// Whether it is one that could have been made here, whoever says so.
+    ///
+    /// # Errors
+    /// Every broken rule.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        let rule = "is the name of a part of the server";
+        errors.require(self.is_system || !is_reserved(&self.name), "/name", "reserved", rule);
+        errors.length("/name", &self.name, 1, 100);
+        let is_shown = is_presentable(&self.name) && is_presentable(&self.prefix);
+        let rule = "must hold no control characters, nor must its prefix";
+        errors.require(is_shown, "/name", "invalid", rule);
+        let may = self.tenant_id == TenantId::BOOTSTRAP;
+        let rule = "is for keys of the tenant default alone";
+        errors.require(may || !self.is_system, "/is_system", "invalid", rule);
+        let is_invited = self.invited.is_some() == (self.kind == KeyKind::Invite);
+        errors.require(is_invited, "/invited", "invalid", "is for invitations, all of them");
+        if let Some(invited) = &self.invited {
+            checked_email(&invited.email, &mut errors);
+        }
+        let is_opened = self.opened_by.is_none() || self.kind == KeyKind::Browser;
+        errors.require(is_opened, "/opened_by", "invalid", "is for browsers");
+        errors.into_result(())
     }
 
     /// How far it reaches.
@@ -171,9 +241,13 @@ impl ApiKey {
     }
 }
 
-/// The beginning of a secret, by which people recognise it.
+/// The beginning of a secret, by which people recognise it. Of one that was made elsewhere nothing is
+/// shown: nobody knows how much of it is chance.
 #[must_use]
 pub fn prefix(secret: &str) -> String {
+    if !secret.starts_with("io") || secret.as_bytes().get(3) != Some(&b'_') {
+        return "(supplied)".to_owned();
+    }
     secret.chars().take(PREFIX).collect()
 }
 
@@ -181,8 +255,10 @@ pub fn prefix(secret: &str) -> String {
 pub fn checked_name(name: &str, errors: &mut FieldErrors) -> String {
     let name = name.trim();
     errors.length("/name", name, 1, 100);
-    let rule = "must hold no control characters";
+    let rule = "must hold no control characters and no invisible ones";
     errors.require(is_presentable(name), "/name", "invalid", rule);
+    let rule = "must hold no @: the addresses of people stand where names of keys do";
+    errors.require(!name.contains('@'), "/name", "invalid", rule);
     let rule = "is the name of a part of the server; choose another one";
     errors.require(!is_reserved(name), "/name", "reserved", rule);
     name.to_owned()
@@ -194,11 +270,10 @@ pub fn is_reserved(name: &str) -> bool {
     PARTS.iter().any(|part| part.eq_ignore_ascii_case(name.trim()))
 }
 
-/// Whether a name can be shown as it is: nothing in it moves a cursor or turns the reading direction.
+/// Whether a name can be shown as it is, and is what it looks like.
 #[must_use]
 pub fn is_presentable(name: &str) -> bool {
-    let turns = |letter| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !name.chars().any(|letter| letter.is_control() || turns(letter))
+    !name.chars().any(is_unseen)
 }
 
 #[cfg(test)]
@@ -222,6 +297,7 @@ mod tests {
             prefix: prefix("iok_first-secret"),
             secrets: vec![KeySecret { hash: [1; 32], expires_at: None }],
             role: Role::Member,
+            follows: false,
             scopes: Scopes::all(),
             is_system: false,
             networks: Networks::default(),

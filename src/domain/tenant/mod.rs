@@ -3,12 +3,16 @@
 pub mod key;
 pub mod network;
 pub mod quotas;
+pub mod registration;
+pub mod retention;
 pub mod right;
 pub mod scope;
 pub mod user;
 pub mod weight;
 
 use self::quotas::{QuotaName, Quotas};
+use self::registration::RegistrationMode;
+use self::retention::{Retention, RetentionName};
 use self::weight::Weight;
 use super::field::{FieldError, FieldErrors};
 use super::ids::TenantId;
@@ -26,10 +30,16 @@ pub struct Tenant {
     pub name: String,
     /// An inactive tenant does not exist for anybody.
     pub is_active: bool,
+    /// Since when it is inactive; `None` while it is active.
+    pub inactive_since: Option<Timestamp>,
     /// How much it may have.
     pub quotas: Quotas,
     /// Its share of the instance, compared with other tenants.
     pub weight: Weight,
+    /// How people come to it.
+    pub registration: RegistrationMode,
+    /// What it has gone earlier than the server would.
+    pub retention: Retention,
     /// What nothing new is given to.
     pub holds: Vec<Hold>,
     /// When it was made.
@@ -45,25 +55,30 @@ pub struct TenantDraft {
     pub name: Option<String>,
     /// Its share of the instance, 0.1–100.
     pub weight: Option<f64>,
+    /// How people come to it; by invitation when omitted.
+    pub registration: Option<RegistrationMode>,
+    /// What goes earlier than the server would have it.
+    pub retention: Vec<(RetentionName, Option<u32>)>,
     /// Bounds that differ from those of every new tenant.
     pub quotas: Vec<(QuotaName, Option<u64>)>,
 }
 
 impl TenantDraft {
-    /// The tenant.
+    /// The tenant, on a server that keeps things for so long.
     ///
     /// # Errors
     /// Every broken rule.
-    pub fn accept(self, id: TenantId, now: Timestamp) -> Result<Tenant, Vec<FieldError>> {
+    pub fn accept(
+        self,
+        id: TenantId,
+        now: Timestamp,
+        kept: &Retention,
+    ) -> Result<Tenant, Vec<FieldError>> {
         let mut errors = FieldErrors::default();
-        if !is_slug(&self.slug) {
-            let rule = "must be 1 to 100 lower-case letters, digits and -";
-            errors.add("/slug", "invalid", rule);
-        } else if TenantId::parse(&self.slug).is_some() {
-            errors.add("/slug", "invalid", "must not look like the id of a tenant");
-        }
+        check_slug(&self.slug, &mut errors);
         let name = checked_name(self.name.as_deref().unwrap_or(&self.slug), &mut errors);
         let weight = checked_weight(self.weight, &mut errors).unwrap_or(Weight::DEFAULT);
+        let retention = Retention::default().with(&self.retention, kept, &mut errors);
         let quotas = match Quotas::default().with(&self.quotas) {
             Ok((quotas, _)) => quotas,
             Err(wrong) => {
@@ -73,9 +88,11 @@ impl TenantDraft {
                 Quotas::default()
             }
         };
-        let holds = Vec::new();
-        let (slug, is_active, created_at) = (self.slug, true, now);
-        errors.into_result(Tenant { id, slug, name, is_active, quotas, weight, holds, created_at })
+        let usual = Tenant::bootstrap(now);
+        let registration = self.registration.unwrap_or(usual.registration);
+        let slug = self.slug;
+        let tenant = Tenant { id, slug, name, quotas, weight, registration, retention, ..usual };
+        errors.into_result(tenant)
     }
 }
 
@@ -84,6 +101,16 @@ impl TenantDraft {
 pub fn is_slug(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=100).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// A tenant is found by its slug or by its id: no slug can be the id of another one.
+fn check_slug(slug: &str, errors: &mut FieldErrors) {
+    if !is_slug(slug) {
+        let rule = "must be 1 to 100 lower-case letters, digits and -";
+        errors.add("/slug", "invalid", rule);
+    } else if TenantId::parse(slug).is_some() {
+        errors.add("/slug", "invalid", "must not look like the id of a tenant");
+    }
 }
 
 /// The name of a tenant, without spaces round it.
@@ -103,6 +130,26 @@ pub fn checked_weight(weight: Option<f64>, errors: &mut FieldErrors) -> Option<W
 }
 
 impl Tenant {
+    /// Switches it on or off; what it is already, it is since the same moment.
+    pub fn set_active(&mut self, is_active: bool, now: Timestamp) {
+        let since = self.inactive_since.or(Some(now));
+        self.inactive_since = since.filter(|_| !is_active);
+        self.is_active = is_active;
+    }
+
+    /// Whether it is one that could have been made here, whoever says so.
+    ///
+    /// # Errors
+    /// Every broken rule.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        check_slug(&self.slug, &mut errors);
+        checked_name(&self.name, &mut errors);
+        let rule = "is that of the server itself";
+        errors.require(self.id != TenantId::SYSTEM, "/id", "invalid", rule);
+        errors.into_result(())
+    }
+
     /// The tenant that is there from the first start.
     #[must_use]
     pub fn bootstrap(now: Timestamp) -> Self {
@@ -111,10 +158,34 @@ impl Tenant {
             slug: "default".to_owned(),
             name: "Default".to_owned(),
             is_active: true,
+            inactive_since: None,
             quotas: Quotas::default(),
             weight: Weight::DEFAULT,
+            registration: RegistrationMode::Invite,
+            retention: Retention::default(),
             holds: Vec::new(),
             created_at: now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_inactive_since_it_was_switched_off() {
+        let at = Timestamp::from_millis;
+        let mut tenant = Tenant::bootstrap(at(1));
+        for (is_active, now, since) in [
+            (true, 2, None),
+            (false, 3, Some(at(3))),
+            (false, 4, Some(at(3))),
+            (true, 5, None),
+            (false, 6, Some(at(6))),
+        ] {
+            tenant.set_active(is_active, at(now));
+            assert_eq!((tenant.is_active, tenant.inactive_since), (is_active, since), "{now}");
         }
     }
 }

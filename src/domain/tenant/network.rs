@@ -20,7 +20,15 @@ pub struct Networks(Vec<IpNet>);
 pub fn parse_network(text: &str) -> Option<IpNet> {
     let text = text.trim();
     let single = || text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
-    text.parse::<IpNet>().ok().or_else(single).map(|network| network.trunc())
+    text.parse::<IpNet>().ok().or_else(single).map(|network| within_ipv4(network).trunc())
+}
+
+/// A network of IPv4 that is spelled within IPv6.
+fn within_ipv4(network: IpNet) -> IpNet {
+    let IpNet::V6(six) = network else { return network };
+    let inner = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+    let four = inner.and_then(|(address, length)| IpNet::new(address.into(), length).ok());
+    four.unwrap_or(network)
 }
 
 impl Networks {
@@ -90,6 +98,7 @@ mod tests {
         assert!(admits("::ffff:10.0.0.1"), "an IPv4 address within IPv6");
         assert!(!admits("11.0.0.1") && !admits("192.0.2.8") && !admits("2001:db9::1"));
         assert!(Networks::default().admit("203.0.113.9".parse().expect("an address")));
+        assert_eq!(networks(&["::ffff:127.0.0.0/104"]).texts(), ["127.0.0.0/8"]);
         for text in ["", "10.0.0.0/33", "10.0.0", "example.org", "10.0.0.0/8/8"] {
             assert_eq!(parse_network(text), None, "{text}");
         }

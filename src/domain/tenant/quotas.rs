@@ -17,6 +17,7 @@ closed_enum!(
         MaxQueueDepth = "max_queue_depth",
         MaxTokensPerMonth = "max_tokens_per_month",
         MonthlyBudgetUsd = "monthly_budget_usd",
+        MaxStorageMb = "max_storage_mb",
         RequestsPerMinute = "requests_per_minute",
     }
 );
@@ -32,6 +33,8 @@ pub struct Quotas {
     pub max_tokens_per_month: Option<u64>,
     /// Cost of a UTC month, in millionths of a dollar.
     pub monthly_budget_micros: Option<u64>,
+    /// Checkpoints, transcripts and logs, in MiB.
+    pub max_storage_mb: Option<u64>,
     /// Requests of all its keys together, 1 or more; a sixth of them at once.
     pub requests_per_minute: Option<u64>,
 }
@@ -43,6 +46,7 @@ impl Default for Quotas {
             max_queue_depth: Some(1000),
             max_tokens_per_month: Some(1_000_000),
             monthly_budget_micros: None,
+            max_storage_mb: Some(10_240),
             requests_per_minute: Some(600),
         }
     }
@@ -55,6 +59,7 @@ impl Quotas {
         max_queue_depth: None,
         max_tokens_per_month: None,
         monthly_budget_micros: None,
+        max_storage_mb: None,
         requests_per_minute: None,
     };
 
@@ -66,6 +71,7 @@ impl Quotas {
             QuotaName::MaxQueueDepth => self.max_queue_depth,
             QuotaName::MaxTokensPerMonth => self.max_tokens_per_month,
             QuotaName::MonthlyBudgetUsd => self.monthly_budget_micros,
+            QuotaName::MaxStorageMb => self.max_storage_mb,
             QuotaName::RequestsPerMinute => self.requests_per_minute,
         }
     }
@@ -76,6 +82,7 @@ impl Quotas {
             QuotaName::MaxQueueDepth => &mut self.max_queue_depth,
             QuotaName::MaxTokensPerMonth => &mut self.max_tokens_per_month,
             QuotaName::MonthlyBudgetUsd => &mut self.monthly_budget_micros,
+            QuotaName::MaxStorageMb => &mut self.max_storage_mb,
             QuotaName::RequestsPerMinute => &mut self.requests_per_minute,
         }
     }
@@ -127,6 +134,7 @@ impl QuotaName {
             Self::MaxConcurrentSessions
             | Self::MaxQueueDepth
             | Self::MaxTokensPerMonth
+            | Self::MaxStorageMb
             | Self::RequestsPerMinute => json!(number),
             Self::MonthlyBudgetUsd => {
                 json!(Usd::from_micros(i64::try_from(number).unwrap_or(i64::MAX)))
@@ -134,12 +142,26 @@ impl QuotaName {
         }
     }
 
+    /// How many of what its counter counts are one of what it bounds.
+    #[must_use]
+    pub const fn unit(self) -> u64 {
+        match self {
+            Self::MaxStorageMb => 1024 * 1024,
+            Self::MaxConcurrentSessions
+            | Self::MaxQueueDepth
+            | Self::MaxTokensPerMonth
+            | Self::MonthlyBudgetUsd
+            | Self::RequestsPerMinute => 1,
+        }
+    }
+
     /// The largest bound; more is said by having none.
     const fn largest(self) -> u64 {
         match self {
-            Self::MaxConcurrentSessions | Self::MaxQueueDepth | Self::RequestsPerMinute => {
-                1_000_000_000
-            }
+            Self::MaxConcurrentSessions
+            | Self::MaxQueueDepth
+            | Self::MaxStorageMb
+            | Self::RequestsPerMinute => 1_000_000_000,
             Self::MaxTokensPerMonth | Self::MonthlyBudgetUsd => 1_000_000_000_000_000,
         }
     }
@@ -148,7 +170,10 @@ impl QuotaName {
     const fn least(self) -> u64 {
         match self {
             Self::MaxConcurrentSessions | Self::RequestsPerMinute => 1,
-            Self::MaxQueueDepth | Self::MaxTokensPerMonth | Self::MonthlyBudgetUsd => 0,
+            Self::MaxQueueDepth
+            | Self::MaxTokensPerMonth
+            | Self::MonthlyBudgetUsd
+            | Self::MaxStorageMb => 0,
         }
     }
 }

@@ -20,6 +20,15 @@ pub enum Lack {
     /// A higher role: this one, at least.
     #[error("this needs the role {0} or higher")]
     Role(Role),
+    /// Its agent would do things without asking: that takes a lead.
+    #[error(
+        "only a lead may let an agent do things without asking; leave `allow` out of \
+         permission_policy and answer what it asks, or have a lead create the session"
+    )]
+    Unasked,
+    /// Something would be allowed from now on: that takes a lead.
+    #[error("only a lead may allow something for good; decide allow_once, or have a lead decide")]
+    ForGood,
     /// It is a matter of the system.
     #[error("this needs a system administrator")]
     System,

@@ -14,6 +14,15 @@ pub const MOST: u64 = 10_000;
 // Source: RFC 5321 §4.5.3.1.3, less the brackets of a path.
 const LONGEST_EMAIL: usize = 254;
 
+/// Who somebody is to an identity provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderIdentity {
+    /// The provider, by its address.
+    pub issuer: String,
+    /// Its name for them, which it never gives to anybody else.
+    pub subject: String,
+}
+
 /// Somebody who works with the product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -31,6 +40,8 @@ pub struct User {
     pub is_active: bool,
     /// May act in every tenant.
     pub is_system_admin: bool,
+    /// Who they are to an identity provider, once they have signed in through one.
+    pub identity: Option<ProviderIdentity>,
     /// Who let them in.
     pub created_by: String,
     /// When they came.
@@ -59,6 +70,8 @@ pub struct UserPatch {
     pub role: Option<Role>,
     pub is_active: Option<bool>,
     pub is_system_admin: Option<bool>,
+    /// The identity provider's name for them is forgotten: they may come by another one.
+    pub forgets_identity: bool,
 }
 
 impl User {
@@ -81,6 +94,7 @@ impl User {
             role: draft.role,
             is_active: true,
             is_system_admin: draft.is_system_admin,
+            identity: None,
             created_by: created_by.to_owned(),
             created_at: now,
         };
@@ -103,8 +117,23 @@ impl User {
         user.role = patch.role.unwrap_or(user.role);
         user.is_active = patch.is_active.unwrap_or(user.is_active);
         user.is_system_admin = patch.is_system_admin.unwrap_or(user.is_system_admin);
+        if patch.forgets_identity {
+            user.identity = None;
+        }
         user.check_system(&mut errors);
         errors.into_result(user)
+    }
+
+    /// Whether it is somebody who could have been let in here, whoever says so.
+    ///
+    /// # Errors
+    /// Every broken rule.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        checked_email(&self.email, &mut errors);
+        checked_full_name(&self.full_name, &mut errors);
+        self.check_system(&mut errors);
+        errors.into_result(())
     }
 
     fn check_system(&self, errors: &mut FieldErrors) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Usage;
 use crate::closed_enum;
 use crate::domain::money::Usd;
+use crate::domain::tenant::quotas::QuotaName;
 
 closed_enum!(
     /// What a budget bounds.
@@ -15,6 +16,7 @@ closed_enum!(
         SessionTokens = "session_token_budget",
         TenantCost = "monthly_budget_usd",
         TenantTokens = "max_tokens_per_month",
+        TenantStorage = "max_storage_mb",
     }
 );
 
@@ -30,7 +32,7 @@ closed_enum!(
 /// Share of a budget, in percent, at which people are told.
 const SOFT_PERCENT: u128 = 80;
 
-/// A budget and what was used of it: millionths of a dollar, or tokens.
+/// A budget and what was used of it: millionths of a dollar, tokens, or bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetUse {
     /// What it bounds.
@@ -62,6 +64,7 @@ impl BudgetUse {
                 json!(Usd::from_micros(i64::try_from(number).unwrap_or(i64::MAX)))
             }
             BudgetScope::SessionTokens | BudgetScope::TenantTokens => json!(number),
+            BudgetScope::TenantStorage => json!(mebibytes(number)),
         };
         (spell(self.limit), spell(self.used))
     }
@@ -79,8 +82,17 @@ impl std::fmt::Display for BudgetUse {
             BudgetScope::SessionTokens | BudgetScope::TenantTokens => {
                 write!(formatter, "{used} of {limit} tokens")
             }
+            BudgetScope::TenantStorage => {
+                write!(formatter, "{} of {} MiB", mebibytes(used), mebibytes(limit))
+            }
         }
     }
+}
+
+/// Bytes as people read them, rounded up.
+#[must_use]
+pub const fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(QuotaName::MaxStorageMb.unit())
 }
 
 /// The tightest budget of a session: the one whose use is nearest to its bound.

@@ -1,4 +1,4 @@
-//! What a tenant may use in a month, and has used.
+//! What a tenant may use in a month, and has used; and what it may have stored.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ pub struct Purse {
     pub tokens: u64,
     /// Millionths of a dollar that were charged.
     pub micros: u64,
+    /// Bytes that it has stored.
+    pub stored: u64,
     quotas: Quotas,
 }
 
@@ -24,7 +26,14 @@ impl Purse {
     #[must_use]
     pub fn new(quotas: &Quotas, month: Month, tokens: i64, micros: i64) -> Self {
         let positive = |number: i64| u64::try_from(number).unwrap_or(0);
-        Self { month, tokens: positive(tokens), micros: positive(micros), quotas: *quotas }
+        let (tokens, micros) = (positive(tokens), positive(micros));
+        Self { month, tokens, micros, stored: 0, quotas: *quotas }
+    }
+
+    /// The same of a tenant that has so many bytes stored.
+    #[must_use]
+    pub fn storing(self, bytes: i64) -> Self {
+        Self { stored: u64::try_from(bytes).unwrap_or(0), ..self }
     }
 
     /// Its budget and its quota of tokens, as far as they are bounded.
@@ -43,10 +52,21 @@ impl Purse {
         cost.into_iter().chain(tokens).collect()
     }
 
-    /// The bound that nothing is left of; the tightest when there are two.
+    /// Its quota of storage, as far as it is bounded.
+    #[must_use]
+    pub fn storage(&self) -> Option<BudgetUse> {
+        let quota = QuotaName::MaxStorageMb;
+        self.quotas.get(quota).map(|limit| BudgetUse {
+            scope: BudgetScope::TenantStorage,
+            limit: limit.saturating_mul(quota.unit()),
+            used: self.stored,
+        })
+    }
+
+    /// The bound that nothing is left of; the tightest when there are several.
     #[must_use]
     pub fn exhausted(&self) -> Option<BudgetUse> {
-        let tightest = budget::tightest_of(self.uses());
+        let tightest = budget::tightest_of(self.uses().into_iter().chain(self.storage()));
         tightest.filter(|budget| budget.level() == BudgetLevel::Hard)
     }
 }
@@ -82,9 +102,10 @@ impl LimitsTold {
         for budget in purse.uses() {
             let (told, slot) = match budget.scope {
                 BudgetScope::TenantTokens => (before.tokens, &mut after.tokens),
-                BudgetScope::TenantCost | BudgetScope::SessionCost | BudgetScope::SessionTokens => {
-                    (before.cost, &mut after.cost)
-                }
+                BudgetScope::TenantCost
+                | BudgetScope::TenantStorage
+                | BudgetScope::SessionCost
+                | BudgetScope::SessionTokens => (before.cost, &mut after.cost),
             };
             let level = Some(budget.level()).filter(|level| *level != BudgetLevel::Free);
             for step in [BudgetLevel::Soft, BudgetLevel::Hard] {
@@ -140,6 +161,15 @@ mod tests {
         assert_eq!(scope(purse(0, 50)), Some(BudgetScope::TenantCost));
         assert_eq!(scope(purse(110, 500)), Some(BudgetScope::TenantCost));
         assert_eq!(Purse::new(&Quotas::UNLIMITED, MAY, i64::MAX, i64::MAX).exhausted(), None);
+        let full = Quotas { max_storage_mb: Some(2), ..Quotas::UNLIMITED };
+        let stores = |bytes| Purse::new(&full, MAY, 0, 0).storing(bytes);
+        assert_eq!(stores((2 << 20) - 1).exhausted(), None);
+        let storage = stores(2 << 20).exhausted().expect("nothing is left");
+        assert_eq!(
+            (storage.scope, storage.to_string()),
+            (BudgetScope::TenantStorage, "2 of 2 MiB".to_owned())
+        );
+        assert!(stores(2 << 20).uses().is_empty(), "it is no matter of the month");
         // A budget of nothing is reached by nothing.
         assert!(Purse::new(&quotas(None, Some(0)), MAY, 0, 0).exhausted().is_some());
     }

@@ -153,6 +153,20 @@ impl Webhook {
         self.event_types.is_empty() || self.event_types.iter().any(|one| one.matches(event_type))
     }
 
+    /// Whether it is one that could have been made here, whoever says so. What it wants to hear may be
+    /// known to another version alone.
+    ///
+    /// # Errors
+    /// Every broken rule.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        checked_url(&self.url, &mut errors);
+        checked_description(self.description.clone(), &mut errors);
+        let is_short = self.event_types.len() <= MOST_PATTERNS;
+        errors.require(is_short, "/event_types", "too_long", "may have at most 50 entries");
+        errors.into_result(())
+    }
+
     /// What a sealed secret of this webhook is bound to: it opens for no other.
     #[must_use]
     pub fn binding(tenant: TenantId, id: WebhookId) -> Vec<u8> {

@@ -5,19 +5,28 @@
 //! that carries the marker in its environment. Tools of an agent lead groups of their own, so the
 //! group alone is not enough.
 //!
+//! On its way it puts the child into its sandbox and under its limits; the guard itself stays outside, where
+//! the child can neither end nor read it.
+//!
 //! Invariant: nothing is killed that does not carry exactly our marker, or is not in our child's
 //! process group.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+
+use super::limits::Limits;
+use crate::infrastructure::sandbox::Confines;
 
 /// Exit code when the guard was used wrongly or the child could not be started.
 const UNUSABLE: u8 = 127;
@@ -31,17 +40,94 @@ enum News {
     ChildEnded(std::io::Result<ExitStatus>),
 }
 
-/// The whole of the hidden sub-command: `guard --marker NAME=VALUE -- PROGRAM ARGUMENT…`.
+/// What the guard is told.
+struct Task<'a> {
+    marker: &'a str,
+    limits: Limits,
+    confines: Option<Confines>,
+    program: &'a OsString,
+    arguments: &'a [OsString],
+}
+
+impl<'a> Task<'a> {
+    fn parse(mut words: &'a [OsString]) -> Option<Self> {
+        let (mut marker, mut limits, mut confines) =
+            (None::<&str>, Limits::default(), None::<Confines>);
+        loop {
+            match words {
+                [dashes, program, arguments @ ..] if dashes == "--" => {
+                    let marker = marker.filter(|marker| is_marker(marker))?;
+                    return Some(Self { marker, limits, confines, program, arguments });
+                }
+                [flag, value, rest @ ..] => {
+                    match flag.to_str()? {
+                        "--marker" => marker = Some(value.to_str()?),
+                        "--sandbox" => confines = Some(Confines::of(value)?),
+                        "--hide" => confines.as_mut()?.hide(value),
+                        "--own" => confines.as_mut()?.own(value),
+                        flag => limits.set(flag, value.to_str()?)?,
+                    }
+                    words = rest;
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// The whole of the hidden sub-command: `guard --marker NAME=VALUE FLAG… -- PROGRAM ARGUMENT…`.
 ///
 /// `arguments` begins after the word `guard`. Returns the exit code.
 #[must_use]
 pub fn guard_main(arguments: &[OsString]) -> u8 {
-    let [flag, marker, dashes, command @ ..] = arguments else { return UNUSABLE };
-    let (Some(marker), [program, rest @ ..]) = (marker.to_str(), command) else { return UNUSABLE };
-    if flag != "--marker" || dashes != "--" || !is_marker(marker) {
-        return UNUSABLE;
+    let Some(mut task) = Task::parse(arguments) else { return UNUSABLE };
+    let Some(confines) = &mut task.confines else { return run(&task, None) };
+    match own_temp(confines) {
+        Ok(temp) => {
+            let code = run(&task, Some(&temp));
+            // What cannot be removed is left to the system's own cleaning of temporary folders.
+            std::fs::remove_dir_all(&temp).ok();
+            code
+        }
+        Err(error) => {
+            complain(&format!("no temporary folder can be made: {error}"));
+            UNUSABLE
+        }
     }
-    run(marker, program, rest)
+}
+
+/// A temporary folder for this child alone: the usual one may be one that it cannot write to.
+fn own_temp(confines: &mut Confines) -> std::io::Result<PathBuf> {
+    let mut bytes = [0_u8; 16];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let name = format!("orchestrator-{:032x}", u128::from_ne_bytes(bytes));
+    let folder = std::env::temp_dir().canonicalize()?.join(name);
+    std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    confines.own(folder.as_os_str());
+    Ok(folder)
+}
+
+/// Starts the child where it belongs.
+fn start(task: &Task<'_>, temp: Option<&Path>) -> Result<Child, String> {
+    task.limits.put_in_force();
+    let mut command = Command::new(task.program);
+    command.args(task.arguments).stdin(Stdio::null()).process_group(0);
+    command.envs(temp.map(|temp| ("TMPDIR", temp)));
+    let begin = |mut command: Command| {
+        command.spawn().map_err(|error| {
+            let program = Path::new(task.program).display();
+            if error.kind() == ErrorKind::NotFound {
+                format!("{program} is not installed")
+            } else {
+                format!("cannot start {program}: {error}")
+            }
+        })
+    };
+    let Some(confines) = &task.confines else { return begin(command) };
+    // A thread of its own is confined, and what it starts; we have to see and to end all of that.
+    let work = || confines.enter().and_then(|()| begin(command));
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|_| Err("the child could not be started".to_owned()))
 }
 
 /// Ends every process that carries `NAME=VALUE` in its environment; `VALUE` may end in `*`.
@@ -84,18 +170,11 @@ pub fn marked(marker: &str) -> Vec<i32> {
         .collect()
 }
 
-fn run(marker: &str, program: &OsString, arguments: &[OsString]) -> u8 {
-    let started =
-        Command::new(program).args(arguments).stdin(Stdio::null()).process_group(0).spawn();
-    let mut child = match started {
+fn run(task: &Task<'_>, temp: Option<&Path>) -> u8 {
+    let mut child = match start(task, temp) {
         Ok(child) => child,
-        Err(error) => {
-            let program = Path::new(program).display();
-            complain(&if error.kind() == ErrorKind::NotFound {
-                format!("{program} is not installed")
-            } else {
-                format!("cannot start {program}: {error}")
-            });
+        Err(reason) => {
+            complain(&reason);
             return UNUSABLE;
         }
     };
@@ -116,7 +195,7 @@ fn run(marker: &str, program: &OsString, arguments: &[OsString]) -> u8 {
         Ok(News::PipeClosed) => ORPHANED,
     };
     kill_process_group(group, Signal::KILL).ok();
-    let swept = sweep(marker);
+    let swept = sweep(task.marker);
     if swept > 0 {
         complain(&format!("{swept} processes were left behind and are ended"));
     }
@@ -204,7 +283,12 @@ mod tests {
     #[test]
     fn wrong_use_is_refused() {
         let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        for wrong in ["", "--marker", "--marker A=b -- true", "--x A=0123456789abcdef -- true"] {
+        let marker = "--marker A=0123456789abcdef";
+        let with = |flags: &str| format!("{marker} {flags} -- true");
+        let unknown =
+            ["--sandbox off", "--hide /x", "--files many", "--file-mb", "--x y"].map(with);
+        let wrong = ["", "--marker", "--marker A=b -- true", marker, "--files 1024 -- true"];
+        for wrong in wrong.into_iter().chain(unknown.iter().map(String::as_str)) {
             assert_eq!(guard_main(&words(wrong)), UNUSABLE, "{wrong}");
         }
     }

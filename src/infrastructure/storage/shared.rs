@@ -172,7 +172,8 @@ pub(crate) fn session_guard(guard: &Guard, session: Option<&Session>) -> Option<
         Guard::CounterAtMost { .. }
         | Guard::AgentNameFree(_)
         | Guard::UserAt(..)
-        | Guard::NoOtherKeys { .. } => None,
+        | Guard::NoOtherKeys { .. }
+        | Guard::NoOtherInvites { .. } => None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: TLS 1.2 or newer, HTTP/1.1 inside, and no key leaves this room.
 
+mod renewal;
 mod self_signed;
 
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
+pub use self::renewal::Renewal;
 pub use self::self_signed::{Made, made, stored};
 
 /// A certificate that connections can be encrypted with.

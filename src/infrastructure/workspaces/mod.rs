@@ -17,6 +17,7 @@ mod filters;
 mod gates;
 mod git;
 mod git_kind;
+mod ground;
 mod interrupted;
 mod merge;
 mod patch;
@@ -61,9 +62,11 @@ const LOCKS: usize = 64;
 /// Where workspaces lie and what they may be made of.
 #[derive(Debug, Clone)]
 pub struct WorkspaceOptions {
-    /// `<data directory>/workspaces`: folders of sessions are made here, and nothing else inside
-    /// the data directory is accepted as a workspace.
+    /// Folders of sessions are made here, and nobody else works here.
     pub root: PathBuf,
+    /// The data directory, and wherever else the server keeps what is its own: no workspace lies in
+    /// such a folder or holds one.
+    pub closed: Vec<PathBuf>,
     /// Repositories and directories must lie below one of these; empty means anywhere.
     pub allowed_roots: Vec<PathBuf>,
     /// The git program: a path, or a name on the search path.

@@ -1,13 +1,14 @@
 //! Which places on disk may be used, and where the product's own folders lie.
 //!
 //! Invariant: a path is compared only after every symbolic link in it was followed.
-//! Invariant: nothing of a session lies outside `<root>`, and no session works inside the data
-//! directory except in the folder that is its own.
+//! Invariant: nothing of a session lies outside `<root>`, and no session works in the data directory
+//! or in a folder that holds it, except in the folder that is its own.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::WorkspaceOptions;
 use super::git::failed;
+use super::ground::Ground;
 use crate::application::ports::workspaces::WorkspaceError;
 use crate::domain::ids::SessionId;
 
@@ -15,11 +16,14 @@ use crate::domain::ids::SessionId;
 pub(super) struct Places {
     root: PathBuf,
     allowed: Vec<PathBuf>,
+    /// Whose ground is ours alone: the data directory, and the root.
+    closed: Vec<PathBuf>,
 }
 
 impl Places {
     pub(super) fn new(options: &WorkspaceOptions) -> Self {
-        Self { root: options.root.clone(), allowed: options.allowed_roots.clone() }
+        let closed = options.closed.iter().chain([&options.root]).cloned().collect();
+        Self { root: options.root.clone(), allowed: options.allowed_roots.clone(), closed }
     }
 
     /// The folder of a session.
@@ -67,11 +71,12 @@ impl Places {
     ) -> Result<PathBuf, WorkspaceError> {
         let invalid = |message: String| WorkspaceError::Invalid { pointer, message };
         let given = Path::new(path);
-        if !given.is_absolute() || path.contains('\0') {
+        if !given.is_absolute() {
             return Err(invalid("give an absolute path".to_owned()));
         }
-        if given.components().any(|part| part == Component::ParentDir) {
-            return Err(invalid("give a path without `..`".to_owned()));
+        if path.contains('\0') || given.components().any(|part| part == Component::ParentDir) {
+            let message = "give a path without `..` and without NUL".to_owned();
+            return Err(WorkspaceError::NotAllowed { pointer, message });
         }
         let found = canonical(given)
             .await
@@ -92,14 +97,16 @@ impl Places {
         pointer: &'static str,
         found: &Path,
     ) -> Result<(), WorkspaceError> {
-        let invalid = |message: String| Err(WorkspaceError::Invalid { pointer, message });
-        let root = self.ready().await?;
-        let data = root.parent().unwrap_or(&root);
-        if found.starts_with(data) {
-            return invalid("this place belongs to the orchestrator; choose another".to_owned());
-        }
-        if self.allowed.is_empty() {
-            return Ok(());
+        let refused = |message: String| Err(WorkspaceError::NotAllowed { pointer, message });
+        self.ready().await?;
+        let (place, closed) = (found.to_owned(), self.closed.clone());
+        let judged = tokio::task::spawn_blocking(move || refusal(&place, &closed)).await;
+        let judged = judged.map_err(std::io::Error::other).flatten();
+        let shown = found.display();
+        match judged.map_err(|error| failed(format!("{shown} cannot be judged: {error}")))? {
+            Some(reason) => return refused(reason.to_owned()),
+            None if self.allowed.is_empty() => return Ok(()),
+            None => {}
         }
         for allowed in &self.allowed {
             if canonical(allowed).await.is_ok_and(|allowed| found.starts_with(allowed)) {
@@ -107,8 +114,32 @@ impl Places {
             }
         }
         let allowed: Vec<_> = self.allowed.iter().map(|path| path.to_string_lossy()).collect();
-        invalid(format!("{} lies outside {}", found.display(), allowed.join(", ")))
+        refused(format!("{shown} lies outside {}", allowed.join(", ")))
     }
+}
+
+/// Why nobody may work in a folder; `None` when they may.
+fn refusal(place: &Path, closed: &[PathBuf]) -> std::io::Result<Option<&'static str>> {
+    let ground = Ground::open(place)?;
+    if ground.is_of_the_kernel(place)? {
+        return Ok(Some("devices and the kernel's own files are no place to work in"));
+    }
+    for closed in closed {
+        // What is not there yet cannot be worked in.
+        let Ok(closed) = std::fs::canonicalize(closed).and_then(|path| Ground::open(&path)) else {
+            continue;
+        };
+        if ground.lies_in(&closed)? {
+            return Ok(Some("this place belongs to the orchestrator; choose another"));
+        }
+        if closed.lies_in(&ground)? {
+            return Ok(Some(
+                "the data directory of the orchestrator lies in this folder; choose one that does \
+                 not hold it, or move the data directory",
+            ));
+        }
+    }
+    Ok(None)
 }
 
 /// A path with every symbolic link followed.

@@ -15,6 +15,7 @@ use super::json::Json;
 use super::page::{Page, Scope, limit};
 use super::problem::Problem;
 use super::state::AppState;
+use crate::application::attention::Decided;
 use crate::application::principal::{RequestContext, Subject};
 use crate::domain::attention::Decision;
 use crate::domain::ids::AttentionId;
@@ -79,9 +80,13 @@ pub async fn resolve(
     command: Command<ResolveBody>,
 ) -> Result<Response, Problem> {
     let id = parse(&id)?;
-    let ResolveBody { decision, answer } = &command.body;
-    let decision = given(*decision)?;
-    let item = app.attention.resolve(&command.ctx, id, decision, answer.as_deref()).await?;
+    let ResolveBody { decision, answer, fingerprint } = &command.body;
+    let decided = Decided {
+        decision: given(*decision)?,
+        answer: answer.as_deref(),
+        fingerprint: fingerprint.as_deref(),
+    };
+    let item = app.attention.resolve(&command.ctx, id, decided).await?;
     Ok(command.answer(&Subject::Attention(&item)))
 }
 
@@ -93,10 +98,14 @@ pub async fn resolve_many(
     command: Command<ResolveManyBody>,
 ) -> Result<Response, Problem> {
     let ResolveManyBody { fingerprint, decision, answer } = &command.body;
-    let decision = given(*decision)?;
+    let decided = Decided {
+        decision: given(*decision)?,
+        answer: answer.as_deref(),
+        fingerprint: Some(fingerprint),
+    };
     // Several commits answer one request: none of them may remember an answer of its own.
     let ctx = RequestContext { repeat: None, ..command.ctx.clone() };
-    let items = app.attention.resolve_many(&ctx, fingerprint, decision, answer.as_deref()).await?;
+    let items = app.attention.resolve_many(&ctx, fingerprint, decided).await?;
     let page = Page::whole(items.iter().map(AttentionDto::from).collect());
     command.answer_with(&app, &page).await
 }

@@ -24,18 +24,33 @@ pub const REQUESTED_WITH: (HeaderName, &str) =
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Longer values are no cookie of ours.
 const LONGEST: usize = 200;
+/// What travels with a sign-in elsewhere is longer.
+const LONGEST_FLOW: usize = 2000;
 
 /// In the clear when nobody says anything else.
 fn scheme(extensions: &Extensions) -> Scheme {
     extensions.get().copied().unwrap_or(Scheme::Http)
 }
 
+/// What a browser keeps for the server.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// Who it is signed in as.
+    Session,
+    /// A sign-in that is on its way through an identity provider.
+    Flow,
+}
+
 /// What the cookie is called. Cookies know no ports: with its port in the name, a server does not take
 /// away the cookie of another one on the same machine.
-fn name(app: &AppState, scheme: Scheme) -> String {
+fn name(app: &AppState, scheme: Scheme, kept: Kept) -> String {
+    let name = match kept {
+        Kept::Session => "orchestrator_session",
+        Kept::Flow => "orchestrator_sign_in",
+    };
     match scheme {
-        Scheme::Http => format!("orchestrator_session_{}", app.options.port),
-        Scheme::Https => "__Host-orchestrator_session".to_owned(),
+        Scheme::Http => format!("{name}_{}", app.options.port),
+        Scheme::Https => format!("__Host-{name}"),
     }
 }
 
@@ -44,7 +59,18 @@ fn name(app: &AppState, scheme: Scheme) -> String {
 /// # Errors
 /// `PROTOCOL_ERROR` when it shows two: one of them was put there by somebody else.
 pub fn cookie(app: &AppState, parts: &Parts) -> Result<Option<String>, Problem> {
-    let wanted = name(app, scheme(&parts.extensions));
+    found(parts, &name(app, scheme(&parts.extensions), Kept::Session), LONGEST)
+}
+
+/// What the browser brings back of a sign-in that it began.
+///
+/// # Errors
+/// `PROTOCOL_ERROR` when it brings two.
+pub fn flow(app: &AppState, parts: &Parts) -> Result<Option<String>, Problem> {
+    found(parts, &name(app, scheme(&parts.extensions), Kept::Flow), LONGEST_FLOW)
+}
+
+fn found(parts: &Parts, wanted: &str, longest: usize) -> Result<Option<String>, Problem> {
     let lines = parts.headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
     let mut found = pairs.filter(|(name, _)| name.trim() == wanted).map(|(_, value)| value.trim());
@@ -53,7 +79,7 @@ pub fn cookie(app: &AppState, parts: &Parts) -> Result<Option<String>, Problem> 
         let detail = format!("the cookie {wanted} is given twice; delete the cookies of this site");
         return Err(Problem::new(ErrorCode::ProtocolError, detail));
     }
-    Ok(first.filter(|value| !value.is_empty() && value.len() <= LONGEST).map(str::to_owned))
+    Ok(first.filter(|value| !value.is_empty() && value.len() <= longest).map(str::to_owned))
 }
 
 /// The cookie with this secret.
@@ -64,21 +90,48 @@ pub fn remember(
     secret: &str,
     life: Duration,
 ) -> HeaderValue {
-    baked(app, extensions, secret, life.as_secs())
+    baked(app, extensions, Kept::Session, secret, life.as_secs())
+}
+
+/// The cookie of a sign-in that is on its way; it comes back although another site leads here.
+#[must_use]
+pub fn send_away(
+    app: &AppState,
+    extensions: &Extensions,
+    sealed: &str,
+    life: Duration,
+) -> HeaderValue {
+    baked(app, extensions, Kept::Flow, sealed, life.as_secs())
+}
+
+/// What makes the browser forget such a sign-in.
+#[must_use]
+pub fn come_back(app: &AppState, extensions: &Extensions) -> HeaderValue {
+    baked(app, extensions, Kept::Flow, "", 0)
 }
 
 /// What makes the browser forget it.
 #[must_use]
 pub fn forget(app: &AppState, extensions: &Extensions) -> HeaderValue {
-    baked(app, extensions, "", 0)
+    baked(app, extensions, Kept::Session, "", 0)
 }
 
-fn baked(app: &AppState, extensions: &Extensions, secret: &str, seconds: u64) -> HeaderValue {
+fn baked(
+    app: &AppState,
+    extensions: &Extensions,
+    kept: Kept,
+    secret: &str,
+    seconds: u64,
+) -> HeaderValue {
     let scheme = scheme(extensions);
-    let name = name(app, scheme);
+    let name = name(app, scheme, kept);
+    let site = match kept {
+        Kept::Session => "Strict",
+        Kept::Flow => "Lax",
+    };
     let secure = if scheme == Scheme::Https { "; Secure" } else { "" };
     let text =
-        format!("{name}={secret}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}");
+        format!("{name}={secret}; Max-Age={seconds}; Path=/; HttpOnly; SameSite={site}{secure}");
     HeaderValue::try_from(text).expect("our secrets and names are plain characters")
 }
 

@@ -34,10 +34,11 @@ use crate::domain::tenant::scope::Scopes;
 pub const X_TENANT_ID: &str = "x-tenant-id";
 
 /// Routes about the server as a whole: nobody has to name a tenant for them.
-const OF_THE_INSTANCE: [&str; 15] = [
+const OF_THE_INSTANCE: [&str; 19] = [
     "/api/v1/invites/accept",
     "/api/v1/login",
     "/api/v1/login-links",
+    "/api/v1/login/look",
     "/api/v1/logout",
     "/api/v1/recovery/apply",
     "/api/v1/recovery/plan",
@@ -49,7 +50,10 @@ const OF_THE_INSTANCE: [&str; 15] = [
     "/api/v1/tenants/{id}/usage",
     "/api/v1/whoami",
     "/api/v1/ws-tickets",
+    "/health",
+    "/health/ready",
     "/metrics",
+    "/ready",
 ];
 
 /// Whether a route is about the server as a whole, and about no tenant.
@@ -313,7 +317,9 @@ fn find_tenant(
             ErrorCode::TenantRequired,
             "this caller may act in every tenant and must name one in X-Tenant-ID",
         )),
-        (None, Some(own)) => known(&own.to_string()).ok_or_else(missing),
+        (None, Some(own)) => {
+            app.identity.active_tenant(own).map(|tenant| tenant.id).ok_or_else(missing)
+        }
         (Some(named), None) => known(named).ok_or_else(missing),
         (Some(named), Some(own)) => {
             let mismatch =

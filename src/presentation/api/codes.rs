@@ -58,6 +58,9 @@ closed_enum!(
         LastAdministrator = "LAST_ADMINISTRATOR",
         CsrfRefused = "CSRF_REFUSED",
         RequestTimeout = "REQUEST_TIMEOUT",
+        Locked = "LOCKED",
+        ApprovalMismatch = "APPROVAL_MISMATCH",
+        PathNotAllowed = "PATH_NOT_ALLOWED",
     }
 );
 
@@ -178,6 +181,11 @@ impl ErrorCode {
                 S::CONFLICT,
                 "Not retryable",
                 "fork the session to continue its work, or take a manual checkpoint first",
+            ),
+            Self::ApprovalMismatch => row(
+                S::CONFLICT,
+                "Decision about something else",
+                "read the item again and decide with the fingerprint that it shows",
             ),
             Self::StaleResult => row(
                 S::CONFLICT,
@@ -318,11 +326,19 @@ impl ErrorCode {
                 "No such delivery",
                 "list the deliveries of the webhook; finished ones are forgotten in time",
             ),
+            Self::PathNotAllowed => row(
+                S::UNPROCESSABLE_ENTITY,
+                "Path not allowed",
+                "choose a folder outside the server's data directory, below workspaces.allowed_roots where that is set",
+            ),
             Self::EndpointNotAllowed => row(
                 S::UNPROCESSABLE_ENTITY,
                 "Address not allowed",
                 "name a public https address, or have it listed in webhooks.allowed_hosts or webhooks.allowed_networks",
             ),
+            Self::Locked => {
+                row(S::LOCKED, "Locked", "send the request again after the time in Retry-After")
+            }
             Self::RequestTimeout => row(
                 S::REQUEST_TIMEOUT,
                 "Request took too long",

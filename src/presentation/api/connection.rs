@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::caller::{Peer, Scheme};
-use super::guard::AmbiguousFraming;
+use super::forwarded::PassedOn;
+use super::guard::{self, AmbiguousFraming};
 use super::leftover;
 use super::server::ServerOptions;
 use super::wire::{Activity, HeadSeen, Wire};
@@ -34,13 +35,13 @@ use super::wire::{Activity, HeadSeen, Wire};
 const HANDSHAKE: u8 = 0x16;
 /// For those who speak HTTP to a port that speaks TLS.
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
-    Content-Type: text/plain\r\n\r\nthis port is encrypted: begin the address with https://\n";
+    Content-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n\
+    Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n\r\nthis port is encrypted: begin the address with https://\n";
 
 /// What every connection of a listener works with.
 pub(super) struct Shared {
     pub router: Router,
     pub options: ServerOptions,
-    pub tls: Option<TlsAcceptor>,
     pub shutdown: CancellationToken,
 }
 
@@ -48,7 +49,8 @@ pub(super) struct Shared {
 pub(super) async fn serve(stream: TcpStream, peer: IpAddr, shared: Arc<Shared>) {
     // Small answers and frames must not wait for company; a socket without it still works.
     drop(stream.set_nodelay(true));
-    let Some(acceptor) = shared.tls.clone() else {
+    let shown = shared.options.tls.as_ref().map(|shown| Arc::clone(&shown.borrow()));
+    let Some(acceptor) = shown.map(TlsAcceptor::from) else {
         return Box::pin(converse(stream, (peer, Scheme::Http), &shared)).await;
     };
     let limit = shared.options.header_timeout;
@@ -85,7 +87,7 @@ async fn converse<S>(stream: S, (peer, scheme): (IpAddr, Scheme), shared: &Share
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Shared { router, options, tls: _, shutdown } = shared;
+    let Shared { router, options, shutdown } = shared;
     let activity = Activity::new(options.head_bytes);
     let seen = activity.clone();
     let proxies = Arc::clone(&options.proxies);
@@ -103,6 +105,9 @@ where
             let mut request = Request::from_parts(head, Body::new(body));
             let extensions = request.extensions_mut();
             extensions.insert(Peer(client));
+            if proxies.contain(peer) {
+                extensions.insert(PassedOn);
+            }
             extensions.insert(scheme);
             extensions.insert(leftover.clone());
             let is_unclear = match seen.begin_request() {
@@ -155,5 +160,7 @@ where
 
 fn head_too_long() -> Response {
     let close = [(header::CONNECTION, "close")];
-    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, close).into_response()
+    let mut answer = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, close).into_response();
+    guard::secure(&mut answer, false);
+    answer
 }

@@ -17,6 +17,9 @@ use crate::domain::canonical::depth;
 /// Deepest nesting of a body.
 const MAX_DEPTH: usize = 64;
 
+/// Largest body of a route that is open to strangers.
+pub const STRANGERS_BODY: usize = 4096;
+
 /// Path parameters.
 pub struct Path<T>(pub T);
 

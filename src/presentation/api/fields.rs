@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::field::{FieldError, FieldErrors};
+use crate::domain::field::{FieldError, FieldErrors, MOST_TOLD};
 
 /// A body that is read field by field.
 pub trait FromFields: Sized {
@@ -59,7 +59,9 @@ impl Fields {
     #[must_use]
     pub fn finish(mut self) -> FieldErrors {
         let known = self.known.join(", ");
-        for name in self.left.keys() {
+        let untold = self.left.len().saturating_sub(MOST_TOLD);
+        self.errors.add_untold(untold);
+        for name in self.left.keys().take(MOST_TOLD) {
             let pointer = format!("{}/{}", self.pointer, escape(name));
             let message = if known.is_empty() {
                 "is not known; this object has no fields".to_owned()
@@ -73,7 +75,7 @@ impl Fields {
 
     /// Adds what the domain says of fields about which nothing is noted yet.
     pub fn complete(&mut self, errors: Vec<FieldError>) {
-        let noted: Vec<String> = self.pointers();
+        let noted = self.pointers();
         for FieldError { pointer, code, message } in errors {
             if !noted.contains(&pointer) {
                 self.errors.add(pointer, code, message);
@@ -248,7 +250,7 @@ impl Fields {
         let map = self.map(name)?;
         let mut inner = Self::at(format!("{}/{name}", self.pointer), map);
         let value = read(&mut inner);
-        self.absorb(inner.finish());
+        self.errors.absorb(inner.finish());
         Some(value)
     }
 
@@ -267,17 +269,9 @@ impl Fields {
             };
             let mut inner = Self::at(format!("{}/{name}/{index}", self.pointer), map);
             objects.push(read(&mut inner));
-            self.absorb(inner.finish());
+            self.errors.absorb(inner.finish());
         }
         Some(objects)
-    }
-
-    fn absorb(&mut self, errors: FieldErrors) {
-        for FieldError { pointer, code, message } in
-            errors.into_result(()).err().unwrap_or_default()
-        {
-            self.errors.add(pointer, code, message);
-        }
     }
 
     /// Complains about a member of a list.
@@ -331,6 +325,8 @@ macro_rules! words {
 
 words!(
     crate::domain::tenant::key::Role,
+    crate::domain::tenant::registration::RegistrationMode,
+    crate::domain::tenant::key::KeyKind,
     crate::domain::session::spec::SessionType,
     crate::domain::session::spec::OnParentEnd,
     crate::domain::schedule::hold::HoldScope,

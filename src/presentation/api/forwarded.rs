@@ -12,7 +12,19 @@ use super::caller::Scheme;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+/// What proxies add to a request that they pass on.
+const ADDED: [HeaderName; 6] = [
+    FOR,
+    PROTO,
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("via"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Put by the server on a request that a proxy which it believes has passed on.
+#[derive(Debug, Clone, Copy)]
+pub struct PassedOn;
 
 /// The proxies that are believed.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +64,7 @@ impl Proxies {
 /// Whether a request says that it was passed on, whoever says so.
 #[must_use]
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.contains_key(FOR) || headers.contains_key(FORWARDED)
+    ADDED.iter().any(|name| headers.contains_key(name))
 }
 
 fn items<'a>(

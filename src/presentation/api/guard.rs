@@ -7,11 +7,13 @@ use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use url::form_urlencoded;
 
 use super::caller::Scheme;
 use super::codes::ErrorCode;
 use super::problem::Problem;
 use super::state::ApiOptions;
+use crate::application::identity::browsers::SECRETS;
 
 /// Set by the server on a request whose framing is ambiguous.
 #[derive(Debug, Clone, Copy)]
@@ -23,14 +25,31 @@ const CSP: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-
 /// Browsers that were once answered over TLS come back over TLS alone, for a year.
 const HSTS: &str = "max-age=31536000";
 
-/// Refuses foreign hosts and origins; gives back a foreign origin that is listed.
+/// Refuses foreign hosts and origins and keys in the URL; gives back a foreign origin that is listed.
 ///
 /// # Errors
 /// `PROTOCOL_ERROR`, `HOST_NOT_ALLOWED`, `ORIGIN_NOT_ALLOWED`.
 pub fn check(request: &Request, options: &ApiOptions) -> Result<Option<HeaderValue>, Problem> {
     framing(request)?;
     host(request, options)?;
-    origin(request.headers(), scheme(request), options)
+    let origin = origin(request.headers(), scheme(request), options)?;
+    no_keys(request.uri().query().unwrap_or(""))?;
+    Ok(origin)
+}
+
+/// A key in a URL ends up in logs and histories.
+fn no_keys(query: &str) -> Result<(), Problem> {
+    let named =
+        ["key", "token", "ticket", "api_key", "access_token", "bearer", "authorization", "secret"];
+    let is_secret = |value: &str| SECRETS.iter().any(|beginning| value.starts_with(beginning));
+    let shown = form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| named.contains(&&*name) || is_secret(&value));
+    if shown {
+        let detail = "neither a key nor a ticket may stand in a URL; send it in the Authorization \
+                      header, for a socket as a sub-protocol";
+        return Err(Problem::new(ErrorCode::ProtocolError, detail));
+    }
+    Ok(())
 }
 
 /// How the request came.

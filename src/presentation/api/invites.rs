@@ -16,7 +16,7 @@ use super::codes::ErrorCode;
 use super::dto::invite::{
     AcceptInvite, AcceptInviteBody, CreateInvite, CreateInviteBody, InviteDto, JoinedDto,
 };
-use super::extract::{Path, Query, json_object, read_body};
+use super::extract::{Path, Query, STRANGERS_BODY, json_object, read_body};
 use super::fields::{Fields, FromFields};
 use super::idempotency::Command;
 use super::json::Json;
@@ -112,7 +112,8 @@ pub async fn accept(
 ) -> Result<Response, Problem> {
     let Stranger { peer, request_id, body } = stranger;
     let AcceptInvite { token, full_name } = body;
-    let joined = app.identity.accept_invite(&token, full_name.as_deref(), &request_id).await?;
+    let name = full_name.as_deref();
+    let joined = app.identity.accept_invite(&token, name, peer, &request_id).await?;
     let Some(joined) = joined else {
         may_fail(&app, peer)?;
         app.audit.not_recognised(&peer.to_string(), "accept_invite", &request_id).await;
@@ -138,13 +139,25 @@ impl FromRequestParts<AppState> for Base {
         if let Some(set) = &app.options.public_url {
             return Ok(Self(set.trim_end_matches('/').to_owned()));
         }
+        Ok(Self::named(parts))
+    }
+}
+
+impl Base {
+    /// As they named it.
+    fn named(parts: &Parts) -> Self {
         // Only a host that this server answers to comes this far.
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let scheme = match parts.extensions.get::<Scheme>() {
             Some(Scheme::Https) => "https",
             Some(Scheme::Http) | None => "http",
         };
-        Ok(Self(format!("{scheme}://{}", host.unwrap_or("localhost"))))
+        Self(format!("{scheme}://{}", host.unwrap_or("localhost")))
+    }
+
+    /// The address, without a `/` at its end.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -158,12 +171,12 @@ pub struct Stranger<T> {
 impl<T: FromFields> FromRequest<AppState> for Stranger<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let peer = peer(&parts.extensions);
         Params::parse(parts.uri.query()).finish()?;
         let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
-        let bytes = read_body(body, app.options.body_limit).await?;
+        let bytes = read_body(body, STRANGERS_BODY).await?;
         let map = json_object(&parts.headers, &bytes)?;
         let body = Fields::read(map).map_err(|errors| Problem::fields(&errors))?;
         Ok(Self { peer, request_id: request_id.to_owned(), body })

@@ -19,7 +19,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use crate::application::principal::Subject;
 use crate::domain::ids::{KeyId, TenantId};
-use crate::domain::tenant::key::Role;
+use crate::domain::tenant::key::{KeyKind, Role};
 
 /// Make a key; the answer shows it once.
 #[utoipa::path(post, path = "/api/v1/keys", tag = "keys", request_body = CreateKeyBody,
@@ -35,6 +35,7 @@ pub async fn create(
 /// List keys, oldest first.
 #[utoipa::path(get, path = "/api/v1/keys", tag = "keys",
     params(
+        ("kind" = Option<String>, Query, description = "`key` or `browser`; both when omitted"),
         ("limit" = Option<u32>, Query, description = "1 to 200, 50 when omitted"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -48,8 +49,16 @@ pub async fn list(
     let scope = Scope::of(ctx.tenant, &uri);
     let after = scope.take(&mut params).map(KeyId::new);
     let limit = limit(&mut params);
+    let kind = params.word("kind");
+    if kind == Some(KeyKind::Invite) {
+        params.wrong(
+            "kind",
+            "invalid",
+            "must be key or browser; invitations have a list of their own",
+        );
+    }
     params.finish()?;
-    let mut found = app.identity.keys(&ctx, after, limit + 1).await?;
+    let mut found = app.identity.keys(&ctx, kind, after, limit + 1).await?;
     let has_more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().filter(|_| has_more).map(|view| view.key.value.id);
@@ -113,6 +122,8 @@ pub struct WhoamiDto {
     pub name: String,
     /// The tenant of this request.
     pub tenant_id: TenantId,
+    /// What it is called.
+    pub tenant_name: String,
     /// Rights in it.
     pub role: Role,
     /// What the key may be used for.
@@ -129,12 +140,14 @@ pub async fn whoami(
     Caller(ctx): Caller,
 ) -> Result<Json<WhoamiDto>, Problem> {
     let user = app.identity.acting_user(&ctx).await?;
+    let tenant = app.identity.any_tenant(&ctx.tenant.to_string());
     let who = ctx.principal;
     Ok(Json(WhoamiDto {
         key_id: who.key,
         user: user.as_ref().map(UserDto::from),
         name: who.name,
         tenant_id: ctx.tenant,
+        tenant_name: tenant.map(|tenant| tenant.name.clone()).unwrap_or_default(),
         role: who.role,
         scopes: who.scopes.iter().map(|scope| scope.to_string()).collect(),
         is_system: who.is_system,

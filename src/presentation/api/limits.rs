@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::ids::{KeyId, TenantId};
@@ -115,7 +115,7 @@ impl<K: Hash + Eq> Buckets<K> {
         let Pace { burst, per_minute } = pace;
         let full = burst.saturating_mul(REQUEST);
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shed(&mut buckets, |bucket| filled(bucket, pace, now) < full);
+        shed(&mut buckets, |bucket| filled(bucket, pace, now) < full, |bucket| bucket.at);
         let bucket = buckets.entry(key).or_insert(Bucket { parts: full, at: now });
         bucket.parts = filled(bucket, pace, now);
         bucket.at = now;
@@ -142,12 +142,39 @@ fn filled(bucket: &Bucket, pace: Pace, now: Timestamp) -> u64 {
     bucket.parts.saturating_add(elapsed.saturating_mul(pace.per_minute)).min(full)
 }
 
-fn shed<K: Hash + Eq, V>(entries: &mut HashMap<K, V>, matters: impl Fn(&V) -> bool) {
-    if entries.len() >= MAX_ENTRIES {
-        entries.retain(|_, entry| matters(entry));
-        if entries.len() >= MAX_ENTRIES {
-            entries.clear();
+/// Makes room in a full table: what no longer matters goes, and if all of it does, the older half.
+fn shed<K: Hash + Eq, V>(
+    entries: &mut HashMap<K, V>,
+    matters: impl Fn(&V) -> bool,
+    at: impl Fn(&V) -> Timestamp,
+) {
+    if entries.len() < MAX_ENTRIES {
+        return;
+    }
+    entries.retain(|_, entry| matters(entry));
+    if entries.len() < MAX_ENTRIES {
+        return;
+    }
+    let mut moments: Vec<_> = entries.values().map(&at).collect();
+    let (_, middle, _) = moments.select_nth_unstable(MAX_ENTRIES / 2);
+    let middle = *middle;
+    let mut room = entries.len() / 2;
+    entries.retain(|_, entry| {
+        // Those of one moment are told apart by their number alone.
+        let goes = at(entry) <= middle && room > 0;
+        room -= usize::from(goes);
+        !goes
+    });
+}
+
+/// Whose failures are counted together: an address, or the network of 64 bits that one subscriber of
+/// IPv6 has to themselves.
+fn subscriber(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
         }
+        four @ IpAddr::V4(_) => four,
     }
 }
 
@@ -160,7 +187,7 @@ impl Failures {
     #[must_use]
     pub fn wait(&self, peer: IpAddr, now: Timestamp) -> Option<u64> {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, count) = failures.get(&peer)?;
+        let (since, count) = failures.get(&subscriber(peer))?;
         let elapsed = now.since(*since).as_secs();
         (*count >= FAILURES_PER_MINUTE && elapsed < 60).then(|| 60 - elapsed)
     }
@@ -168,8 +195,9 @@ impl Failures {
     /// Counts a failure.
     pub fn count(&self, peer: IpAddr, now: Timestamp) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shed(&mut failures, |(since, _)| now.since(*since).as_secs() < 60);
-        let entry = failures.entry(peer).or_insert((now, 0));
+        let is_recent = |(since, _): &(Timestamp, u32)| now.since(*since).as_secs() < 60;
+        shed(&mut failures, is_recent, |(since, _)| *since);
+        let entry = failures.entry(subscriber(peer)).or_insert((now, 0));
         if now.since(entry.0).as_secs() >= 60 {
             *entry = (now, 0);
         }
@@ -250,5 +278,26 @@ mod tests {
         failures.count(peer, Timestamp::EPOCH);
         assert_eq!(failures.wait(peer, Timestamp::from_millis(20_000)), Some(40));
         assert_eq!(failures.wait(peer, Timestamp::from_millis(60_000)), None);
+    }
+
+    #[test]
+    fn a_full_table_forgets_the_older_half_and_counts_a_subscriber_once() {
+        let failures = Failures::default();
+        let peer = |number: u128| IpAddr::V6(Ipv6Addr::from_bits(number << 64));
+        let at = |millis| Timestamp::from_millis(millis);
+        for _ in 0..10 {
+            failures.count(peer(1), at(5000));
+        }
+        assert_eq!(
+            failures.wait(IpAddr::V6(Ipv6Addr::from_bits((1 << 64) + 77)), at(5000)),
+            Some(60)
+        );
+        assert_eq!(failures.wait(peer(2), at(5000)), None);
+        for number in 0..20_000 {
+            failures.count(peer(100 + number), at(4000));
+            let known = failures.0.lock().expect("whole").len();
+            assert!(known <= MAX_ENTRIES, "{known}");
+        }
+        assert_eq!(failures.wait(peer(1), at(6000)), Some(59), "the newest is not forgotten");
     }
 }

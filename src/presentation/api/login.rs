@@ -1,7 +1,7 @@
 //! `/login`, `/logout`, `/login-links`, `/ws-tickets`: browsers that act for somebody.
 //!
 //! Invariant: whoever signs in passes the same walls as a change by cookie, so that no other page can
-//! sign a browser in as somebody else.
+//! sign a browser in as somebody else; and our own page asks before it uses a link that it was opened with.
 
 use std::net::IpAddr;
 
@@ -11,50 +11,56 @@ use axum::response::{IntoResponse, Response};
 
 use super::browser;
 use super::caller::{may_fail, peer, unauthenticated, within_rate};
-use super::dto::login::{Login, LoginBody, LoginLinkDto, SignedInDto, WsTicketDto};
-use super::extract::{json_object, read_body};
-use super::fields::{Fields, Nothing};
+use super::dto::login::{
+    LinkedDto, Login, LoginBody, LoginLinkDto, Look, LookBody, SignedInDto, WsTicketDto,
+};
+use super::extract::{STRANGERS_BODY, json_object, read_body};
+use super::fields::{Fields, FromFields, Nothing};
 use super::idempotency::Command;
 use super::json::Json;
 use super::params::Params;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::state::AppState;
-use crate::application::identity::browsers::Proof;
 use crate::domain::tenant::key::BROWSER_LIFE;
 
 /// Somebody who wants to sign in.
-pub struct SigningIn {
-    proof: Option<Proof>,
+pub struct SigningIn<T> {
+    body: T,
     device: String,
     peer: IpAddr,
     extensions: Extensions,
     request_id: String,
+    /// What the browser shows of whoever was signed in before.
+    before: Option<String>,
 }
 
-impl FromRequest<AppState> for SigningIn {
+impl<T: FromFields> FromRequest<AppState> for SigningIn<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         browser::may_act(&parts)?;
+        // Two cookies of the name are nobody's in particular; the one that is set now is looked at next.
+        let before = browser::cookie(app, &parts).ok().flatten();
         Params::parse(parts.uri.query()).finish()?;
-        let body = read_body(body, app.options.body_limit).await?;
+        let body = read_body(body, STRANGERS_BODY).await?;
         let map = json_object(&parts.headers, &body)?;
-        let Login(proof) = Fields::read(map).map_err(|errors| Problem::fields(&errors))?;
+        let body = Fields::read(map).map_err(|errors| Problem::fields(&errors))?;
         let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
         Ok(Self {
-            proof,
+            body,
             device: device(&parts.headers),
             peer: peer(&parts.extensions),
             request_id: request_id.to_owned(),
             extensions: parts.extensions,
+            before,
         })
     }
 }
 
 /// What a browser is called among the keys.
-fn device(headers: &HeaderMap) -> String {
+pub(super) fn device(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("");
     // Those further down stand in the names of those further up.
     let known = [
@@ -74,8 +80,11 @@ fn device(headers: &HeaderMap) -> String {
 /// 12 hours or with that key. The request must come from a page of this server, as every change by cookie.
 #[utoipa::path(post, path = "/api/v1/login", tag = "browsers", request_body = LoginBody,
     responses((status = 200, description = "Who is signed in; the cookie comes with the answer", body = SignedInDto)))]
-pub async fn login(State(app): State<AppState>, signing: SigningIn) -> Result<Response, Problem> {
-    let SigningIn { proof, device, peer, extensions, request_id } = signing;
+pub async fn login(
+    State(app): State<AppState>,
+    signing: SigningIn<Login>,
+) -> Result<Response, Problem> {
+    let SigningIn { body: Login(proof), device, peer, extensions, request_id, before } = signing;
     let opener = match &proof {
         Some(proof) => app.identity.opener(proof, peer).await?,
         None => None,
@@ -85,11 +94,40 @@ pub async fn login(State(app): State<AppState>, signing: SigningIn) -> Result<Re
         app.audit.not_recognised(&peer.to_string(), "sign_in", &request_id).await;
         return Err(unauthenticated());
     };
-    within_rate(&app, (opener.key.tenant_id, opener.key.id), &extensions)?;
+    if let Err(problem) = within_rate(&app, (opener.key.tenant_id, opener.key.id), &extensions) {
+        app.identity.not_opened(&opener);
+        return Err(problem);
+    }
     let signed = app.identity.sign_in(&opener, &device, &request_id).await?;
     let left = signed.key.expires_at.map_or(BROWSER_LIFE, |end| end.since(signed.key.created_at));
     let cookie = browser::remember(&app, &extensions, &signed.secret, left);
-    Ok(([(header::SET_COOKIE, cookie)], Json(SignedInDto::from(&signed))).into_response())
+    let known = app.identity.known(&signed.key).await?;
+    // The browser forgets whoever was signed in there; so does the server.
+    if let Some(before) = before {
+        app.identity.replace_browser(&before, &request_id).await?;
+    }
+    Ok(([(header::SET_COOKIE, cookie)], Json(SignedInDto::of(&signed, known))).into_response())
+}
+
+/// See whom the token of a login link signs in, without using it up.
+///
+/// The page to sign in with asks this, so that people see who they are about to be before they are. The
+/// request must come from a page of this server, as signing in itself.
+#[utoipa::path(post, path = "/api/v1/login/look", tag = "browsers", request_body = LookBody,
+    responses((status = 200, description = "Who would be signed in", body = LinkedDto)))]
+pub async fn look(
+    State(app): State<AppState>,
+    signing: SigningIn<Look>,
+) -> Result<Response, Problem> {
+    let SigningIn { body: Look(token), peer, extensions, request_id, .. } = signing;
+    let Some(opener) = app.identity.shown_by(&token, peer).await? else {
+        may_fail(&app, peer)?;
+        app.audit.not_recognised(&peer.to_string(), "look_at_login_link", &request_id).await;
+        return Err(unauthenticated());
+    };
+    within_rate(&app, (opener.key.tenant_id, opener.key.id), &extensions)?;
+    let known = app.identity.known(&opener.key).await?;
+    Ok(Json(LinkedDto::from(known)).into_response())
 }
 
 /// Sign this browser out; what it opened ends within a second.

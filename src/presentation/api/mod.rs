@@ -34,6 +34,7 @@ pub mod openapi;
 pub mod page;
 pub mod params;
 pub mod problem;
+pub mod provider;
 pub mod recovery;
 pub mod request_id;
 pub mod rights;
@@ -129,6 +130,7 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(invites::get, invites::delete))
         .routes(routes!(invites::accept))
         .routes(routes!(login::login))
+        .routes(routes!(login::look))
         .routes(routes!(login::logout))
         .routes(routes!(login::link))
         .routes(routes!(login::ticket))
@@ -151,6 +153,8 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(sign_in::home))
         .routes(routes!(sign_in::page))
         .routes(routes!(sign_in::part))
+        .routes(routes!(provider::begin))
+        .routes(routes!(provider::callback))
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::page))
         .routes(routes!(docs::part))

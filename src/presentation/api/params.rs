@@ -99,7 +99,9 @@ impl Params {
 
     fn one_of<T: AsWord>(&mut self, name: &str, text: &str) -> Option<T> {
         let found = T::from_word(text);
-        if found.is_none() {
+        if found.is_none() && self.errors.is_full() {
+            self.errors.add_untold(1);
+        } else if found.is_none() {
             self.wrong(name, "invalid", format!("must be one of {}", T::words()));
         }
         found

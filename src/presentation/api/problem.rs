@@ -18,10 +18,16 @@ use crate::domain::field::FieldError;
 use crate::domain::redact::Redactor;
 use crate::domain::session::life::RetryRefused;
 use crate::domain::session::status::InvalidTransition;
+use crate::domain::tenant::key::Role;
 use crate::domain::tenant::right::Lack;
 
 /// Media type of every error body.
 pub const PROBLEM_JSON: &str = "application/problem+json";
+
+const TOO_MANY_BROWSERS: &str = "sign in with another key, or wait until browsers that were signed out \
+    are forgotten; `orchestrator key list --browsers` shows them";
+const TOO_MANY_LINKS: &str = "use one that was made before, or wait until one ends: links do after ten \
+    minutes, tickets after half a minute";
 
 /// Something that is told to the client instead of an answer.
 #[derive(Debug, Clone)]
@@ -190,7 +196,7 @@ pub fn render(id: &RequestId, redactor: &Redactor, response: Response) -> Respon
     let Some(problem) = response.extensions().get::<Problem>().cloned() else {
         return response;
     };
-    let problem = problem.without_secrets(redactor);
+    let problem = problem.without_secrets(&redactor.strict());
     problem.log(id.as_str());
     let mut rendered = problem.into_rendered(Some(id.as_str()));
     for (name, value) in response.headers() {
@@ -233,6 +239,9 @@ impl From<ResolveError> for Problem {
                 .with("allowed", json!([])),
             ResolveError::WrongDecision { .. } => Self::field("/decision", "invalid", message),
             ResolveError::MissingAnswer => Self::field("/answer", "required", message),
+            ResolveError::Other { asked } => {
+                Self::new(ErrorCode::ApprovalMismatch, message).with("fingerprint", json!(asked))
+            }
         }
     }
 }
@@ -242,6 +251,7 @@ impl From<Lack> for Problem {
         let problem = Self::new(ErrorCode::Forbidden, lack.to_string());
         match lack {
             Lack::Role(role) => problem.with("required_role", json!(role)),
+            Lack::Unasked | Lack::ForGood => problem.with("required_role", json!(Role::Lead)),
             Lack::System => problem.with("required_role", json!("system")),
             Lack::Scope(scope) => problem.with("required_scope", json!(scope.to_string())),
         }
@@ -273,6 +283,15 @@ impl From<AppError> for Problem {
             AppError::KeyNotFound => plain(C::KeyNotFound),
             AppError::KeyRevoked => plain(C::KeyRevoked),
             AppError::OwnKey => plain(C::OwnKey),
+            AppError::TooManyBrowsers { limit } => plain(C::QuotaExceeded)
+                .with("quota", json!("browsers"))
+                .with("limit", json!(limit))
+                .with("used", json!(limit))
+                .with("remedy", json!(TOO_MANY_BROWSERS))
+                .retry_after(3600),
+            AppError::TooManyLinks => {
+                plain(C::RateLimited).with("remedy", json!(TOO_MANY_LINKS)).retry_after(60)
+            }
             AppError::PrivilegeEscalation => plain(C::PrivilegeEscalation),
             AppError::WebhookNotFound => plain(C::WebhookNotFound),
             AppError::DeliveryNotFound => plain(C::DeliveryNotFound),
@@ -315,6 +334,11 @@ impl From<AppError> for Problem {
             AppError::Workspace(WorkspaceError::Invalid { pointer, message }) => {
                 Self::field(pointer, "invalid", message.clone())
             }
+            AppError::Workspace(WorkspaceError::NotAllowed { pointer, message }) => {
+                let broken =
+                    json!([{ "pointer": pointer, "code": "not_allowed", "message": message }]);
+                plain(C::PathNotAllowed).with("errors", broken)
+            }
             AppError::Workspace(WorkspaceError::Failed(_)) => {
                 Self::new(C::InternalError, "the workspace operation failed").because(&error)
             }
@@ -323,6 +347,7 @@ impl From<AppError> for Problem {
                 plain(C::CursorExpired).with("oldest", json!(oldest))
             }
             AppError::Contended => plain(C::Contended).retry_after(1),
+            AppError::CopyUnderWay => plain(C::Locked).retry_after(15),
             AppError::Busy => plain(C::Busy).retry_after(1),
             AppError::StoreReadOnly(_) => plain(C::StoreReadOnly).because(&error).retry_after(15),
             AppError::ShortOfRoom(_) => plain(C::StoreReadOnly).retry_after(15),

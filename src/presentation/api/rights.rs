@@ -157,6 +157,7 @@ pub const TABLE: &[Row] = &[
     row("GET", "/api/v1/whoami", Needs::Key),
     // Whoever signs in shows what is needed in the body.
     row("POST", "/api/v1/login", Needs::Nothing),
+    row("POST", "/api/v1/login/look", Needs::Nothing),
     row("POST", "/api/v1/logout", Needs::Key),
     row("POST", "/api/v1/login-links", Needs::Key),
     row("POST", "/api/v1/ws-tickets", Needs::Key),
@@ -180,6 +181,9 @@ pub const TABLE: &[Row] = &[
     row("GET", "/", Needs::Nothing),
     row("GET", "/login", Needs::Nothing),
     row("GET", "/login/{file}", Needs::Nothing),
+    // Whom the provider vouches for is found out there.
+    row("GET", "/login/oidc", Needs::Nothing),
+    row("GET", "/login/oidc/callback", Needs::Nothing),
     row("GET", "/docs", Needs::Nothing),
     row("GET", "/docs/{file}", Needs::Nothing),
     row("GET", "/problems/{name}", Needs::Nothing),

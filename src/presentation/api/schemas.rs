@@ -54,6 +54,7 @@ words!(
     PermissionDecision in crate::domain::session::spec::PermissionDecision,
     KeyKind in crate::domain::tenant::key::KeyKind,
     Role in crate::domain::tenant::key::Role,
+    RegistrationMode in crate::domain::tenant::registration::RegistrationMode,
     HoldScope in crate::domain::schedule::hold::HoldScope,
     BudgetLevel in crate::domain::usage::budget::BudgetLevel,
     GroupBy in crate::application::usage::query::GroupBy,

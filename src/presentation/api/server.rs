@@ -14,7 +14,7 @@ use axum::Router;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,8 +41,8 @@ pub struct ServerOptions {
     pub head_bytes: usize,
     /// Longest time that requests in flight are waited for when the server goes down.
     pub drain: Duration,
-    /// How connections are encrypted; in the clear when `None`.
-    pub tls: Option<Arc<ServerConfig>>,
+    /// How connections are encrypted that begin now; in the clear when `None`.
+    pub tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     /// Proxies that are believed, and that may have any number of connections.
     pub proxies: Arc<Proxies>,
 }
@@ -121,8 +121,8 @@ pub async fn serve(
     let address = listener.local_addr()?;
     tracing::debug!(%address, "Listening on {address}");
     let (open, connections) = (Open::default(), TaskTracker::new());
-    let (drain, tls) = (options.drain, options.tls.clone().map(TlsAcceptor::from));
-    let shared = Arc::new(Shared { router, options, tls, shutdown: shutdown.clone() });
+    let drain = options.drain;
+    let shared = Arc::new(Shared { router, options, shutdown: shutdown.clone() });
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -139,7 +139,7 @@ pub async fn serve(
             }
         };
         let Some(admitted) = open.admit(peer, &shared.options) else {
-            if shared.tls.is_none() {
+            if shared.options.tls.is_none() {
                 tracker.spawn(refuse(stream));
             }
             continue;

@@ -17,6 +17,7 @@ use crate::application::attention::AttentionService;
 use crate::application::audit::AuditService;
 use crate::application::events::EventService;
 use crate::application::identity::IdentityService;
+use crate::application::identity::provider::ProviderSignIn;
 use crate::application::judge::JudgeService;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::store::Store;
@@ -126,6 +127,7 @@ pub struct Parts {
     pub usage: UsageService,
     pub system: SystemService,
     pub identity: IdentityService,
+    pub provider: Option<ProviderSignIn>,
     pub audit: AuditService,
     pub recovery: RecoveryService,
     pub store: Arc<dyn Store>,
@@ -157,6 +159,8 @@ pub struct Shared {
     pub system: SystemService,
     /// Who is behind a key.
     pub identity: IdentityService,
+    /// Signing in through an identity provider, when there is one.
+    pub provider: Option<ProviderSignIn>,
     /// Who did what.
     pub audit: AuditService,
     pub recovery: RecoveryService,
@@ -211,6 +215,7 @@ impl AppState {
             usage,
             system,
             identity,
+            provider,
             audit,
             recovery,
             store,
@@ -238,6 +243,7 @@ impl AppState {
             usage,
             system,
             identity,
+            provider,
             audit,
             recovery,
             store,

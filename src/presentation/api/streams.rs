@@ -28,6 +28,7 @@ use crate::application::ports::journal::{Entry, Stream as Journal};
 use crate::application::principal::RequestContext;
 use crate::domain::event::{EventType, StoredEvent};
 use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::redact::Redactor;
 use crate::domain::tenant::key::Role;
 use crate::presentation::ws::seats::Seat;
 
@@ -157,7 +158,7 @@ async fn told(app: &AppState, ctx: &RequestContext, told: Told) -> Result<Respon
     if form == Form::Live {
         let seat = app.seats.take(ctx, &app.options.ws)?;
         let follower = app.events.follow(ctx.tenant, after, subject).await?;
-        return Ok(live(app, seat, follow_events(follower, wanted)));
+        return Ok(live(app, seat, follow_events(follower, wanted, &app.options.redactor)));
     }
     let after = beginning(app, ctx, after).await?;
     let page = page_of_events(app, ctx.tenant, after, subject, &wanted, limit).await?;
@@ -211,19 +212,24 @@ async fn page_of_events(
     Ok((found, Some(after), true))
 }
 
-fn follow_events(follower: EventFollower, wanted: Wanted) -> impl Stream<Item = Event> + Send {
-    stream::unfold(Some((follower, wanted)), |state| async {
-        let (mut follower, wanted) = state?;
+fn follow_events(
+    follower: EventFollower,
+    wanted: Wanted,
+    redactor: &Redactor,
+) -> impl Stream<Item = Event> + Send + use<> {
+    let told = (follower, wanted, redactor.clone());
+    stream::unfold(Some(told), |state| async {
+        let (mut follower, wanted, redactor) = state?;
         loop {
             match follower.next().await {
                 Ok(Some(event)) if wanted.has(&event) => {
                     let name = event.event.event_type.as_str();
                     let sent = sse(event.seq, name, &EventDto::from(&event));
-                    return Some((sent, Some((follower, wanted))));
+                    return Some((sent, Some((follower, wanted, redactor))));
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => return None,
-                Err(error) => return Some((failure(error), None)),
+                Err(error) => return Some((failure(error, &redactor), None)),
             }
         }
     })
@@ -325,7 +331,8 @@ async fn journal<T: Serialize + Send + 'static>(
         return Ok(ndjson(Body::from_stream(lines)));
     }
     let entries = follow_journal(follower, move |entry| sse(entry.seq, name, &dto(entry)));
-    let entries = entries.map(|sent| sent.unwrap_or_else(failure));
+    let redactor = app.options.redactor.clone();
+    let entries = entries.map(move |sent| sent.unwrap_or_else(|error| failure(error, &redactor)));
     Ok(live(app, seat, entries))
 }
 
@@ -383,8 +390,8 @@ fn sse(seq: u64, name: &str, value: &impl Serialize) -> Event {
     Event::default().id(seq.to_string()).event(name).data(data)
 }
 
-fn failure(error: AppError) -> Event {
-    let body = Problem::from(error).body(None).to_string();
+fn failure(error: AppError, redactor: &Redactor) -> Event {
+    let body = Problem::from(error).without_secrets(redactor).body(None).to_string();
     Event::default().event("error").data(body)
 }
 
@@ -414,4 +421,24 @@ fn live(
     let unbuffered = HeaderValue::from_static("no");
     response.headers_mut().insert("x-accel-buffering", unbuffered);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_event_of_a_broken_stream_holds_no_secret() {
+        let secret = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+        let error = AppError::StoreReadOnly(format!("marmalade {secret} is full"));
+        let event = failure(error, &Redactor::default());
+        let answer = Sse::new(stream::iter([Ok::<_, Infallible>(event)])).into_response();
+        let told = to_bytes(answer.into_body(), 10_000).await.expect("a body");
+        let told = String::from_utf8_lossy(&told).into_owned();
+        assert!(told.contains("event: error") && told.contains("STORE_READ_ONLY"), "{told}");
+        assert!(told.contains("marmalade") && told.contains("[REDACTED:"), "{told}");
+        assert!(!told.contains(secret), "{told}");
+    }
 }

@@ -1,6 +1,9 @@
 //! Health, readiness and figures.
 
-use axum::extract::State;
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -8,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::caller::{Caller, Peer};
 use super::dto::recovery::{ClassUsageDto, StorageUsageDto, SystemInfoDto};
-use super::forwarded::is_forwarded;
+use super::forwarded::{PassedOn, is_forwarded};
 use super::json::Json;
 use super::problem::Problem;
 use super::state::AppState;
@@ -37,7 +40,7 @@ pub struct ComponentDto {
     pub name: String,
     /// `healthy`, `degraded` or `unhealthy`.
     pub status: &'static str,
-    /// One line for people.
+    /// One line for people; null for whoever showed no credential.
     pub detail: Option<String>,
     /// How long its newest probe took.
     pub latency_ms: Option<f64>,
@@ -49,25 +52,48 @@ pub struct ComponentDto {
 pub struct ReadyDto {
     /// `ready` or `not_ready`.
     pub status: &'static str,
-    /// Why not; null when ready.
+    /// Why not, in a word for whoever showed no credential; null when ready.
     pub reason: Option<String>,
     /// Its parts, each by a real probe.
     pub components: Vec<ComponentDto>,
 }
 
-impl From<Component> for ComponentDto {
-    fn from(component: Component) -> Self {
+/// Whether whoever asks was recognised. What is open to everybody answers words alone: a detail can
+/// be what a disk or an agent said.
+pub struct Recognised(bool);
+
+impl FromRequestParts<AppState> for Recognised {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Infallible> {
+        let credentials = [header::AUTHORIZATION, header::COOKIE];
+        let is_shown = credentials.iter().any(|name| parts.headers.contains_key(name));
+        Ok(Self(
+            (is_shown || app.options.dev) && Caller::from_request_parts(parts, app).await.is_ok(),
+        ))
+    }
+}
+
+impl Recognised {
+    fn part(&self, component: Component) -> ComponentDto {
         let Component { name, status, detail, latency_ms } = component;
-        Self { name, status, detail, latency_ms }
+        ComponentDto { name, status, detail: detail.filter(|_| self.0), latency_ms }
+    }
+
+    fn reason(&self, reason: String) -> String {
+        match reason.split_once(':') {
+            Some((word, _)) if !self.0 => word.to_owned(),
+            Some(_) | None => reason,
+        }
     }
 }
 
 /// How the server is; 200 as long as it answers at all.
 #[utoipa::path(get, path = "/health", tag = "system",
     responses((status = 200, description = "Status, version, uptime and every part", body = HealthDto)))]
-pub async fn health(State(app): State<AppState>) -> Json<HealthDto> {
+pub async fn health(State(app): State<AppState>, asks: Recognised) -> Json<HealthDto> {
     let Health { status, uptime_seconds, components } = app.system.health().await;
-    let components = components.into_iter().map(ComponentDto::from).collect();
+    let components = components.into_iter().map(|part| asks.part(part)).collect();
     Json(HealthDto { status, version: env!("CARGO_PKG_VERSION"), uptime_seconds, components })
 }
 
@@ -84,14 +110,14 @@ pub async fn live() -> &'static str {
         (status = 200, description = "It does", body = ReadyDto),
         (status = 503, description = "Not yet, or not now", body = ReadyDto),
     ))]
-pub async fn ready(State(app): State<AppState>) -> Response {
-    let reason = app.system.not_ready();
+pub async fn ready(State(app): State<AppState>, asks: Recognised) -> Response {
+    let reason = app.system.not_ready().map(|reason| asks.reason(reason));
     let components = app.system.health().await.components;
     let (code, status) = match &reason {
         None => (StatusCode::OK, "ready"),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
     };
-    let components = components.into_iter().map(ComponentDto::from).collect();
+    let components = components.into_iter().map(|part| asks.part(part)).collect();
     (code, Json(ReadyDto { status, reason, components })).into_response()
 }
 
@@ -101,14 +127,17 @@ pub async fn ready(State(app): State<AppState>) -> Response {
         (status = 200, description = "It does", body = ReadyDto),
         (status = 503, description = "Not yet, or not now", body = ReadyDto),
     ))]
-pub async fn ready_short(state: State<AppState>) -> Response {
-    ready(state).await
+pub async fn ready_short(state: State<AppState>, asks: Recognised) -> Response {
+    ready(state, asks).await
 }
 
 /// What the server is: version, store, since when it serves, how much it executes.
 #[utoipa::path(get, path = "/api/v1/system/info", tag = "system",
     responses((status = 200, description = "What it is", body = SystemInfoDto)))]
-pub async fn info(State(app): State<AppState>, _: Caller) -> Result<Json<SystemInfoDto>, Problem> {
+pub async fn info(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+) -> Result<Json<SystemInfoDto>, Problem> {
     let (started_at, queue) = (app.system.started_at(), app.system.queue());
     let store = if app.system.store().file_bytes.is_some() { "redb" } else { "memory" };
     Ok(Json(SystemInfoDto {
@@ -118,7 +147,8 @@ pub async fn info(State(app): State<AppState>, _: Caller) -> Result<Json<SystemI
         started_at,
         uptime_seconds: app.clock.now().since(started_at).as_secs(),
         restored_at: app.system.archives().and_then(ArchiveService::restored_at),
-        executing_sessions: queue.executing(),
+        sandbox: app.system.sandbox().to_owned(),
+        executing_sessions: app.system.executing(&ctx).await?,
         max_running_sessions: queue.max_running(),
     }))
 }
@@ -142,15 +172,13 @@ pub async fn storage(
 /// A caller, unless the figures are open to this machine, and it is this machine that asks.
 pub struct MayMeasure;
 
-impl axum::extract::FromRequestParts<AppState> for MayMeasure {
+impl FromRequestParts<AppState> for MayMeasure {
     type Rejection = Problem;
 
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        app: &AppState,
-    ) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let is_here = parts.extensions.get::<Peer>().is_none_or(|peer| peer.0.is_loopback());
-        let is_own = is_here && !is_forwarded(&parts.headers);
+        let is_passed_on = parts.extensions.get::<PassedOn>().is_some();
+        let is_own = is_here && !is_passed_on && !is_forwarded(&parts.headers);
         if !(app.options.open_metrics && is_own) {
             Caller::from_request_parts(parts, app).await?;
         }

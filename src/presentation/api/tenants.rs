@@ -22,6 +22,8 @@ use crate::application::principal::Subject;
 use crate::domain::ids::TenantId;
 use crate::domain::money::Usd;
 use crate::domain::tenant::quotas::QuotaName;
+use crate::domain::tenant::registration::RegistrationMode;
+use crate::domain::tenant::retention::{Retention, RetentionName};
 use crate::domain::tenant::{Tenant, TenantDraft};
 use crate::domain::time::Timestamp;
 
@@ -39,6 +41,8 @@ pub struct QuotasDto {
     pub max_tokens_per_month: Option<u64>,
     /// Most US dollars of a month of UTC.
     pub monthly_budget_usd: Option<Usd>,
+    /// Most MiB of checkpoints, transcripts and logs.
+    pub max_storage_mb: Option<u64>,
     /// Most requests of all keys together in a minute; a sixth of them, and ten at least, at once.
     pub requests_per_minute: Option<u64>,
     /// What is used of each; requests are not told.
@@ -57,6 +61,8 @@ pub struct UsedDto {
     pub max_tokens_per_month: u64,
     /// US dollars that were charged this month.
     pub monthly_budget_usd: Usd,
+    /// MiB of checkpoints, transcripts and logs, rounded up.
+    pub max_storage_mb: u64,
 }
 
 impl From<QuotaReport> for QuotasDto {
@@ -70,12 +76,14 @@ impl From<QuotaReport> for QuotasDto {
             max_queue_depth: report.quotas.max_queue_depth,
             max_tokens_per_month: report.quotas.max_tokens_per_month,
             monthly_budget_usd: report.quotas.monthly_budget_micros.map(dollars),
+            max_storage_mb: report.quotas.max_storage_mb,
             requests_per_minute: report.quotas.requests_per_minute,
             used: UsedDto {
                 max_concurrent_sessions: used(QuotaName::MaxConcurrentSessions),
                 max_queue_depth: used(QuotaName::MaxQueueDepth),
                 max_tokens_per_month: used(QuotaName::MaxTokensPerMonth),
                 monthly_budget_usd: dollars(used(QuotaName::MonthlyBudgetUsd)),
+                max_storage_mb: used(QuotaName::MaxStorageMb),
             },
         }
     }
@@ -98,6 +106,8 @@ pub struct SetQuotasBody {
     pub max_tokens_per_month: Option<u64>,
     #[schema(minimum = 0, maximum = 1_000_000_000)]
     pub monthly_budget_usd: Option<f64>,
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    pub max_storage_mb: Option<u64>,
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub requests_per_minute: Option<u64>,
 }
@@ -139,6 +149,32 @@ pub struct TenantDto {
 pub struct TenantSettingsDto {
     /// Its share of the instance, compared with other tenants.
     pub weight: f64,
+    /// How people come to it.
+    pub registration_mode: RegistrationMode,
+    /// What it has gone earlier than the server would.
+    pub retention: TenantRetentionDto,
+}
+
+/// Days after which things of a tenant go; null is as the server says.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TenantRetention)]
+pub struct TenantRetentionDto {
+    /// From the end of a session until it is deleted.
+    #[schema(minimum = 1, maximum = 36_500)]
+    pub sessions_days: Option<u32>,
+    /// From its deletion until it is gone for good.
+    #[schema(minimum = 1, maximum = 36_500)]
+    pub deleted_sessions_days: Option<u32>,
+    /// Until an event is gone.
+    #[schema(minimum = 1, maximum = 36_500)]
+    pub events_days: Option<u32>,
+}
+
+impl From<Retention> for TenantRetentionDto {
+    fn from(retention: Retention) -> Self {
+        let Retention { sessions_days, deleted_sessions_days, events_days } = retention;
+        Self { sessions_days, deleted_sessions_days, events_days }
+    }
 }
 
 impl From<&Tenant> for TenantDto {
@@ -148,7 +184,11 @@ impl From<&Tenant> for TenantDto {
             slug: tenant.slug.clone(),
             name: tenant.name.clone(),
             is_active: tenant.is_active,
-            settings: TenantSettingsDto { weight: tenant.weight.number() },
+            settings: TenantSettingsDto {
+                weight: tenant.weight.number(),
+                registration_mode: tenant.registration,
+                retention: tenant.retention.into(),
+            },
             created_at: tenant.created_at,
         }
     }
@@ -173,6 +213,48 @@ pub struct PatchTenantBody {
 pub struct PatchTenantSettingsBody {
     #[schema(minimum = 0.1, maximum = 100)]
     pub weight: Option<f64>,
+    /// `invite`: by invitation; `identity_provider`: also by signing in through the provider of the
+    /// server, as a member, with an address of a domain that the server's settings name.
+    pub registration_mode: Option<RegistrationMode>,
+    /// Shorter than the server keeps things, or null to have them kept so long.
+    pub retention: Option<PatchTenantRetentionBody>,
+}
+
+/// Days to change; what is omitted stays, null is as the server says.
+#[derive(Debug, ToSchema)]
+#[schema(as = PatchTenantRetention)]
+#[expect(missing_docs, reason = "the fields are those of the answer")]
+pub struct PatchTenantRetentionBody {
+    #[schema(minimum = 1, maximum = 36_500)]
+    pub sessions_days: Option<u32>,
+    #[schema(minimum = 1, maximum = 36_500)]
+    pub deleted_sessions_days: Option<u32>,
+    #[schema(minimum = 1, maximum = 36_500)]
+    pub events_days: Option<u32>,
+}
+
+/// The settings of a tenant, read.
+#[derive(Default)]
+struct PatchTenantSettings {
+    weight: Option<f64>,
+    registration: Option<RegistrationMode>,
+    retention: Vec<(RetentionName, Option<u32>)>,
+}
+
+impl FromFields for PatchTenantSettings {
+    fn read(fields: &mut Fields) -> Self {
+        let days = |inner: &mut Fields| {
+            let mut changes = Vec::new();
+            for name in RetentionName::ALL {
+                let days = inner.nullable(name.as_str(), Fields::integer);
+                changes.extend(days.map(|days| (*name, days)));
+            }
+            changes
+        };
+        let retention = fields.object("retention", days).unwrap_or_default();
+        let registration = fields.word("registration_mode");
+        Self { weight: fields.number("weight"), registration, retention }
+    }
 }
 
 /// The body of `PATCH /tenants/{id}`, read.
@@ -181,8 +263,10 @@ pub struct PatchTenant(TenantPatch);
 impl FromFields for PatchTenant {
     fn read(fields: &mut Fields) -> Self {
         let name = fields.text("name");
-        let weight = fields.object("settings", |inner| inner.number("weight")).flatten();
-        Self(TenantPatch { name, weight, is_active: fields.flag("is_active") })
+        let settings = fields.object("settings", PatchTenantSettings::read).unwrap_or_default();
+        let PatchTenantSettings { weight, registration, retention } = settings;
+        let is_active = fields.flag("is_active");
+        Self(TenantPatch { name, weight, registration, retention, is_active })
     }
 }
 
@@ -208,9 +292,10 @@ impl FromFields for CreateTenant {
     fn read(fields: &mut Fields) -> Self {
         let slug = fields.required_text("slug");
         let name = fields.text("name");
-        let weight = fields.object("settings", |inner| inner.number("weight")).flatten();
-        let quotas = fields.object("quotas", |inner| SetQuotas::read(inner).0);
-        Self(TenantDraft { slug, name, weight, quotas: quotas.unwrap_or_default() })
+        let settings = fields.object("settings", PatchTenantSettings::read).unwrap_or_default();
+        let PatchTenantSettings { weight, registration, retention } = settings;
+        let quotas = fields.object("quotas", |inner| SetQuotas::read(inner).0).unwrap_or_default();
+        Self(TenantDraft { slug, name, weight, registration, retention, quotas })
     }
 }
 

@@ -25,13 +25,15 @@ pub(super) async fn run(
     match command {
         AttentionCommand::List { all } => list(all, client, printer).await,
         AttentionCommand::Show { item } => {
-            let item = client.get(&["attention", &item_id(client, &item).await?], &[]).await?;
+            let (id, _) = item_id(client, &item).await?;
+            let item = client.get(&["attention", &id], &[]).await?;
             show(&item, client, printer);
             Ok(code::OK)
         }
-        AttentionCommand::Resolve { item, decision, text } => {
-            let id = item_id(client, &item).await?;
-            let settled = resolve(client, &id, decision, text.as_deref()).await?;
+        AttentionCommand::Resolve { item, decision, text, fingerprint } => {
+            let (id, seen) = item_id(client, &item).await?;
+            let about = json!({ "id": id, "fingerprint": fingerprint.or(seen) });
+            let settled = resolve(client, &about, decision, text.as_deref()).await?;
             if printer.is_json() {
                 printer.json(&settled);
             } else {
@@ -112,6 +114,7 @@ fn show(item: &Value, client: &Client, printer: &Printer) {
         ("by", plain(&item["resolved_by"])),
         ("asked", relative(&item["created_at"], now)),
         ("deadline", relative(&item["deadline"], now)),
+        ("fingerprint", plain(&item["fingerprint"])),
     ];
     printer.lines(facts(&pairs).iter().map(|fact| format!("  {fact}")));
     if !item["payload"].is_null() {
@@ -131,15 +134,16 @@ pub(super) async fn open_items(client: &Client, session: &str) -> Result<Vec<Val
     Ok(items.into_iter().filter(|item| item["session_id"] == session).collect())
 }
 
-/// The id of an item that was named by id, or by the code of a session with one open item.
-async fn item_id(client: &Client, reference: &str) -> Result<String, CliError> {
+/// The id of an item that was named by id, or by the code of a session with one open item; then with
+/// the fingerprint of what it asks.
+async fn item_id(client: &Client, reference: &str) -> Result<(String, Option<String>), CliError> {
     if SessionCode::parse(reference).is_none() {
-        return Ok(reference.to_owned());
+        return Ok((reference.to_owned(), None));
     }
     let session = client.get(&["sessions", reference], &[]).await?;
     let items = open_items(client, &plain(&session["id"])).await?;
     match items.as_slice() {
-        [one] => Ok(plain(&one["id"])),
+        [one] => Ok((plain(&one["id"]), one["fingerprint"].as_str().map(str::to_owned))),
         [] => Err(CliError::new(code::FAILED, format!("{reference} waits for nobody"))
             .remedy(format!("`orchestrator why {reference}` tells what it waits for"))),
         several => Err(CliError::usage(format!("{reference} has {} open items", several.len()))
@@ -147,10 +151,10 @@ async fn item_id(client: &Client, reference: &str) -> Result<String, CliError> {
     }
 }
 
-/// Settles an item.
+/// Settles an item, and no other that it may have become.
 pub(super) async fn resolve(
     client: &Client,
-    id: &str,
+    item: &Value,
     decision: DecisionWord,
     text: Option<&str>,
 ) -> Result<Value, CliError> {
@@ -163,7 +167,10 @@ pub(super) async fn resolve(
         (_, Some(text)) => body["answer"] = json!(text),
         (_, None) => {}
     }
-    client.post(&["attention", id, "resolve"], &body).await
+    if let Some(fingerprint) = item["fingerprint"].as_str() {
+        body["fingerprint"] = json!(fingerprint);
+    }
+    client.post(&["attention", &plain(&item["id"]), "resolve"], &body).await
 }
 
 /// What somebody typed about an item; `None` when it says nothing that the item takes.
@@ -221,7 +228,7 @@ async fn decide(item: &Value, client: &Client, printer: &Printer) -> bool {
             return true;
         }
         let Some((decision, text)) = decision_of(item, &typed) else { continue };
-        if let Err(error) = resolve(client, &plain(&item["id"]), decision, text.as_deref()).await {
+        if let Err(error) = resolve(client, item, decision, text.as_deref()).await {
             printer.error(&error);
         }
         return true;

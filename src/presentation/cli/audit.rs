@@ -4,16 +4,19 @@
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use super::args::{AuditCommand, AuditListArgs};
+use super::claims::{claimed, lines};
 use super::client::Client;
 use super::exit::{CliError, code};
 use super::format::{line, plain, relative};
 use super::output::Printer;
+use crate::domain::audit::checkpoint::Verify;
+use crate::domain::audit::tail::Tail;
 use crate::domain::audit::walk::{Spelled, Walk};
 use crate::domain::canonical::{canonical, from_hex, hex};
 use crate::domain::ids::TenantId;
@@ -26,14 +29,17 @@ const MAX_LINE: u64 = 16 * 1024 * 1024;
 pub(super) async fn run(
     command: AuditCommand,
     client: &Client,
+    verifier: Verify,
     printer: &Printer,
 ) -> Result<u8, CliError> {
     match command {
         AuditCommand::List(args) => list(args, client, printer).await,
         AuditCommand::Verify { file: Some(file), head, signer } => {
-            verify_file(&file, head, signer.as_deref(), printer)
+            verify_file(&file, head, (signer.as_deref(), verifier), printer)
         }
-        AuditCommand::Verify { file: None, head, .. } => verify(head, client, printer).await,
+        AuditCommand::Verify { file: None, head, .. } => {
+            verify(head, client, verifier, printer).await
+        }
         AuditCommand::Export { file } => export(&file, client, printer).await,
     }
 }
@@ -54,6 +60,11 @@ async fn list(args: AuditListArgs, client: &Client, printer: &Printer) -> Result
     }
     let now = client.clock.now();
     let row = |entry: &Value| {
+        let reason = plain(&entry["reason"]);
+        let reason = match entry["after"]["repeated"].as_u64() {
+            Some(count) => format!("{count} more: {reason}"),
+            None => reason,
+        };
         vec![
             plain(&entry["seq"]),
             relative(&entry["at"], now),
@@ -61,7 +72,7 @@ async fn list(args: AuditListArgs, client: &Client, printer: &Printer) -> Result
             line(&plain(&entry["action"]), 40),
             plain(&entry["outcome"]),
             line(&plain(&entry["subject"]["id"]), 36),
-            line(&plain(&entry["reason"]), 40),
+            line(&reason, 40),
         ]
     };
     let rows: Vec<Vec<String>> = page["items"].as_array().into_iter().flatten().map(row).collect();
@@ -69,16 +80,22 @@ async fn list(args: AuditListArgs, client: &Client, printer: &Printer) -> Result
     Ok(code::OK)
 }
 
-async fn verify(head: Option<String>, client: &Client, printer: &Printer) -> Result<u8, CliError> {
+async fn verify(
+    head: Option<String>,
+    client: &Client,
+    verifier: Verify,
+    printer: &Printer,
+) -> Result<u8, CliError> {
     let verdict = client.get(&["audit", "verify"], &[]).await?;
     if head.is_none() || verdict["intact"].as_bool() != Some(true) {
         return tell(&verdict, printer);
     }
     // Whether a hash of then is in the chain is seen by looking at its entries.
     let signer = verdict["signed_by"].as_str().and_then(from_hex);
-    let mut walk = Chain::new(head, signer);
+    let mut walk = Chain::new(head, signer, verifier);
     each(client, |entry| walk.take(entry)).await?;
-    tell(&walk.verdict(), printer)
+    let seen = walk.verdict();
+    tell(if seen["intact"].as_bool() == Some(true) { &verdict } else { &seen }, printer)
 }
 
 /// Hands over every entry, until it says that it has seen enough.
@@ -106,7 +123,8 @@ async fn export(file: &Path, client: &Client, printer: &Printer) -> Result<u8, C
     };
     // Whoever may not read it leaves no file behind.
     client.get(&["audit"], &[("limit", "1".to_owned())]).await?;
-    let opened = OpenOptions::new().write(true).create_new(true).open(file).map_err(failed)?;
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let opened = opened.map_err(failed)?;
     let mut out = BufWriter::new(opened);
     let (mut count, mut trouble) = (0_u64, None);
     let written = each(client, |entry| {
@@ -131,7 +149,7 @@ async fn export(file: &Path, client: &Client, printer: &Printer) -> Result<u8, C
 pub(super) fn verify_file(
     file: &Path,
     head: Option<String>,
-    signer: Option<&str>,
+    (signer, verifier): (Option<&str>, Verify),
     printer: &Printer,
 ) -> Result<u8, CliError> {
     let signer = signer.map(|text| {
@@ -145,7 +163,8 @@ pub(super) fn verify_file(
         CliError::new(code::FAILED, format!("{} could not be read: {error}", file.display()))
     };
     let mut lines = BufReader::new(std::fs::File::open(file).map_err(unreadable)?);
-    let mut walk = Chain::new(head, signer);
+    let mut walk = Chain::new(head, signer, verifier);
+    let mut tail = Tail::default();
     loop {
         let mut bytes = Vec::new();
         let read = std::io::Read::take(&mut lines, MAX_LINE).read_until(b'\n', &mut bytes);
@@ -159,13 +178,16 @@ pub(super) fn verify_file(
         if !walk.take(&entry) {
             break;
         }
+        let at = entry["at"].as_str().and_then(Timestamp::parse).unwrap_or(Timestamp::EPOCH);
+        let vouched = walk.walk.vouched().map(|vouched| vouched.seq);
+        tail.follow(walk.walk.last(), at, vouched);
     }
     if walk.walk.entries() == 0 && walk.first_bad.is_none() {
         let message = format!("{} holds no entry", file.display());
         return Err(CliError::new(code::DAMAGED, message)
             .remedy("`orchestrator audit export` writes such files"));
     }
-    tell(&walk.verdict(), printer)
+    tell(&claimed(walk.verdict(), &tail, signer.is_some()), printer)
 }
 
 /// A chain of entries as they are spelled on the wire.
@@ -177,8 +199,8 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(wanted: Option<String>, signer: Option<[u8; 32]>) -> Self {
-        Self { walk: Walk::new(is_genuine, signer), first_bad: None, wanted }
+    fn new(wanted: Option<String>, signer: Option<[u8; 32]>, verifier: Verify) -> Self {
+        Self { walk: Walk::new(verifier, signer), first_bad: None, wanted }
     }
 
     /// Takes one more entry; `false` when there is no use in going on.
@@ -209,20 +231,17 @@ impl Chain {
     fn verdict(&self) -> Value {
         // Without the entry that somebody knew, the end was cut off or all of it was written anew.
         let is_cut = self.first_bad.is_none() && self.wanted.is_some();
-        let first_bad = if is_cut { Some(self.walk.last() + 1) } else { self.first_bad };
+        let missing = is_cut.then_some(self.walk.last() + 1);
+        let first_bad = self.first_bad.or_else(|| self.walk.end()).or(missing);
         let vouched = self.walk.vouched();
         json!({
             "intact": first_bad.is_none(), "entries": self.walk.entries(),
             "first": self.walk.first(), "head": self.walk.head(), "first_bad": first_bad,
+            "begins_signed_by": self.walk.founder().map(|key| hex(&key)),
             "signed_up_to": vouched.map(|vouched| vouched.seq),
             "signed_by": vouched.map(|vouched| hex(&vouched.key)),
         })
     }
-}
-
-/// Whether a signature was made with the key that belongs to this public key.
-fn is_genuine(message: &[u8], signature: &[u8; 64], key: &[u8; 32]) -> bool {
-    UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok()
 }
 
 fn tell(verdict: &Value, printer: &Printer) -> Result<u8, CliError> {
@@ -233,6 +252,11 @@ fn tell(verdict: &Value, printer: &Printer) -> Result<u8, CliError> {
     if verdict["intact"].as_bool() == Some(true) {
         if !printer.is_json() {
             printer.line(format!("{entries} entries, each as it was written"));
+            if let (Some(first), Some(key)) =
+                (verdict["first"].as_u64(), verdict["begins_signed_by"].as_str())
+            {
+                printer.line(format!("held from entry {first} on; the older ones, removed by retention, were signed by {key}"));
+            }
             printer.line(format!("head {}", plain(&verdict["head"])));
             match (verdict["signed_up_to"].as_u64(), verdict["signed_by"].as_str()) {
                 (Some(seq), Some(key)) => {
@@ -240,8 +264,16 @@ fn tell(verdict: &Value, printer: &Printer) -> Result<u8, CliError> {
                 }
                 _ => printer.note("none of them is signed, so that all could be written anew"),
             }
+            for line in lines(verdict) {
+                printer.line(line);
+            }
         }
         return Ok(code::OK);
+    }
+    if let Some(problem) = verdict["problem"].as_str() {
+        return Err(CliError::new(code::DAMAGED, problem).remedy(
+            "name the key that `audit verify` of the server shows; a server signs its newest entries within a minute, and its chain from entry 1 on can be exported anew",
+        ));
     }
     let bad = plain(&verdict["first_bad"]);
     Err(CliError::new(code::DAMAGED, format!("the chain breaks at entry {bad}: it is missing, out of place or changed"))
@@ -267,7 +299,7 @@ mod tests {
     }
 
     fn verdict(lines: &[String], head: Option<&str>) -> Value {
-        let mut chain = Chain::new(head.map(str::to_owned), None);
+        let mut chain = Chain::new(head.map(str::to_owned), None, |_, _, _| false);
         for line in lines {
             if !chain.take(&serde_json::from_str(line).unwrap_or_default()) {
                 break;

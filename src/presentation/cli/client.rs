@@ -14,126 +14,19 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
+pub use super::connection::{CERTIFICATE, Connection, MEMBERSHIP};
+use super::connection::{is_loopback, is_same};
 use super::exit::{CliError, code};
 use super::output::Spinner;
-use super::trust::{Trust, parse_fingerprint};
+use super::trust::Trust;
 use crate::application::ports::clock::Clock;
 
 /// Where a server listens when nothing else is known.
 const USUAL_URL: &str = "http://127.0.0.1:8000";
 /// The tenant of a machine's own administrator.
 const USUAL_TENANT: &str = "default";
-/// What `team join` keeps in the data directory: address, key and e-mail address.
-pub const MEMBERSHIP: &str = "member.json";
 /// Larger answers are not read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// Larger files are neither a key nor a note about a server.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
-
-/// Which server to speak to, and as whom.
-#[derive(Debug, Clone, Default)]
-pub struct Connection {
-    /// As given; else the server of the data directory.
-    pub url: Option<String>,
-    /// As given; else the key in the data directory.
-    pub key: Option<SecretString>,
-    /// As given; else `default`.
-    pub tenant: Option<String>,
-    /// The data directory, when one is known.
-    pub data_dir: Option<PathBuf>,
-    /// Certificate that the server's is checked by; else this machine's authorities.
-    pub cacert: Option<PathBuf>,
-}
-
-/// What the server of a data directory says of itself.
-struct Note {
-    url: String,
-    /// Of its certificate: nobody else can show it.
-    fingerprint: Option<[u8; 32]>,
-}
-
-impl Connection {
-    /// The server that said it serves the data directory; it may be gone.
-    #[must_use]
-    pub fn noted_url(&self) -> Option<String> {
-        self.note().map(|note| note.url)
-    }
-
-    /// The note, when it is about this machine, or a server that can be told from all others.
-    fn note(&self) -> Option<Note> {
-        let text = read_small(&self.data_dir.as_ref()?.join("server.json"))?;
-        let note: Value = serde_json::from_str(&text).ok()?;
-        let url = note.get("url")?.as_str()?.to_owned();
-        let parsed = Url::parse(&url).ok()?;
-        let fingerprint = note.get("fingerprint").and_then(Value::as_str);
-        let fingerprint = fingerprint.and_then(parse_fingerprint);
-        let is_certain = parsed.scheme() == "https" && fingerprint.is_some();
-        (is_loopback(&parsed) || is_certain).then_some(Note { url, fingerprint })
-    }
-
-    /// Whom to trust at an address, and whether it is the server of the data directory.
-    fn trust(&self, base: &Url) -> (Trust<'_>, bool) {
-        let note = self.note().filter(|note| {
-            Url::parse(&note.url).is_ok_and(|noted| noted.origin() == base.origin())
-        });
-        if base.scheme() != "https" {
-            return (Trust::Clear, is_loopback(base));
-        }
-        match (&self.cacert, note.and_then(|note| note.fingerprint)) {
-            (Some(file), _) => (Trust::File(file), is_loopback(base)),
-            (None, Some(digest)) => (Trust::Pinned(digest), true),
-            (None, None) => (Trust::Machine, is_loopback(base)),
-        }
-    }
-
-    /// Whether the data directory holds a store that a server could open.
-    #[must_use]
-    pub fn has_store(&self) -> bool {
-        self.data_dir.as_ref().is_some_and(|dir| dir.join("store.redb").is_file())
-    }
-
-    /// The server that was joined from here, and the key that it gave. A data directory with a store
-    /// belongs to a server of its own.
-    fn membership(&self) -> Option<(String, SecretString)> {
-        if self.has_store() {
-            return None;
-        }
-        let text = read_small(&self.data_dir.as_ref()?.join(MEMBERSHIP))?;
-        let kept: Value = serde_json::from_str(&text).ok()?;
-        let text = |name: &str| kept[name].as_str().map(str::to_owned);
-        Some((text("url")?, SecretString::from(text("key")?)))
-    }
-
-    /// Whether it is said, now or by joining, which server is meant.
-    #[must_use]
-    pub fn is_named(&self) -> bool {
-        self.url.is_some() || self.membership().is_some()
-    }
-
-    fn stored_key(&self) -> Option<SecretString> {
-        let text = read_small(&self.data_dir.as_ref()?.join("admin.key"))?;
-        Some(text.trim()).filter(|key| !key.is_empty()).map(SecretString::from)
-    }
-}
-
-fn read_small(path: &Path) -> Option<String> {
-    let meta = std::fs::metadata(path).ok()?;
-    (meta.is_file() && meta.len() <= MAX_FILE_BYTES).then(|| std::fs::read_to_string(path).ok())?
-}
-
-/// Whether two addresses lead to the same server.
-fn is_same(one: &str, other: &Url) -> bool {
-    Url::parse(one).is_ok_and(|one| one.origin() == other.origin())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
 
 /// Speaks to one server.
 #[derive(Clone)]
@@ -143,6 +36,7 @@ pub struct Client {
     key: Option<SecretString>,
     /// As was said, else what goes with the key; `None` before that is known.
     tenant: Option<String>,
+    certificate: Option<PathBuf>,
     /// Time, for waits and ages.
     pub clock: Arc<dyn Clock>,
 }
@@ -161,7 +55,9 @@ impl Client {
         let base = base.ok_or_else(|| {
             CliError::usage(format!("`{text}` is not an address such as {USUAL_URL}"))
         })?;
+        let connection = &connection.with_kept_certificate(&base);
         let (trust, is_here) = connection.trust(&base);
+        let certificate = matches!(trust, Trust::Pinned(_)).then(|| connection.own_certificate());
         let own = member.filter(|(url, _)| is_same(url, &base)).map(|(_, key)| key);
         let is_somebody = connection.key.is_some() || own.is_some();
         let stored = || is_here.then(|| connection.stored_key()).flatten();
@@ -169,7 +65,19 @@ impl Client {
         let http = http_client(trust)?;
         let usual = || (!is_somebody).then(|| USUAL_TENANT.to_owned());
         let tenant = connection.tenant.clone().or_else(usual);
-        Ok(Self { http, base, key, tenant, clock })
+        Ok(Self { http, base, key, tenant, clock, certificate: certificate.flatten() })
+    }
+
+    /// The same for whoever has no key yet.
+    #[must_use]
+    pub fn as_nobody(self) -> Self {
+        Self { key: None, tenant: None, ..self }
+    }
+
+    /// The certificate that the server made for itself, when it is the one of the data directory.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Path> {
+        self.certificate.as_deref()
     }
 
     /// Finds out which tenant somebody's key belongs to, when none was named.
@@ -285,9 +193,22 @@ impl Client {
     /// # Errors
     /// As `json`.
     pub async fn all(&self, segments: &[&str]) -> Result<Vec<Value>, CliError> {
+        self.all_of(segments, &[]).await
+    }
+
+    /// The same of a list of which not everything is wanted.
+    ///
+    /// # Errors
+    /// As `json`.
+    pub async fn all_of(
+        &self,
+        segments: &[&str],
+        wanted: &[(&'static str, &str)],
+    ) -> Result<Vec<Value>, CliError> {
         let (mut items, mut cursor) = (Vec::new(), None);
         loop {
             let mut query = vec![("limit", "200".to_owned())];
+            query.extend(wanted.iter().map(|(name, value)| (*name, (*value).to_owned())));
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let page = self.get(segments, &query).await?;
             items.extend(page["items"].as_array().cloned().unwrap_or_default());

@@ -131,6 +131,7 @@ fn exit_of(api_code: &str, status: u16) -> u8 {
         | "SHUTTING_DOWN"
         | "CONTENDED"
         | "BUSY"
+        | "LOCKED"
         | "RATE_LIMITED"
         | "REQUEST_TIMEOUT"
         | "IDEMPOTENCY_IN_FLIGHT" => code::UNAVAILABLE,

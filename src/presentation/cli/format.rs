@@ -3,11 +3,14 @@
 //! Invariant: whatever comes from a server or an agent passes `clean` before it is printed: no
 //! control character reaches a terminal.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
+use crate::domain::text::is_unseen;
 use crate::domain::time::Timestamp;
 
 /// Shown for what nobody knows.
@@ -16,10 +19,27 @@ pub const UNKNOWN: &str = "-";
 /// The text without control characters; line breaks and tabs stay.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    text.chars()
-        .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
-        .filter(|letter| !matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
-        .collect()
+    text.chars().filter(|letter| !is_unseen(*letter) || matches!(letter, '\n' | '\t')).collect()
+}
+
+/// JSON that says the same and does nothing to a terminal: outside of texts such letters do not occur.
+#[must_use]
+pub fn spelled(json: &str) -> Cow<'_, str> {
+    let is_odd = |letter: char| is_unseen(letter) && letter != '\n';
+    if !json.contains(is_odd) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len() + 16);
+    for letter in json.chars() {
+        if is_odd(letter) {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                write!(text, "\\u{unit:04x}").expect("a text takes everything");
+            }
+        } else {
+            text.push(letter);
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// One line of at most `width` characters.
@@ -147,6 +167,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn json_is_spelled_so_that_it_does_nothing_to_a_terminal() {
+        let value = json!({ "title": "a\u{9b}2J\u{202e}b\u{e0041}\nä🙂" });
+        let text = format!("{value:#}");
+        let spelled = spelled(&text);
+        assert!(!spelled.chars().any(|letter| is_unseen(letter) && letter != '\n'), "{spelled}");
+        assert_eq!(serde_json::from_str::<Value>(&spelled).expect("JSON"), value);
+    }
 
     #[test]
     fn durations_have_their_two_largest_units() {

@@ -19,7 +19,7 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> Result<u8, CliError> {
     match command {
-        KeyCommand::List => return list(client, printer).await,
+        KeyCommand::List { browsers } => return list(browsers, client, printer).await,
         KeyCommand::Show { id } => {
             show(&client.get(&["keys", &id], &[]).await?, client, printer);
         }
@@ -72,7 +72,7 @@ fn creation(args: &KeyCreateArgs, client: &Client) -> Value {
         args;
     let mut body = Map::new();
     body.insert("name".to_owned(), json!(name));
-    body.insert("role".to_owned(), json!(role.as_api()));
+    body.insert("role".to_owned(), json!(role));
     if !scopes.is_empty() {
         body.insert("scopes".to_owned(), json!(scopes));
     }
@@ -91,8 +91,9 @@ fn creation(args: &KeyCreateArgs, client: &Client) -> Value {
     Value::Object(body)
 }
 
-async fn list(client: &Client, printer: &Printer) -> Result<u8, CliError> {
-    let items = client.all(&["keys"]).await?;
+async fn list(browsers: bool, client: &Client, printer: &Printer) -> Result<u8, CliError> {
+    let kind = if browsers { "browser" } else { "key" };
+    let items = client.all_of(&["keys"], &[("kind", kind)]).await?;
     if printer.is_json() {
         printer.json(&json!({ "items": items }));
         return Ok(code::OK);

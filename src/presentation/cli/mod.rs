@@ -8,7 +8,9 @@ mod archive;
 pub mod args;
 mod attention;
 mod audit;
+mod claims;
 pub mod client;
+mod connection;
 pub mod doctor;
 mod events;
 pub mod exit;
@@ -44,6 +46,7 @@ use self::doctor::Check;
 use self::exit::{CliError, code};
 use self::output::Printer;
 use crate::application::ports::clock::Clock;
+use crate::domain::audit::checkpoint::Verify;
 
 /// A server that runs in this process.
 pub struct ServerHandle {
@@ -73,6 +76,8 @@ pub trait Host: Send + Sync {
     fn import(&self, file: PathBuf) -> BoxFuture<'_, Result<Value, CliError>>;
     /// Settings in effect, or every problem with them.
     fn settings(&self) -> Result<Shown, CliError>;
+    /// What tells whether a signature is genuine.
+    fn verifier(&self) -> Verify;
     /// Time.
     fn clock(&self) -> Arc<dyn Clock>;
 }
@@ -147,7 +152,8 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
     match command {
         Command::Run(args) => Box::pin(run::run(*args, context)).await,
         Command::Audit(AuditCommand::Verify { file: Some(file), head, signer }) => {
-            audit::verify_file(&file, head, signer.as_deref(), printer)
+            let signer = (signer.as_deref(), context.host.verifier());
+            audit::verify_file(&file, head, signer, printer)
         }
         Command::Team(TeamCommand::Join(args)) => {
             team::join(&args, &context.connection, context.host.clock(), printer).await
@@ -222,7 +228,9 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Key(command) => key::run(command, &client, printer).await,
         Command::User(command) => user::run(command, &client, printer).await,
         Command::Team(command) => team::run(command, &client, printer).await,
-        Command::Audit(command) => audit::run(command, &client, printer).await,
+        Command::Audit(command) => {
+            audit::run(command, &client, context.host.verifier(), printer).await
+        }
         Command::Backup(args) => archive::backup(args, &client, context).await,
         Command::Export(args) => archive::export(args, &client, context).await,
         Command::Whoami => key::whoami(&client, printer).await,

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::exit::{CliError, code};
-use super::format::{clean, table};
+use super::format::{clean, spelled, table};
 use crate::domain::session::status::SessionStatus;
 
 /// Writes results and remarks.
@@ -89,12 +89,12 @@ impl Printer {
 
     /// A JSON document for people and programs.
     pub fn json(&self, value: &Value) {
-        self.line(format!("{value:#}"));
+        self.line(spelled(&format!("{value:#}")));
     }
 
     /// A JSON document on one line, as part of a stream.
     pub fn json_line(&self, value: &Value) {
-        self.line(value.to_string());
+        self.line(spelled(&value.to_string()));
     }
 
     /// A remark.

@@ -38,26 +38,43 @@ pub(super) async fn run(
             Ok(code::OK)
         }
         TenantCommand::Quotas { set } => quotas(set, client, printer).await,
-        TenantCommand::Update { name, weight } => update(name, weight, client, printer).await,
+        TenantCommand::Update { name, weight, registration, retention } => {
+            let mut settings = Map::new();
+            settings.extend(weight.map(|weight| ("weight".to_owned(), json!(weight))));
+            let mode = registration.map(|mode| ("registration_mode".to_owned(), json!(mode)));
+            settings.extend(mode);
+            if !retention.is_empty() {
+                let days: Map<String, Value> = retention.into_iter().collect();
+                settings.insert("retention".to_owned(), Value::Object(days));
+            }
+            update(name, settings, client, printer).await
+        }
     }
 }
 
 async fn update(
     name: Option<String>,
-    weight: Option<f64>,
+    settings: Map<String, Value>,
     client: &Client,
     printer: &Printer,
 ) -> Result<u8, CliError> {
     let path = ["tenants", client.tenant()];
     let mut changes = Map::new();
     changes.extend(name.map(|name| ("name".to_owned(), json!(name))));
-    changes.extend(weight.map(|weight| ("settings".to_owned(), json!({ "weight": weight }))));
+    if !settings.is_empty() {
+        changes.insert("settings".to_owned(), Value::Object(settings));
+    }
     let tenant = if changes.is_empty() {
         client.get(&path, &[]).await?
     } else {
         client.json(client.request(Method::PATCH, &path).json(&Value::Object(changes))).await?
     };
     show(&tenant, printer);
+    let kept = tenant["settings"]["retention"].as_object().into_iter().flatten();
+    for (name, days) in kept.filter_map(|(name, days)| Some((name, days.as_u64()?))) {
+        let what = name.trim_end_matches("_days").replace('_', " ");
+        printer.note(format!("{what} are kept for {days} days"));
+    }
     Ok(code::OK)
 }
 
@@ -83,10 +100,12 @@ fn table(tenants: &[Value], printer: &Printer) {
     let row = |tenant: &Value| {
         let state = if tenant["is_active"] == json!(true) { "active" } else { "inactive" };
         let weight = plain(&tenant["settings"]["weight"]);
-        vec![plain(&tenant["slug"]), line(&plain(&tenant["name"]), 40), weight, state.to_owned()]
+        let joining = plain(&tenant["settings"]["registration_mode"]);
+        let name = line(&plain(&tenant["name"]), 40);
+        vec![plain(&tenant["slug"]), name, weight, joining, state.to_owned()]
     };
     let rows: Vec<Vec<String>> = tenants.iter().map(row).collect();
-    printer.table(&["TENANT", "NAME", "WEIGHT", "STATE"], &rows);
+    printer.table(&["TENANT", "NAME", "WEIGHT", "JOINING", "STATE"], &rows);
 }
 
 async fn quotas(

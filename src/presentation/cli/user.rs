@@ -10,6 +10,7 @@ use super::format::{facts, line, plain, relative};
 use super::output::{BOLD, Printer, painted};
 use super::team;
 use crate::domain::ids::UserId;
+use crate::domain::tenant::key::Role;
 
 /// Runs `user …`.
 pub(super) async fn run(
@@ -50,11 +51,11 @@ pub(super) async fn invite(
     let InviteArgs { email, role, full_name, expires_in, address } = args;
     let mut body = Map::new();
     body.insert("email".to_owned(), json!(email));
-    body.insert("role".to_owned(), json!(role.as_api()));
+    body.insert("role".to_owned(), json!(role));
     body.extend(full_name.iter().map(|name| ("full_name".to_owned(), json!(name))));
     body.extend(expires_in.iter().map(|seconds| ("expires_in".to_owned(), json!(seconds))));
     let mut made = client.post(&["invites"], &Value::Object(body)).await?;
-    if let Some(link) = team::link(&made, client, address.as_deref())? {
+    if let Some(link) = team::link(&made, client, address.as_deref()) {
         made["link"] = json!(link);
     }
     if printer.is_json() {
@@ -63,10 +64,20 @@ pub(super) async fn invite(
     }
     printer.line(plain(&made["link"]));
     let end = relative(&made["expires_at"], client.clock.now());
-    printer.note(format!("{email} opens it once, {end} at the latest; it is not shown again"));
-    printer.note("in a browser, or with: orchestrator team join LINK");
+    let team = team_name(client).await;
+    printer.note(format!("{email} becomes {role} of {team} with it"));
+    printer.note(format!("they open it once, {end} at the latest; it is not shown again"));
+    printer.note("in a browser, or with: orchestrator team join LINK --name 'Your Name'");
     team::tell_reach(client, address.as_deref(), printer);
     Ok(code::OK)
+}
+
+/// The team that is acted for, as people know it; whoever may not look at it gets what they typed.
+async fn team_name(client: &Client) -> String {
+    match client.get(&["tenants", client.tenant()], &[]).await {
+        Ok(team) => line(&format!("{} ({})", plain(&team["name"]), plain(&team["slug"])), 200),
+        Err(_) => client.tenant().to_owned(),
+    }
 }
 
 /// Somebody, by e-mail address or id.
@@ -90,13 +101,37 @@ async fn patch(client: &Client, who: &str, body: &Value) -> Result<Value, CliErr
 }
 
 async fn change(args: &UserChangeArgs, client: &Client, printer: &Printer) -> Result<u8, CliError> {
-    let UserChangeArgs { who, role, full_name, email } = args;
+    let UserChangeArgs { who, role, full_name, email, forget_provider } = args;
     let mut body = Map::new();
-    body.extend(role.iter().map(|role| ("role".to_owned(), json!(role.as_api()))));
+    body.extend(role.iter().map(|role| ("role".to_owned(), json!(role))));
     body.extend(full_name.iter().map(|name| ("full_name".to_owned(), json!(name))));
     body.extend(email.iter().map(|email| ("email".to_owned(), json!(email))));
-    show(&patch(client, who, &Value::Object(body)).await?, client, printer);
+    body.extend(forget_provider.then(|| ("identity_provider".to_owned(), Value::Null)));
+    let changed = patch(client, who, &Value::Object(body)).await?;
+    show(&changed, client, printer);
+    if role.is_some() && !printer.is_json() {
+        tell_lesser(&changed, client, printer).await;
+    }
     Ok(code::OK)
+}
+
+/// Says which keys of somebody have less than their role. Whoever may not look at keys is told nothing.
+async fn tell_lesser(user: &Value, client: &Client, printer: &Printer) {
+    let keys = client.all_of(&["keys"], &[("kind", "key")]).await.unwrap_or_default();
+    let role_of = |one: &Value| one["role"].as_str().and_then(Role::parse);
+    let is_lesser = |key: &&Value| {
+        key["user_id"] == user["id"] && key["revoked_at"].is_null() && role_of(key) < role_of(user)
+    };
+    let told =
+        |key: &Value| format!("{} ({})", line(&plain(&key["name"]), 40), plain(&key["role"]));
+    let lesser: Vec<String> = keys.iter().filter(is_lesser).map(told).collect();
+    if !lesser.is_empty() {
+        let (email, role) = (plain(&user["email"]), plain(&user["role"]));
+        printer.note(format!("keys of theirs that keep less: {}", lesser.join(", ")));
+        printer.note(format!(
+            "one that has all: orchestrator key create NAME --user {email} --role {role}"
+        ));
+    }
 }
 
 async fn list(client: &Client, printer: &Printer) -> Result<u8, CliError> {
@@ -137,6 +172,10 @@ fn show(user: &Value, client: &Client, printer: &Printer) {
         ("role", plain(&user["role"])),
         ("state", state(user).to_owned()),
         ("system", if system { "administrator".to_owned() } else { String::new() }),
+        (
+            "signs in",
+            user["identity_provider"].as_str().map(|it| line(it, 200)).unwrap_or_default(),
+        ),
         ("came", relative(&user["created_at"], client.clock.now())),
         ("let in by", plain(&user["created_by"])),
     ];

@@ -15,7 +15,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{Asked, Frame, notice};
+use super::frame::{Asked, Frame, failure, notice};
 use super::hub::{Batch, Channel};
 use super::rooms::{Named, Room};
 use super::seats::Seat;
@@ -471,7 +471,7 @@ impl Connection {
     }
 
     async fn error(&mut self, code: &str, message: &str) -> Step {
-        self.tell("error", &json!({ "code": code, "message": message })).await?;
+        self.tell("error", &failure(code, message, &self.app.options.redactor)).await?;
         self.flush().await
     }
 

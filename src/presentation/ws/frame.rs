@@ -9,6 +9,7 @@ use crate::application::events::Delta;
 use crate::application::ports::journal::Entry;
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::redact::Redactor;
 use crate::domain::tenant::key::Role;
 use crate::domain::time::Timestamp;
 use crate::presentation::api::dto::event::EventDto;
@@ -126,6 +127,12 @@ fn server(
     frame.to_string().into()
 }
 
+/// What a frame tells of an error: its code, and what happened without secrets.
+#[must_use]
+pub fn failure(code: &str, message: &str, redactor: &Redactor) -> Value {
+    json!({ "code": code, "message": redactor.redact(message) })
+}
+
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
@@ -200,6 +207,13 @@ fn rooms(value: &Value) -> Result<Vec<Named>, String> {
 mod tests {
     use super::super::rooms::Room;
     use super::*;
+
+    #[test]
+    fn what_is_told_of_an_error_holds_no_secret() {
+        let secret = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+        let told = failure("X", &format!("marmalade {secret}"), &Redactor::default()).to_string();
+        assert!(told.contains("marmalade [REDACTED:") && !told.contains(secret), "{told}");
+    }
 
     #[test]
     fn client_frames_are_read_strictly() {

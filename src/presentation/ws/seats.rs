@@ -10,9 +10,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::application::error::AppError;
-use crate::application::principal::RequestContext;
+use crate::application::principal::{Rank, RequestContext};
 use crate::domain::ids::{KeyId, TenantId};
-use crate::domain::tenant::key::Role;
 use crate::presentation::api::codes::ErrorCode;
 use crate::presentation::api::problem::Problem;
 use crate::presentation::api::state::{AppState, WsOptions};
@@ -33,8 +32,8 @@ struct Taken {
     shown: HashMap<Shown, (CancellationToken, usize)>,
 }
 
-/// In which tenant, by which secret (none in `--dev`), and in which role.
-type Shown = (TenantId, Option<[u8; 32]>, Role);
+/// In which tenant, by which secret (none in `--dev`), and with which rights.
+type Shown = (TenantId, Option<[u8; 32]>, Rank);
 
 /// One place.
 pub struct Seat {
@@ -42,7 +41,7 @@ pub struct Seat {
     tenant: TenantId,
     key: KeyId,
     credential: Option<[u8; 32]>,
-    role: Role,
+    rank: Rank,
     over: CancellationToken,
 }
 
@@ -79,8 +78,8 @@ impl Seats {
         taken.total += 1;
         *taken.tenants.entry(tenant).or_default() += 1;
         *taken.principals.entry((tenant, key)).or_default() += 1;
-        let (credential, role) = (ctx.principal.credential, ctx.principal.role);
-        let (over, places) = taken.shown.entry((tenant, credential, role)).or_default();
+        let (credential, rank) = (ctx.principal.credential, ctx.principal.rank());
+        let (over, places) = taken.shown.entry((tenant, credential, rank)).or_default();
         *places += 1;
         // Those of before are on their way out; the secret is accepted again.
         if over.is_cancelled() {
@@ -88,7 +87,7 @@ impl Seats {
         }
         let over = over.clone();
         drop(taken);
-        Ok(Seat { all: self.clone(), tenant, key, credential, role, over })
+        Ok(Seat { all: self.clone(), tenant, key, credential, rank, over })
     }
 
     /// What stands behind all places.
@@ -119,7 +118,7 @@ impl Drop for Seat {
         taken.total = taken.total.saturating_sub(1);
         less(&mut taken.tenants, &self.tenant);
         less(&mut taken.principals, &(self.tenant, self.key));
-        let shown = (self.tenant, self.credential, self.role);
+        let shown = (self.tenant, self.credential, self.rank);
         if let Some((_, places)) = taken.shown.get_mut(&shown) {
             *places -= 1;
             if *places == 0 {
@@ -129,8 +128,8 @@ impl Drop for Seat {
     }
 }
 
-/// Ends places whose secret was revoked, replaced or has come to its end or another role, and those in a tenant that was
-/// switched off, until the server goes down. There are a thousand places at the most, so that all are
+/// Ends places whose secret was revoked, replaced or has come to its end or to other rights, and those
+/// in a tenant that was switched off, until the server goes down. There are a thousand places at the most, so that all are
 /// looked at: nothing depends on news that might be missed.
 pub async fn watch(app: AppState) {
     loop {
@@ -149,12 +148,12 @@ pub async fn watch(app: AppState) {
     }
 }
 
-async fn is_accepted(app: &AppState, (tenant, credential, role): Shown) -> Result<bool, AppError> {
-    if app.identity.tenant(&tenant.to_string()).is_none() {
+async fn is_accepted(app: &AppState, (tenant, credential, rank): Shown) -> Result<bool, AppError> {
+    if app.identity.active_tenant(tenant).is_none() {
         return Ok(false);
     }
     match credential {
-        Some(credential) => app.identity.is_accepted(credential, role).await,
+        Some(credential) => app.identity.is_accepted(credential, rank).await,
         None => Ok(true),
     }
 }

@@ -57,9 +57,11 @@ async fn the_chain_can_be_followed_from_what_is_sent() {
     // The administrator's key was made before.
     assert_eq!(seen, 15);
     let verdict = app.get("/api/v1/audit/verify").await;
+    let first = app.get(&format!("{AUDIT}?limit=1")).await;
     let expected = json!({
-        "intact": true, "entries": 15, "first": 1, "head": previous, "first_bad": null,
-        "signed_up_to": null, "signed_by": null,
+        "intact": true, "entries": 15, "first": 1, "begins_signed_by": null, "complete": true,
+        "head": previous, "first_bad": null, "signed_up_to": null, "signed_by": null,
+        "unsigned_from": 1, "unsigned_since": items(&first)[0]["at"],
     });
     assert_eq!(verdict.body, expected);
 }
@@ -95,6 +97,22 @@ async fn refusals_are_on_record_and_entries_are_found_by_what_they_say() {
     }
     let refused = by(&app, &viewer, Method::GET, AUDIT, None).await;
     assert_eq!(refused.body["required_role"], "admin");
+}
+
+#[tokio::test]
+async fn whoever_is_refused_again_and_again_does_not_fill_the_audit() {
+    let app = TestApp::new().await;
+    let viewer = app.key(TenantId::BOOTSTRAP, Role::Viewer).await;
+    for path in ["/api/v1/sessions", "/api/v1/webhooks"] {
+        for _ in 0..20 {
+            let body = Some(json!({ "initial_prompt": "x" }));
+            let refused = by(&app, &viewer, Method::POST, path, body).await;
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+        }
+    }
+    let found = app.get(&format!("{AUDIT}?outcome=refused")).await;
+    let actions: Vec<&Value> = items(&found).iter().map(|entry| &entry["action"]).collect();
+    assert_eq!(actions, ["POST /api/v1/sessions", "POST /api/v1/webhooks"]);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use orchestrator::presentation::api::dto::input::{
 };
 use orchestrator::presentation::api::dto::invite::{AcceptInvite, CreateInvite};
 use orchestrator::presentation::api::dto::key::{CreateKey, RotateKey};
-use orchestrator::presentation::api::dto::login::Login;
+use orchestrator::presentation::api::dto::login::{Login, Look};
 use orchestrator::presentation::api::dto::recovery::RecoveryBody;
 use orchestrator::presentation::api::dto::usage::{SetBudgets, SetPrices};
 use orchestrator::presentation::api::dto::user::{CreateUser, PatchUser};
@@ -203,6 +203,7 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("CreateInvite", names::<CreateInvite>()));
     all.push(("AcceptInvite", names::<AcceptInvite>()));
     all.push(("Login", names::<Login>()));
+    all.push(("LookAtLogin", names::<Look>()));
     all.push(("CreateWebhook", names::<CreateWebhook>()));
     all.push(("PatchWebhook", names::<PatchWebhook>()));
     for (schema, mut read) in all {

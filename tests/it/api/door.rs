@@ -6,7 +6,7 @@ use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::tenant::key::Role;
 use orchestrator::presentation::api::caller::Peer;
 use orchestrator::presentation::api::state::ApiOptions;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::support::app::{ADMIN, OTHER, TestApp, bearer, request};
 
@@ -119,7 +119,16 @@ async fn unknown_routes_and_wrong_methods_are_problems() {
 async fn every_bad_credential_gets_the_same_answer() {
     let app = TestApp::new().await;
     let mut seen: Vec<Value> = Vec::new();
-    for credential in [None, Some("Bearer iok_wrong"), Some("Basic eDp5"), Some("Bearer")] {
+    let made = async || {
+        let made = app.post("/api/v1/keys", json!({ "name": "ci", "role": "viewer" })).await;
+        let part = |name: &str| made.body[name].as_str().expect("text").to_owned();
+        (format!("/api/v1/keys/{}", part("id")), bearer(&part("secret")))
+    };
+    let ((gone, revoked), (old, expired)) = (made().await, made().await);
+    app.send(app.request(Method::DELETE, &gone, None)).await;
+    app.post(&format!("{old}/rotate"), json!({ "grace_seconds": 0 })).await;
+    let bad = [None, Some("Bearer iok_wrong"), Some("Basic eDp5"), Some("Bearer")];
+    for credential in bad.into_iter().chain([Some(&*revoked), Some(&*expired)]) {
         let mut headers = vec![("x-tenant-id", "default"), ("x-request-id", "same")];
         headers.extend(credential.map(|value| ("authorization", value)));
         let answer = app.send(request(Method::GET, "/api/v1/sessions", None, &headers)).await;
@@ -128,7 +137,7 @@ async fn every_bad_credential_gets_the_same_answer() {
         seen.push(answer.body);
     }
     assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
-    for _ in 0..9 {
+    for _ in 0..7 {
         app.send(request(Method::GET, "/api/v1/sessions", None, &[("authorization", "Bearer x")]))
             .await;
     }
@@ -403,4 +412,41 @@ async fn open_figures_are_open_to_this_machine_alone() {
     let key = bearer(ADMIN);
     let known = ask("192.168.1.7", &[("authorization", &key)]).await;
     assert_eq!(known.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_key_in_a_url_is_refused_everywhere() {
+    let app = TestApp::new().await;
+    for path in ["/health", "/api/v1/sessions", "/nowhere", "/docs", "/ws/sessions"] {
+        for query in ["key=iok_x", "token=x", "x=iob_1", "access_token=", "a=b&x=iol_1"] {
+            let answer = app.get(&format!("{path}?{query}")).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (400, "PROTOCOL_ERROR"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn however_much_is_wrong_the_answer_stays_small() {
+    let app = TestApp::new().await;
+    let many: Map<String, Value> = (0..60_000).map(|n| (format!("a{n}"), json!(1))).collect();
+    let scopes: Vec<_> = (0..30_000).map(|n| format!("x{n}")).collect();
+    let types = (0..5_000).fold(String::new(), |all, n| all + "&type=x" + &n.to_string());
+    for answer in [
+        app.post("/api/v1/sessions", Value::Object(many.clone())).await,
+        app.post("/api/v1/keys", json!({ "name": "a", "role": "viewer", "scopes": scopes })).await,
+        app.get(&format!("/api/v1/events?limit=1{types}")).await,
+    ] {
+        assert_eq!((answer.status.as_u16(), answer.code()), (422, "VALIDATION_ERROR"));
+        let errors = answer.body["errors"].as_array().expect("a list");
+        assert!(errors.len() <= 51, "{}", errors.len());
+        let last = errors.last().expect("one")["message"].as_str().unwrap_or("");
+        assert!(last.contains("not listed"), "{last}");
+    }
+    // Strangers may not even send that much.
+    for path in ["/api/v1/login", "/api/v1/invites/accept"] {
+        let body = Some(Value::Object(many.clone()));
+        let page = [("origin", "http://localhost:8000"), ("x-requested-with", "orchestrator")];
+        let answer = app.send(request(Method::POST, path, body, &page)).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path} {answer:?}");
+    }
 }

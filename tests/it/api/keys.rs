@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use orchestrator::application::identity::administrator::Admitted;
 use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::key::Role;
 use orchestrator::domain::tenant::scope::{Access, Area, Scope, Scopes};
@@ -409,4 +410,28 @@ async fn a_key_of_a_service_belongs_to_nobody() {
         let made = ask(&app, &hers, Method::POST, KEYS, Some(body)).await;
         assert_eq!(made.body["user_id"], holder, "{made:?}");
     }
+}
+
+#[tokio::test]
+async fn the_secret_of_a_later_start_takes_the_place_of_the_one_before() {
+    let app = TestApp::new().await;
+    let (first, next) = (ADMIN, "another secret for the server, long enough");
+    let admitted = app.state.identity.admit_administrator(next).await.expect("admitted");
+    assert_eq!(admitted, Admitted::Replaced);
+    assert_eq!(who(&app, first).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(who(&app, next).await.status, StatusCode::OK);
+    let again = app.state.identity.admit_administrator(first).await.expect("looked at");
+    assert_eq!(again, Admitted::Known, "it does not come back");
+    assert_eq!(who(&app, first).await.status, StatusCode::UNAUTHORIZED);
+    let key = bearer(next);
+    let headers = [("authorization", &*key), ("x-tenant-id", "default")];
+    let keys = app.send(request(Method::GET, KEYS, None, &headers)).await;
+    let items = keys.body["items"].as_array().expect("a list");
+    assert_eq!(items.len(), 1, "{keys:?}");
+    assert_eq!(items[0]["prefix"], "(supplied)", "nothing of it is told");
+    let audit = app.send(request(Method::GET, "/api/v1/audit", None, &headers)).await;
+    let entries = audit.body["items"].as_array().expect("a list");
+    assert!(entries.iter().any(|entry| entry["action"] == "rotate_key"), "{audit:?}");
+    let told = format!("{keys:?}{audit:?}");
+    assert!(!told.contains("another secret"), "{told}");
 }

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use orchestrator::application::identity::browsers::Proof;
 use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::tenant::key::Role;
 use orchestrator::domain::tenant::scope::Scopes;
@@ -12,20 +13,20 @@ use serde_json::{Value, json};
 use crate::support::app::{ADMIN, Answer, TestApp, bearer, request};
 
 const LOGIN: &str = "/api/v1/login";
-const OWN: [(&str, &str); 2] =
+pub(super) const OWN: [(&str, &str); 2] =
     [("origin", "http://localhost:8000"), ("x-requested-with", "orchestrator")];
 
 /// The name and secret of the cookie that came with an answer.
-fn cookie(answer: &Answer) -> String {
+pub(super) fn cookie(answer: &Answer) -> String {
     let set = answer.header("set-cookie");
     set.split(';').next().expect("a cookie").to_owned()
 }
 
-fn signing_in(body: Value) -> Request<Body> {
+pub(super) fn signing_in(body: Value) -> Request<Body> {
     request(Method::POST, LOGIN, Some(body), &OWN)
 }
 
-async fn sign_in(app: &TestApp, body: Value) -> Answer {
+pub(super) async fn sign_in(app: &TestApp, body: Value) -> Answer {
     app.send(signing_in(body)).await
 }
 
@@ -42,17 +43,17 @@ async fn ask(
     app.send(request(method, path, body, &headers)).await
 }
 
-async fn who(app: &TestApp, cookie: &str) -> Answer {
+pub(super) async fn who(app: &TestApp, cookie: &str) -> Answer {
     ask(app, cookie, Method::GET, "/api/v1/whoami", None).await
 }
 
-async fn link(app: &TestApp, key: &str) -> Answer {
+pub(super) async fn link(app: &TestApp, key: &str) -> Answer {
     let key = bearer(key);
     let headers = [("authorization", &*key)];
     app.send(request(Method::POST, "/api/v1/login-links", None, &headers)).await
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_else(|| panic!("{field} in {value}"))
 }
 
@@ -82,6 +83,67 @@ async fn a_link_signs_one_browser_in_with_the_rights_of_its_key() {
     let again = sign_in(&app, json!({ "token": token })).await;
     assert_eq!((again.status, again.code()), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"));
     assert_eq!(again.header("set-cookie"), "");
+}
+
+#[tokio::test]
+async fn who_made_a_link_is_on_record_without_its_secret() {
+    let app = TestApp::new().await;
+    let key = app.key(app.other, Role::Admin).await;
+    let made = link(&app, &key).await;
+    let token = text(&made.body, "token");
+    let key = bearer(&key);
+    let headers = [("authorization", &*key)];
+    let path = "/api/v1/audit?action=create_login_link";
+    let told = app.send(request(Method::GET, path, None, &headers)).await;
+    let [entry] = told.body["items"].as_array().expect("entries").as_slice() else {
+        panic!("one entry: {told:?}")
+    };
+    let who = app.send(request(Method::GET, "/api/v1/whoami", None, &headers)).await;
+    assert_eq!(entry["subject"]["id"], who.body["key_id"], "for whom: {entry} {who:?}");
+    assert_eq!(entry["after"]["expires_at"], made.body["expires_at"]);
+    assert_eq!((text(&entry["actor"], "kind"), &entry["outcome"]), ("key", &json!("ok")));
+    assert_eq!(entry["actor"]["id"], who.body["key_id"], "by whom");
+    assert!(!entry.to_string().contains(&token[4..]), "no secret in it");
+    assert_eq!(text(entry, "request_id"), made.header("x-request-id"));
+}
+
+#[tokio::test]
+async fn a_link_is_used_up_by_the_browser_that_it_opens_and_by_nothing_else() {
+    let app = TestApp::new().await;
+    let key = app.key(app.other, Role::Admin).await;
+    let token = link(&app, &key).await.body["token"].as_str().expect("a token").to_owned();
+    let switch = async |on: bool| {
+        let (path, key) = ("/api/v1/tenants/other", bearer(ADMIN));
+        let headers = [("authorization", &*key)];
+        let body = json!({ "is_active": on });
+        let answer = app.send(request(Method::PATCH, path, Some(body), &headers)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    };
+    switch(false).await;
+    let off = sign_in(&app, json!({ "token": token })).await;
+    assert_eq!(off.code(), "TENANT_NOT_FOUND");
+    switch(true).await;
+    assert_eq!(sign_in(&app, json!({ "token": token })).await.status, StatusCode::OK);
+
+    // No browser is opened: this key has as many as it may.
+    let token = link(&app, &key).await.body["token"].as_str().expect("a token").to_owned();
+    let peer = std::net::Ipv4Addr::LOCALHOST.into();
+    let opener = app.state.identity.opener(&Proof::Key(key), peer).await;
+    let opener = opener.expect("read").expect("a key");
+    while app.state.identity.sign_in(&opener, "one more", "r").await.is_ok() {}
+    for _ in 0..3 {
+        let full = sign_in(&app, json!({ "token": token })).await;
+        assert_eq!(full.code(), "QUOTA_EXCEEDED", "it is still good: {full:?}");
+    }
+
+    // However many try at the same time, one of them comes in.
+    let other = app.key(app.other, Role::Admin).await;
+    let token = link(&app, &other).await.body["token"].as_str().expect("a token").to_owned();
+    let racing = (0..8).map(|_| sign_in(&app, json!({ "token": token })));
+    let tried = futures_util::future::join_all(racing).await;
+    let inside = tried.iter().filter(|answer| answer.status == StatusCode::OK).count();
+    assert_eq!(inside, 1, "{tried:?}");
+    assert_eq!(sign_in(&app, json!({ "token": token })).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

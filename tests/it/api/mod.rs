@@ -1,12 +1,15 @@
 //! The HTTP API through its real router.
 
 mod admissions;
+mod approvals;
 mod audit;
+mod browsers;
 mod budgets;
 mod commands;
 mod coverage;
 mod door;
 mod edges;
+mod inherited;
 mod invites;
 mod keys;
 mod lists;

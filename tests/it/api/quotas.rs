@@ -68,7 +68,7 @@ async fn quotas_are_read_and_set_one_by_one_and_told() {
     );
     let used = json!({
         "max_concurrent_sessions": 1, "max_queue_depth": 0, "max_tokens_per_month": 0,
-        "monthly_budget_usd": 0.0,
+        "monthly_budget_usd": 0.0, "max_storage_mb": 0,
     });
     assert_eq!(second["used"], used);
     assert_eq!(app.get(QUOTAS).await.body, second);
@@ -182,6 +182,37 @@ async fn a_start_needs_room_among_the_open_and_in_the_queue() {
     assert_eq!(items(&app.get(SESSIONS).await).len(), 2);
     app.post(&format!("{SESSIONS}/{one}/cancel"), json!({})).await;
     assert_eq!(app.send(start(&two)).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn what_is_stored_is_bounded_and_room_comes_back_with_a_purge() {
+    let app = TestApp::new().await;
+    set(&app, json!({ "max_storage_mb": 1 })).await;
+    let session = id(&create(&app, json!({})).await);
+    let keep = async || {
+        let body = json!({ "checkpoint_data": { "notes": "x".repeat(250_000) } });
+        app.post(&format!("{SESSIONS}/{session}/checkpoints"), body).await
+    };
+    for number in 1..=5 {
+        assert_eq!(keep().await.status.as_u16(), 201, "checkpoint {number}");
+    }
+    refused(&keep().await, "max_storage_mb", 1, 2);
+    assert_eq!(app.get(QUOTAS).await.body["used"]["max_storage_mb"], 2);
+    refused(&create(&app, json!({})).await, "max_storage_mb", 1, 2);
+    let start = format!("{SESSIONS}/{session}/start");
+    refused(&app.post(&start, json!({})).await, "max_storage_mb", 1, 2);
+    let told = app.get("/api/v1/events?after=0&limit=200").await;
+    let told = items(&told).iter().filter(|event| event["type"] == "tenant.quota_exceeded");
+    assert_eq!(told.count(), 1, "once in a minute");
+    set(&app, json!({ "max_storage_mb": 2 })).await;
+    assert_eq!(keep().await.status.as_u16(), 201);
+    set(&app, json!({ "max_storage_mb": 1 })).await;
+    app.post(&format!("{SESSIONS}/{session}/cancel"), json!({})).await;
+    let path = format!("{SESSIONS}/{session}?purge=true");
+    let purged = app.send(app.request(Method::DELETE, &path, None)).await;
+    assert_eq!(purged.status.as_u16(), 204, "{}", purged.body);
+    assert_eq!(app.get(QUOTAS).await.body["used"]["max_storage_mb"], 0);
+    id(&create(&app, json!({ "start": true })).await);
 }
 
 #[tokio::test]

@@ -148,3 +148,37 @@ async fn an_inactive_tenant_is_there_for_nobody_but_who_runs_the_server() {
     let told = by(&app, &member, None, "/api/v1/events?type=tenant.deactivated").await;
     assert_eq!(told.body["items"].as_array().map(Vec::len), Some(1));
 }
+
+#[tokio::test]
+async fn a_tenant_has_its_things_gone_earlier_than_the_server_and_never_later() {
+    let app = TestApp::new().await;
+    let admin = app.key(TenantId::BOOTSTRAP, Role::Admin).await;
+    let patch = async |retention: Value| {
+        let body = Some(json!({ "settings": { "retention": retention } }));
+        let key = bearer(&admin);
+        let path = "/api/v1/tenants/default";
+        app.send(request(Method::PATCH, path, body, &[("authorization", &*key)])).await
+    };
+    let set = patch(json!({ "sessions_days": 7, "events_days": 30 })).await;
+    assert_eq!(set.status.as_u16(), 200, "{}", set.body);
+    let expected = json!({ "sessions_days": 7, "deleted_sessions_days": null, "events_days": 30 });
+    assert_eq!(set.body["settings"]["retention"], expected);
+    let told = app.get("/api/v1/audit?action=update_tenant").await;
+    let entry = &told.body["items"][0];
+    let sides = ["before", "after"].map(|side| &entry[side]["retention"]["sessions_days"]);
+    assert_eq!(sides, [&Value::Null, &json!(7)], "{entry}");
+    let back = patch(json!({ "sessions_days": null })).await;
+    assert_eq!(back.body["settings"]["retention"]["sessions_days"], Value::Null);
+    assert_eq!(back.body["settings"]["retention"]["events_days"], json!(30), "it stays");
+    for (wrong, name) in [
+        (json!({ "sessions_days": 31 }), "sessions_days"),
+        (json!({ "deleted_sessions_days": 0 }), "deleted_sessions_days"),
+        (json!({ "events_days": "7" }), "events_days"),
+        (json!({ "audit_days": 400 }), "audit_days"),
+    ] {
+        let refused = patch(wrong).await;
+        assert_eq!(refused.status.as_u16(), 422, "{}", refused.body);
+        let pointer = format!("/settings/retention/{name}");
+        assert_eq!(refused.body["errors"][0]["pointer"], json!(pointer), "{}", refused.body);
+    }
+}

@@ -218,7 +218,12 @@ async fn the_share_of_a_tenant_is_a_setting() {
     let first = app.get(TENANT).await;
     assert_eq!(
         (&first.body["slug"], &first.body["settings"]),
-        (&json!("default"), &json!({ "weight": 1.0 }))
+        (
+            &json!("default"),
+            &json!({ "weight": 1.0, "registration_mode": "invite", "retention": {
+            "sessions_days": null, "deleted_sessions_days": null, "events_days": null,
+        } })
+        )
     );
     let changed = patch(json!({ "name": " Lab ", "settings": { "weight": 2.5 } })).await;
     assert_eq!(changed.status.as_u16(), 200, "{}", changed.body);

@@ -2,9 +2,12 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use orchestrator::application::ports::clock::Clock;
+use orchestrator::domain::canonical::sha256_hex;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::redb::archive::{ArchiveFault, restore, verify};
@@ -15,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 use tempfile::TempDir;
 
-use super::{back_up, files, is_deep, used_site};
-use crate::support::server::Site;
+use super::{back_up, files, is_deep, path, used_site};
+use crate::support::server::{Finished, Site};
 
 const SEED: u64 = 20_261_121;
 
@@ -40,7 +43,7 @@ async fn refused(file: &Path, folder: &TempDir) -> ArchiveFault {
     let dir = folder.path().join("data");
     let clock = Arc::new(SystemClock::new()) as Arc<dyn Clock>;
     let fault = restore(file, &dir, clock, Arc::new(SystemIds)).await.expect_err("it is refused");
-    assert_eq!(files(&dir), [""; 0], "{fault}");
+    assert!(!dir.exists(), "{fault} left {:?}", files(&dir));
     fault
 }
 
@@ -206,4 +209,87 @@ async fn what_grows_out_of_proportion_is_not_written() {
     let frame = tar.into_inner().expect("a tar").finish().expect("a frame");
     let fault = refused(&written(&folder, &seal(frame)), &folder).await;
     assert!(fault.to_string().contains("proportion"), "{fault}");
+}
+
+/// So much memory a process has had at the most, in KiB, as far as that was seen.
+async fn watched(site: &Site, file: &Path) -> (Finished, u64) {
+    let mut command = site.command(&["backup", "--verify", path(file)]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("spawned");
+    let status = format!("/proc/{}/status", child.id().expect("it runs"));
+    let mut most = 0;
+    let mut done = std::pin::pin!(child.wait_with_output());
+    let done = loop {
+        let tick = tokio::time::sleep(Duration::from_millis(2));
+        tokio::select! {
+            biased;
+            done = &mut done => break done.expect("it ended"),
+            () = tick => {}
+        }
+        let told = std::fs::read_to_string(&status).unwrap_or_default();
+        let peak = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok());
+        most = most.max(peak.unwrap_or(0));
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let exit = done.status.code().unwrap_or(-1);
+    (Finished { out: text(done.stdout), err: text(done.stderr), exit }, most)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_only_lengthen_a_name_is_not_read() {
+    let (site, bytes, folder) = backed_up().await;
+    let (manifest, store) = inside(&bytes);
+    let (_, usual) = watched(&site, &written(&folder, &bytes)).await;
+    assert!(usual > 0, "it was watched");
+    let zeros = zstd::encode_all(vec![0; 16 * 1024 * 1024].as_slice(), 3).expect("a frame");
+    for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+        let mut header = Header::new_gnu();
+        header.set_path("././@LongLink").expect("a name");
+        header.set_entry_type(kind);
+        header.set_size(2 * 1024 * 1024 * 1024);
+        header.set_cksum();
+        // Frames one after another are read as one.
+        let mut bomb = zstd::encode_all(header.as_bytes().as_slice(), 3).expect("a frame");
+        bomb.extend(zeros.repeat(128));
+        let text = manifest.to_string();
+        let rest = sealed(&[plain("manifest.json", text.as_bytes()), plain("store.redb", &store)]);
+        bomb.extend(&rest[..rest.len() - 52]);
+        let file = written(&folder, &seal(bomb));
+        let looked = tokio::time::timeout(Duration::from_secs(20), watched(&site, &file)).await;
+        let (done, most) = looked.expect("it is refused at once");
+        assert_eq!(done.exit, 65, "{done:?}");
+        assert!(done.err.contains("does not belong into an archive"), "{done:?}");
+        assert!(most < usual + 100 * 1024, "{most} KiB, usually {usual}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_pages_with_right_sums_are_told_as_damage_and_in_no_other_words() {
+    const PAGE: usize = 4096;
+    let (site, bytes, folder) = backed_up().await;
+    let (manifest, store) = inside(&bytes);
+    let mut chance = StdRng::seed_from_u64(SEED);
+    for round in 0..24 {
+        let (mut manifest, mut store) = (manifest.clone(), store.clone());
+        let pages = store.len() / PAGE;
+        let (one, other) = (chance.random_range(1..pages), chance.random_range(1..pages));
+        if round % 2 == 0 {
+            let copied = store[other * PAGE..(other + 1) * PAGE].to_vec();
+            store[one * PAGE..(one + 1) * PAGE].copy_from_slice(&copied);
+        } else {
+            for byte in &mut store[one * PAGE..one * PAGE + 16] {
+                *byte ^= 0xFF;
+            }
+        }
+        manifest["store"]["sha256"] = json!(sha256_hex(&store));
+        let text = manifest.to_string();
+        let forged =
+            sealed(&[plain("manifest.json", text.as_bytes()), plain("store.redb", &store)]);
+        let file = written(&folder, &forged);
+        let done = site.cli(&["backup", "--verify", path(&file)]).await;
+        assert!(done.exit == 65 || done.exit == 0, "round {round}: {done:?}");
+        assert!(!done.err.contains("panicked"), "round {round}: {done:?}");
+        assert!(done.err.lines().count() <= 3, "round {round}: {done:?}");
+    }
 }

@@ -4,7 +4,8 @@ mod cut_off;
 mod hostile;
 mod online;
 mod portable;
-mod upgrade;
+mod rules;
+pub(crate) mod upgrade;
 
 use std::path::{Path, PathBuf};
 

@@ -3,9 +3,20 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
+use orchestrator::application::error::AppError;
+use orchestrator::application::ports::archives::{Archives as _, Wanted};
+use orchestrator::application::ports::journal::{Journal as _, NewEntry, Stream};
+use orchestrator::application::principal::{Principal, RequestContext};
+use orchestrator::application::system::archive::ArchiveService;
+use orchestrator::domain::ids::KeyId;
+use orchestrator::domain::tenant::key::Role;
+use orchestrator::domain::tenant::network::Reach;
+use orchestrator::domain::tenant::scope::Scopes;
+use orchestrator::presentation::api::problem::Problem;
 use serde_json::{Value, json};
 
 use super::{back_up, busy_site, files, path, restored, used_site, worked_on};
+use crate::contract::fixtures::{SetClock, TENANT, at, open_redb, stored};
 use crate::e2e::writers::write_until_gone;
 use crate::support::opencode::eventually;
 use crate::support::server::{ADMIN_KEY, Api, Site, array, text};
@@ -133,4 +144,57 @@ async fn only_a_system_administrator_takes_a_backup_and_it_is_on_record() {
     let audit = server.get("audit?action=backup").await;
     assert_eq!(array(&audit["items"])[0]["outcome"], json!("ok"), "{audit:#}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_that_waits_too_long_for_another_one_is_told_so() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let store = open_redb(dir.path(), &SetClock::new());
+    let kept = stored(&*store, TENANT, 1).await;
+    // What does not get smaller by packing, so that the archive does not fit between maker and taker.
+    let noise: Vec<u64> = (0..400_000).map(|_| rand::random()).collect();
+    for part in noise.chunks(40_000) {
+        let body = json!({ "message": format!("{part:x?}") });
+        let entry = NewEntry { at: at(1), kind: "info".to_owned(), body };
+        let done = store.append(TENANT, kept.id, Stream::Log, vec![entry]).await;
+        done.expect("kept");
+    }
+    let wanted = || Wanted { by: "me".to_owned(), reason: None, at: at(2) };
+    let mut first = store.backup(wanted()).await.expect("begun");
+    let waits = ArchiveService::new(store.clone(), store.clone(), SetClock::new());
+    let ctx = director();
+    tokio::time::pause();
+    let mut waiting = std::pin::pin!(waits.backup(&ctx, None));
+    let refused = loop {
+        tokio::select! {
+            biased;
+            answer = &mut waiting => break answer.expect_err("the desk is taken"),
+            () = tokio::time::advance(Duration::from_millis(100)) => {}
+        }
+    };
+    tokio::time::resume();
+    assert!(matches!(refused, AppError::CopyUnderWay), "{refused:?}");
+    let problem = Problem::from(refused).body(None);
+    assert_eq!((&problem["code"], &problem["status"]), (&json!("LOCKED"), &json!(423)));
+    assert!(text(&problem["detail"]).contains("another backup or export"), "{problem}");
+    while first.recv().await.is_some() {}
+    let second = waits.backup(&ctx, None).await;
+    second.expect("it is its turn").close();
+    store.close().await;
+}
+
+fn director() -> RequestContext {
+    let principal = Principal {
+        user: None,
+        home: None,
+        reach: Reach::default(),
+        key: KeyId::new(uuid::Uuid::nil()),
+        name: "somebody".to_owned(),
+        role: Role::Admin,
+        scopes: Scopes::all(),
+        is_system: true,
+        credential: None,
+    };
+    let request_id = "r".to_owned();
+    RequestContext { tenant: TENANT, principal, request_id, if_match: None, repeat: None }
 }

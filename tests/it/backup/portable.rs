@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use orchestrator::application::ports::store::{Outdated, Store as _};
+use orchestrator::domain::ids::TenantId;
 use serde_json::{Value, json};
 
 use super::{files, path, used_site};
@@ -75,6 +77,58 @@ async fn what_was_exported_and_imported_is_exported_again() {
     let words = server.get("sessions/IND-000001/transcript").await;
     assert_eq!(words["items"].as_array().map(Vec::is_empty), Some(false), "{words:#}");
     super::worked_on(&server.api, "it goes on").await;
+    server.stop().await;
+    other.keeps_invariants().await;
+}
+
+/// What retention leaves of the audit of a site at rest; the number that it begins with.
+async fn without_its_oldest_part(site: &Site) -> u64 {
+    let server = site.serve().await;
+    let verdict = server.get("audit/verify").await;
+    server.stop().await;
+    let signed = verdict["signed_up_to"].as_u64().expect("signed");
+    let store = site.store();
+    let old = Outdated::Audit(TenantId::BOOTSTRAP, signed);
+    let removed = store.remove_outdated(old, 500).await.expect("removed");
+    assert!(removed > 2, "{removed} entries");
+    store.close().await;
+    signed + 1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_without_its_oldest_part_moves_and_verifies_everywhere() {
+    let site = used_site().await;
+    let first = without_its_oldest_part(&site).await;
+    site.keeps_invariants().await;
+    let (file, _) = exported(&site, "a.jsonl", &[]).await;
+    let server = site.serve().await;
+    let here = server.get("audit/verify").await;
+    assert_eq!((&here["intact"], &here["first"]), (&json!(true), &json!(first)));
+    assert_eq!(here["begins_signed_by"], here["signed_by"]);
+    let entries = site.root().join("audit.jsonl");
+    assert_eq!(site.cli(&["audit", "export", path(&entries)]).await.exit, 0);
+    let signer = text(&here["signed_by"]);
+    let words = ["audit", "verify", "--file", path(&entries), "--signer", signer];
+    let done = site.cli(&words).await;
+    assert_eq!(done.exit, 0, "{done:?}");
+    assert!(done.out.contains(&format!("held from entry {first} on")), "{done:?}");
+    // Without its beginning, nobody vouches for what is gone.
+    let rest = std::fs::read_to_string(&entries).expect("text");
+    let rest = rest.lines().skip(1).collect::<Vec<_>>().join("\n") + "\n";
+    std::fs::write(&entries, rest).expect("written");
+    let done = site.cli(&words).await;
+    assert_eq!(done.exit, 65, "{done:?}");
+    server.stop().await;
+    // Another server takes it over as soon as it has signed it with its own key.
+    let other = Site::simulated();
+    let done = imported(&other, &file).await;
+    assert_eq!(done.exit, 0, "{done:?}");
+    other.serve().await.stop().await;
+    let server = other.serve().await;
+    let there = server.get("audit/verify").await;
+    assert_eq!((&there["intact"], &there["first"]), (&json!(true), &json!(first)), "{there}");
+    assert_eq!(there["begins_signed_by"], here["signed_by"]);
+    assert_ne!(there["signed_by"], here["signed_by"]);
     server.stop().await;
     other.keeps_invariants().await;
 }

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 use crate::contract::fixtures::{SetClock, TENANT, open_redb, stored};
 
 /// What the copy is called.
-const KEPT: &str = concat!("store.redb.before-", env!("CARGO_PKG_VERSION"));
+pub(crate) const KEPT: &str = concat!("store.redb.before-", env!("CARGO_PKG_VERSION"));
 
 /// Makes the store one of before a table came.
-fn age(dir: &Path) {
+pub(crate) fn age(dir: &Path) {
     let database = redb::Database::open(dir.join("store.redb")).expect("a store");
     let transaction = database.begin_write().expect("begun");
     let table: redb::TableDefinition<&[u8], &[u8]> =

@@ -109,8 +109,11 @@ impl Town {
     async fn play(&self, deep: bool) -> Told {
         let session = self.session().await;
         let key = self.app.key(TenantId::BOOTSTRAP, Role::Admin).await;
+        let identity = &self.app.state.identity;
+        let others = self.app.key(self.app.other, Role::Member).await;
+        let trap = identity.login_link_of(&others).await.expect("made").expect("a key").secret;
         let mut tokens = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..10 {
             let lent = self.app.state.identity.login_link_of(&key).await.expect("made");
             tokens.push(lent.expect("a key").secret);
         }
@@ -118,7 +121,7 @@ impl Town {
         std::fs::create_dir_all(&screenshots).expect("a folder");
         let given = json!({
             "app": self.url, "hostile": self.hostile, "friend": self.friend, "tokens": tokens,
-            "session": session, "deep": deep, "key": key, "chromium": chromium(), "screenshots": screenshots,
+            "session": session, "trap": trap, "deep": deep, "key": key, "chromium": chromium(), "screenshots": screenshots,
         });
         drive(&given).await
     }
@@ -195,7 +198,8 @@ fn judge_people(seen: &Value) {
     };
     assert_eq!(seen["focus"], "secret", "one can type at once");
     says("wrong", "This key is not known");
-    says("inside", "browser (Chrome)");
+    says("inside", "admin of tests");
+    says("inside", "Default");
     says("left", "You are signed out.");
     assert_eq!(seen["cookies"], 0);
     says("spent", "This link was used before");
@@ -285,6 +289,21 @@ fn judge_secrets(outcome: &Outcome<'_>, seen: &[Seen]) {
     let flags = [&cookie["httpOnly"], &cookie["sameSite"], &cookie["path"], &cookie["secure"]];
     assert_eq!(flags, [&json!(true), &json!("Strict"), &json!("/"), &json!(false)], "{cookie}");
 
+    // A link that somebody else chose asks first, and changes nothing by itself.
+    let lured = outcome.attack("sign_in_as_others");
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned();
+    let question = text(&lured["question"]);
+    for words in ["Sign in as member of tests of Other", "is signed in as", "of Default now"] {
+        assert!(question.contains(words), "{words}: {question}");
+    }
+    assert!(!text(&lured["url"]).contains('#'), "the fragment is gone");
+    for when in ["during", "after"] {
+        assert!(text(&lured[when]).contains("\"role\":\"admin\""), "{when}: {lured}");
+    }
+    let agreed = outcome.control("sign_in_as_others");
+    assert_eq!((&agreed["status"], &agreed["before"]), (&json!(200), &json!(401)), "{agreed}");
+    assert!(text(&agreed["inside"]).contains("member of tests"), "{agreed}");
+
     let cookies = outcome.attack("cookie_of_others");
     for who in ["own", "other"] {
         assert!(!cookies[who].as_str().expect("text").contains("iob_"), "{who} sees the cookie");
@@ -319,7 +338,7 @@ async fn no_hostile_page_reads_or_does_anything() {
     assert_eq!(titles.len(), 3, "{titles:?}");
     let session = town.app.get("/api/v1/sessions/IND-000001").await;
     assert_eq!(session.body["status"], "pending", "nobody cancelled it");
-    assert_eq!(told.results.len(), if deep { 50 } else { 10 });
+    assert_eq!(told.results.len(), if deep { 51 } else { 11 });
     for played in &told.results {
         let arrived = &played.attack["arrived"];
         assert!(arrived.is_null() || *arrived == json!(true), "{} went nowhere", played.name);

@@ -46,7 +46,7 @@ async fn what_a_server_makes_is_for_its_owner_alone() {
 
 async fn refused(site: &Site, what: &str) {
     for arguments in [vec!["serve"], vec!["serve", "--store", "memory:"]] {
-        if arguments.len() > 1 && what == "seal.key" {
+        if arguments.len() > 1 && what != "data" {
             continue;
         }
         let ended = site.cli(&arguments).await;
@@ -70,5 +70,16 @@ async fn a_directory_or_key_that_others_could_change_is_refused() {
         refused(&site, "seal.key").await;
     }
     change(&key, 0o600);
+    let key = site.data().join("admin.key");
+    std::fs::write(&key, "iok_left").expect("written");
+    for mode in [0o640, 0o604, 0o666] {
+        change(&key, mode);
+        refused(&site, "admin.key").await;
+    }
+    std::fs::remove_file(&key).expect("removed");
+    // Nobody could have changed this one; from now on nobody looks into it either.
+    change(&site.data(), 0o755);
     site.serve().await.stop().await;
+    let mode = std::fs::metadata(site.data()).expect("there").mode() & 0o777;
+    assert_eq!(mode, 0o700, "{mode:03o}");
 }

@@ -1,11 +1,14 @@
 //! Secrets that are planted wherever anything comes in, and looked for wherever anything is kept or goes
-//! out: in the log, the whole data directory, every answer of the server, and its problem documents.
+//! out: in the log, the whole data directory, every answer of the server, its problem documents, what it
+//! tells by itself, and what is carried away from it.
 //!
-//! Invariant: the search is proven each time by ordinary words that are planted in the same way and have
-//! to be found.
+//! Invariant: the search is proven each time, for each place, by an ordinary word that is planted in the
+//! same way and has to be found.
 
+mod carried;
 mod child;
 mod directory;
+mod live;
 mod plant;
 mod sealed;
 mod search;
@@ -15,6 +18,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use self::carried::{carry_away, upgraded};
+use self::live::Listeners;
 use self::plant::{Canary, Nursery, plant};
 use self::search::Search;
 use crate::support::repo::TestRepo;
@@ -25,7 +30,7 @@ const ORDINARY: &str = "marmalade-sandwich-forenoon";
 
 /// Rounds of planting: one as a rule, more in long runs.
 fn rounds() -> usize {
-    if std::env::var_os("ORCHESTRATOR_DEEP").is_some() { 13 } else { 1 }
+    if std::env::var_os("ORCHESTRATOR_DEEP").is_some() { 27 } else { 1 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,32 +46,62 @@ async fn planted_secrets_are_found_nowhere_in_the_clear() {
     canaries.push(Canary::known("the administrator's key", ADMIN_KEY));
     let server = site.serve().await;
     server.lift_quotas().await;
+    let label = nursery.words("what a socket says of itself");
+    let mut listeners = Listeners::open(&server, &label).await;
+    canaries.push(label);
     for _ in 0..rounds() {
         let repo = repository(&mut nursery, &mut canaries);
         plant(&server, &repo, &mut nursery, &mut canaries).await;
     }
-    let control =
-        json!({ "initial_prompt": "x", "title": ORDINARY, "metadata": { ORDINARY: ORDINARY } });
-    server.post("sessions", control).await;
-    let wanted = if rounds() > 1 { 500 } else { 50 };
+    let id = control(&server).await;
+    listeners.follow_session(&server, &id).await;
+    let reason = nursery.of("why a backup was made");
+    canaries.push(reason.clone());
+    let wanted = if rounds() > 1 { 1000 } else { 50 };
     assert!(canaries.len() >= wanted, "{} planted", canaries.len());
 
     let mut search = Search::new(&canaries, ORDINARY);
     let shown = answers(&server, &mut search).await;
     assert!(shown > 40, "{shown} answers were read");
+    search.look_in("the ready line", server.ready.to_string().as_bytes());
+    let mut places = carry_away(&server, &reason, &mut search).await;
+    listeners.search(&server, ORDINARY, &mut search).await;
+    places.extend(listeners.names().map(str::to_owned));
+    folder(&site.data(), &mut search);
     server.stop().await;
+    let kept = upgraded(&site).await;
     search.look_in("the log", site.log().as_bytes());
-    let log = search.controls();
     let files = folder(&site.data(), &mut search);
     assert!(files >= 2, "{files} files were searched");
     let missed = search.found();
     assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), canaries.len(), missed.join("\n"));
     let controls = search.controls();
-    assert!(controls.iter().any(|place| place.ends_with("store.redb")), "{controls:?}");
-    assert!(controls.iter().any(|place| place.contains("/sessions")), "{controls:?}");
-    assert!(log.len() <= controls.len() && site.log().contains("answered"), "the log was written");
+    for file in ["store.redb", "store.redb, unpacked", kept, &format!("{kept}, unpacked")] {
+        places.push(site.data().join(file).display().to_string());
+    }
+    let answers = ["", "/{id}", "/{id}/events", "/{id}/logs", "/{id}/transcript"];
+    places.extend(answers.map(|end| format!("GET /api/v1/sessions{}", end.replace("{id}", &id))));
+    places.extend(["the log", "GET /api/v1/events", "GET /api/v1/audit"].map(str::to_owned));
+    for place in &places {
+        assert!(controls.contains(place), "nothing is found in {place}: {controls:#?}");
+    }
     let kinds: BTreeSet<&str> = canaries.iter().map(|canary| canary.place).collect();
     assert!(kinds.len() >= 30, "{kinds:?}");
+}
+
+/// A session that is as ordinary as everything about it, in whatever is kept or told of one.
+async fn control(server: &Server) -> String {
+    let steps = json!([{ "say": format!("{ORDINARY} {}", "word ".repeat(2000)) },
+        { "fail": { "type": "provider_error", "retryable": false, "message": ORDINARY } }]);
+    let body = json!({ "initial_prompt": format!("Do this.\n```simulated\n{steps}\n```"),
+        "start": true, "title": ORDINARY, "metadata": { ORDINARY: ORDINARY } });
+    let id = text(&server.post("sessions", body).await["id"]).to_owned();
+    server.until_status(&id, "failed").await;
+    let other = server.post("sessions", json!({ "initial_prompt": "x" })).await;
+    let cancel = format!("sessions/{}/cancel", text(&other["id"]));
+    server.post(&cancel, json!({ "reason": ORDINARY })).await;
+    server.refused("sessions", json!({ "initial_prompt": "x", ORDINARY: 1 }), 422).await;
+    id
 }
 
 /// A repository with secrets of its own, in a file and in the address of its remote.
@@ -115,7 +150,7 @@ async fn answers(server: &Server, search: &mut Search) -> usize {
         let ids = if path.contains("{id}") && !ids.is_empty() { ids } else { default.as_slice() };
         for id in ids {
             let place = path.replace("{id}", id).replace("{seq}", "1");
-            for kind in ["application/json", "text/csv"] {
+            for kind in ["application/json", "text/csv", "application/x-ndjson"] {
                 count += 1;
                 read(server, &format!("{place}{}", page(&place)), kind, search).await;
             }
@@ -138,8 +173,9 @@ async fn read(server: &Server, path: &str, kind: &str, search: &mut Search) {
     let answer = answer.expect("an answer");
     let headers = format!("{:?}", answer.headers());
     let body = answer.bytes().await.expect("a body");
-    search.look_in(&format!("GET {path}"), headers.as_bytes());
-    search.look_in(&format!("GET {path}"), &body);
+    let place = path.split('?').next().unwrap_or(path);
+    search.look_in(&format!("GET {place}"), headers.as_bytes());
+    search.look_in(&format!("GET {place}"), &body);
 }
 
 /// Searches every file of the data directory but the user's own, which lie in worktrees.
@@ -153,8 +189,9 @@ fn folder(root: &Path, search: &mut Search) -> usize {
             count += folder(&path, search);
         } else if kind.is_file() {
             count += 1;
-            let bytes = std::fs::read(&path).expect("readable");
-            search.look_in(&path.display().to_string(), &bytes);
+            // What is gone by now was in passing, as a note that was replaced.
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            search.look_deep(&path.display().to_string(), &bytes);
         }
     }
     count

@@ -2,12 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::Read as _;
 
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::plant::Canary;
+
+/// How a compressed frame begins.
+// Source: RFC 8878, section 3.1.1.
+const ZSTD: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
+/// Most bytes that one is unpacked to.
+const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
 
 /// Where values were found.
 pub(super) struct Search {
@@ -50,6 +57,25 @@ impl Search {
                 self.found.insert(format!("{} stands in {place}: {around:?}", self.names[index]));
             }
         }
+    }
+
+    /// Looks in a file, and in everything that lies compressed in it; the places with something in them.
+    pub(super) fn look_deep(&mut self, place: &str, bytes: &[u8]) -> Vec<String> {
+        self.look_in(place, bytes);
+        let inside = format!("{place}, unpacked");
+        let mut places = vec![place.to_owned()];
+        let begins = |at: &usize| bytes[*at..].starts_with(&ZSTD);
+        for at in (0..bytes.len()).filter(begins) {
+            // What only looks like the beginning of a frame is not one.
+            let Ok(decoder) = zstd::Decoder::new(&bytes[at..]) else { continue };
+            let mut unpacked = Vec::new();
+            if decoder.single_frame().take(MOST_UNPACKED).read_to_end(&mut unpacked).is_ok() {
+                self.look_in(&inside, &unpacked);
+                places.push(inside.clone());
+            }
+        }
+        places.dedup();
+        places
     }
 
     /// Every secret that was found, with its place.
@@ -108,4 +134,18 @@ fn a_value_is_found_in_every_spelling() {
     let mut search = Search::new(std::slice::from_ref(&canary), "ordinary");
     search.look_in("there", b"quite ordinary");
     assert!(search.found().is_empty() && search.controls().contains("there"));
+}
+
+#[test]
+fn a_value_is_found_in_what_lies_compressed_in_a_file() {
+    let canary = Canary::known("here", "s3cr3t-value-0123456789");
+    let words = "ordinary words, ".repeat(50);
+    let packed = zstd::bulk::compress(format!("{words}{}", canary.value).as_bytes(), 3);
+    let file = [&[0, 1, 2][..], &ZSTD, &[9; 20], &packed.expect("packed"), &[7; 9]].concat();
+    let mut search = Search::new(std::slice::from_ref(&canary), "ordinary");
+    let places = search.look_deep("there", &file);
+    assert_eq!(places, ["there", "there, unpacked"]);
+    let found = search.found();
+    assert!(found.iter().any(|hit| hit.contains("unpacked")), "{found:?}");
+    assert!(search.controls().contains("there, unpacked"));
 }

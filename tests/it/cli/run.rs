@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use futures_util::future::BoxFuture;
 use orchestrator::application::ports::clock::Clock;
+use orchestrator::domain::audit::checkpoint::Verify;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::presentation::cli::args::Cli;
 use orchestrator::presentation::cli::client::Connection;
@@ -201,6 +202,10 @@ impl Host for Machine {
 
     fn openapi(&self) -> String {
         String::new()
+    }
+
+    fn verifier(&self) -> Verify {
+        |_, _, _| false
     }
 
     fn verify_archive(&self, _: PathBuf) -> BoxFuture<'_, Result<Value, CliError>> {

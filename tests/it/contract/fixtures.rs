@@ -217,7 +217,7 @@ pub(crate) fn item(tenant_id: TenantId, session_id: SessionId, deadline: i64) ->
 pub(crate) fn audit(action: &str) -> AuditEntry {
     AuditEntry {
         at: at(0),
-        actor: Actor { kind: "key".to_owned(), id: "k".to_owned(), role: None },
+        actor: Actor::plain("key", "k"),
         action: action.to_owned(),
         subject: Subject { kind: SubjectKind::System, id: uuid::Uuid::nil() },
         ok: true,

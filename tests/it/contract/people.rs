@@ -10,7 +10,7 @@ use orchestrator::domain::ids::{KeyId, TenantId, UserId};
 use orchestrator::domain::tenant::key::{ApiKey, Invited, KeyKind, KeySecret, Role};
 use orchestrator::domain::tenant::network::{Networks, parse_network};
 use orchestrator::domain::tenant::scope::Scopes;
-use orchestrator::domain::tenant::user::User;
+use orchestrator::domain::tenant::user::{ProviderIdentity, User};
 use orchestrator::domain::version::Version;
 use orchestrator::infrastructure::ids::SystemIds;
 
@@ -19,6 +19,7 @@ use super::for_both_stores;
 
 for_both_stores!(
     an_address_stands_for_one_person_however_it_is_written,
+    a_name_of_a_provider_stands_for_one_person,
     somebody_who_goes_leaves_nothing_behind,
     keys_are_found_by_their_holder_until_they_are_revoked,
     the_latest_use_of_a_key_wins,
@@ -35,13 +36,15 @@ fn person(tenant_id: TenantId, email: &str) -> User {
         role: Role::Member,
         is_active: true,
         is_system_admin: false,
+        identity: None,
         created_by: "tests".to_owned(),
         created_at: at(0),
     }
 }
 
 fn key(kind: KeyKind, user_id: Option<UserId>, secret: u8) -> ApiKey {
-    let invited = Invited { email: "new@example.org".to_owned(), full_name: None };
+    let invited =
+        Invited { email: "new@example.org".to_owned(), full_name: None, by: None, until: None };
     ApiKey {
         id: KeyId::new(SystemIds.uuid()),
         tenant_id: TENANT,
@@ -52,6 +55,7 @@ fn key(kind: KeyKind, user_id: Option<UserId>, secret: u8) -> ApiKey {
         prefix: "iok_".to_owned(),
         secrets: vec![KeySecret { hash: [secret; 32], expires_at: None }],
         role: Role::Member,
+        follows: false,
         scopes: Scopes::all(),
         is_system: false,
         networks: Networks::of(parse_network("10.0.0.0/8")),
@@ -106,6 +110,40 @@ async fn an_address_stands_for_one_person_however_it_is_written(kit: Kit) {
     let fleet = kit.store.fleet().await.expect("a fleet");
     assert_eq!(fleet.user(TENANT, bob.id).await.expect("read").map(|user| user.value), Some(bob));
     assert!(fleet.user(elsewhere, ann.id).await.expect("read").is_none());
+}
+
+async fn a_name_of_a_provider_stands_for_one_person(kit: Kit) {
+    let identity = |issuer: &str, subject: &str| ProviderIdentity {
+        issuer: issuer.to_owned(),
+        subject: subject.to_owned(),
+    };
+    let (one, two) = (identity("https://a", "b"), identity("https://ab", ""));
+    let ann = User { identity: Some(one.clone()), ..person(TENANT, "ann@example.org") };
+    let bob = person(TENANT, "bob@example.org");
+    kit.store.commit(put(fresh(ann.clone()))).await.expect("stored");
+    kit.store.commit(put(fresh(bob.clone()))).await.expect("stored");
+    let taken = User { identity: Some(one.clone()), ..bob.clone() };
+    let taken = put(again(1, taken));
+    assert!(matches!(kit.store.commit(taken).await, Err(CommitError::Refused)));
+    let other = User { identity: Some(two.clone()), ..bob.clone() };
+    kit.store.commit(put(again(1, other))).await.expect("another name");
+    let holder = async |tenant, identity: &ProviderIdentity| {
+        let snapshot = kit.store.snapshot(tenant).await.expect("a snapshot");
+        snapshot.user_by_identity(identity).await.expect("read")
+    };
+    assert_eq!(holder(TENANT, &one).await, Some(ann.id));
+    assert_eq!(holder(TENANT, &two).await, Some(bob.id));
+    assert_eq!(holder(TENANT, &identity("https://", "ab")).await, None);
+    assert_eq!(holder(neighbour(), &one).await, None);
+    // Whoever is known by it no longer leaves it free, and so does whoever goes.
+    kit.store.commit(put(again(1, User { identity: None, ..ann.clone() }))).await.expect("freed");
+    assert_eq!(holder(TENANT, &one).await, None);
+    let moved = User { identity: Some(one.clone()), ..bob.clone() };
+    kit.store.commit(put(again(2, moved))).await.expect("free");
+    assert_eq!((holder(TENANT, &one).await, holder(TENANT, &two).await), (Some(bob.id), None));
+    let gone = PeopleWrite::RemoveUser(Version::new(3), bob.id);
+    kit.store.commit(ChangeSet::new(TENANT).write(Write::People(gone))).await.expect("removed");
+    assert_eq!(holder(TENANT, &one).await, None);
 }
 
 async fn somebody_who_goes_leaves_nothing_behind(kit: Kit) {
@@ -179,6 +217,7 @@ async fn guards_look_at_people_as_they_are_by_then(kit: Kit) {
     let ann = person(TENANT, "ann@example.org");
     kit.store.commit(put(fresh(ann.clone()))).await.expect("stored");
     let held = key(KeyKind::Key, Some(ann.id), 1);
+    let held_id = held.id;
     kit.store
         .commit(ChangeSet::new(TENANT).write(Write::ApiKey(fresh(held.clone()))))
         .await
@@ -196,6 +235,22 @@ async fn guards_look_at_people_as_they_are_by_then(kit: Kit) {
     let set = ChangeSet::new(TENANT).write(Write::ApiKey(again(1, revoked)));
     kit.store.commit(set).await.expect("revoked");
     guarded(none_but(&[])).await.expect("none is left");
+    // Invitations are known by their address, however it is capitalised.
+    let open = key(KeyKind::Invite, None, 2);
+    let set = ChangeSet::new(TENANT).write(Write::ApiKey(fresh(open.clone())));
+    kit.store.commit(set).await.expect("stored");
+    let none_but = |email: &str, known: &[KeyId]| Guard::NoOtherInvites {
+        email: email.to_owned(),
+        known: known.to_vec(),
+    };
+    guarded(none_but("new@example.org", &[open.id])).await.expect("it is known");
+    guarded(none_but("other@example.org", &[])).await.expect("it is for somebody else");
+    let other = guarded(none_but("NEW@example.org", &[held_id])).await;
+    assert!(matches!(other, Err(CommitError::Refused)));
+    let ended = ApiKey { revoked_at: Some(at(1)), ..open };
+    let set = ChangeSet::new(TENANT).write(Write::ApiKey(again(1, ended)));
+    kit.store.commit(set).await.expect("withdrawn");
+    guarded(none_but("new@example.org", &[])).await.expect("none is open");
 }
 
 async fn people_are_counted_from_their_rows(kit: Kit) {

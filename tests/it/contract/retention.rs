@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use orchestrator::application::ports::changes::{
-    ChangeSet, Counter, CounterChange, Expect, Put, Write,
+    ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write,
 };
+use orchestrator::application::ports::journal::{NewEntry, Stream};
 use orchestrator::application::ports::reads::{Recount, StoredClass};
-use orchestrator::application::ports::store::Outdated;
+use orchestrator::application::ports::store::{CommitError, Outdated};
 use orchestrator::domain::event::DomainEvent;
 use orchestrator::domain::ids::{KeyId, SessionId, TenantId};
+use orchestrator::domain::session::checkpoint::Checkpoint;
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::key::{ApiKey, KeyKind, KeySecret, Role};
 use orchestrator::domain::tenant::network::Networks;
@@ -16,7 +18,9 @@ use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::version::Version;
 
-use super::fixtures::{Kit, TENANT, at, neighbour, note, session, stored};
+use serde_json::json;
+
+use super::fixtures::{Kit, TENANT, at, checkpoint, neighbour, note, session, stored};
 use super::for_both_stores;
 
 for_both_stores!(
@@ -25,6 +29,8 @@ for_both_stores!(
     counters_are_compared_with_rows_at_one_moment,
     what_is_stored_is_told_by_class,
     browsers_go_some_time_after_their_end,
+    the_oldest_part_of_the_audit_goes_and_its_chain_goes_on,
+    bytes_are_counted_with_what_is_stored,
 );
 
 fn note_at(number: u64, millis: i64) -> DomainEvent {
@@ -46,7 +52,10 @@ async fn old_events_go_and_numbers_go_on(kit: Kit) {
     assert_eq!(remove(0, 9).await.expect("done"), 0, "what happened then is kept");
     assert_eq!(remove(21, 2).await.expect("done"), 2);
     assert_eq!((seqs(&kit, TENANT).await, seqs(&kit, neighbour()).await.len()), (vec![3, 4, 5], 4));
-    assert_eq!(remove(21, 9).await.expect("done"), 2, "one of each");
+    let of = |tenant, millis| kit.store.remove_outdated(Outdated::EventsOf(tenant, at(millis)), 9);
+    assert_eq!(of(neighbour(), 16).await.expect("done"), 1);
+    assert_eq!((seqs(&kit, TENANT).await.len(), seqs(&kit, neighbour()).await), (3, vec![2, 3, 4]));
+    assert_eq!(of(TENANT, 21).await.expect("done"), 1);
     assert_eq!(remove(21, 9).await.expect("done"), 0);
     assert_eq!(seqs(&kit, neighbour()).await, [2, 3, 4]);
     let snapshot = kit.store.snapshot(TENANT).await.expect("a snapshot");
@@ -91,6 +100,38 @@ async fn old_sessions_are_found_deleted_or_not(kit: Kit) {
     assert!(found(Timestamp::from_millis(1_000_000_000_000), None, 9).await.is_empty());
 }
 
+async fn the_oldest_part_of_the_audit_goes_and_its_chain_goes_on(kit: Kit) {
+    let write = async |tenant, count| {
+        for _ in 0..count {
+            let set = ChangeSet::new(tenant).audit(Some(super::fixtures::audit("x")));
+            kit.store.commit(set).await.expect("stored");
+        }
+    };
+    let chain = async |tenant| {
+        let snapshot = kit.store.snapshot(tenant).await.expect("a snapshot");
+        let head = snapshot.audit_head().await.expect("read").expect("a chain");
+        (snapshot.audit(0, 99).await.expect("read"), head)
+    };
+    let remove = async |tenant, up_to| {
+        kit.store.remove_outdated(Outdated::Audit(tenant, up_to), 2).await.expect("done")
+    };
+    assert_eq!(remove(TENANT, 9).await, 0, "there is none");
+    write(TENANT, 5).await;
+    write(neighbour(), 5).await;
+    let (whole, head) = chain(TENANT).await;
+    assert_eq!(remove(TENANT, 0).await, 0);
+    assert_eq!(remove(TENANT, 5).await, 0, "the newest stays, and with it all");
+    assert_eq!(remove(TENANT, u64::MAX).await, 0);
+    assert_eq!(remove(TENANT, 3).await, 3, "all in one step");
+    assert_eq!(remove(TENANT, 3).await, 0);
+    assert_eq!(chain(TENANT).await, (whole[3..].to_vec(), head.clone()));
+    assert_eq!(chain(neighbour()).await.0.len(), 5);
+    write(TENANT, 1).await;
+    let (rest, _) = chain(TENANT).await;
+    let newest = rest.last().expect("one");
+    assert_eq!((newest.place.seq, &newest.prev_hash), (6, &head.1));
+}
+
 async fn counters_are_compared_with_rows_at_one_moment(kit: Kit) {
     let pending = Counter::SessionsIn(SessionStatus::Pending);
     for code in 1..=3 {
@@ -114,6 +155,55 @@ async fn counters_are_compared_with_rows_at_one_moment(kit: Kit) {
     assert_eq!(recount(Counter::OpenSessions).await, expected);
     assert_eq!(recount(Counter::SessionsIn(SessionStatus::Failed)).await, agree(0));
     assert_eq!(recount(Counter::FencingTokens).await, None, "it counts no rows");
+}
+
+async fn bytes_are_counted_with_what_is_stored(kit: Kit) {
+    let (one, two) = (stored(&*kit.store, TENANT, 1).await, stored(&*kit.store, TENANT, 2).await);
+    let bytes = async || {
+        let snapshot = kit.store.snapshot(TENANT).await.expect("a snapshot");
+        let bytes = snapshot.counter(Counter::StoredBytes).await.expect("read");
+        let fleet = kit.store.fleet().await.expect("a fleet");
+        if let Some(found) = fleet.recount(TENANT, Counter::StoredBytes).await.expect("read") {
+            assert_eq!(found, Recount { stored: Some(bytes), counted: bytes });
+        }
+        bytes
+    };
+    let commit = async |set| kit.store.commit(set).await.map(drop);
+    let put = |of: SessionId, sequence| {
+        let long = Checkpoint { data: json!({ "a": "x".repeat(500) }), ..checkpoint(of, sequence) };
+        ChangeSet::new(TENANT).write(Write::Checkpoint(long))
+    };
+    assert_eq!(bytes().await, 0);
+    commit(put(one.id, 1)).await.expect("stored");
+    let each = bytes().await;
+    assert!(each > 50, "{each}");
+    commit(put(one.id, 2)).await.expect("stored");
+    commit(put(two.id, 1)).await.expect("stored");
+    let three = bytes().await;
+    assert!((three - 3 * each).abs() < 64, "{three}");
+    assert!(commit(put(one.id, 2)).await.is_err(), "it is there");
+    assert_eq!(bytes().await, three);
+    let line = || NewEntry { at: at(1), kind: "info".to_owned(), body: json!({ "message": "hm" }) };
+    for (session, stream) in
+        [(one.id, Stream::Log), (one.id, Stream::Transcript), (two.id, Stream::Log)]
+    {
+        kit.journal.append(TENANT, session, stream, vec![line(), line()]).await.expect("appended");
+    }
+    let weight = i64::try_from(line().weight()).expect("small");
+    assert_eq!(bytes().await, three + 6 * weight);
+    let drop_one = Write::DropCheckpoint { session: one.id, sequence: 1 };
+    commit(ChangeSet::new(TENANT).write(drop_one.clone())).await.expect("dropped");
+    commit(ChangeSet::new(TENANT).write(drop_one)).await.expect("gone already");
+    assert_eq!(bytes().await, three - each + 6 * weight);
+    let at_most = |limit| Guard::CounterAtMost { counter: Counter::StoredBytes, limit };
+    let full = commit(put(one.id, 3).guard(at_most(5))).await;
+    assert!(matches!(full, Err(CommitError::Exceeded { limit: 5, .. })), "{full:?}");
+    for (session, left) in [(one.id, three - 2 * each + 2 * weight), (two.id, 0)] {
+        let purge = Write::PurgeSession(Version::FIRST, session);
+        commit(ChangeSet::new(TENANT).write(purge)).await.expect("purged");
+        assert!((bytes().await - left).abs() < 64, "{left}");
+    }
+    assert_eq!(bytes().await, 0);
 }
 
 async fn what_is_stored_is_told_by_class(kit: Kit) {
@@ -140,6 +230,7 @@ async fn browsers_go_some_time_after_their_end(kit: Kit) {
         prefix: "iob_".to_owned(),
         secrets: vec![KeySecret { hash: [number; 32], expires_at: None }],
         role: Role::Viewer,
+        follows: false,
         scopes: Scopes::all(),
         is_system: false,
         networks: Networks::default(),

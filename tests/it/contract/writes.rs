@@ -176,6 +176,7 @@ async fn tenants_and_keys_are_seen_by_the_fleet(kit: Kit) {
         prefix: "io_".to_owned(),
         secrets: vec![KeySecret { hash: [7; 32], expires_at: None }],
         role: Role::Admin,
+        follows: false,
         scopes: Scopes::all(),
         is_system: true,
         networks: Networks::default(),

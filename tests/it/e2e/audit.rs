@@ -1,5 +1,6 @@
 //! The audit as a file: whatever is changed in it is found, with the number of the first bad entry.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use orchestrator::domain::audit::link_hash;
@@ -129,5 +130,83 @@ async fn every_change_of_an_exported_audit_is_found_with_its_number() {
     assert_eq!((done.exit, &verdict["intact"]), (65, &json!(false)));
     // Another server did not sign it.
     let (done, verdict) = verify(&site, &file, &["--signer", &"7".repeat(64)]).await;
-    assert_eq!((done.exit, &verdict["signed_up_to"]), (0, &Value::Null), "{done:?}");
+    assert_eq!((done.exit, &verdict["intact"]), (65, &json!(false)), "{done:?}");
+    assert_eq!(verdict["signed_up_to"], Value::Null);
+}
+
+/// All hashes taken anew, and no signature among them: the numbers go on from 1.
+fn stripped(lines: &[String]) -> Vec<String> {
+    let is_kept = |line: &&String| !line.contains("\"action\":\"sign_audit\"");
+    let mut kept: Vec<String> = lines.iter().filter(is_kept).cloned().collect();
+    let mut hash = json!("0".repeat(64));
+    for at in 0..kept.len() {
+        let mut entry: Value = serde_json::from_str(&kept[at]).expect("an entry");
+        entry["seq"] = json!(at + 1);
+        kept[at] = entry.to_string();
+        hash = forge(&mut kept, at, Some(&hash));
+    }
+    kept
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_named_signer_has_to_vouch_and_what_is_missing_is_told() {
+    let site = Site::simulated();
+    for run in 0..2 {
+        let server = site.serve().await;
+        for number in 0..4 {
+            let prompt = json!({ "initial_prompt": format!("run {run}, number {number}") });
+            server.api.post("sessions", prompt).await;
+        }
+        server.stop().await;
+    }
+    let server = site.serve().await;
+    server.api.post("sessions", json!({ "initial_prompt": "not signed yet" })).await;
+    let (file, changed) = (site.root().join("audit.jsonl"), site.root().join("changed.jsonl"));
+    let exported = site.cli(&["audit", "export", &file.display().to_string()]).await;
+    assert_eq!(exported.exit, 0, "{exported:?}");
+    let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it names people and addresses");
+    let text_of = std::fs::read_to_string(&file).expect("written");
+    let lines: Vec<String> = text_of.lines().map(str::to_owned).collect();
+    let told: Value = {
+        let done = site.cli(&["--json", "audit", "verify"]).await;
+        serde_json::from_str(&done.out).expect("JSON")
+    };
+    server.stop().await;
+    let signer = text(&told["signed_by"]);
+    assert_eq!((&told["intact"], &told["complete"]), (&json!(true), &json!(true)));
+
+    let (done, whole) = verify(&site, &file, &["--signer", signer]).await;
+    assert_eq!((done.exit, &whole["complete"]), (0, &json!(true)), "{done:?}");
+    let from = whole["unsigned_from"].as_u64().expect("the newest is not signed");
+    assert_eq!(whole["unsigned_since"], told["unsigned_since"]);
+    let path = file.display().to_string();
+    let done = site.cli(&["audit", "verify", "--file", &path, "--signer", signer]).await;
+    assert!(
+        done.out.contains(&format!("entries {from} to {} are not signed yet", lines.len())),
+        "{done:?}"
+    );
+
+    // Written anew without its signatures: it is a chain, but not that signer's.
+    write(&changed, &stripped(&lines));
+    let (done, verdict) = verify(&site, &changed, &[]).await;
+    assert_eq!((done.exit, &verdict["signed_by"]), (0, &Value::Null), "{done:?}");
+    let (done, verdict) = verify(&site, &changed, &["--signer", signer]).await;
+    assert_eq!((done.exit, &verdict["intact"]), (65, &json!(false)), "{done:?}");
+
+    // Its beginning was cut off where a signature stands.
+    let cut = lines.iter().position(|line| line.contains("\"action\":\"sign_audit\""));
+    let cut = cut.expect("a signature");
+    write(&changed, &lines[cut..]);
+    let (done, verdict) = verify(&site, &changed, &["--signer", signer]).await;
+    let found = (done.exit, &verdict["complete"], verdict["first"].as_u64());
+    assert_eq!(found, (0, &json!(false), Some(cut as u64 + 1)), "{done:?}");
+    let path = changed.display().to_string();
+    let done = site.cli(&["audit", "verify", "--file", &path, "--signer", signer]).await;
+    assert!(done.out.contains(&format!("entries 1 to {cut} are not here")), "{done:?}");
+    let (done, _) = verify(&site, &changed, &[]).await;
+    assert_eq!(done.exit, 65, "nobody is named who vouches for the rest: {done:?}");
+    write(&changed, &lines[cut + 1..]);
+    let (done, _) = verify(&site, &changed, &["--signer", signer]).await;
+    assert_eq!(done.exit, 65, "nothing vouches for the rest: {done:?}");
 }

@@ -120,3 +120,33 @@ async fn the_command_line_says_what_a_child_wants() {
     assert_eq!(alone.exit, 64, "{}", alone.err);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_reaches_every_descendant_within_five_seconds() {
+    let site = Site::simulated();
+    let server = site.serve().await;
+    let parent = begin(&server, &json!([{ "hang": true }])).await;
+    let mut descendants = Vec::new();
+    let mut above = parent.clone();
+    // As many as a tenant may have open as shipped: some below, some beside each other.
+    for _ in 0..6 {
+        above = child(&server, &above, "cascade", true).await;
+        descendants.push(above.clone());
+    }
+    for _ in 0..3 {
+        descendants.push(child(&server, &parent, "cascade", true).await);
+    }
+    for id in &descendants {
+        server.until_status(id, "running").await;
+    }
+    let all_ended = async {
+        server.post(&format!("sessions/{parent}/stop"), json!({})).await;
+        for id in &descendants {
+            server.until_status(id, "stopped").await;
+        }
+    };
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(5), all_ended).await;
+    assert!(in_time.is_ok(), "descendants go on after five seconds");
+    settled(&site, &server, None).await;
+    server.stop().await;
+}

@@ -78,11 +78,16 @@ async fn elsewhere_a_link_is_made_when_it_is_asked_for() {
     let told = site.cli(&["login", "--json"]).await;
     let told: Value = serde_json::from_str(&told.out).expect("JSON");
     assert!(told["url"].as_str().expect("a url").contains("/login#token=iol_"), "{told}");
-    let listed = site.cli(&["key", "list", "--json"]).await;
-    let listed: Value = serde_json::from_str(&listed.out).expect("JSON");
-    let kinds: Vec<&Value> =
-        listed["items"].as_array().expect("items").iter().map(|key| &key["kind"]).collect();
-    assert_eq!(kinds, ["key", "browser"]);
+    for (words, kind) in [
+        (&["key", "list", "--json"][..], "key"),
+        (&["key", "list", "--browsers", "--json"], "browser"),
+    ] {
+        let listed = site.cli(words).await;
+        let listed: Value = serde_json::from_str(&listed.out).expect("JSON");
+        let items = listed["items"].as_array().expect("items");
+        let kinds: Vec<&Value> = items.iter().map(|key| &key["kind"]).collect();
+        assert_eq!(kinds, [kind]);
+    }
     server.stop().await;
     assert!(!site.log().contains("iol_"), "no link is logged");
     site.keeps_invariants().await;

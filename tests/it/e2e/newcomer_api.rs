@@ -59,7 +59,7 @@ async fn requests_that_are_wrong_are_told_what_is_wrong() {
     }
     let repo = json!({ "initial_prompt": "x", "start": true,
         "workspace": { "kind": "git", "repo": site.root() } });
-    problem(create().body(repo.to_string()), 422, "VALIDATION_ERROR").await;
+    problem(create().body(repo.to_string()), 422, "PATH_NOT_ALLOWED").await;
     for path in ["sessions/IND-999999", "sessions/nonsense", "sessions/IND-999999/diff"] {
         problem(ours(Method::GET, path), 404, "SESSION_NOT_FOUND").await;
     }
@@ -79,4 +79,23 @@ async fn requests_that_are_wrong_are_told_what_is_wrong() {
     problem(other, 422, "IDEMPOTENCY_KEY_REUSED").await;
     server.stop().await;
     assert!(!site.log().contains("INTERNAL_ERROR"), "{}", site.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_are_told_how_the_server_is_and_who_is_known_why() {
+    let site = Site::simulated();
+    let server = site.serve().await;
+    for path in ["health", "ready"] {
+        let ask = || server.http.get(format!("{}/{path}", server.url));
+        let details = async |request: RequestBuilder| {
+            let told: Value = request.send().await.expect("sent").json().await.expect("JSON");
+            let parts = super::array(&told["components"]);
+            assert!(parts.len() >= 3, "{told:#}");
+            parts.iter().filter(|part| !part["detail"].is_null()).count()
+        };
+        assert_eq!(details(ask()).await, 0, "{path}");
+        assert_eq!(details(ask().bearer_auth("iok_wrong")).await, 0, "{path}");
+        assert!(details(ask().bearer_auth(ADMIN_KEY)).await > 0, "{path}");
+    }
+    server.stop().await;
 }

@@ -1,7 +1,9 @@
 //! SIGTERM: work is saved and taken up again; a second signal ends at once.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -56,7 +58,7 @@ async fn a_second_signal_ends_at_once() {
     server.terminate();
     super::eventually("it is stopping", async || site.log().contains("Stopping")).await;
     let from = Instant::now();
-    rustix::process::kill_process(server.pid(), rustix::process::Signal::TERM).ok();
+    kill_process(server.pid(), Signal::TERM).ok();
     let (exit, _) = server.ended(Duration::from_secs(5)).await;
     assert!(exit == 130 || exit == 0, "{exit}: {}", site.log());
     assert!(from.elapsed().as_secs() < 3);
@@ -65,4 +67,32 @@ async fn a_second_signal_ends_at_once() {
     server.post(&format!("sessions/{id}/stop"), json!({})).await;
     settled(&site, &server, None).await;
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_ends_no_server_and_tells_which_settings_have_changed() {
+    let site = Site::simulated();
+    std::fs::create_dir_all(site.data()).expect("made");
+    std::fs::set_permissions(site.data(), PermissionsExt::from_mode(0o700)).expect("changed");
+    let settings = site.data().join("orchestrator.toml");
+    std::fs::write(&settings, "[scheduler]\nmax_running_sessions = 7\n").expect("written");
+    let server = site.serve().await;
+    let says = async |what: &str| {
+        kill_process(server.pid(), Signal::HUP).expect("it takes signals");
+        super::eventually(what, async || site.log().contains(what)).await;
+        assert_eq!(server.get("sessions").await["items"], json!([]), "it goes on");
+    };
+    says("none of them has changed").await;
+    std::fs::write(&settings, "[scheduler]\nmax_running_sessions = 8\n").expect("written");
+    says("that have changed: scheduler.max_running_sessions").await;
+    std::fs::write(&settings, "[scheduler]\nmax_running_sessions = \"many\"\n").expect("written");
+    says("those before count").await;
+    server.stop().await;
+    let demo = Site::bare().start(&["demo"]).await;
+    for _ in 0..3 {
+        kill_process(demo.pid(), Signal::HUP).expect("it takes signals");
+        let alive = demo.http.get(format!("{}/health", demo.url)).send().await;
+        assert!(alive.expect("an answer").status().is_success());
+    }
+    demo.stop().await;
 }

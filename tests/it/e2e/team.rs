@@ -9,7 +9,7 @@ use super::{array, text};
 use crate::support::server::{Finished, Site, finish};
 
 /// On a machine of their own: nothing but a folder is theirs.
-async fn on(site: &Site, folder: &Path, words: &[&str]) -> Finished {
+pub(super) async fn on(site: &Site, folder: &Path, words: &[&str]) -> Finished {
     let folder = folder.to_str().expect("UTF-8");
     let mut command = site.command(&[words, &["--data-dir", folder]].concat());
     command.env_remove("ORCHESTRATOR_KEY").env_remove("ORCHESTRATOR_ADMIN_KEY");

@@ -13,12 +13,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use super::text;
+use super::{eventually, text};
 use crate::support::server::{ADMIN_KEY, Server, Site};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -213,6 +219,116 @@ async fn a_certificate_of_ones_own_is_served_and_a_wrong_one_is_not() {
     server.stop().await;
 }
 
+/// The SHA-256 of the certificate that a new connection is shown, and the connection.
+async fn shown(port: u16) -> (String, tokio_rustls::client::TlsStream<TcpStream>) {
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        .with_no_client_auth();
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
+    let seen =
+        stream.get_ref().1.peer_certificates().and_then(<[_]>::first).expect("a certificate");
+    (hex(seen), stream)
+}
+
+fn hex(certificate: &CertificateDer<'_>) -> String {
+    let digest = Sha256::digest(certificate);
+    digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
+/// Takes every certificate: what it is, is looked at afterwards.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewed_certificate_is_shown_without_a_restart_and_a_broken_one_is_not() {
+    let makers = [Site::simulated(), Site::simulated()];
+    for maker in &makers {
+        maker.start(&["serve", "--tls", "self-signed"]).await.stop().await;
+    }
+    let site = Site::simulated();
+    let file = |name: &str| site.root().join(name).to_str().expect("UTF-8").to_owned();
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let put = |maker: &Site, name: &str, to: &str| {
+        std::fs::copy(maker.data().join(name), to).expect("copied");
+    };
+    let [old, new] = [&makers[0], &makers[1]].map(|maker| {
+        let file = maker.data().join("self-signed.pem");
+        hex(&CertificateDer::from_pem_file(file).expect("PEM"))
+    });
+    put(&makers[0], "self-signed.pem", &cert);
+    put(&makers[0], "self-signed.key", &key);
+    let server = site.start(&["serve", "--tls-cert", &cert, "--tls-key", &key]).await;
+    let (port, hangup) = (port(&server), rustix::process::Signal::HUP);
+    let (seen, mut early) = shown(port).await;
+    assert_eq!(seen, old);
+
+    // A half of the new pair is none.
+    put(&makers[1], "self-signed.key", &key);
+    rustix::process::kill_process(server.pid(), hangup).expect("it takes signals");
+    let warned = || site.log().matches("cannot be used with its key").count();
+    eventually("it is told", async || warned() == 1).await;
+    assert!(site.log().contains("put a certificate and its own key into the two files"));
+    assert_eq!(shown(port).await.0, old);
+
+    put(&makers[1], "self-signed.pem", &cert);
+    rustix::process::kill_process(server.pid(), hangup).expect("it takes signals");
+    eventually("the new one is shown", async || shown(port).await.0 == new).await;
+    let ask = format!("GET /health HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+    early.write_all(ask.as_bytes()).await.expect("an old connection goes on");
+    let mut answer = [0; 15];
+    early.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    let pinned = async || site.cli(&["session", "list"]).await.exit == 0;
+    eventually("the command line knows the new one", pinned).await;
+
+    std::fs::write(&cert, "nothing").expect("written");
+    rustix::process::kill_process(server.pid(), hangup).expect("it takes signals");
+    eventually("it is told", async || site.log().contains("holds no certificate in PEM")).await;
+    assert_eq!(shown(port).await.0, new, "the one before stays");
+    server.stop().await;
+}
+
 /// Asks from one of this machine's addresses.
 async fn ask(
     server: &Server,
@@ -277,6 +393,8 @@ async fn a_proxy_is_believed_and_nobody_else() {
         ("127.0.0.9", vec![], 200),
         (proxy, vec![by("9.9.9.1")], 401),
         (proxy, vec![by("127.0.0.1")], 401),
+        (proxy, vec![], 401),
+        ("127.0.0.9", vec![("x-real-ip", "127.0.0.1")], 401),
         ("127.0.0.9", vec![by("127.0.0.1")], 401),
     ] {
         let answer = ask(&server, from, "/metrics", &headers).await;

@@ -81,6 +81,8 @@ async fn the_command_line_sets_prices_budgets_and_shares() {
     assert_eq!(read(&budget.out)["monthly_budget_usd"]["limit"], 12.5, "{budget:?}");
     let quotas = site.cli(&["tenant", "quotas", "--set", "monthly_budget_usd=none"]).await;
     assert!(quotas.out.contains("monthly_budget_usd"), "{quotas:?}");
+    let kept = site.cli(&["tenant", "update", "--retention", "sessions_days=7"]).await;
+    assert!(kept.exit == 0 && kept.err.contains("sessions are kept for 7 days"), "{kept:?}");
     let tenant = site.cli(&["tenant", "update", "--weight", "2.5", "--json"]).await;
     assert_eq!(read(&tenant.out)["settings"]["weight"], 2.5, "{tenant:?}");
     let nothing = site.cli(&["usage"]).await;

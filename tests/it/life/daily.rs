@@ -7,21 +7,31 @@ use orchestrator::application::daily::{Daily, Job, Kept};
 use orchestrator::application::error::AppError;
 use orchestrator::application::events::{Deltas, EventService};
 use orchestrator::application::ports::changes::{ChangeSet, Counter, CounterChange};
+use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::store::Store;
+use orchestrator::application::principal::RequestContext;
 use orchestrator::application::session::create::NewSession;
 use orchestrator::domain::event::EventType;
 use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::session::status::SessionStatus;
+use orchestrator::domain::tenant::retention::Retention;
 use serde_json::json;
 
 use super::lab::{Lab, caller, plays};
+use crate::support::app::audit;
 use crate::support::opencode::eventually;
 
 const DAY: Duration = Duration::from_hours(24);
 
 fn daily(lab: &Lab) -> Daily {
-    let (store, clock) = (Arc::clone(&lab.store) as _, Arc::clone(&lab.clock) as _);
-    Daily::new(store, clock, lab.sessions.clone(), Kept { leap: None, ..Kept::default() })
+    daily_with(lab, Kept { leap: None, ..Kept::default() })
+}
+
+fn daily_with(lab: &Lab, kept: Kept) -> Daily {
+    let store: Arc<dyn Store> = Arc::clone(&lab.store) as _;
+    let clock: Arc<dyn Clock> = Arc::clone(&lab.clock) as _;
+    let audit = audit(&store, &clock);
+    Daily::new(store, clock, lab.sessions.clone(), audit, kept)
 }
 
 /// Whether a session is shown, only deleted, or gone.
@@ -92,6 +102,55 @@ async fn old_events_are_gone_and_who_reads_on_from_them_is_told() {
     let before = kept.last().expect("one").seq;
     begin().await;
     assert_eq!(read(before).await.expect("the next")[0].seq, before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_that_keeps_less_has_it_gone_earlier_and_others_do_not() {
+    let lab = Lab::new().await;
+    lab.schedule();
+    let other = TenantId::new(uuid::Uuid::from_u128(77));
+    lab.tenant(other, "other").await;
+    let ended = lab.begin(plays(&json!([]))).await;
+    lab.until(ended, SessionStatus::Completed).await;
+    let asked = RequestContext { tenant: other, ..caller() };
+    let new = NewSession { draft: plays(&json!([])), ..NewSession::default() };
+    let theirs = lab.sessions.create(&asked, new).await.expect("created").value.id;
+    lab.sessions.cancel(&asked, theirs, None).await.expect("cancelled");
+    let days = |sessions, events| Retention {
+        sessions_days: Some(sessions),
+        deleted_sessions_days: Some(2),
+        events_days: Some(events),
+    };
+    lab.keeping(TenantId::BOOTSTRAP, days(7, 9)).await;
+    let daily = daily(&lab);
+    let shown = async || {
+        let snapshot = lab.store.snapshot(other).await.expect("a snapshot");
+        let events = snapshot.events(0, None, 100).await.expect("read").len();
+        (snapshot.session(theirs).await.expect("read").is_some(), events)
+    };
+    let before = shown().await;
+    lab.clock.jump(DAY * 6);
+    daily.everything().await;
+    assert_eq!(place(&lab, ended).await, "shown");
+    lab.clock.jump(DAY * 2);
+    daily.everything().await;
+    assert_eq!(place(&lab, ended).await, "deleted");
+    lab.clock.jump(DAY * 3);
+    daily.everything().await;
+    assert_eq!(place(&lab, ended).await, "gone");
+    // What happened eleven days ago is not told any more; the deletion of three days ago is.
+    let snapshot = lab.store.snapshot(TenantId::BOOTSTRAP).await.expect("a snapshot");
+    let events = snapshot.events(0, None, 100).await.expect("read");
+    assert!(snapshot.first_seq().await.expect("read") > 1);
+    assert!(events.iter().all(|event| event.event.event_type != EventType::SessionCreated));
+    assert!(events.iter().any(|event| event.event.event_type == EventType::SessionDeleted));
+    assert_eq!(shown().await, before, "another tenant keeps its own");
+    // Longer than the server is never.
+    lab.keeping(other, days(400, 400)).await;
+    lab.clock.jump(DAY * 21);
+    daily.everything().await;
+    let (is_shown, events) = shown().await;
+    assert!(!is_shown && events < before.1, "{events} events of {}", before.1);
 }
 
 async fn counters(lab: &Lab) -> Vec<(i64, i64)> {
@@ -171,8 +230,7 @@ async fn the_jobs_begin_by_themselves_and_on_a_full_disk_wait_for_their_next_tim
 async fn a_clock_that_wakes_in_another_decade_removes_nothing() {
     let lab = Lab::new().await;
     lab.schedule();
-    let (store, clock) = (Arc::clone(&lab.store) as _, Arc::clone(&lab.clock) as _);
-    let daily = Daily::new(store, clock, lab.sessions.clone(), Kept::default());
+    let daily = daily_with(&lab, Kept::default());
     let ended = lab.begin(plays(&json!([]))).await;
     lab.until(ended, SessionStatus::Completed).await;
     daily.everything().await;

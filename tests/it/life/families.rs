@@ -6,7 +6,7 @@ use orchestrator::application::error::AppError;
 use orchestrator::application::ports::reads::OwedChildren;
 use orchestrator::application::ports::store::Store as _;
 use orchestrator::application::session::control::DeclaredFailure;
-use orchestrator::application::session::create::NewSession;
+use orchestrator::application::session::create::{MAX_CHILDREN, NewSession};
 use orchestrator::domain::ids::SessionId;
 use orchestrator::domain::session::checkpoint::CheckpointTrigger;
 use orchestrator::domain::session::draft::SessionDraft;
@@ -62,6 +62,20 @@ fn failure(retryable: bool) -> DeclaredFailure {
 
 async fn running(lab: &Lab, id: SessionId) {
     lab.wait(id, "a conversation", |session| session.run.handle.is_some()).await;
+}
+
+#[tokio::test]
+async fn a_session_has_a_bounded_number_of_children() {
+    let lab = Lab::new().await;
+    let one = || plays(&json!([{ "say": "x" }]));
+    let parent = lab.begin(one()).await;
+    for _ in 0..MAX_CHILDREN {
+        child(&lab, parent, OnParentEnd::Cascade, one(), false).await.expect("there is room");
+    }
+    let refused = child(&lab, parent, OnParentEnd::Cascade, one(), false).await;
+    let Err(AppError::Invalid(errors)) = refused else { panic!("{refused:?}") };
+    assert_eq!(errors[0].pointer, "/parent_id");
+    assert!(errors[0].message.contains("has 100 children"), "{}", errors[0].message);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

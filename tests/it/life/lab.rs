@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orchestrator::application::agent::{AgentService, BuiltIn};
-use orchestrator::application::attention::AttentionService;
+use orchestrator::application::attention::{AttentionService, Decided};
 use orchestrator::application::daily::Daily;
 use orchestrator::application::events::Deltas;
 use orchestrator::application::identity::IdentityService;
@@ -34,6 +34,7 @@ use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::Role;
 use orchestrator::domain::tenant::network::Reach;
 use orchestrator::domain::tenant::quotas::Quotas;
+use orchestrator::domain::tenant::retention::Retention;
 use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::workspace::WorkspaceSpec;
@@ -132,6 +133,7 @@ impl Lab {
         let root = tempfile::tempdir().expect("a folder");
         let options = WorkspaceOptions {
             root: root.path().join("data/workspaces"),
+            closed: Vec::new(),
             allowed_roots: Vec::new(),
             git: "git".into(),
         };
@@ -223,6 +225,16 @@ impl Lab {
         let value = Tenant { quotas, ..found.value };
         let put = Put { expect: Expect::At(found.version), value };
         self.store.commit(ChangeSet::new(tenant).write(Write::Tenant(put))).await.expect("bound");
+    }
+
+    /// How long a tenant has its things kept.
+    pub(crate) async fn keeping(&self, tenant: TenantId, retention: Retention) {
+        let snapshot = self.store.snapshot(tenant).await.expect("a snapshot");
+        let found = snapshot.tenant().await.expect("readable").expect("there");
+        drop(snapshot);
+        let value = Tenant { retention, ..found.value };
+        let put = Put { expect: Expect::At(found.version), value };
+        self.store.commit(ChangeSet::new(tenant).write(Write::Tenant(put))).await.expect("kept");
     }
 
     /// One more tenant, with the simulated agent.
@@ -355,8 +367,8 @@ impl Lab {
     /// Allows what the agent asks for.
     pub(crate) async fn allow(&self, id: SessionId) {
         let item = self.asked(id).await;
-        let decision = Decision::AllowOnce;
-        self.attention.resolve(&caller(), item, decision, None).await.expect("resolved");
+        let decided = Decided::plain(Decision::AllowOnce);
+        self.attention.resolve(&caller(), item, decided).await.expect("resolved");
     }
 
     async fn open(&self, id: SessionId) -> Option<AttentionId> {

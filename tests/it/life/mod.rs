@@ -11,6 +11,7 @@ mod explained;
 mod families;
 mod files;
 mod held;
+mod instructions;
 pub(crate) mod lab;
 mod planned;
 mod puppet;

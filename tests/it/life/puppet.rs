@@ -32,6 +32,8 @@ pub(crate) struct Strings {
     /// Answers that were not heard.
     pub(crate) missed: AtomicUsize,
     answers: Mutex<Vec<(String, Answer)>>,
+    /// What they were about.
+    answered: Mutex<Vec<String>>,
     /// What it was told last.
     prompt: Mutex<Uuid>,
     stage: Mutex<Option<mpsc::Sender<AgentEvent>>>,
@@ -76,6 +78,11 @@ impl Strings {
     pub(crate) fn is_heard(&self) -> bool {
         let stage = self.stage.lock().expect("whole");
         stage.as_ref().is_some_and(|stage| stage.capacity() == stage.max_capacity())
+    }
+
+    /// Fingerprints of the asks that were answered.
+    pub(crate) fn answered(&self) -> Vec<String> {
+        self.answered.lock().expect("whole").clone()
     }
 
     /// Answers that were heard.
@@ -139,11 +146,17 @@ impl RunControl for Hand {
         Ok(())
     }
 
-    async fn answer(&self, agent_ref: &str, answer: Answer) -> Result<(), DriverError> {
+    async fn answer(
+        &self,
+        agent_ref: &str,
+        fingerprint: &str,
+        answer: Answer,
+    ) -> Result<(), DriverError> {
         if self.0.deaf.load(Ordering::SeqCst) {
             self.0.missed.fetch_add(1, Ordering::SeqCst);
             return Err(DriverError::new(ErrorType::AgentLost, "it does not listen"));
         }
+        self.0.answered.lock().expect("whole").push(fingerprint.to_owned());
         self.0.answers.lock().expect("whole").push((agent_ref.to_owned(), answer));
         Ok(())
     }

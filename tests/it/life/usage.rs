@@ -22,6 +22,7 @@ use orchestrator::domain::event::{EventType, StoredEvent};
 use orchestrator::domain::ids::{AgentId, SessionId, TenantId, UsageId};
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::schedule::blocker::BlockerCode;
+use orchestrator::domain::session::PromptMode;
 use orchestrator::domain::session::draft::{SessionDraft, SessionPatch};
 use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::tenant::Tenant;
@@ -152,6 +153,45 @@ async fn a_spent_quota_of_tokens_pauses_the_work_of_a_tenant_until_it_is_raised(
     eventually("another run", async || strings.starts.load(SeqCst) == 2).await;
     eventually("somebody listens", async || strings.is_playing()).await;
     strings.ends("so far", TurnEnd::Done).await;
+    lab.until(id, SessionStatus::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stores_too_much_ends_the_turn_and_waits_for_room() {
+    let (lab, strings) = stage().await;
+    let id = lab.begin(plays(&json!([]))).await;
+    eventually("a run", async || strings.is_playing()).await;
+    lab.bound(Quotas { max_storage_mb: Some(1), ..Quotas::UNLIMITED }).await;
+    let stored =
+        |bytes| ChangeSet::new(OURS).count(Counter::StoredBytes, CounterChange::Add(bytes));
+    lab.store.commit(stored(1 << 20)).await.expect("counted");
+    uses(&strings, "a", 10, None).await;
+    lab.sessions.prompt(&caller(), id, "And this.", PromptMode::Queue).await.expect("taken");
+    let new = || NewSession { draft: plays(&json!([])), ..NewSession::default() };
+    let is_full = |error: &AppError| {
+        matches!(error, AppError::QuotaExceeded { quota: "max_storage_mb", limit: 1, used: 1..=2 })
+    };
+    let refused = lab.sessions.create(&caller(), new()).await.expect_err("refused");
+    assert!(is_full(&refused), "{refused}");
+    assert_eq!(strings.aborts.load(SeqCst), 0, "nothing is broken off");
+    strings.ends("so far", TurnEnd::Done).await;
+    let paused = lab.until(id, SessionStatus::Paused).await;
+    assert_eq!(paused.status_reason(), Some("budget_exhausted"));
+    let refused = lab.sessions.resume(&caller(), id).await.err().expect("refused");
+    assert!(is_full(&refused), "{refused}");
+    let why = blocker(&lab, id).await;
+    assert_eq!(
+        (why.code, why.object.as_deref()),
+        (BlockerCode::QuotaStorage, Some("max_storage_mb"))
+    );
+    assert!(why.command.expect("a command").contains("max_storage_mb="));
+    // Room comes back, and what was asked for is done.
+    lab.store.commit(stored(-(1 << 20))).await.expect("counted");
+    lab.sessions.create(&caller(), new()).await.expect("created");
+    lab.sessions.resume(&caller(), id).await.expect("it goes on");
+    eventually("another run", async || strings.starts.load(SeqCst) == 2).await;
+    eventually("somebody listens", async || strings.is_playing()).await;
+    strings.ends("done", TurnEnd::Done).await;
     lab.until(id, SessionStatus::Completed).await;
 }
 

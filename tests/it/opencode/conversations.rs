@@ -115,12 +115,21 @@ async fn asks_and_goes_on(stage: &Stage<'_>) {
         (AttentionKind::Permission, "bash", Risk::High)
     );
     assert_eq!(first.patterns, ["touch allowed.txt"]);
-    run.control.answer(&first.agent_ref, Answer::AllowOnce).await.expect("taken");
+    run.control
+        .answer(&first.agent_ref, &first.fingerprint, Answer::AllowOnce)
+        .await
+        .expect("taken");
     let second = run.ask().await;
     assert_ne!(first.fingerprint, second.fingerprint);
-    run.control.answer(&second.agent_ref, Answer::Deny("not that".into())).await.expect("taken");
+    run.control
+        .answer(&second.agent_ref, &second.fingerprint, Answer::Deny("not that".into()))
+        .await
+        .expect("taken");
     let third = run.ask().await;
-    run.control.answer(&third.agent_ref, Answer::AllowAlways).await.expect("taken");
+    run.control
+        .answer(&third.agent_ref, &third.fingerprint, Answer::AllowAlways)
+        .await
+        .expect("taken");
     let (end, text, _) = run.turn().await;
     assert_eq!((end, text.as_str()), (TurnEnd::Done, "End."));
     assert!(repo.join("allowed.txt").exists() && repo.join("always.txt").exists());
@@ -135,7 +144,10 @@ async fn asks_and_goes_on(stage: &Stage<'_>) {
     // What is denied altogether is not even offered.
     assert_eq!(tools[4].body["tool"], json!("invalid"));
     // An ask that is gone can be answered without harm.
-    run.control.answer(&first.agent_ref, Answer::AllowOnce).await.expect("nothing happens");
+    run.control
+        .answer(&first.agent_ref, &first.fingerprint, Answer::AllowOnce)
+        .await
+        .expect("nothing happens");
     run.control.close().await;
 }
 
@@ -150,7 +162,10 @@ async fn answers_questions(stage: &Stage<'_>) {
     let mut run = stage.bench.run(assignment(&repo, scripted("ask me", &turns))).await;
     let ask = run.ask().await;
     assert_eq!((ask.kind, ask.title.as_str()), (AttentionKind::Question, "Which colour?"));
-    run.control.answer(&ask.agent_ref, Answer::Text("blue".into())).await.expect("taken");
+    run.control
+        .answer(&ask.agent_ref, &ask.fingerprint, Answer::Text("blue".into()))
+        .await
+        .expect("taken");
     let (end, text, _) = run.turn().await;
     assert_eq!(end, TurnEnd::Done);
     assert!(text.contains("Blue"), "{text}");
@@ -263,7 +278,7 @@ async fn hears_its_subagents(stage: &Stage<'_>) {
     let ask = run.ask().await;
     assert_eq!(ask.patterns, ["touch inner.txt"]);
     assert_ne!(ask.payload["agent_session"], json!(run.session()), "the child's own ask");
-    run.control.answer(&ask.agent_ref, Answer::AllowOnce).await.expect("taken");
+    run.control.answer(&ask.agent_ref, &ask.fingerprint, Answer::AllowOnce).await.expect("taken");
     let (end, text, _) = run.turn().await;
     assert_eq!((end, text.as_str()), (TurnEnd::Done, "Outer."));
     assert!(repo.join("inner.txt").exists());

@@ -32,6 +32,7 @@ use uuid::Uuid;
 use super::disk::Disk;
 use crate::contract::fixtures::{SetClock, TENANT, at, fresh, neighbour, open_redb};
 use crate::life::lab::caller;
+use crate::support::app::audit;
 use crate::support::opencode::eventually;
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -59,6 +60,7 @@ impl Bench {
     fn sessions(&self) -> SessionService {
         let options = WorkspaceOptions {
             root: self.dir.path().join("workspaces"),
+            closed: Vec::new(),
             allowed_roots: Vec::new(),
             git: "git".into(),
         };
@@ -80,8 +82,10 @@ impl Bench {
     }
 
     fn daily(&self) -> Daily {
-        let (store, clock) = (Arc::clone(&self.store) as _, Arc::clone(&self.clock) as _);
-        Daily::new(store, clock, self.sessions(), Kept::default())
+        let store: Arc<dyn Store> = Arc::clone(&self.store) as _;
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let audit = audit(&store, &clock);
+        Daily::new(store, clock, self.sessions(), audit, Kept::default())
     }
 
     /// Spoils rows of a table while the store is closed; how many.

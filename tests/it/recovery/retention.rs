@@ -19,6 +19,7 @@ use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
 use tempfile::TempDir;
 
 use crate::contract::fixtures::{SetClock, TENANT, at, creation, fresh, open_redb, session};
+use crate::support::app::audit;
 
 const DAYS: i64 = 24 * 3600 * 1000;
 const SESSIONS: u64 = 40;
@@ -29,6 +30,7 @@ fn daily(dir: &TempDir, clock: &Arc<SetClock>) -> (Arc<dyn Store>, Daily) {
     let time: Arc<dyn Clock> = Arc::clone(clock) as _;
     let options = WorkspaceOptions {
         root: dir.path().join("workspaces"),
+        closed: Vec::new(),
         allowed_roots: Vec::new(),
         git: "git".into(),
     };
@@ -41,7 +43,8 @@ fn daily(dir: &TempDir, clock: &Arc<SetClock>) -> (Arc<dyn Store>, Daily) {
         Wake::default(),
         SessionOptions::default(),
     );
-    (Arc::clone(&store), Daily::new(store, time, sessions, Kept { leap: None, ..Kept::default() }))
+    let (audit, kept) = (audit(&store, &time), Kept { leap: None, ..Kept::default() });
+    (Arc::clone(&store), Daily::new(store, time, sessions, audit, kept))
 }
 
 /// Does the jobs, cut off after longer and longer, each time with another opening of the store.

@@ -154,7 +154,12 @@ impl RunControl for Control {
         self.send(Order::Abort)
     }
 
-    async fn answer(&self, agent_ref: &str, answer: Answer) -> Result<(), DriverError> {
+    async fn answer(
+        &self,
+        agent_ref: &str,
+        _fingerprint: &str,
+        answer: Answer,
+    ) -> Result<(), DriverError> {
         let is_allowed = matches!(answer, Answer::AllowOnce | Answer::AllowAlways);
         let answer = if self.garbles && is_allowed { Answer::Deny(String::new()) } else { answer };
         self.send(Order::Answer(agent_ref.to_owned(), answer))

@@ -33,6 +33,7 @@ use super::kept::Opened;
 use super::store::{Planted, SimJournal, SimStore};
 use super::time::{SimClock, SimIds};
 use super::town::Town;
+use crate::support::app::audit;
 
 /// What outlives a server.
 pub(crate) struct Ground {
@@ -186,7 +187,9 @@ impl Server {
         // The clock leaps between lives: nobody waits a day here until it is believed.
         let kept = Kept { leap: None, ..Kept::default() };
         let (daily_store, daily_clock) = (Arc::clone(&self.store), Arc::clone(&clock));
-        let daily = Daily::new(daily_store, daily_clock, self.sessions.clone(), kept);
+        let audit = audit(&daily_store, &daily_clock);
+        self.tracker.spawn(audit.clone().sign(self.stop.clone()));
+        let daily = Daily::new(daily_store, daily_clock, self.sessions.clone(), audit, kept);
         self.tracker.spawn(daily.run(self.stop.clone()));
         let (agents, wake) = (self.agents.clone(), self.sessions.wake().clone());
         self.tracker.spawn(Reconciler::probe(agents, clock, wake, self.stop.clone()));

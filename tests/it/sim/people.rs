@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator::application::attention::Decided;
 use orchestrator::application::error::AppError;
 use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::driver::DriverError;
@@ -390,7 +391,9 @@ impl Person {
             AttentionKind::Question => (Decision::Answer, Some(words.as_str())),
             AttentionKind::Review | AttentionKind::Budget => (Decision::Acknowledge, None),
         };
-        match self.server.attention.resolve(ctx, item.value.id, decision, text).await {
+        let fingerprint = Some(item.value.fingerprint.as_str());
+        let decided = Decided { decision, answer: text, fingerprint };
+        match self.server.attention.resolve(ctx, item.value.id, decided).await {
             Ok(settled) => {
                 self.ledger.decided(&settled);
                 self.ledger.audited(ctx.tenant, &ctx.request_id);

@@ -34,7 +34,7 @@ use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::session::{Session, SessionCode};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::ApiKey;
-use orchestrator::domain::tenant::user::User;
+use orchestrator::domain::tenant::user::{ProviderIdentity, User};
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::usage::month::LimitsTold;
 use orchestrator::domain::usage::period::Day;
@@ -356,6 +356,10 @@ impl PeopleReads for Shown {
 
     async fn user_by_email(&self, email: &str) -> Read<Option<UserId>> {
         self.1.read(self.0.user_by_email(email))
+    }
+
+    async fn user_by_identity(&self, identity: &ProviderIdentity) -> Read<Option<UserId>> {
+        self.1.read(self.0.user_by_identity(identity))
     }
 
     async fn users(&self, after: Option<UserId>, limit: usize) -> Read<Vec<Versioned<User>>> {

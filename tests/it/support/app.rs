@@ -10,12 +10,15 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use orchestrator::application::agent::{AgentService, BuiltIn};
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::audit::AuditService;
+use orchestrator::application::daily::Kept;
 use orchestrator::application::events::{Deltas, EventService};
 use orchestrator::application::identity::IdentityService;
+use orchestrator::application::identity::provider::{ProviderOptions, ProviderSignIn};
 use orchestrator::application::judge::JudgeService;
 use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::AgentDriver;
+use orchestrator::application::ports::identity_provider::IdentityProvider;
 use orchestrator::application::ports::journal::Journal;
 use orchestrator::application::ports::store::Store;
 use orchestrator::application::scheduler::Queue;
@@ -122,11 +125,17 @@ fn other_tenant(id: TenantId, now: Timestamp) -> Tenant {
 
 fn workspaces(folder: &Path, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Folders {
     let root = folder.join("workspaces");
-    let options = WorkspaceOptions { root, allowed_roots: Vec::new(), git: "git".into() };
+    let options = WorkspaceOptions {
+        root,
+        closed: vec![folder.to_owned()],
+        allowed_roots: Vec::new(),
+        git: "git".into(),
+    };
     Folders::new(options, Arc::clone(clock), Arc::clone(ids))
 }
 
-fn audit(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> AuditService {
+/// The audit of this store, signed with a key that is the same for all tests.
+pub(crate) fn audit(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> AuditService {
     let signer = KeySigner::new(&[7; 32]).expect("a key");
     AuditService::new(Arc::clone(store), Arc::clone(clock), Arc::new(signer))
 }
@@ -143,6 +152,19 @@ fn webhooks(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) 
     WebhookService::new(store, clock, ids, notifier, sealer, webhook_options())
 }
 
+type KnownProvider = (Arc<dyn IdentityProvider>, ProviderOptions);
+
+/// Signing in through a provider.
+fn sign_in(
+    identity: &IdentityService,
+    (provider, wanted): KnownProvider,
+    (clock, ids): (&Arc<dyn Clock>, &Arc<dyn Ids>),
+) -> ProviderSignIn {
+    let sealer = Arc::new(AesSealer::new(&[7; 32]).expect("a key"));
+    let world = (Arc::clone(clock), Arc::clone(ids));
+    ProviderSignIn::new(identity.clone(), provider, sealer, world, wanted)
+}
+
 impl TestApp {
     /// With the limits as shipped, but no rate.
     pub(crate) async fn new() -> Self {
@@ -151,6 +173,23 @@ impl TestApp {
 
     /// With these limits and drivers.
     pub(crate) async fn with(options: ApiOptions, drivers: Vec<Arc<dyn AgentDriver>>) -> Self {
+        Self::with_all(options, drivers, None).await
+    }
+
+    /// Where people sign in through an identity provider.
+    pub(crate) async fn through(
+        options: ApiOptions,
+        provider: Arc<dyn IdentityProvider>,
+        wanted: ProviderOptions,
+    ) -> Self {
+        Self::with_all(options, Vec::new(), Some((provider, wanted))).await
+    }
+
+    async fn with_all(
+        options: ApiOptions,
+        drivers: Vec<Arc<dyn AgentDriver>>,
+        provider: Option<KnownProvider>,
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let memory = MemoryStore::new(Arc::clone(&clock), Arc::clone(&ids));
@@ -173,6 +212,7 @@ impl TestApp {
             AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
+                .keeping(Kept::default().days())
                 .with_agents(&[agent_of_new_tenants()]);
         let other = TenantId::new(ids.uuid());
         identity.load().await.expect("loaded");
@@ -210,6 +250,7 @@ impl TestApp {
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), shutdown.clone());
         let recovery = RecoveryService::new(supervisors, Arc::clone(&store), Arc::clone(&clock));
+        let provider = provider.map(|known| sign_in(&identity, known, (&clock, &ids)));
         let parts = Parts {
             webhooks: webhooks(&store, &clock, &ids),
             usage: UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone()),
@@ -224,6 +265,7 @@ impl TestApp {
             ),
             system,
             identity,
+            provider,
             audit: audit(&store, &clock),
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -275,6 +317,7 @@ impl TestApp {
                 expires_at: None,
             }],
             role,
+            follows: false,
             scopes,
             is_system,
             networks: Networks::default(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use orchestrator::application::ports::changes::Counter;
-use orchestrator::application::ports::reads::{Order, SessionQuery, Snapshot};
+use orchestrator::application::ports::reads::{Order, Recount, SessionQuery, Snapshot};
 use orchestrator::application::ports::store::{Store, StoreError};
 use orchestrator::domain::attention::{Attention, AttentionItem, AttentionKind, AttentionState};
 use orchestrator::domain::event::{EventType, StoredEvent, SubjectKind};
@@ -44,6 +44,7 @@ pub(crate) async fn broken(store: &dyn Store) -> Result<(Vec<String>, Vec<Shown>
         let snapshot = store.snapshot(tenant.value.id).await?;
         let shown = show(&*snapshot, &tenant.value, &mut wrong).await?;
         counters(&*snapshot, &shown, &mut wrong).await?;
+        storage(store, &shown, &mut wrong).await?;
         quotas(&shown, &tenant.value.quotas, &mut wrong);
         owners(&shown, &mut wrong);
         for (id, (_, session)) in &shown.sessions {
@@ -136,6 +137,22 @@ async fn counters(
             let tenant = shown.tenant;
             wrong.push(format!("I7: {counter:?} of {tenant} is {counted} for {rows} rows"));
         }
+    }
+    Ok(())
+}
+
+/// I7: bytes are counted as they lie there, where a store can tell.
+async fn storage(
+    store: &dyn Store,
+    shown: &Shown,
+    wrong: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let recount = store.fleet().await?.recount(shown.tenant, Counter::StoredBytes).await?;
+    if let Some(Recount { stored, counted }) = recount
+        && stored != Some(counted)
+    {
+        let tenant = shown.tenant;
+        wrong.push(format!("I7: {stored:?} bytes of {tenant} are counted, and {counted} stored"));
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ use orchestrator::application::ports::driver::{
     Running, TranscriptItem, TurnEnd,
 };
 use orchestrator::domain::ids::{SessionId, TenantId};
-use orchestrator::domain::session::spec::{PermissionDecision, PermissionPolicy, PermissionRule};
+use orchestrator::domain::session::spec::{
+    Calls, PermissionDecision, PermissionPolicy, PermissionRule,
+};
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::drivers::guard;
 use orchestrator::infrastructure::drivers::opencode::{OpencodeDriver, Options};
@@ -244,7 +246,7 @@ pub(crate) fn policy(
         .iter()
         .map(|(tool, decision)| PermissionRule {
             tool: (*tool).to_owned(),
-            pattern: None,
+            calls: Calls::All,
             decision: *decision,
         })
         .collect();

@@ -31,6 +31,8 @@ pub(crate) struct Site {
     root: TempDir,
     settings: Vec<(String, String)>,
     variables: Vec<(String, String)>,
+    /// Program and first arguments that servers are started through.
+    tracer: Vec<String>,
 }
 
 /// What a finished command said.
@@ -75,7 +77,7 @@ impl Site {
     pub(crate) fn bare() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(root.path().join("home")).expect("a home");
-        let site = Self { root, settings: Vec::new(), variables: Vec::new() };
+        let site = Self { root, settings: Vec::new(), variables: Vec::new(), tracer: Vec::new() };
         site.with("SERVER__REQUESTS_PER_SECOND", "0")
     }
 
@@ -89,6 +91,14 @@ impl Site {
     /// The same with one more variable that is no setting.
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with servers that are traced to this file: whom they connect to, and their end.
+    pub(crate) fn traced(mut self, file: &Path) -> Self {
+        let file = file.to_str().expect("UTF-8");
+        let words = ["strace", "-D", "-f", "--seccomp-bpf", "-e", "trace=connect,sendto,sendmsg"];
+        self.tracer = words.into_iter().chain(["-o", file]).map(str::to_owned).collect();
         self
     }
 
@@ -118,7 +128,10 @@ impl Site {
 
     /// The executable in this site's surroundings.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
+        self.surrounded(Command::new(env!("CARGO_BIN_EXE_orchestrator")), arguments)
+    }
+
+    fn surrounded(&self, mut command: Command, arguments: &[&str]) -> Command {
         command
             .args(arguments)
             .env_clear()
@@ -149,7 +162,14 @@ impl Site {
     /// Starts a server with these words and waits until it is ready.
     pub(crate) async fn start(&self, words: &[&str]) -> Server {
         let log = std::fs::File::options().create(true).append(true).open(self.log_file());
-        let mut command = self.command(words);
+        let mut command = match self.tracer.split_first() {
+            None => self.command(words),
+            Some((tracer, rest)) => {
+                let mut command = Command::new(tracer);
+                command.args(rest).arg(env!("CARGO_BIN_EXE_orchestrator"));
+                self.surrounded(command, words)
+            }
+        };
         command.stdout(Stdio::piped()).stderr(Stdio::from(log.expect("a log")));
         let mut child = command.spawn().expect("the executable starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));

@@ -32,6 +32,7 @@ pub(crate) fn session(number: u128) -> SessionId {
 pub(crate) fn folders(data: &Path, allowed: &[&Path], clock: Arc<dyn Clock>) -> Folders {
     let options = WorkspaceOptions {
         root: data.join("workspaces"),
+        closed: vec![data.to_owned()],
         allowed_roots: allowed.iter().map(|path| path.to_path_buf()).collect(),
         git: PathBuf::from("git"),
     };

@@ -217,6 +217,7 @@ async fn a_git_that_hangs_is_ended_with_its_children() {
     let shared: Arc<ManualClock> = Arc::clone(&clock);
     let options = WorkspaceOptions {
         root: data.path().join("data/workspaces"),
+        closed: Vec::new(),
         allowed_roots: Vec::new(),
         git: program,
     };

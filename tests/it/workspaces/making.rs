@@ -6,13 +6,17 @@ use orchestrator::application::ports::workspaces::{WorkspaceError, Workspaces};
 use orchestrator::domain::session::SessionCode;
 use orchestrator::domain::workspace::{Workspace, WorkspaceKind, WorkspaceSpec};
 use orchestrator::infrastructure::clock::SystemClock;
+use orchestrator::infrastructure::ids::SystemIds;
+use orchestrator::infrastructure::workspaces::{Folders, WorkspaceOptions};
 
 use super::bench::{Bench, at, folders, session};
 use crate::support::repo::{TestRepo, files, git, write};
 
 fn message(error: WorkspaceError) -> String {
     match error {
-        WorkspaceError::Invalid { message, .. } | WorkspaceError::Obstructed(message) => message,
+        WorkspaceError::Invalid { message, .. }
+        | WorkspaceError::NotAllowed { message, .. }
+        | WorkspaceError::Obstructed(message) => message,
         other @ (WorkspaceError::Conflict { .. } | WorkspaceError::Failed(_)) => {
             panic!("expected an invalid request, got {other}")
         }
@@ -154,9 +158,49 @@ async fn refusals_name_what_helps() {
     let bare_folder = tempfile::tempdir().expect("a folder");
     let plain = bare_folder.path().to_str().expect("UTF-8");
     assert!(check(git_spec(plain, "HEAD", None)).await.contains("git init"));
-    let inside = bench.data.path().to_str().expect("UTF-8").to_owned();
-    let spec = WorkspaceSpec::Directory { path: inside };
-    assert!(check(spec).await.contains("belongs to the orchestrator"));
+}
+
+#[tokio::test]
+async fn no_place_of_the_server_or_the_kernel_is_a_workspace() {
+    let bench = Bench::new(&[("a.txt", "one\n")]);
+    let (data, beside) = (bench.data.path(), tempfile::tempdir().expect("a folder"));
+    std::fs::create_dir(data.join("hosts")).expect("a folder");
+    let link = beside.path().join("link");
+    std::os::unix::fs::symlink(data.join("hosts"), &link).expect("a link");
+    let root = data.join("workspaces");
+    let above = data.parent().expect("a folder above");
+    let of_the_kernel =
+        ["/proc", "/proc/self", "/sys", "/dev", "/dev/shm"].map(std::path::Path::new);
+    let all = [data, &data.join("hosts"), &link, &root, above, std::path::Path::new("/")];
+    for path in all.into_iter().chain(of_the_kernel).filter(|path| path.exists()) {
+        let path = path.to_str().expect("UTF-8").to_owned();
+        let refused = bench.folders.check(&WorkspaceSpec::Directory { path: path.clone() }).await;
+        assert!(matches!(refused, Err(WorkspaceError::NotAllowed { .. })), "{path}: {refused:?}");
+    }
+    let path = beside.path().to_str().expect("UTF-8").to_owned();
+    bench.folders.check(&WorkspaceSpec::Directory { path }).await.expect("beside is fine");
+}
+
+#[tokio::test]
+async fn the_data_directory_is_protected_wherever_the_workspaces_lie() {
+    let (home, clock) = (tempfile::tempdir().expect("a folder"), Arc::new(SystemClock::new()));
+    let [data, root] = ["data", "elsewhere/workspaces"].map(|name| home.path().join(name));
+    std::fs::create_dir_all(data.join("inner")).expect("folders");
+    let options = WorkspaceOptions {
+        root,
+        closed: vec![data.clone()],
+        allowed_roots: Vec::new(),
+        git: "git".into(),
+    };
+    let folders = Folders::new(options, clock, Arc::new(SystemIds));
+    for path in [&data, &data.join("inner"), home.path()] {
+        let path = path.to_str().expect("UTF-8").to_owned();
+        let refused = folders.check(&WorkspaceSpec::Directory { path: path.clone() }).await;
+        assert!(matches!(refused, Err(WorkspaceError::NotAllowed { .. })), "{path}: {refused:?}");
+    }
+    let path = home.path().join("elsewhere").to_str().expect("UTF-8").to_owned();
+    let refused = folders.check(&WorkspaceSpec::Directory { path }).await;
+    assert!(matches!(refused, Err(WorkspaceError::NotAllowed { .. })), "{refused:?}");
 }
 
 #[tokio::test]

@@ -168,7 +168,8 @@ async fn a_merge_that_the_process_did_not_live_to_end_is_undone_at_the_next_star
     let runnable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&program, runnable).expect("set");
     let root = bench.data.path().join("workspaces");
-    let options = WorkspaceOptions { root, allowed_roots: Vec::new(), git: program };
+    let options =
+        WorkspaceOptions { root, closed: Vec::new(), allowed_roots: Vec::new(), git: program };
     bench.folders = Folders::new(options, Arc::new(SystemClock::new()), Arc::new(SystemIds));
     let half_done = async {
         while !reached.exists() {

@@ -130,9 +130,12 @@ async fn what_a_revoked_secret_opened_is_closed_within_a_second() {
     let (mut old, mut new) = (open(&first).await, open(&second).await);
     let stream = {
         let (key, app) = (bearer(&second), app.router.clone());
-        let headers = [("authorization", &*key), ("accept", "text/event-stream")];
+        let headers =
+            [("host", &*address), ("authorization", &*key), ("accept", "text/event-stream")];
         let asked = request(Method::GET, "/api/v1/events", None, &headers);
-        app.oneshot(asked).await.expect("infallible").into_body()
+        let answer = app.oneshot(asked).await.expect("infallible");
+        assert_eq!(answer.status().as_u16(), 200);
+        answer.into_body()
     };
     // Another rotation leaves two secrets: the third and the second.
     app.post(&format!("{path}/rotate"), json!({ "grace_seconds": 60 })).await;
@@ -174,4 +177,35 @@ async fn what_somebody_opened_is_closed_when_their_role_changes_or_they_are_swit
         assert!(app.clock.now().since(began).as_secs() < 5);
     }
     assert!(open().await.is_err(), "nobody comes back");
+}
+
+#[tokio::test]
+async fn what_an_administrator_of_the_system_hears_elsewhere_ends_with_their_office() {
+    let (app, address) = TestApp::listen(quick(WsOptions::default())).await;
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let body = json!({
+        "email": "sys@example.org", "full_name": "Sys", "role": "admin", "is_system_admin": true,
+    });
+    let id = text(&app.post("/api/v1/users", body).await.body["id"]);
+    let body = json!({ "name": "theirs", "role": "admin", "user_id": id });
+    let secret = text(&app.post("/api/v1/keys", body).await.body["secret"]);
+    let key = bearer(&secret);
+    let elsewhere = [("authorization", key.clone()), ("x-tenant-id", app.other.to_string())];
+    let mut socket = Socket::with(&address, "/ws/sessions", &elsewhere).await.expect("an upgrade");
+    let headers = [
+        ("host", &*address),
+        ("authorization", &*key),
+        ("accept", "text/event-stream"),
+        ("x-tenant-id", OTHER),
+    ];
+    let asked = request(Method::GET, "/api/v1/events", None, &headers);
+    let stream = app.router.clone().oneshot(asked).await.expect("infallible");
+    assert_eq!(stream.status().as_u16(), 200);
+    let path = format!("/api/v1/users/{id}");
+    let body = json!({ "is_system_admin": false });
+    let changed = app.send(app.request(Method::PATCH, &path, Some(body))).await;
+    assert_eq!(changed.status.as_u16(), 200, "{changed:?}");
+    assert_eq!(socket.closed().await.0, 4401);
+    let told = timeout(SOON, to_bytes(stream.into_body(), 1 << 20)).await;
+    assert!(told.expect("the stream ends").is_ok());
 }

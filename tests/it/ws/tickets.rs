@@ -16,6 +16,10 @@ type Headers = Vec<(&'static str, String)>;
 /// A browser that is signed in: its cookie.
 async fn signed_in(app: &TestApp, address: &str) -> String {
     let key = app.key(TenantId::BOOTSTRAP, Role::Viewer).await;
+    signed_in_with(app, address, &key).await
+}
+
+async fn signed_in_with(app: &TestApp, address: &str, key: &str) -> String {
     let origin = format!("http://{address}");
     let headers = [("host", address), ("origin", &*origin), ("x-requested-with", "orchestrator")];
     let body = Some(json!({ "key": key }));
@@ -50,6 +54,39 @@ async fn a_ticket_opens_one_socket() {
     let mut both = offer();
     both.push(("authorization", key));
     assert_eq!(Socket::with(&address, PATH, &both).await.err(), Some(401));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_browser_opened_ends_with_the_secret_that_opened_the_browser() {
+    let (app, address) = TestApp::listen(quick(WsOptions::default())).await;
+    let made = app.post("/api/v1/keys", json!({ "name": "ann", "role": "viewer" })).await;
+    let secret = made.body["secret"].as_str().expect("a secret");
+    let cookie = signed_in_with(&app, &address, secret).await;
+    let origin = format!("http://{address}");
+    let own = [
+        ("host", &*address),
+        ("origin", &*origin),
+        ("x-requested-with", "orchestrator"),
+        ("cookie", &*cookie),
+    ];
+    let lent = async || {
+        let made = app.send(request(Method::POST, "/api/v1/ws-tickets", None, &own)).await;
+        let ticket = made.body["ticket"].as_str().expect("a ticket");
+        [("sec-websocket-protocol", format!("ticket.{ticket}"))]
+    };
+    let unused = lent().await;
+    let mut by_ticket = Socket::with(&address, PATH, &lent().await).await.expect("an upgrade");
+    let headers = [("cookie", cookie.clone()), ("origin", origin.clone())];
+    let mut by_cookie = Socket::with(&address, PATH, &headers).await.expect("an upgrade");
+    for socket in [&mut by_ticket, &mut by_cookie] {
+        assert_eq!(socket.frame().await["type"], "connection.established");
+    }
+    let path = format!("/api/v1/keys/{}/rotate", made.body["id"].as_str().expect("an id"));
+    let began = app.clock.now();
+    assert_eq!(app.post(&path, json!({ "grace_seconds": 0 })).await.status.as_u16(), 200);
+    assert_eq!((by_ticket.closed().await.0, by_cookie.closed().await.0), (4401, 4401));
+    assert!(app.clock.now().since(began).as_secs() < 5);
+    assert_eq!(Socket::with(&address, PATH, &unused).await.err(), Some(401));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,8 @@
 //! What an agent asks people: items are raised and closed by what the agent says is open, and what
 //! people decide is told to it, once for each time that it asked.
 //!
-//! Invariant: an answer goes only to an ask that this run was told of. What was decided before the
+//! Invariant: an answer goes only to an ask that this run was told of, and to nothing that the agent
+//! asks under the same name afterwards. What was decided before the
 //! agent asks again waits until it does, or until the turn is over.
 
 use std::collections::BTreeSet;
@@ -36,11 +37,15 @@ impl Supervisor {
         // else is asked.
         let told = self.answered.get(&ask.agent_ref);
         if let Some(told) = told.filter(|told| told.fingerprint == ask.fingerprint) {
-            if let Err(error) = running.control.answer(&ask.agent_ref, answer_of(told)).await {
+            if let Err(error) =
+                running.control.answer(&ask.agent_ref, &ask.fingerprint, answer_of(told)).await
+            {
                 tracing::debug!(%error, "An answer that was told already was not wanted again");
             }
             return Ok(());
         }
+        // Under this name it wants something else now: what was decided before is not for this.
+        self.answered.remove(&ask.agent_ref);
         let timeout = match ask.kind {
             AttentionKind::Question => self.tools.options.question_timeout,
             AttentionKind::Permission | AttentionKind::Review | AttentionKind::Budget => {
@@ -48,7 +53,11 @@ impl Supervisor {
             }
         };
         let item = self.tools.sessions.raise(self.holder, &ask, timeout).await?;
-        self.asks.insert(ask.agent_ref, item.id);
+        let before = self.asks.insert(ask.agent_ref, item.id);
+        let is_asked = |id: &AttentionId| self.asks.values().any(|known| known == id);
+        if let Some(before) = before.filter(|id| !is_asked(id)) {
+            self.tools.sessions.withdraw(self.holder, before).await?;
+        }
         if item.state == AttentionState::Open { Ok(()) } else { self.deliver(running, &item).await }
     }
 
@@ -126,7 +135,7 @@ impl Supervisor {
             if self.answered.contains_key(&agent_ref) {
                 continue;
             }
-            match running.control.answer(&agent_ref, answer_of(item)).await {
+            match running.control.answer(&agent_ref, &item.fingerprint, answer_of(item)).await {
                 Ok(()) => {
                     self.answered.insert(agent_ref, item.clone());
                 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Ended, Supervisor};
 use crate::application::error::AppError;
 use crate::application::ports::driver::DriverError;
+use crate::application::session::usage::Obstacle;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::session::{DegradedReason, Session};
 
@@ -18,7 +19,7 @@ impl Supervisor {
         self.outbox.flush().await;
         let saved = self.save("gates").await;
         let Some(session) = self.held_session().await? else { return Ok(Ended::Released) };
-        if is_interrupted(&session) {
+        if self.is_interrupted(&session).await? {
             return Self::released(tools.sessions.leave_gates(self.holder).await);
         }
         let commit = saved.or_else(|| session.run.workspace_ref.clone());
@@ -29,7 +30,7 @@ impl Supervisor {
                 judged = &mut judging => break judged,
                 () = self.bell.rang() => match self.held_session().await? {
                     None => return Ok(Ended::Released),
-                    Some(session) if is_interrupted(&session) => {
+                    Some(session) if self.is_interrupted(&session).await? => {
                         return Self::released(tools.sessions.leave_gates(self.holder).await);
                     }
                     Some(_) => {}
@@ -48,9 +49,12 @@ impl Supervisor {
             }
         }
     }
-}
 
-/// Whether somebody wants a pause or has more to say to the agent.
-fn is_interrupted(session: &Session) -> bool {
-    session.run.pause_wanted.is_some() || !session.run.prompts.is_empty()
+    /// Whether somebody wants a pause, has more to say to the agent, or switched the tenant off.
+    async fn is_interrupted(&self, session: &Session) -> Result<bool, AppError> {
+        let obstacle = self.tools.sessions.obstacle(session).await?;
+        Ok(session.run.pause_wanted.is_some()
+            || !session.run.prompts.is_empty()
+            || obstacle == Some(Obstacle::TenantInactive))
+    }
 }

@@ -26,6 +26,7 @@ use crate::application::ports::driver::{AgentEvent, DriverError, Prompt, Running
 use crate::application::redacted::Words;
 use crate::application::scheduler::wake::Bell;
 use crate::application::session::report::{CallUsage, Holder, Next, TurnOver};
+use crate::application::session::usage::Obstacle;
 use crate::domain::attention::AttentionItem;
 use crate::domain::ids::AttentionId;
 use crate::domain::session::attempt::ErrorType;
@@ -251,26 +252,26 @@ impl Supervisor {
         let interrupts =
             session.run.prompts.iter().any(|prompt| prompt.mode == PromptMode::Interrupt);
         if !self.aborted {
-            let spent = self.tools.sessions.is_spent(&session).await?;
-            self.abort_at = self.end_of_patience(&session, interrupts, spent);
+            let obstacle = self.tools.sessions.obstacle(&session).await?;
+            self.abort_at = self.end_of_patience(&session, interrupts, obstacle);
         }
         self.deliver_owed(running).await?;
         Ok(true)
     }
 
-    /// When a turn is aborted that does not end by itself: at once for a prompt that interrupts, a
-    /// while after somebody wanted a pause, or after a budget was spent.
+    /// When a turn is aborted that does not end by itself: at once for a prompt that interrupts, and when
+    /// its tenant is switched off; a while after somebody wanted a pause, or after a budget was spent.
     fn end_of_patience(
         &self,
         session: &Session,
         interrupts: bool,
-        spent: bool,
+        obstacle: Option<Obstacle>,
     ) -> Option<Timestamp> {
         let now = self.tools.clock.now();
-        let since = session.run.pause_wanted.or(spent.then_some(now));
+        let since = session.run.pause_wanted.or(obstacle.map(|_| now));
         let later = since.map(|since| since.after(self.tools.options.pause_grace));
         match later {
-            _ if interrupts => Some(now),
+            _ if interrupts || obstacle == Some(Obstacle::TenantInactive) => Some(now),
             Some(later) => Some(self.abort_at.map_or(later, |known| known.min(later))),
             None => None,
         }

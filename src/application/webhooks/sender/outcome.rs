@@ -252,7 +252,7 @@ fn audited(
     };
     Some(AuditEntry {
         at: now,
-        actor: Actor { kind: "system".to_owned(), id: "webhooks".to_owned(), role: None },
+        actor: Actor::plain("system", "webhooks"),
         action: action.to_owned(),
         subject: Subject { kind: SubjectKind::Webhook, id: progress.webhook_id.uuid() },
         ok,

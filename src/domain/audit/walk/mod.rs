@@ -1,4 +1,7 @@
 //! A look along a chain, entry by entry.
+//!
+//! Invariant: a chain whose oldest part was removed begins behind an entry that a checkpoint among the
+//! next ones vouches for; one that begins anywhere else is no chain.
 
 use std::collections::VecDeque;
 
@@ -52,6 +55,8 @@ pub struct Walk {
     /// The newest numbers with their hashes.
     recent: VecDeque<(u64, String)>,
     vouched: Option<Vouched>,
+    /// Who vouches for the part that was removed, once that is known.
+    founder: Option<[u8; 32]>,
 }
 
 impl Walk {
@@ -59,13 +64,14 @@ impl Walk {
     #[must_use]
     pub fn new(verify: Verify, trusted: Option<[u8; 32]>) -> Self {
         let (prev_hash, recent) = (NO_HASH.to_owned(), VecDeque::new());
-        Self { verify, trusted, first: 1, next: 1, prev_hash, recent, vouched: None }
+        Self { verify, trusted, first: 1, next: 1, prev_hash, recent, vouched: None, founder: None }
     }
 
     /// Takes one more entry.
     ///
     /// # Errors
-    /// The number that should have stood here and did not, or not as it was written.
+    /// The number that should have stood here and did not, or not as it was written; 1 as long as
+    /// nobody vouches for what is gone.
     pub fn step(&mut self, stored: &StoredAudit) -> Result<(), u64> {
         let StoredAudit { place, entry, prev_hash, hash } = stored;
         self.take(Spelled {
@@ -89,28 +95,41 @@ impl Walk {
             ACTION => Some(self.signed(entry)),
             _ => None,
         };
-        if let Some(Some(signed)) = &signed
-            && self.entries() == 0
-        {
-            self.begin_behind(signed, entry);
+        if self.recent.is_empty() && (2..u64::MAX).contains(&entry.seq) {
+            self.begin_at(entry);
         }
         let is_next = entry.seq == self.next && entry.prev_hash == self.prev_hash;
         if !is_next || entry.hash != link_hash(entry.prev_hash, entry.canonical) {
-            return Err(self.next);
+            return Err(self.bad(self.next));
         }
         match signed {
             Some(Some(signed)) => self.compare(&signed)?,
             // Nobody but a server writes such an entry, and none writes it so.
-            Some(None) => return Err(self.next),
+            Some(None) => return Err(self.bad(self.next)),
             None => {}
         }
         entry.hash.clone_into(&mut self.prev_hash);
         self.recent.push_back((self.next, self.prev_hash.clone()));
+        self.next += 1;
         if self.recent.len() > KEPT {
             self.recent.pop_front();
+            // No checkpoint of a server speaks of what is so far away.
+            if self.first > 1 && self.founder.is_none() {
+                return Err(self.bad(self.first));
+            }
         }
-        self.next += 1;
         Ok(())
+    }
+
+    /// What is left to say at the end: 1 when nobody vouches for what is gone.
+    ///
+    /// Somebody else's word for it is enough once the one who is trusted vouched for the chain as it
+    /// was then: so it is with a chain that came from another server.
+    #[must_use]
+    pub fn end(&self) -> Option<u64> {
+        let is_vouched = self.vouched.is_some();
+        let is_founded = self.founder.is_some_and(|key| is_vouched || self.trusts(&key));
+        (self.first > 1 && !is_founded).then_some(1)
     }
 
     /// The checkpoint of an entry that has to be one.
@@ -120,19 +139,20 @@ impl Walk {
         (is_before && signed.is_genuine(self.verify)).then_some(signed)
     }
 
-    /// A chain whose oldest part was removed begins with who vouches for that part.
-    fn begin_behind(&mut self, signed: &SignedCheckpoint, entry: Spelled<'_>) {
-        let removed = &signed.checkpoint;
-        let is_adjacent = removed.seq + 1 == entry.seq && removed.hash == entry.prev_hash;
-        if is_adjacent && self.believes(signed) {
-            (self.first, self.next) = (entry.seq, entry.seq);
-            entry.prev_hash.clone_into(&mut self.prev_hash);
-            self.recent.push_back((removed.seq, removed.hash.clone()));
-        }
+    /// A chain whose oldest part was removed; who vouches for that part comes soon.
+    fn begin_at(&mut self, entry: Spelled<'_>) {
+        (self.first, self.next) = (entry.seq, entry.seq);
+        entry.prev_hash.clone_into(&mut self.prev_hash);
+        self.recent.push_back((entry.seq - 1, self.prev_hash.clone()));
     }
 
-    fn believes(&self, signed: &SignedCheckpoint) -> bool {
-        self.trusted.is_none_or(|trusted| trusted == signed.key)
+    /// The number that is bad: the first of all while it is not known whether the beginning is one.
+    const fn bad(&self, number: u64) -> u64 {
+        if self.first > 1 && self.founder.is_none() { 1 } else { number }
+    }
+
+    fn trusts(&self, key: &[u8; 32]) -> bool {
+        self.trusted.is_none_or(|trusted| trusted == *key)
     }
 
     /// Whether the chain is the one that was vouched for.
@@ -142,9 +162,14 @@ impl Walk {
             return Ok(());
         };
         if *hash != signed.checkpoint.hash {
-            return Err(self.vouched.map_or(self.first, |vouched| vouched.seq + 1));
+            let after = self.vouched.map_or(self.first, |vouched| vouched.seq + 1);
+            return Err(self.bad(after));
         }
-        if self.believes(signed) {
+        let is_trusted = self.trusts(&signed.key);
+        if seq + 1 == self.first && (is_trusted || self.founder.is_none()) {
+            self.founder = Some(signed.key);
+        }
+        if is_trusted && self.vouched.is_none_or(|known| known.seq < seq) {
             self.vouched = Some(Vouched { seq, key: signed.key });
         }
         Ok(())
@@ -172,6 +197,12 @@ impl Walk {
     #[must_use]
     pub fn head(&self) -> &str {
         &self.prev_hash
+    }
+
+    /// Who vouches for the part that was removed.
+    #[must_use]
+    pub const fn founder(&self) -> Option<[u8; 32]> {
+        self.founder
     }
 
     /// Who vouches, and how far.

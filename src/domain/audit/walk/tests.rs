@@ -35,7 +35,7 @@ fn append(chain: &mut Vec<StoredAudit>, entry: AuditEntry) {
 fn pause(number: usize) -> AuditEntry {
     AuditEntry {
         at: Timestamp::from_millis(i64::try_from(number).expect("small")),
-        actor: Actor { kind: "key".to_owned(), id: "k".to_owned(), role: None },
+        actor: Actor::plain("key", "k"),
         action: "pause".to_owned(),
         subject: Subject::session(SessionId::new(Uuid::from_u128(7))),
         ok: true,
@@ -59,7 +59,7 @@ fn signed(last: &StoredAudit, key: [u8; 32]) -> AuditEntry {
 
 fn walked(chain: &[StoredAudit], trusted: Option<[u8; 32]>) -> (Walk, Option<u64>) {
     let mut walk = Walk::new(verify, trusted);
-    let first_bad = chain.iter().find_map(|entry| walk.step(entry).err());
+    let first_bad = chain.iter().find_map(|entry| walk.step(entry).err()).or_else(|| walk.end());
     (walk, first_bad)
 }
 

@@ -77,7 +77,8 @@ impl Run {
     }
 
     async fn permission_asked(&mut self, ask: PermissionAsk) -> Result<(), Stop> {
-        if !self.tree.contains(&ask.session) || !self.seen.insert(ask.id.clone()) {
+        let told = permission_ask(&ask);
+        if !self.tree.contains(&ask.session) || !self.is_new(&told) {
             return Ok(());
         }
         let decision = if self.shared.is_allowed(&ask.permission, &ask.patterns) {
@@ -89,7 +90,6 @@ impl Run {
             PermissionDecision::Allow => self.decide_alone(ask.id, "once", None),
             PermissionDecision::Deny => self.decide_alone(ask.id, "reject", Some(DENIED)),
             PermissionDecision::Ask => {
-                let told = permission_ask(&ask);
                 let PermissionAsk { id: _, session: _, permission, patterns, metadata: _ } = ask;
                 return self.ask(told, OpenAsk::Permission { permission, patterns }).await;
             }
@@ -98,14 +98,21 @@ impl Run {
     }
 
     async fn question_asked(&mut self, ask: QuestionAsk) -> Result<(), Stop> {
-        if !self.tree.contains(&ask.session) || !self.seen.insert(ask.id.clone()) {
+        let told = question_ask(&ask);
+        if !self.tree.contains(&ask.session) || !self.is_new(&told) {
             return Ok(());
         }
-        self.ask(question_ask(&ask), OpenAsk::Question(ask.questions)).await
+        self.ask(told, OpenAsk::Question(ask.questions)).await
+    }
+
+    /// Whether it was not told before, or asked for something else then.
+    fn is_new(&mut self, ask: &Ask) -> bool {
+        let known = self.seen.insert(ask.agent_ref.clone(), ask.fingerprint.clone());
+        known.as_ref() != Some(&ask.fingerprint)
     }
 
     async fn ask(&mut self, told: Ask, open: OpenAsk) -> Result<(), Stop> {
-        self.shared.opened(&told.agent_ref, open);
+        self.shared.opened(&told.agent_ref, &told.fingerprint, open);
         self.tell(AgentEvent::Ask(told)).await
     }
 

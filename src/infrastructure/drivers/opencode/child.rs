@@ -5,6 +5,7 @@
 //! Invariant: after `kill` no process carries the marker of this start.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::DriverError;
 use crate::domain::session::attempt::ErrorType;
 use crate::infrastructure::drivers::guard;
+use crate::infrastructure::sandbox::{Confines, Reach};
 
 /// What the server says when it listens.
 const LISTENING: &str = "listening on ";
@@ -52,17 +54,22 @@ pub(super) struct Started {
     pub(super) child: Child,
     pub(super) client: Client,
     pub(super) version: String,
+    /// What its sandbox lets it reach; `None` without one.
+    pub(super) reach: Option<Reach>,
 }
 
-/// Starts a server and waits until it is ready and proven to be ours.
+/// Starts a server that works in these folders too, and waits until it is ready and proven to be ours.
 pub(super) async fn start(
     options: &Arc<Options>,
+    granted: &[PathBuf],
     clock: &Arc<dyn Clock>,
     tasks: &TaskTracker,
 ) -> Result<Started, DriverError> {
-    let mut child = spawn(options, clock, tasks).await?;
+    let mut child = spawn(options, granted, clock, tasks).await?;
     match greet(&mut child, options, clock).await {
-        Ok((client, version)) => Ok(Started { child: child.process, client, version }),
+        Ok((client, version)) => {
+            Ok(Started { child: child.process, client, version, reach: child.reach })
+        }
         Err(error) => {
             child.process.kill(clock, None).await;
             Err(error)
@@ -74,16 +81,32 @@ struct Spawned {
     process: Child,
     lines: tokio::sync::mpsc::Receiver<String>,
     password: String,
+    reach: Option<Reach>,
+}
+
+/// The confines of a server that works in these folders too.
+pub(super) fn confines(options: &Options, granted: &[PathBuf]) -> Option<Confines> {
+    options.guard_command.as_ref()?;
+    let layout = Layout::of(options);
+    let own = [layout.root()].into_iter().chain(options.workspaces.as_deref());
+    options.sandbox.around(own.chain(granted.iter().map(PathBuf::as_path)))
 }
 
 async fn spawn(
     options: &Arc<Options>,
+    granted: &[PathBuf],
     clock: &Arc<dyn Clock>,
     tasks: &TaskTracker,
 ) -> Result<Spawned, DriverError> {
     let (layout, shared) = (Layout::of(options), Arc::clone(options));
     let prepared = layout.clone();
-    spawn_blocking(move || prepared.prepare(&shared))
+    let confines = confines(options, granted);
+    let wanted = confines.clone();
+    let prepare = move || {
+        prepared.prepare(&shared)?;
+        Ok(wanted.map(|confines| confines.reach()))
+    };
+    let reach = spawn_blocking(prepare)
         .await
         .map_err(std::io::Error::other)
         .flatten()
@@ -91,7 +114,7 @@ async fn spawn(
     let (password, marker) = (random_hex(32)?, Marker::fresh(options)?);
     options.redactor.learn([&password]);
     let environment = layout.environment(options, &password, &marker)?;
-    let (program, arguments) = words(options, &marker)?;
+    let (program, arguments) = words(options, &marker, confines.as_ref())?;
     let mut command = Command::new(&program);
     command
         .args(arguments)
@@ -126,14 +149,20 @@ async fn spawn(
     debug!(started_at = %clock.now(), "OpenCode server is starting");
     let guarded = options.guard_command.is_some();
     let process = Child { process, lifeline, guarded, marker, tail, ears, secrets };
-    Ok(Spawned { process, lines, password })
+    Ok(Spawned { process, lines, password, reach })
 }
 
 /// Program and arguments, through the guard when there is one.
-fn words(options: &Options, marker: &Marker) -> Result<(String, Vec<String>), DriverError> {
+fn words(
+    options: &Options,
+    marker: &Marker,
+    confines: Option<&Confines>,
+) -> Result<(String, Vec<String>), DriverError> {
     let mut all = options.guard_command.clone().unwrap_or_default();
     if !all.is_empty() {
-        all.extend(["--marker".to_owned(), marker.entry(), "--".to_owned()]);
+        all.extend(["--marker".to_owned(), marker.entry()]);
+        all.extend(confines.map(Confines::flags).unwrap_or_default());
+        all.push("--".to_owned());
     }
     all.extend(options.command.iter().cloned());
     all.extend(["serve", "--hostname", "127.0.0.1", "--port", "0"].map(str::to_owned));

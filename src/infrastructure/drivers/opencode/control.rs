@@ -50,7 +50,8 @@ pub(super) struct Shared {
     pub(super) aborting: AtomicBool,
     /// Whether a turn is on.
     pub(super) working: watch::Sender<bool>,
-    asks: Mutex<HashMap<String, OpenAsk>>,
+    /// By their names, with their fingerprints.
+    asks: Mutex<HashMap<String, (String, OpenAsk)>>,
     allowed: Mutex<HashSet<(String, Vec<String>)>>,
 }
 
@@ -85,7 +86,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn opened(&self, id: &str, ask: OpenAsk) {
+    pub(super) fn opened(&self, id: &str, fingerprint: &str, ask: OpenAsk) {
+        let ask = (fingerprint.to_owned(), ask);
         self.asks.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), ask);
     }
 
@@ -108,8 +110,10 @@ impl Shared {
         self.aborting.load(Ordering::Acquire)
     }
 
-    fn ask(&self, id: &str) -> Option<OpenAsk> {
-        self.asks.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    /// What is open under this name, if it still is what the fingerprint stands for.
+    fn ask(&self, id: &str, fingerprint: &str) -> Option<OpenAsk> {
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        asks.get(id).filter(|(known, _)| known == fingerprint).map(|(_, ask)| ask.clone())
     }
 
     /// Remembers a permission for the rest of the run. OpenCode is told `once` each time: its own
@@ -204,8 +208,13 @@ impl RunControl for Control {
         Ok(())
     }
 
-    async fn answer(&self, agent_ref: &str, answer: Answer) -> Result<(), DriverError> {
-        let Some(ask) = self.shared.ask(agent_ref) else { return Ok(()) };
+    async fn answer(
+        &self,
+        agent_ref: &str,
+        fingerprint: &str,
+        answer: Answer,
+    ) -> Result<(), DriverError> {
+        let Some(ask) = self.shared.ask(agent_ref, fingerprint) else { return Ok(()) };
         if answer == Answer::AllowAlways {
             self.shared.remember(&ask);
         }

@@ -4,10 +4,12 @@
 //! by the death of its tools before another is started.
 //! Invariant: it is recycled only while no run holds a place.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +23,7 @@ use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::DriverError;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::time::Timestamp;
+use crate::infrastructure::sandbox::Reach;
 
 /// Health probes that may fail in a row.
 const MISSES: u32 = 3;
@@ -38,7 +41,9 @@ pub(super) struct Server {
     /// Rises with every start.
     pub(super) generation: u64,
     /// Where its agents may read although it lies outside their directory.
-    pub(super) readable: Option<std::path::PathBuf>,
+    pub(super) readable: Option<PathBuf>,
+    /// What its sandbox lets it reach; `None` without one.
+    pub(super) reach: Option<Reach>,
 }
 
 #[derive(Clone)]
@@ -54,6 +59,8 @@ enum End {
     Died(String),
     Idle,
     Cancelled,
+    /// Another is to take its place at once.
+    Outgrown,
 }
 
 /// The keeper of the server.
@@ -67,6 +74,11 @@ pub(super) struct Host {
     keeper_runs: AtomicBool,
     wanted: Notify,
     suspected: Notify,
+    outgrown: Notify,
+    /// Folders outside of our own that runs work in; servers are started with all of them.
+    granted: Mutex<Vec<PathBuf>>,
+    /// Held while a run looks whether the server reaches its folders.
+    pub(super) covering: tokio::sync::Mutex<()>,
     over: CancellationToken,
     places: Arc<Semaphore>,
     /// Held while the server boots the instance of a directory: many at once make it deaf.
@@ -90,6 +102,9 @@ impl Host {
             keeper_runs: AtomicBool::new(false),
             wanted: Notify::new(),
             suspected: Notify::new(),
+            outgrown: Notify::new(),
+            granted: Mutex::default(),
+            covering: tokio::sync::Mutex::new(()),
             over: CancellationToken::new(),
             places,
             boot: tokio::sync::Mutex::new(()),
@@ -150,6 +165,18 @@ impl Host {
         self.suspected.notify_one();
     }
 
+    /// The folders outside of our own that servers are started with.
+    pub(super) fn granted(&self) -> Vec<PathBuf> {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the server replaced by one that is started with these folders too; nobody may be working.
+    pub(super) fn outgrow(&self, folders: Vec<PathBuf>) {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).extend(folders);
+        self.state.send_replace(State::Starting);
+        self.outgrown.notify_one();
+    }
+
     /// Returns once no server of ours is alive and none will be.
     pub(super) async fn finished(&self) {
         if self.keeper_runs.load(Ordering::Acquire) {
@@ -182,7 +209,8 @@ impl Host {
             let clock = Arc::clone(&self.clock);
             let client = Client::new(&attach.url, &attach.username, password, clock)?;
             let version = child::checked_version(&client, &self.options).await?;
-            Ok(Arc::new(Server { client, version, generation: *generation, readable: None }))
+            let generation = *generation;
+            Ok(Arc::new(Server { client, version, generation, readable: None, reach: None }))
         };
         match checked.await {
             Ok(server) => {
@@ -203,8 +231,9 @@ impl Host {
     async fn supervise(&self, generation: &mut u64) {
         let mut failures = 0_u32;
         loop {
+            let granted = self.granted();
             let started = tokio::select! {
-                started = child::start(&self.options, &self.clock, &self.tasks) => started,
+                started = child::start(&self.options, &granted, &self.clock, &self.tasks) => started,
                 () = self.cancel.cancelled() => return,
             };
             let started = match started {
@@ -225,6 +254,10 @@ impl Host {
             let since = self.clock.now();
             match self.watch(started, *generation, since).await {
                 End::Cancelled | End::Idle => return,
+                End::Outgrown => {
+                    failures = 0;
+                    continue;
+                }
                 End::Died(reason) => warn!(reason, "The OpenCode server is gone; it is replaced"),
             }
             // A server that lived a while was a good one; one that dies at once counts as failed.
@@ -244,11 +277,18 @@ impl Host {
 
     /// Watches one server from its start to its death.
     async fn watch(&self, started: Started, generation: u64, since: Timestamp) -> End {
-        let Started { mut child, client, version } = started;
+        let Started { mut child, client, version, reach } = started;
         info!(version, generation, "OpenCode server is ready");
         let readable = Some(Layout::of(&self.options).tool_output());
-        let server =
-            Server { client: client.clone(), version: version.clone(), generation, readable };
+        let server = Server {
+            client: client.clone(),
+            version: version.clone(),
+            generation,
+            readable,
+            reach,
+        };
+        // What was said of the server before this one is not meant.
+        self.outgrown.notified().now_or_never();
         self.state.send_replace(State::Up(Arc::new(server)));
         let (mut misses, mut looks, mut idle_since) = (0_u32, 0_u32, None);
         let end = loop {
@@ -257,6 +297,7 @@ impl Host {
                 () = self.cancel.cancelled() => break End::Cancelled,
                 () = self.clock.sleep(self.options.probe_every) => {}
                 () = self.suspected.notified() => {}
+                () = self.outgrown.notified() => break End::Outgrown,
             }
             match client.health(self.options.health_timeout).await {
                 Ok(_) => misses = 0,
@@ -286,13 +327,13 @@ impl Host {
                 self.state.send_replace(State::Starting);
                 None
             }
-            End::Idle | End::Cancelled => Some(&client),
+            End::Idle | End::Cancelled | End::Outgrown => Some(&client),
         };
         child.kill(&self.clock, gentle).await;
         end
     }
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.places.available_permits() == self.options.max_runs
     }
 

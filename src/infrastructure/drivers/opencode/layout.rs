@@ -35,6 +35,11 @@ impl Layout {
         Self { root: options.state_dir.join("opencode-0") }
     }
 
+    /// Everything that belongs to the server.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder that the server itself stands in.
     pub(super) fn home(&self) -> PathBuf {
         self.root.join("home")
@@ -61,6 +66,8 @@ impl Layout {
         for name in ["home", "data", "state", "cache", "plugin", "config/opencode/node_modules"] {
             folder(self.root.join(name))?;
         }
+        // A sandbox grants what is there when it begins.
+        options.workspaces.iter().cloned().try_for_each(folder)?;
         self.tidy();
         let seeded = json!({ "dependencies": { "@opencode-ai/plugin": "*" } });
         let lock = json!({ "lockfileVersion": 3, "packages": { "": seeded.clone() } });

@@ -10,6 +10,7 @@ mod asks;
 mod child;
 mod client;
 mod control;
+mod cover;
 mod hear;
 mod host;
 mod ids;
@@ -47,6 +48,7 @@ use crate::application::ports::driver::{
 };
 use crate::domain::agent::AgentKind;
 use crate::domain::redact::Redactor;
+use crate::infrastructure::sandbox::Sandbox;
 
 /// Longest time that a start may take.
 const START_TIME: Duration = Duration::from_secs(55);
@@ -85,6 +87,10 @@ pub struct Options {
     /// Loads configuration, plugins and instructions that lie in the repository. A plugin is code
     /// that runs inside the server.
     pub trust_repositories: bool,
+    /// What the server and its tools may reach; needs a guard.
+    pub sandbox: Sandbox,
+    /// Folders below which the workspaces of all runs are made.
+    pub workspaces: Option<PathBuf>,
     /// Runs at once.
     pub max_runs: usize,
     /// How long a start of the server may take.
@@ -120,6 +126,8 @@ impl Options {
             env: Vec::new(),
             attach: None,
             trust_repositories: false,
+            sandbox: Sandbox::default(),
+            workspaces: None,
             max_runs: 8,
             ready_timeout: Duration::from_secs(30),
             health_timeout: Duration::from_secs(10),
@@ -163,6 +171,8 @@ impl std::fmt::Debug for Options {
             .field("env", &env)
             .field("attach", &self.attach)
             .field("trust_repositories", &self.trust_repositories)
+            .field("sandbox", &self.sandbox)
+            .field("workspaces", &self.workspaces)
             .field("max_runs", &self.max_runs)
             .field("ready_timeout", &self.ready_timeout)
             .field("health_timeout", &self.health_timeout)

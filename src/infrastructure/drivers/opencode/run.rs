@@ -6,7 +6,7 @@
 //! Invariant: no prompt is posted before the handle of the conversation is stored.
 //! Invariant: every prompt that was taken ends in `TurnEnded`, in `Failed`, or with the run.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -87,8 +87,8 @@ pub(super) struct Run {
     pub(super) watch: Watch,
     /// The conversation and its subagents'.
     pub(super) tree: HashSet<String>,
-    /// Asks that were told or answered.
-    pub(super) seen: HashSet<String>,
+    /// Asks that were told or answered, with what they asked for.
+    pub(super) seen: HashMap<String, String>,
     pub(super) chores: FuturesUnordered<Chore>,
     pub(super) pending: Vec<Pending>,
     pub(super) retrying: bool,
@@ -125,7 +125,7 @@ impl Run {
             server,
             policy,
             teller: Teller::default(),
-            seen: HashSet::new(),
+            seen: HashMap::new(),
             chores: FuturesUnordered::new(),
             pending: Vec::new(),
             retrying: false,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::client::{CallError, Client};
 use super::control::{Control, Shared};
+use super::cover;
 use super::host::{Host, Server};
 use super::permission;
 use super::run::{Begin, Run};
@@ -42,10 +43,7 @@ pub(super) async fn start(
     assignment: Assignment,
 ) -> Result<Running, DriverError> {
     let place = directory(&assignment.workdir).await?;
-    let permit = host.place().ok_or_else(|| {
-        let limit = host.options.max_runs;
-        DriverError::full(format!("OpenCode works on {limit} runs already"))
-    })?;
+    let permit = cover::place(host, &place).await?;
     let (server, (stream, choice, conversation)) = reach(host, &place, &assignment).await?;
     let (events, told) = mpsc::channel(EVENTS);
     let (prompts, orders) = mpsc::channel(PROMPTS);
@@ -136,6 +134,11 @@ async fn directory(workdir: &Path) -> Result<String, DriverError> {
     let path = tokio::fs::canonicalize(workdir)
         .await
         .map_err(|error| wrong(format!("the working directory {shown} cannot be used: {error}")))?;
+    if path != workdir {
+        return Err(wrong(format!(
+            "{shown} is, or lies behind, a link; it was none when it was looked at"
+        )));
+    }
     let is_directory = tokio::fs::metadata(&path).await.is_ok_and(|found| found.is_dir());
     match path.into_os_string().into_string() {
         Ok(path) if is_directory => Ok(path),

@@ -49,8 +49,8 @@ pub(super) struct Conversation {
     pub turns: HashMap<Uuid, Turn>,
     /// Turns so far.
     pub begun: u64,
-    /// Tools that need no asking any more.
-    pub allowed: HashSet<String>,
+    /// Calls that need no asking any more: tool and patterns.
+    pub allowed: HashSet<(String, Vec<String>)>,
     /// Ends the run that works on it now.
     pub owner: CancellationToken,
     touched: u64,

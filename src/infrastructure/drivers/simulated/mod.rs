@@ -199,8 +199,14 @@ impl RunControl for Control {
         Ok(())
     }
 
-    async fn answer(&self, agent_ref: &str, answer: Answer) -> Result<(), DriverError> {
-        self.order(Order::Answer(agent_ref.to_owned(), answer)).await;
+    async fn answer(
+        &self,
+        agent_ref: &str,
+        fingerprint: &str,
+        answer: Answer,
+    ) -> Result<(), DriverError> {
+        let asked = (agent_ref.to_owned(), fingerprint.to_owned());
+        self.order(Order::Answer(asked, answer)).await;
         Ok(())
     }
 

@@ -24,7 +24,8 @@ use crate::domain::session::spec::PermissionPolicy;
 pub(super) enum Order {
     Prompt(Prompt),
     Abort,
-    Answer(String, Answer),
+    /// The answer to the ask with this name and fingerprint.
+    Answer((String, String), Answer),
 }
 
 /// Why a step did not come to its end.
@@ -57,7 +58,8 @@ pub(super) struct Run {
     pub orders: mpsc::Receiver<Order>,
     pub closed: CancellationToken,
     pub waiting: VecDeque<Prompt>,
-    pub answers: HashMap<String, Answer>,
+    /// By name and fingerprint of their asks.
+    pub answers: HashMap<(String, String), Answer>,
     /// Set by an order to abort, taken by the turn.
     pub aborted: bool,
 }
@@ -252,8 +254,8 @@ impl Run {
                 }
             }
             Order::Abort => self.aborted = true,
-            Order::Answer(agent_ref, answer) => {
-                self.answers.insert(agent_ref, answer);
+            Order::Answer(asked, answer) => {
+                self.answers.insert(asked, answer);
             }
         }
         Ok(())

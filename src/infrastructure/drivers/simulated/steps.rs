@@ -117,8 +117,9 @@ impl Run {
             output: String::new(),
             write: None,
         };
+        let exactly = (tool.clone(), patterns.clone());
         let is_allowed =
-            self.conversations.with(self.conversation, |all| all.allowed.contains(tool));
+            self.conversations.with(self.conversation, |all| all.allowed.contains(&exactly));
         let answer = match self.policy.decide(tool, patterns) {
             PermissionDecision::Allow => Answer::AllowOnce,
             PermissionDecision::Deny => Answer::Deny("the policy of the session forbids it".into()),
@@ -132,7 +133,7 @@ impl Run {
         match answer {
             Answer::AllowOnce => self.call(id, &call, "completed", None).await,
             Answer::AllowAlways => {
-                self.conversations.with(self.conversation, |all| all.allowed.insert(tool.clone()));
+                self.conversations.with(self.conversation, |all| all.allowed.insert(exactly));
                 self.call(id, &call, "completed", None).await
             }
             Answer::Deny(why) | Answer::Text(why) => {
@@ -164,18 +165,20 @@ impl Run {
         about: &Permission,
     ) -> Result<Answer, Stop> {
         let agent_ref = format!("ask-{id}");
+        let fingerprint = canonical_hash(&json!([kind, title, payload]));
         let ask = Ask {
             agent_ref: agent_ref.clone(),
             kind,
             tool: about.tool.clone(),
             patterns: about.patterns.clone(),
             title: title.chars().take(200).collect(),
-            fingerprint: canonical_hash(&payload),
+            fingerprint: fingerprint.clone(),
             payload,
             risk: Risk::Medium,
         };
         self.send(AgentEvent::Ask(ask)).await?;
-        let answer = self.until(|run| run.answers.remove(&agent_ref)).await;
+        let asked = (agent_ref.clone(), fingerprint);
+        let answer = self.until(|run| run.answers.remove(&asked)).await;
         if !matches!(answer, Err(Stop::Closed)) {
             self.send(AgentEvent::AskGone { agent_ref }).await?;
         }

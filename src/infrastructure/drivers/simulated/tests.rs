@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::application::ports::driver::{AgentEvent, TranscriptItem};
 use crate::domain::ids::{SessionId, TenantId};
-use crate::domain::session::spec::{PermissionDecision, PermissionPolicy, PermissionRule};
+use crate::domain::session::spec::{Calls, PermissionDecision, PermissionPolicy, PermissionRule};
 use crate::domain::time::Timestamp;
 use crate::infrastructure::clock::ManualClock;
 use crate::infrastructure::ids::SystemIds;
@@ -212,10 +212,12 @@ async fn asks_wait_for_their_answer_and_a_denial_is_told_and_passed() {
             let event = show.next().await.expect("an ask");
             words.push(word(&event));
             if let AgentEvent::Ask(ask) = event {
-                fingerprints.push(ask.fingerprint);
                 let control = &show.running.control;
-                control.answer("ask-of-nobody", Answer::AllowOnce).await.expect("ignored");
-                control.answer(&ask.agent_ref, answer).await.expect("taken");
+                control.answer("ask-of-nobody", "", Answer::AllowOnce).await.expect("ignored");
+                // About something else than what is asked: it waits on.
+                control.answer(&ask.agent_ref, "other", Answer::AllowOnce).await.expect("ignored");
+                control.answer(&ask.agent_ref, &ask.fingerprint, answer).await.expect("taken");
+                fingerprints.push(ask.fingerprint);
                 break;
             }
         }
@@ -244,7 +246,8 @@ async fn asks_wait_for_their_answer_and_a_denial_is_told_and_passed() {
 #[tokio::test]
 async fn the_policy_decides_without_asking() {
     let stage = Stage::new();
-    let rule = |tool: &str, decision| PermissionRule { tool: tool.into(), pattern: None, decision };
+    let rule =
+        |tool: &str, decision| PermissionRule { tool: tool.into(), calls: Calls::All, decision };
     let steps = json!([
         {"ask": {"tool": "bash"}}, {"ask": {"tool": "web"}},
         {"tool": {"tool": "web", "write": {"path": "x", "content": "x"}}},

@@ -174,6 +174,7 @@ impl TenantData {
             Guard::AgentNameFree(name) => self.holder(name).is_none(),
             Guard::UserAt(id, version) => self.people.is_at(*id, *version),
             Guard::NoOtherKeys { user, known } => self.has_no_other_keys(*user, known),
+            Guard::NoOtherInvites { email, known } => self.has_no_other_invites(email, known),
             Guard::LeaseCurrent { session, .. } | Guard::SessionIn { session, .. } => {
                 let found = self.sessions.get(session).map(|found| &found.value);
                 shared::session_guard(guard, found).unwrap_or(false)
@@ -244,10 +245,13 @@ impl TenantData {
             }
             Write::Checkpoint(checkpoint) => {
                 let key = (checkpoint.session_id, checkpoint.sequence);
+                self.store_more(weight(&checkpoint));
                 self.checkpoints.insert(key, Arc::new(checkpoint));
             }
             Write::DropCheckpoint { session, sequence } => {
-                self.checkpoints.remove(&(session, sequence));
+                if let Some(gone) = self.checkpoints.remove(&(session, sequence)) {
+                    self.store_more(-weight(&gone));
+                }
             }
             Write::Attention(put) => {
                 self.attention.insert(put.value.id, Arc::new(versioned(put)));
@@ -275,10 +279,18 @@ impl TenantData {
                 self.sessions.remove(&id);
                 self.codes.retain(|_, holder| *holder != id);
                 self.attempts.retain(|(session, _), _| *session != id);
+                let held = self.checkpoints.range((id, 0)..=(id, u64::MAX));
+                let bytes: i64 = held.map(|(_, one)| weight(one)).sum();
+                self.store_more(-bytes);
                 self.checkpoints.retain(|(session, _), _| *session != id);
                 self.attention.retain(|_, item| item.value.session_id != id);
             }
         }
+    }
+
+    /// Counts bytes that are stored more, or less.
+    pub(super) fn store_more(&mut self, bytes: i64) {
+        *self.counters.entry(Counter::StoredBytes).or_default() += bytes;
     }
 
     fn count(&mut self, changes: &[(Counter, CounterChange)]) {
@@ -288,4 +300,9 @@ impl TenantData {
             self.counters.insert(counter, after);
         }
     }
+}
+
+/// What a checkpoint takes.
+fn weight(checkpoint: &Checkpoint) -> i64 {
+    i64::try_from(checkpoint.data.to_string().len()).unwrap_or(i64::MAX)
 }

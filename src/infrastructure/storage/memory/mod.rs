@@ -45,6 +45,14 @@ struct State {
     change_sets: u64,
 }
 
+impl State {
+    /// Counts bytes of a tenant that are stored more, or less.
+    fn store_more(&mut self, tenant: TenantId, bytes: i64) {
+        let data = Arc::make_mut(&mut self.data).tenants.entry(tenant).or_default();
+        Arc::make_mut(data).store_more(bytes);
+    }
+}
+
 /// The store in memory.
 pub struct MemoryStore {
     state: Mutex<State>,
@@ -113,7 +121,8 @@ impl Store for MemoryStore {
             for stream in Stream::ALL {
                 state.journal.remove(&(tenant, session, *stream));
             }
-            state.weights.remove(&(tenant, session));
+            let weight = state.weights.remove(&(tenant, session)).unwrap_or(0);
+            state.store_more(tenant, -i64::try_from(weight).unwrap_or(0));
         }
         let data = state.data.tenant(tenant);
         for sequence in [Sequence::SessionCodes, Sequence::FencingTokens] {
@@ -161,14 +170,21 @@ impl Store for MemoryStore {
     async fn remove_outdated(&self, what: Outdated, limit: usize) -> Result<usize, CommitError> {
         let mut state = self.state();
         let mut removed = 0;
-        let before = match what {
-            Outdated::Events(before) => before,
+        let (only, before) = match what {
+            Outdated::Events(before) => (None, before),
+            Outdated::EventsOf(tenant, before) => (Some(tenant), before),
             Outdated::SetAside(_) => return Ok(0),
             Outdated::Browsers(before) => {
                 return Ok(remove_browsers(Arc::make_mut(&mut state.data), before, limit));
             }
+            Outdated::Audit(tenant, up_to) => {
+                return Ok(remove_audit(Arc::make_mut(&mut state.data), tenant, up_to));
+            }
         };
-        for data in Arc::make_mut(&mut state.data).tenants.values_mut() {
+        for (id, data) in &mut Arc::make_mut(&mut state.data).tenants {
+            if only.is_some_and(|only| only != *id) {
+                continue;
+            }
             let old = data.events.iter().take_while(|event| event.event.occurred_at < before);
             let count = old.count().min(limit - removed);
             if count > 0 {
@@ -196,6 +212,16 @@ impl Store for MemoryStore {
         }
         Ok(forgotten)
     }
+}
+
+fn remove_audit(data: &mut Data, tenant: TenantId, up_to: u64) -> usize {
+    let Some(data) = data.tenants.get_mut(&tenant) else { return 0 };
+    let count = data.audit.partition_point(|entry| entry.place.seq <= up_to);
+    if count == 0 || count == data.audit.len() {
+        return 0;
+    }
+    Arc::make_mut(data).audit.drain(..count);
+    count
 }
 
 fn remove_browsers(data: &mut Data, before: Timestamp, limit: usize) -> usize {
@@ -228,6 +254,7 @@ impl Journal for MemoryStore {
         let weight: usize = entries.iter().map(NewEntry::weight).sum();
         *state.weights.entry((tenant, session)).or_default() +=
             u64::try_from(weight).unwrap_or(u64::MAX);
+        state.store_more(tenant, i64::try_from(weight).unwrap_or(0));
         let log = state.journal.entry((tenant, session, stream)).or_default();
         let first = log.last().map_or(0, |entry| entry.seq) + 1;
         let numbered: Vec<Entry> = (first..)

@@ -12,7 +12,7 @@ use crate::application::ports::people::{PeopleReads, PeopleWrite};
 use crate::application::ports::store::{CommitError, StoreError};
 use crate::domain::ids::{KeyId, UserId};
 use crate::domain::tenant::key::{ApiKey, KeyKind};
-use crate::domain::tenant::user::{User, folded};
+use crate::domain::tenant::user::{ProviderIdentity, User, folded};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 use crate::infrastructure::storage::shared;
@@ -30,14 +30,21 @@ impl People {
         all.find(|user| user.folded_email() == folded(email)).map(|user| user.id)
     }
 
+    fn by_identity(&self, identity: &ProviderIdentity) -> Option<UserId> {
+        let mut all = self.users.values().map(|found| &found.value);
+        all.find(|user| user.identity.as_ref() == Some(identity)).map(|user| user.id)
+    }
+
     /// Whether a write finds what it expects.
     pub(super) fn expect(&self, write: &PeopleWrite) -> Result<(), CommitError> {
         let version = |id: &UserId| self.users.get(id).map(|found| found.version);
         match write {
             PeopleWrite::User(put) => {
                 shared::next_version(version(&put.value.id), put.expect)?;
-                let holder = self.by_email(&put.value.email);
-                if holder.is_some_and(|holder| holder != put.value.id) {
+                let known = put.value.identity.as_ref();
+                let holders =
+                    [self.by_email(&put.value.email), known.and_then(|it| self.by_identity(it))];
+                if holders.into_iter().flatten().any(|holder| holder != put.value.id) {
                     return Err(CommitError::Refused);
                 }
                 Ok(())
@@ -88,6 +95,14 @@ impl TenantData {
     pub(super) fn has_no_other_keys(&self, user: UserId, known: &[KeyId]) -> bool {
         self.held_by(user).all(|found| known.contains(&found.value.id))
     }
+
+    /// Whether an address has no open invitations but these.
+    pub(super) fn has_no_other_invites(&self, email: &str, known: &[KeyId]) -> bool {
+        let mut open = self.api_keys.values().map(|found| &found.value).filter(|key| {
+            key.revoked_at.is_none() && key.invited.as_ref().is_some_and(|it| it.is_for(email))
+        });
+        open.all(|key| known.contains(&key.id))
+    }
 }
 
 #[async_trait]
@@ -98,6 +113,13 @@ impl PeopleReads for MemorySnapshot {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<UserId>, StoreError> {
         Ok(self.0.people.by_email(email))
+    }
+
+    async fn user_by_identity(
+        &self,
+        identity: &ProviderIdentity,
+    ) -> Result<Option<UserId>, StoreError> {
+        Ok(self.0.people.by_identity(identity))
     }
 
     async fn users(

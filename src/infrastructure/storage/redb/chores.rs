@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
+use super::counters;
 use super::keys;
 use super::plan::{self, Plan};
 use super::records::{Chunk, MAX_ENTRY_BYTES, Number, Quarantined};
 use super::rows::{Direction, Rows, flow};
 use super::tables::Table;
+use crate::application::ports::changes::Counter;
 use crate::application::ports::clock::Ids;
 use crate::application::ports::journal::{Appended, Entry, NewEntry, Stream};
 use crate::application::ports::store::{CommitError, StoreError};
@@ -36,6 +38,7 @@ pub(super) fn append<R: Rows>(rows: &R, append: Append) -> Result<(Plan, Appende
     let last = rows.record(Table::JournalHeads, &head)?.map_or(0, |Number(last)| last);
     let heavy = keys::journal_weight(tenant, session);
     let mut weight = rows.record(Table::JournalHeads, &heavy)?.map_or(0, |Number(weight)| weight);
+    let before = weight;
     for entry in &entries {
         weight = weight.saturating_add(i64::try_from(entry.weight()).unwrap_or(i64::MAX));
     }
@@ -64,6 +67,12 @@ pub(super) fn append<R: Rows>(rows: &R, append: Append) -> Result<(Plan, Appende
         let number = Number(i64::try_from(newest.seq).unwrap_or(i64::MAX));
         plan.insert(Table::JournalHeads, head, &number)?;
         plan.insert(Table::JournalHeads, heavy, &Number(weight))?;
+        // A damaged one is what the rows say, until the next commit that counts writes it anew.
+        if let Some(stored) = counters::stored(rows, tenant, Counter::StoredBytes)? {
+            let key = keys::counter(tenant, Counter::StoredBytes);
+            let after = stored.saturating_add(weight - before);
+            plan.insert(Table::Counters, key, &Number(after))?;
+        }
     }
     Ok((plan, Appended { tenant, session, stream, entries }))
 }
@@ -130,7 +139,7 @@ pub(super) fn set_aside<R: Rows>(
     let owner = keys::tenant_of(&damage.key).filter(|_| !shared);
     let entry = AuditEntry {
         at: Timestamp::from_millis(damage.found_at_ms),
-        actor: Actor { kind: "system".to_owned(), id: "store".to_owned(), role: None },
+        actor: Actor::plain("system", "store"),
         action: "quarantine".to_owned(),
         subject: Subject { kind: SubjectKind::System, id: uuid::Uuid::nil() },
         ok: true,

@@ -104,6 +104,7 @@ fn in_rows<R: Rows>(
         Counter::Users => count(rows, Table::Users, &keys::users(tenant))?,
         Counter::MonthTokens(month) => used(rows, tenant, month)?.0,
         Counter::MonthMicros(month) => used(rows, tenant, month)?.1,
+        Counter::StoredBytes => stored_bytes(rows, tenant)?,
         Counter::SessionCodes
         | Counter::FencingTokens
         | Counter::DaysWorkDone
@@ -143,6 +144,33 @@ fn used<R: Rows>(rows: &R, tenant: TenantId, month: Month) -> Result<(i64, i64),
         Ok(flow(true))
     })?;
     Ok(sums)
+}
+
+/// Bytes of checkpoints as they lie there, and what journals weigh; a damaged weight is nothing.
+fn stored_bytes<R: Rows>(rows: &R, tenant: TenantId) -> Result<i64, StoreError> {
+    let mut bytes = checkpoint_bytes(rows, &keys::all_checkpoints(tenant))?;
+    let heads = keys::journal_heads(tenant);
+    rows.scan(Table::JournalHeads, &heads, Direction::Up, &mut |key, value| {
+        if keys::is_journal_weight(key) {
+            match decode::<Number>(rows.shared(), Table::JournalHeads, key, value) {
+                Ok(Number(weight)) => bytes = bytes.saturating_add(weight),
+                Err(StoreError::Quarantined) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(flow(true))
+    })?;
+    Ok(bytes)
+}
+
+/// Bytes of the checkpoints in a span.
+pub(super) fn checkpoint_bytes<R: Rows>(rows: &R, span: &keys::Span) -> Result<i64, StoreError> {
+    let mut bytes = 0_i64;
+    rows.scan(Table::Checkpoints, span, Direction::Up, &mut |_, value| {
+        bytes = bytes.saturating_add(i64::try_from(value.len()).unwrap_or(i64::MAX));
+        Ok(flow(true))
+    })?;
+    Ok(bytes)
 }
 
 fn count<R: Rows>(rows: &R, table: Table, span: &keys::Span) -> Result<i64, StoreError> {

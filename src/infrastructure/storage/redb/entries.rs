@@ -87,8 +87,12 @@ pub(super) fn entries(table: Table, key: &[u8], bytes: &[u8]) -> Result<Vec<Entr
         Table::Users => {
             let Versioned { value, .. }: Versioned<User> = records::open(key, bytes)?;
             let email = keys::user_email(value.tenant_id, &value.folded_email());
-            let beside = leads(Table::UsersByEmail, email, *value.id.as_bytes())?;
-            (keys::user(value.tenant_id, value.id), vec![beside])
+            let mut beside = vec![leads(Table::UsersByEmail, email, *value.id.as_bytes())?];
+            if let Some(identity) = &value.identity {
+                let key = keys::user_identity(value.tenant_id, identity);
+                beside.push(leads(Table::UsersByIdentity, key, *value.id.as_bytes())?);
+            }
+            (keys::user(value.tenant_id, value.id), beside)
         }
         Table::Events => {
             let event: StoredEvent = records::open(key, bytes)?;

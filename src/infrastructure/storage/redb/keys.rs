@@ -14,6 +14,7 @@ use crate::domain::ids::{
 };
 use crate::domain::session::SessionCode;
 use crate::domain::session::status::SessionStatus;
+use crate::domain::tenant::user::ProviderIdentity;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::period::{Day, Month};
 
@@ -279,6 +280,15 @@ pub(super) fn user_email(tenant: TenantId, folded: &str) -> Key {
     join(&[tenant.as_bytes(), &Sha256::digest(folded.as_bytes())])
 }
 
+/// By the identity provider and its name for somebody.
+pub(super) fn user_identity(tenant: TenantId, identity: &ProviderIdentity) -> Key {
+    let ProviderIdentity { issuer, subject } = identity;
+    // The length keeps the two apart, whatever they are made of.
+    let length = (issuer.len() as u64).to_be_bytes();
+    let both = [&length, issuer.as_bytes(), subject.as_bytes()].concat();
+    join(&[tenant.as_bytes(), &Sha256::digest(both)])
+}
+
 /// Invitations are held by nobody yet.
 pub(super) fn held_key(tenant: TenantId, holder: Option<UserId>, id: KeyId) -> Key {
     let nobody = UserId::from_bytes([0; 16]);
@@ -336,6 +346,7 @@ pub(super) fn counter(tenant: TenantId, counter: Counter) -> Key {
         Counter::ClockDoubted => (18, 0),
         Counter::ApiKeys => (19, 0),
         Counter::Users => (20, 0),
+        Counter::StoredBytes => (21, 0),
         Counter::MonthTokens(month) => return of_month(32, month),
         Counter::MonthMicros(month) => return of_month(33, month),
     };
@@ -353,6 +364,21 @@ pub(super) fn chunk(tenant: TenantId, session: SessionId, of: Stream, first: u64
 /// Lies among the heads of the streams, whose numbers begin at 1.
 pub(super) fn journal_weight(tenant: TenantId, session: SessionId) -> Key {
     join(&[tenant.as_bytes(), session.as_bytes(), &[0]])
+}
+
+/// The heads of all journals of a tenant, weights among them.
+pub(super) fn journal_heads(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 33)
+}
+
+/// Whether a head is a weight.
+pub(super) fn is_journal_weight(key: &[u8]) -> bool {
+    key.last() == Some(&0)
+}
+
+/// Every checkpoint of a tenant.
+pub(super) fn all_checkpoints(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 40)
 }
 
 pub(super) fn chunks(tenant: TenantId, session: SessionId, of: Stream) -> Span {

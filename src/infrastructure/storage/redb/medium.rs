@@ -180,11 +180,16 @@ pub(super) struct FileMedium {
     dir: PathBuf,
     /// Locked as long as it is open. The engine's own lock is given up while a handle is reopened.
     lock: File,
+    /// What was not there before: folders, the innermost first, and the file that is locked.
+    made: Vec<PathBuf>,
+    made_lock: bool,
 }
 
 impl FileMedium {
     /// Checks the directory, made when it is missing, and locks it.
     pub(super) fn hold(dir: &Path) -> Result<Self, OpenError> {
+        let missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+        let made = dir.ancestors().take_while(missing).map(Path::to_owned).collect();
         if !dir.exists() {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -197,16 +202,35 @@ impl FileMedium {
         for file in [&path, &pid_file].into_iter().filter(|file| file.exists()) {
             check_owner(file, 0o077)?;
         }
+        let made_lock = !pid_file.exists();
         let lock = own_file(&pid_file, true).map_err(|error| not_ours(&pid_file, error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(dir)),
             Err(TryLockError::Error(error)) => return Err(OpenError::failed(error)),
         }
+        // Whoever held it may have left and taken the file along: then another one may be locked.
+        if !is_at(&lock, &pid_file) {
+            return Err(held(dir));
+        }
         if fs::metadata(&path).is_ok_and(|facts| facts.len() == 0) {
             return Err(OpenError::Damaged { reason: "the file is empty".to_owned() });
         }
-        Ok(Self { dir: dir.to_owned(), lock })
+        Ok(Self { dir: dir.to_owned(), lock, made, made_lock })
+    }
+
+    /// Leaves the directory as it was found, and gives up the lock.
+    pub(super) fn leave(self) {
+        let lock = self.dir.join(PID_FILE);
+        let left = if self.made_lock { fs::remove_file(lock) } else { Ok(()) };
+        // One with something in it is somebody's, as are those around it.
+        let kept = self.made.iter().find(|dir| fs::remove_dir(dir).is_err());
+        if let Err(error) = left {
+            tracing::warn!(%error, "{} could not be left as it was", self.dir.display());
+        } else if let Some(kept) = kept {
+            tracing::debug!("{} was made and is not empty", kept.display());
+        }
+        self.release();
     }
 
     /// The store's file.
@@ -359,6 +383,13 @@ fn occupy(mut file: &File, bytes: u64) -> io::Result<()> {
         left -= u64::try_from(part).unwrap_or(left);
     }
     file.sync_all()
+}
+
+/// Whether this file is the one that is found there.
+fn is_at(file: &File, path: &Path) -> bool {
+    let own = file.metadata().map(|facts| (facts.dev(), facts.ino()));
+    let found = fs::metadata(path).map(|facts| (facts.dev(), facts.ino()));
+    own.ok().zip(found.ok()).is_some_and(|(own, found)| own == found)
 }
 
 fn held(dir: &Path) -> OpenError {

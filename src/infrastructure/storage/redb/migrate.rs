@@ -3,7 +3,9 @@
 //! Invariant: a file of an unknown layout is not changed by a single byte where it can be looked at
 //! without repair.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadOnlyDatabase, ReadTransaction,
@@ -25,10 +27,31 @@ pub(super) const RESTORED_KEY: &[u8] = b"restored";
 /// The row that probe commits write.
 const PROBE_KEY: &[u8] = b"probe";
 
-/// Runs what may panic inside the engine.
+thread_local! {
+    /// Whether a panic of this thread is told as damage by whoever waits for it.
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what may panic inside the engine: pages that are damaged can make it do so. Nobody but the log
+/// hears the words of such a panic; whoever waits is told of the damage.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(OpenError::Damaged { reason: Panicked::of(&*panic).to_string() })
+    static HOOKED: Once = Once::new();
+    if !std::thread::panicking() {
+        HOOKED.call_once(|| {
+            let others = take_hook();
+            set_hook(Box::new(move |panic| {
+                if !IS_GUARDED.get() {
+                    others(panic);
+                }
+            }));
+        });
+    }
+    let before = IS_GUARDED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    IS_GUARDED.set(before);
+    done.unwrap_or_else(|panic| {
+        tracing::debug!(error = %Panicked::of(&*panic), "The engine gave up");
+        Err(OpenError::Damaged { reason: "pages of it cannot be read".to_owned() })
     })
 }
 

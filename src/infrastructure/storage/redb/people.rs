@@ -15,7 +15,7 @@ use crate::application::ports::people::{PeopleReads, PeopleWrite};
 use crate::application::ports::store::{CommitError, StoreError};
 use crate::domain::ids::{KeyId, TenantId, UserId};
 use crate::domain::tenant::key::{ApiKey, KeyKind};
-use crate::domain::tenant::user::{User, folded};
+use crate::domain::tenant::user::{ProviderIdentity, User, folded};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
@@ -31,16 +31,34 @@ impl<R: Rows> Planner<'_, R> {
 
     fn put_user(&mut self, put: Put<User>) -> Result<(), CommitError> {
         let (old, now) = self.put(Table::Users, keys::user(self.tenant, put.value.id), put)?;
-        let key = keys::user_email(self.tenant, &now.folded_email());
-        let own = Reference(*now.id.as_bytes());
-        match self.rows.record::<Reference>(Table::UsersByEmail, &key)? {
-            Some(holder) if holder != own => return Err(CommitError::Refused),
-            Some(_) => {}
-            None => self.plan.insert(Table::UsersByEmail, key.clone(), &own)?,
+        let email = |user: &User| Some(keys::user_email(self.tenant, &user.folded_email()));
+        let identity = |user: &User| {
+            user.identity.as_ref().map(|identity| keys::user_identity(self.tenant, identity))
+        };
+        let emails = (old.as_ref().and_then(email), email(&now));
+        let identities = (old.as_ref().and_then(identity), identity(&now));
+        self.lead_to(Table::UsersByEmail, now.id, emails)?;
+        self.lead_to(Table::UsersByIdentity, now.id, identities)
+    }
+
+    /// Makes the key lead to somebody that did so before, or a new one; refused while it leads to
+    /// somebody else.
+    fn lead_to(
+        &mut self,
+        table: Table,
+        id: UserId,
+        (before, after): (Option<Key>, Option<Key>),
+    ) -> Result<(), CommitError> {
+        let own = Reference(*id.as_bytes());
+        if let Some(key) = &after {
+            match self.rows.record::<Reference>(table, key)? {
+                Some(holder) if holder != own => return Err(CommitError::Refused),
+                Some(_) => {}
+                None => self.plan.insert(table, key.clone(), &own)?,
+            }
         }
-        let before = old.map(|old| keys::user_email(self.tenant, &old.folded_email()));
-        if let Some(before) = before.filter(|before| *before != key) {
-            self.plan.remove(Table::UsersByEmail, before);
+        if let Some(before) = before.filter(|before| after.as_ref() != Some(before)) {
+            self.plan.remove(table, before);
         }
         Ok(())
     }
@@ -49,6 +67,10 @@ impl<R: Rows> Planner<'_, R> {
         let found = self.user(id)?.filter(|found| found.version == version);
         let user = found.ok_or(CommitError::Stale)?.value;
         self.plan.remove(Table::UsersByEmail, keys::user_email(self.tenant, &user.folded_email()));
+        if let Some(identity) = &user.identity {
+            let key = keys::user_identity(self.tenant, identity);
+            self.plan.remove(Table::UsersByIdentity, key);
+        }
         self.plan.remove(Table::Users, keys::user(self.tenant, id));
         Ok(())
     }
@@ -87,6 +109,34 @@ impl<R: Rows> Planner<'_, R> {
         for id in held.iter().filter_map(|key| keys::tail_id(key)).map(KeyId::from_bytes) {
             let key = keys::api_key(self.tenant, id);
             if !known.contains(&id) && self.rows.bytes(Table::ApiKeys, &key)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether an address has no open invitations but these. There are no more of them than a tenant may
+    /// have keys, and whoever asks is about to change people.
+    pub(super) fn has_no_other_invites(
+        &self,
+        email: &str,
+        known: &[KeyId],
+    ) -> Result<bool, StoreError> {
+        let span = keys::held_keys(self.tenant, None);
+        let held = self.rows.keys(Table::KeysByHolder, &span, usize::MAX)?;
+        for id in held.iter().filter_map(|key| keys::tail_id(key)).map(KeyId::from_bytes) {
+            if known.contains(&id) {
+                continue;
+            }
+            let key = keys::api_key(self.tenant, id);
+            let found: Option<Versioned<ApiKey>> = match self.rows.record(Table::ApiKeys, &key) {
+                Ok(found) => found,
+                // What cannot be read opens nothing.
+                Err(StoreError::Quarantined) => None,
+                Err(other) => return Err(other),
+            };
+            let invited = found.as_ref().and_then(|found| found.value.invited.as_ref());
+            if invited.is_some_and(|invited| invited.is_for(email)) {
                 return Ok(false);
             }
         }
@@ -152,6 +202,15 @@ impl PeopleReads for RedbSnapshot {
     async fn user_by_email(&self, email: &str) -> Result<Option<UserId>, StoreError> {
         let key = keys::user_email(self.tenant, &folded(email));
         let found = self.reader.read(|view| view.record(Table::UsersByEmail, &key))?;
+        Ok(found.map(|Reference(id)| UserId::from_bytes(id)))
+    }
+
+    async fn user_by_identity(
+        &self,
+        identity: &ProviderIdentity,
+    ) -> Result<Option<UserId>, StoreError> {
+        let key = keys::user_identity(self.tenant, identity);
+        let found = self.reader.read(|view| view.record(Table::UsersByIdentity, &key))?;
         Ok(found.map(|Reference(id)| UserId::from_bytes(id)))
     }
 

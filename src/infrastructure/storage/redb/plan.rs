@@ -122,14 +122,18 @@ pub(super) fn plan<R: Rows>(
     changes: ChangeSet,
 ) -> Result<Plan, CommitError> {
     shared::check_shape(&changes)?;
-    let mut planner = Planner { rows, tenant: changes.tenant, plan: Plan::default() };
+    let mut planner = Planner { rows, tenant: changes.tenant, plan: Plan::default(), stored: 0 };
     for guard in &changes.guards {
         planner.guard(guard, &changes.counters)?;
     }
     for write in changes.writes {
         planner.write(write)?;
     }
-    planner.count(&changes.counters)?;
+    let mut counters = changes.counters;
+    if planner.stored != 0 {
+        counters.push((Counter::StoredBytes, CounterChange::Add(planner.stored)));
+    }
+    planner.count(&counters)?;
     planner.tell(ids, changes.events, changes.audit)?;
     if let Some(answer) = &changes.remembered {
         planner.remember(answer, now)?;
@@ -144,7 +148,7 @@ pub(super) fn audit<R: Rows>(
     tenant: TenantId,
     entry: AuditEntry,
 ) -> Result<Plan, CommitError> {
-    let mut planner = Planner { rows, tenant, plan: Plan::default() };
+    let mut planner = Planner { rows, tenant, plan: Plan::default(), stored: 0 };
     planner.tell(ids, Vec::new(), Some(entry))?;
     Ok(planner.plan)
 }
@@ -154,6 +158,8 @@ pub(super) struct Planner<'a, R> {
     pub(super) rows: &'a R,
     pub(super) tenant: TenantId,
     pub(super) plan: Plan,
+    /// Bytes that are stored more, or less, afterwards.
+    stored: i64,
 }
 
 impl<R: Rows> Planner<'_, R> {
@@ -174,6 +180,7 @@ impl<R: Rows> Planner<'_, R> {
             }
             Guard::UserAt(id, version) => self.user_is_at(*id, *version)?,
             Guard::NoOtherKeys { user, known } => self.has_no_other_keys(*user, known)?,
+            Guard::NoOtherInvites { email, known } => self.has_no_other_invites(email, known)?,
             Guard::LeaseCurrent { session, .. } | Guard::SessionIn { session, .. } => {
                 let found = self.session(*session)?;
                 let found = found.as_ref().map(|found| &found.value);
@@ -198,6 +205,8 @@ impl<R: Rows> Planner<'_, R> {
             Write::Checkpoint(checkpoint) => self.put_checkpoint(&checkpoint),
             Write::DropCheckpoint { session, sequence } => {
                 let key = keys::checkpoint(self.tenant, session, sequence);
+                let held = self.rows.bytes(Table::Checkpoints, &key)?;
+                self.store_less(held.map_or(0, |bytes| bytes.len()));
                 self.plan.remove(Table::Checkpoints, key);
                 Ok(())
             }
@@ -293,7 +302,14 @@ impl<R: Rows> Planner<'_, R> {
         if self.rows.bytes(Table::Checkpoints, &key)?.is_some() {
             return Err(CommitError::Stale);
         }
-        self.plan.insert(Table::Checkpoints, key, checkpoint)
+        self.plan.insert(Table::Checkpoints, key, checkpoint)?;
+        let written = self.plan.operations.last().and_then(|last| last.value.as_ref());
+        self.stored += i64::try_from(written.map_or(0, Vec::len)).unwrap_or(0);
+        Ok(())
+    }
+
+    fn store_less(&mut self, bytes: usize) {
+        self.stored -= i64::try_from(bytes).unwrap_or(0);
     }
 
     fn put_attention(&mut self, put: Put<AttentionItem>) -> Result<(), CommitError> {
@@ -321,12 +337,21 @@ impl<R: Rows> Planner<'_, R> {
             self.plan.remove(table, key);
         }
         self.remove_all(Table::Attempts, &keys::attempts(tenant, id))?;
-        self.remove_all(Table::Checkpoints, &keys::checkpoints(tenant, id))?;
+        let span = keys::checkpoints(tenant, id);
+        self.stored -= counters::checkpoint_bytes(self.rows, &span)?;
+        self.remove_all(Table::Checkpoints, &span)?;
         for stream in Stream::ALL {
             self.remove_all(Table::Journal, &keys::chunks(tenant, id, *stream))?;
             self.plan.remove(Table::JournalHeads, keys::stream(tenant, id, *stream));
         }
-        self.plan.remove(Table::JournalHeads, keys::journal_weight(tenant, id));
+        let heavy = keys::journal_weight(tenant, id);
+        match self.rows.record(Table::JournalHeads, &heavy) {
+            Ok(found) => self.stored -= found.map_or(0, |Number(weight)| weight),
+            // It was counted as nothing.
+            Err(StoreError::Quarantined) => {}
+            Err(other) => return Err(other.into()),
+        }
+        self.plan.remove(Table::JournalHeads, heavy);
         self.purge_attention(id)
     }
 

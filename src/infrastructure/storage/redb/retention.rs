@@ -15,6 +15,7 @@ use super::tables::Table;
 use crate::application::ports::reads::{ClassUsage, StoredClass};
 use crate::application::ports::store::{CommitError, Outdated, StoreError};
 use crate::domain::event::StoredEvent;
+use crate::domain::ids::TenantId;
 use crate::domain::tenant::key::{ApiKey, KeyKind};
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
@@ -27,19 +28,22 @@ pub(super) fn remove<R: Rows>(
     limit: usize,
 ) -> Result<(Plan, usize), CommitError> {
     match what {
-        Outdated::Events(before) => events(rows, before, limit),
+        Outdated::Events(before) => events(rows, None, before, limit),
+        Outdated::EventsOf(tenant, before) => events(rows, Some(tenant), before, limit),
         Outdated::SetAside(before) => set_aside(rows, before, limit),
         Outdated::Browsers(before) => browsers(rows, before, limit),
+        Outdated::Audit(tenant, up_to) => audit(rows, tenant, up_to),
     }
 }
 
 fn events<R: Rows>(
     rows: &R,
+    only: Option<TenantId>,
     before: Timestamp,
     limit: usize,
 ) -> Result<(Plan, usize), CommitError> {
     let (mut plan, mut removed) = (Plan::default(), 0);
-    let mut rest = Some(keys::everything());
+    let mut rest = Some(only.map_or_else(keys::everything, keys::numbers));
     while let Some(span) = rest.filter(|_| removed < limit) {
         let mut tenant = None;
         rows.scan(Table::Events, &span, Direction::Up, &mut |key, bytes| {
@@ -64,9 +68,23 @@ fn events<R: Rows>(
             removed += 1;
             Ok(flow(true))
         })?;
-        rest = tenant.and_then(keys::behind_tenant);
+        rest = tenant.filter(|_| only.is_none()).and_then(keys::behind_tenant);
     }
     Ok((plan, removed))
+}
+
+fn audit<R: Rows>(rows: &R, tenant: TenantId, up_to: u64) -> Result<(Plan, usize), CommitError> {
+    let (mut plan, mut removed, mut follows) = (Plan::default(), 0, false);
+    rows.scan(Table::Audit, &keys::numbers(tenant), Direction::Up, &mut |key, _| {
+        follows = keys::tail_number(key).is_none_or(|seq| seq > up_to);
+        if !follows {
+            plan.remove(Table::Audit, key.to_vec());
+            removed += 1;
+        }
+        Ok(flow(!follows))
+    })?;
+    // A chain has an end, which what comes next is linked to.
+    Ok(if follows { (plan, removed) } else { (Plan::default(), 0) })
 }
 
 fn set_aside<R: Rows>(
@@ -140,6 +158,7 @@ const fn class_of(table: Table) -> (StoredClass, bool) {
         | Table::TenantsBySlug
         | Table::Users
         | Table::UsersByEmail
+        | Table::UsersByIdentity
         | Table::KeysByHolder
         | Table::KeyUses => (StoredClass::Tenants, false),
         Table::Events => (StoredClass::Events, true),

@@ -113,6 +113,8 @@ tables! {
     KeysByHolder = "keys_by_holder.k1",
     /// tenant(16) ‖ key(16) → when it was last used, in milliseconds
     KeyUses = "key_uses.k1",
+    /// tenant(16) ‖ SHA-256 of an identity provider's name for somebody(32) → user id
+    UsersByIdentity = "users_by_identity.k1",
 }
 
 impl Table {

@@ -63,7 +63,13 @@ pub struct Allowed {
     pub networks: Vec<IpNet>,
     /// Where this server listens.
     pub own: Option<SocketAddr>,
+    /// What to do about a refusal; to list the host among those of webhooks when `None`.
+    pub remedy: Option<&'static str>,
 }
+
+/// What helps where webhooks are refused.
+const LIST_IT: &str = "have an administrator of the server list it in `webhooks.allowed_hosts` or \
+                       `webhooks.allowed_networks`";
 
 /// The guard.
 #[derive(Clone)]
@@ -123,10 +129,8 @@ impl Egress {
                     return Err(Denied(format!("{where_to} {what}; nothing is ever sent there")));
                 }
                 Reach::Inside(what) if !(is_listed || is_in) => {
-                    return Err(Denied(format!(
-                        "{where_to} {what}; have an administrator of the \
-                         server list it in `webhooks.allowed_hosts` or `webhooks.allowed_networks`"
-                    )));
+                    let remedy = self.allowed.remedy.unwrap_or(LIST_IT);
+                    return Err(Denied(format!("{where_to} {what}; {remedy}")));
                 }
                 Reach::Public if !is_listed && scheme == "http" => {
                     return Err(Denied(format!(

@@ -29,7 +29,7 @@ pub struct AttentionDto {
     /// The facts, as the agent gave them.
     #[schema(value_type = Object)]
     pub payload: Value,
-    /// Same text, same ask: what `POST /attention/resolve` selects by.
+    /// SHA-256 of exactly what is asked, for `resolve`: a decision about anything else settles nothing.
     pub fingerprint: String,
     /// How much could go wrong.
     pub risk: Risk,
@@ -79,7 +79,7 @@ impl From<&Versioned<AttentionItem>> for AttentionDto {
             agent_ref: _,
         } = found.value.clone();
         let decisions = match state {
-            AttentionState::Open => kind.decisions().to_vec(),
+            AttentionState::Open => found.value.decisions(),
             AttentionState::Resolved | AttentionState::Expired => Vec::new(),
         };
         Self {

@@ -19,6 +19,8 @@ pub struct ActorDto {
     pub kind: String,
     /// Its id, or the name of a part of the server.
     pub id: String,
+    /// Id of the key that a user acted with.
+    pub key: Option<String>,
     /// The role that it acted in.
     pub role: Option<String>,
 }
@@ -66,13 +68,13 @@ impl From<StoredAudit> for AuditDto {
         let StoredAudit { place: Place { tenant_id, seq, id }, entry, prev_hash, hash } = stored;
         let AuditEntry { at, actor, action, subject, ok, reason, before, after, request_id } =
             entry;
-        let Actor { kind, id: actor, role } = actor;
+        let Actor { kind, id: actor, key, role } = actor;
         Self {
             seq,
             id,
             tenant_id,
             at,
-            actor: ActorDto { kind, id: actor, role },
+            actor: ActorDto { kind, id: actor, key, role },
             action,
             subject: SubjectDto { kind: subject.kind, id: subject.id },
             outcome: if ok { "ok" } else { "refused" },
@@ -94,8 +96,13 @@ pub struct VerdictDto {
     pub intact: bool,
     /// Entries that are, from the first on.
     pub entries: u64,
-    /// Number of the first: 1 unless the oldest were removed.
+    /// Number of the first: 1 unless the oldest were removed by retention.
     pub first: u64,
+    /// Public key (Ed25519, hex) of the signature that vouches for those that were removed, and stands
+    /// among the next entries; null when none was.
+    pub begins_signed_by: Option<String>,
+    /// Whether the first ever written is among them; of those that are not there, nothing is said.
+    pub complete: bool,
     /// Hash of the last of them; who keeps it sees later that none of them was taken away.
     pub head: String,
     /// Number of the first entry that is missing, out of place, unreadable or changed.
@@ -105,19 +112,27 @@ pub struct VerdictDto {
     pub signed_up_to: Option<u64>,
     /// Public key (Ed25519, hex) of that signature; who keeps it can verify an export elsewhere.
     pub signed_by: Option<String>,
+    /// Number of the first entry that is not signed yet: those from there on can have been written anew.
+    pub unsigned_from: Option<u64>,
+    /// When that one was written: long ago only if no server ran since.
+    pub unsigned_since: Option<Timestamp>,
 }
 
 impl From<Verdict> for VerdictDto {
     fn from(verdict: Verdict) -> Self {
-        let Verdict { entries, first, head, vouched, first_bad } = verdict;
+        let Verdict { entries, first, founder, head, vouched, unsigned, first_bad } = verdict;
         Self {
             intact: first_bad.is_none(),
             entries,
             first,
+            begins_signed_by: founder.map(|key| hex(&key)),
+            complete: first == 1,
             head,
             first_bad,
             signed_up_to: vouched.map(|vouched| vouched.seq),
             signed_by: vouched.map(|vouched| hex(&vouched.key)),
+            unsigned_from: unsigned.map(|(seq, _)| seq),
+            unsigned_since: unsigned.map(|(_, at)| at),
         }
     }
 }

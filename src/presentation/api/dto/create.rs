@@ -12,7 +12,7 @@ use crate::domain::money::Usd;
 use crate::domain::session::draft::SessionDraft;
 use crate::domain::session::retry::RetryPolicy;
 use crate::domain::session::spec::{
-    ExecutionMode, Gate, OnParentEnd, PermissionDecision, PermissionPolicy, PermissionRule,
+    Calls, ExecutionMode, Gate, OnParentEnd, PermissionDecision, PermissionPolicy, PermissionRule,
     Priority, SessionType,
 };
 use crate::domain::time::Timestamp;
@@ -288,11 +288,25 @@ fn workspace(fields: &mut Fields) -> WorkspaceSpec {
     }
 }
 
+fn calls(fields: &mut Fields) -> Calls {
+    let has_exactly = fields.has("exactly") && !fields.is_null("exactly");
+    let exactly = fields.texts("exactly");
+    match fields.text("pattern") {
+        Some(_) if has_exactly => {
+            fields.wrong("exactly", "invalid", "stands instead of pattern, not beside it");
+            Calls::All
+        }
+        Some(glob) => Calls::Like(glob),
+        None if has_exactly => Calls::Exactly(exactly),
+        None => Calls::All,
+    }
+}
+
 fn permission_policy(fields: &mut Fields) -> PermissionPolicy {
     let default = fields.word("default").unwrap_or(PermissionDecision::Ask);
     let rule = |fields: &mut Fields| PermissionRule {
         tool: fields.required_text("tool"),
-        pattern: fields.text("pattern"),
+        calls: calls(fields),
         decision: decision(fields),
     };
     PermissionPolicy { default, rules: fields.objects("rules", rule).unwrap_or_default() }

@@ -295,16 +295,25 @@ pub struct ResolveBody {
     /// The text of an answer.
     #[schema(max_length = 100_000)]
     pub answer: Option<String>,
+    /// The item's `fingerprint`, as it was when this was decided: what is asked by then for anything
+    /// else is left open.
+    #[schema(max_length = 200)]
+    pub fingerprint: Option<String>,
 }
 
 impl FromFields for ResolveBody {
     fn read(fields: &mut Fields) -> Self {
-        let decision = fields.word("decision");
-        if decision.is_none() {
-            fields.require_one("decision", "is required");
-        }
-        Self { decision, answer: fields.bounded_text("answer", 0, 100_000) }
+        let (decision, answer) = decided(fields);
+        Self { decision, answer, fingerprint: fields.bounded_text("fingerprint", 1, 200) }
     }
+}
+
+fn decided(fields: &mut Fields) -> (Option<Decision>, Option<String>) {
+    let decision = fields.word("decision");
+    if decision.is_none() {
+        fields.require_one("decision", "is required");
+    }
+    (decision, fields.bounded_text("answer", 0, 100_000))
 }
 
 /// A decision about every open item that asks the same.
@@ -325,7 +334,7 @@ pub struct ResolveManyBody {
 impl FromFields for ResolveManyBody {
     fn read(fields: &mut Fields) -> Self {
         let fingerprint = required(fields, "fingerprint", 200);
-        let ResolveBody { decision, answer } = ResolveBody::read(fields);
+        let (decision, answer) = decided(fields);
         Self { fingerprint, decision, answer }
     }
 }

@@ -59,6 +59,7 @@ impl From<&Versioned<ApiKey>> for InviteDto {
             prefix: _,
             secrets: _,
             role,
+            follows: _,
             scopes,
             is_system: _,
             networks: _,
@@ -69,7 +70,7 @@ impl From<&Versioned<ApiKey>> for InviteDto {
             revoked_at: _,
         } = found.value.clone();
         let (email, full_name) = match invited {
-            Some(Invited { email, full_name }) => (email, full_name),
+            Some(Invited { email, full_name, by: _, until: _ }) => (email, full_name),
             None => (String::new(), None),
         };
         Self {
@@ -167,6 +168,6 @@ pub struct JoinedDto {
 impl From<&Joined> for JoinedDto {
     fn from(joined: &Joined) -> Self {
         let Joined { user, key, tenant } = joined;
-        Self { user: user.into(), key: key.into(), tenant: tenant.into() }
+        Self { user: user.into(), key: key.into(), tenant: tenant.as_ref().into() }
     }
 }

@@ -26,7 +26,8 @@ pub struct KeyDto {
     pub kind: KeyKind,
     /// Who acts with it; null for a program of its own.
     pub user_id: Option<UserId>,
-    /// The key that a browser was signed in with; null for other kinds.
+    /// The key that a browser was signed in with; null for other kinds, and for a browser that came through
+    /// an identity provider.
     pub opened_by: Option<KeyId>,
     /// For people.
     pub name: String,
@@ -74,6 +75,7 @@ impl From<&KeyView> for KeyDto {
             prefix,
             secrets,
             role,
+            follows: _,
             scopes,
             is_system,
             networks,
@@ -88,7 +90,7 @@ impl From<&KeyView> for KeyDto {
             tenant_id,
             kind,
             user_id,
-            opened_by,
+            opened_by: opened_by.map(|opened| opened.key),
             name,
             prefix,
             role,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::identity::browsers::{Lent, Proof, SignedIn};
+use crate::application::identity::browsers::{Known, Lent, Proof, SignedIn};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::tenant::key::{ApiKey, Role};
 use crate::domain::time::Timestamp;
@@ -40,6 +40,46 @@ impl FromFields for Login {
     }
 }
 
+/// The token of a login link.
+#[derive(Debug, ToSchema)]
+#[schema(as = LookAtLogin, example = json!({ "token": "iol_4Rk2c0…" }))]
+pub struct LookBody {
+    /// From a login link; it is good afterwards as before.
+    pub token: String,
+}
+
+/// The body of `POST /login/look`, read.
+pub struct Look(pub String);
+
+impl FromFields for Look {
+    fn read(fields: &mut Fields) -> Self {
+        Self(fields.required_text("token"))
+    }
+}
+
+/// Whom a link signs in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LinkedTo)]
+pub struct LinkedDto {
+    /// Address of whoever holds the key behind it, else the name of that key.
+    pub who: String,
+    /// What their tenant is called.
+    pub tenant_name: String,
+    /// Its short name.
+    pub tenant_slug: String,
+    /// Rights in it.
+    pub role: Role,
+    /// May act in every tenant.
+    pub is_system: bool,
+}
+
+impl From<Known> for LinkedDto {
+    fn from(known: Known) -> Self {
+        let Known { name, tenant_name, tenant_slug, role, is_system } = known;
+        Self { who: name, tenant_name, tenant_slug, role, is_system }
+    }
+}
+
 /// Who is signed in now.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SignedIn)]
@@ -48,10 +88,14 @@ pub struct SignedInDto {
     pub key_id: KeyId,
     /// What it is called there.
     pub name: String,
+    /// Address of whoever is signed in, else the name of their key.
+    pub who: String,
     /// The key that it was signed in with.
     pub opened_by: Option<KeyId>,
     /// Where it is at home.
     pub tenant_id: TenantId,
+    /// What that is called.
+    pub tenant_name: String,
     /// Rights in it.
     pub role: Role,
     /// What it may be used for.
@@ -62,15 +106,22 @@ pub struct SignedInDto {
     pub expires_at: Option<Timestamp>,
 }
 
-impl From<&SignedIn> for SignedInDto {
-    fn from(signed: &SignedIn) -> Self {
-        let ApiKey { id, name, opened_by, tenant_id, role, scopes, is_system, expires_at, .. } =
+impl SignedInDto {
+    /// A browser that was signed in, for whom.
+    #[must_use]
+    pub fn of(signed: &SignedIn, known: Known) -> Self {
+        let ApiKey { id, name, opened_by, tenant_id, scopes, expires_at, created_by, .. } =
             signed.key.clone();
+        let Known { name: who, tenant_name, tenant_slug: _, role, is_system } = known;
+        // A browser of nobody in particular is known by the key that opened it.
+        let who = if signed.key.user_id.is_some() { who } else { created_by };
         Self {
             key_id: id,
             name,
-            opened_by,
+            who,
+            opened_by: opened_by.map(|opened| opened.key),
             tenant_id,
+            tenant_name,
             role,
             scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
             is_system,

@@ -128,7 +128,10 @@ pub struct SystemInfoDto {
     /// When its store was put back from a backup; null when it never was. Numbers of events that were
     /// read before then may stand for others since.
     pub restored_at: Option<crate::domain::time::Timestamp>,
-    /// Sessions that execute now.
+    /// What keeps agents and gates from files that are not theirs: `landlock` and its version, `off`, or
+    /// `none:` and why.
+    pub sandbox: String,
+    /// Sessions that execute now: of this tenant, for system administrators of the whole server.
     pub executing_sessions: usize,
     /// Sessions that may execute at once.
     pub max_running_sessions: usize,

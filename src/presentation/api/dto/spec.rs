@@ -4,7 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::session::retry::RetryPolicy;
-use crate::domain::session::spec::{Gate, PermissionDecision, PermissionPolicy, PermissionRule};
+use crate::domain::session::spec::{
+    Calls, Gate, PermissionDecision, PermissionPolicy, PermissionRule,
+};
 use crate::domain::workspace::{Workspace, WorkspaceKind, WorkspaceSpec};
 
 /// When and how often a session is tried again.
@@ -99,8 +101,11 @@ pub struct PermissionPolicyDto {
 pub struct PermissionRuleDto {
     /// Tool or class of tools; `*` for all.
     pub tool: String,
-    /// Glob that the call must match; all calls when null.
+    /// Glob that a piece of the call must match (`*` any characters, `?` one); all calls when null.
     pub pattern: Option<String>,
+    /// Instead of a glob, the pieces of the one call that is meant, in order and character by
+    /// character; an empty list means a call without pieces.
+    pub exactly: Option<Vec<String>>,
     /// What happens.
     pub decision: PermissionDecision,
 }
@@ -109,8 +114,13 @@ impl From<PermissionPolicy> for PermissionPolicyDto {
     fn from(policy: PermissionPolicy) -> Self {
         let PermissionPolicy { default, rules } = policy;
         let rule = |rule: PermissionRule| {
-            let PermissionRule { tool, pattern, decision } = rule;
-            PermissionRuleDto { tool, pattern, decision }
+            let PermissionRule { tool, calls, decision } = rule;
+            let (pattern, exactly) = match calls {
+                Calls::All => (None, None),
+                Calls::Like(glob) => (Some(glob), None),
+                Calls::Exactly(call) => (None, Some(call)),
+            };
+            PermissionRuleDto { tool, pattern, exactly, decision }
         };
         Self { default, rules: rules.into_iter().map(rule).collect() }
     }

@@ -28,6 +28,8 @@ pub struct UserDto {
     pub is_active: bool,
     /// May act in every tenant.
     pub is_system_admin: bool,
+    /// The identity provider that they sign in through, by its address.
+    pub identity_provider: Option<String>,
     /// Who let them in.
     pub created_by: String,
     /// When they came.
@@ -46,6 +48,7 @@ impl From<&Versioned<User>> for UserDto {
             role,
             is_active,
             is_system_admin,
+            identity,
             created_by,
             created_at,
         } = found.value.clone();
@@ -58,6 +61,7 @@ impl From<&Versioned<User>> for UserDto {
             role,
             is_active,
             is_system_admin,
+            identity_provider: identity.map(|identity| identity.issuer),
             created_by,
             created_at,
             revision,
@@ -108,6 +112,9 @@ pub struct PatchUserBody {
     pub is_active: Option<bool>,
     /// For system administrators alone.
     pub is_system_admin: Option<bool>,
+    /// Only null: whoever has their address may sign in through the provider anew.
+    #[schema(max_length = 0)]
+    pub identity_provider: Option<String>,
 }
 
 /// The body of `PATCH /users/{id}`, read.
@@ -121,6 +128,17 @@ impl FromFields for PatchUser {
             role: fields.word("role"),
             is_active: fields.flag("is_active"),
             is_system_admin: fields.flag("is_system_admin"),
+            forgets_identity: forgets(fields),
         })
     }
+}
+
+/// Whether the tie to an identity provider is to go; nobody makes one by hand.
+fn forgets(fields: &mut Fields) -> bool {
+    let given = fields.nullable("identity_provider", |fields, name| {
+        fields.take(name)?;
+        fields.wrong(name, "read_only", "can only be set to null");
+        Some(())
+    });
+    given == Some(None)
 }

@@ -49,6 +49,7 @@ pub(super) fn errors(
     }
     if path.contains("attention/") {
         codes.push(C::AttentionNotFound);
+        codes.extend(writes.then_some(C::ApprovalMismatch));
     }
     if path.contains("/webhooks") {
         codes.extend(path.contains("{id}").then_some(C::WebhookNotFound));
@@ -62,7 +63,12 @@ pub(super) fn errors(
         codes.push(C::AlreadyExists);
     }
     codes.extend(of_people(path, writes));
+    let copies = ["/system/backup", "/system/export"];
+    codes.extend(copies.iter().any(|end| path.ends_with(end)).then_some(C::Locked));
     codes.extend((path == "/api/v1/login-links").then_some(C::PrivilegeEscalation));
+    if path.starts_with("/login/oidc") {
+        codes.extend([C::RouteNotFound, C::CsrfRefused, C::Unauthenticated, C::RateLimited]);
+    }
     if path == "/metrics" {
         codes.extend([C::Unauthenticated, C::CsrfRefused, C::Forbidden, C::RateLimited]);
     }
@@ -88,9 +94,7 @@ pub(super) fn errors(
     if writes && goes_on.iter().any(|end| path.ends_with(end)) {
         codes.push(C::BudgetExhausted);
     }
-    if path.ends_with("/merge") || path.ends_with("/restore") {
-        codes.push(C::WorkspaceConflict);
-    }
+    codes.extend(of_places(path, writes));
     if writes && (body || path.ends_with("/start")) {
         codes.push(C::QuotaExceeded);
     }
@@ -105,6 +109,19 @@ pub(super) fn errors(
         }
     }
     by_status
+}
+
+/// Errors about the folders that sessions work in.
+fn of_places(path: &str, writes: bool) -> Vec<ErrorCode> {
+    let mut codes = Vec::new();
+    if path.ends_with("/merge") || path.ends_with("/restore") {
+        codes.push(ErrorCode::WorkspaceConflict);
+    }
+    let opens = ["/sessions", "/fork", "/merge", "/restore", "/verify"];
+    if path.contains("/diff") || (writes && opens.iter().any(|end| path.ends_with(end))) {
+        codes.push(ErrorCode::PathNotAllowed);
+    }
+    codes
 }
 
 /// Errors about people and what they act with.

@@ -1,8 +1,10 @@
 //! `key …`
 
+use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::run::duration;
+use crate::domain::tenant::key::Role;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +22,11 @@ KEY is an id, as `key list` shows it.";
 pub enum KeyCommand {
     /// Keys, oldest first, revoked ones too.
     #[command(visible_alias = "ls")]
-    List,
+    List {
+        /// The browsers that were signed in with keys, instead.
+        #[arg(long)]
+        browsers: bool,
+    },
     /// One key with all its facts.
     Show {
         /// Which key.
@@ -52,8 +58,8 @@ pub struct KeyCreateArgs {
     /// For people.
     pub name: String,
     /// What it may do.
-    #[arg(long, value_enum, default_value_t = RoleWord::Member)]
-    pub role: RoleWord,
+    #[arg(long, value_enum, default_value_t = Role::Member)]
+    pub role: Role,
     /// What it may be used for: `*`, AREA:read, AREA:write, agents:register or metrics; repeatable
     /// [default: what your own key has].
     #[arg(long = "scope", value_name = "SCOPE")]
@@ -76,28 +82,19 @@ pub struct KeyCreateArgs {
     pub holder: Option<String>,
 }
 
-/// Words for roles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RoleWord {
-    /// Looks.
-    Viewer,
-    /// Works with sessions.
-    Member,
-    /// Leads: forces ends, deletes, merges, registers agents.
-    Lead,
-    /// Manages the tenant.
-    Admin,
-}
+/// Roles as words of the command line.
+impl ValueEnum for Role {
+    fn value_variants<'a>() -> &'a [Self] {
+        Self::ALL
+    }
 
-impl RoleWord {
-    /// As the API spells it.
-    #[must_use]
-    pub const fn as_api(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Member => "member",
-            Self::Lead => "lead",
-            Self::Admin => "admin",
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Viewer => "Looks",
+            Self::Member => "Works with sessions",
+            Self::Lead => "Leads: forces ends, deletes, merges, registers agents",
+            Self::Admin => "Manages the tenant",
+        };
+        Some(PossibleValue::new(self.as_str()).help(help))
     }
 }

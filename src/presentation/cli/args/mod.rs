@@ -21,7 +21,7 @@ use secrecy::SecretString;
 pub use self::admissions::{AdmissionArgs, AdmissionsCommand, ScopeWord};
 pub use self::archive::{BackupArgs, ExportArgs, ImportArgs, RestoreArgs};
 pub use self::audit::{AuditCommand, AuditListArgs};
-pub use self::key::{KeyCommand, KeyCreateArgs, RoleWord};
+pub use self::key::{KeyCommand, KeyCreateArgs};
 pub use self::recovery::RecoveryCommand;
 pub use self::run::RunArgs;
 pub use self::session::{
@@ -146,6 +146,12 @@ pub struct ServeArgs {
 }
 
 impl Cli {
+    /// Whether this becomes a server.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        matches!(&self.command, None | Some(Command::Serve(_) | Command::Demo(_)))
+    }
+
     /// Flag, key of the settings and value of every setting that was given as a flag.
     #[must_use]
     pub fn setting_flags(&self) -> Vec<(&'static str, &'static str, String)> {
@@ -342,6 +348,9 @@ pub enum AttentionCommand {
         decision: DecisionWord,
         /// The answer, or the reason of a refusal.
         text: Option<String>,
+        /// Only if it still is what `attention show` told with this fingerprint.
+        #[arg(long, value_name = "HASH")]
+        fingerprint: Option<String>,
     },
     /// Wait for items; on a terminal each is decided as it comes.
     Watch,
@@ -355,7 +364,8 @@ Examples:
   orchestrator tenant list
   orchestrator tenant quotas
   orchestrator tenant quotas --set max_concurrent_sessions=50 --set max_queue_depth=none
-  orchestrator tenant update --weight 2")]
+  orchestrator tenant update --weight 2
+  orchestrator tenant update --retention sessions_days=7 --retention events_days=none")]
 pub enum TenantCommand {
     /// Tenants of this server, oldest first.
     #[command(visible_alias = "ls")]
@@ -399,6 +409,13 @@ pub enum TenantCommand {
         /// Its share of this server, compared with other tenants: 0.1 to 100.
         #[arg(long, value_name = "NUMBER", value_parser = run::amount)]
         weight: Option<f64>,
+        /// How people come to it: by invitation alone, or also through the identity provider.
+        #[arg(long, value_name = "MODE", value_parser = ["invite", "identity_provider"])]
+        registration: Option<String>,
+        /// Days of `sessions_days`, `deleted_sessions_days` or `events_days`, at most as long as the
+        /// server keeps them, or `none` for just as long; repeatable.
+        #[arg(long, value_name = "NAME=DAYS", value_parser = super::tenant::bound)]
+        retention: Vec<(String, serde_json::Value)>,
     },
 }
 

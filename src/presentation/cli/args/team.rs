@@ -2,8 +2,10 @@
 
 use clap::{Args, Subcommand};
 
+use super::InviteArgs;
 use super::run::amount;
-use super::{InviteArgs, RoleWord};
+use super::user::{address, email};
+use crate::domain::tenant::key::Role;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,11 +37,11 @@ pub struct TeamInitArgs {
     #[arg(long, value_name = "TEXT")]
     pub slug: Option<String>,
     /// Somebody to be invited, as a member unless a role is named; repeatable.
-    #[arg(long = "member", value_name = "EMAIL[:ROLE]", value_parser = with_role)]
-    pub members: Vec<(String, RoleWord)>,
+    #[arg(long = "member", value_name = "EMAIL[:ROLE]", value_parser = member)]
+    pub members: Vec<(String, Role)>,
     /// A program that gets a key of its own, as a member unless a role is named; repeatable.
     #[arg(long = "service", value_name = "NAME[:ROLE]", value_parser = with_role)]
-    pub services: Vec<(String, RoleWord)>,
+    pub services: Vec<(String, Role)>,
     /// Most sessions at a time.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub sessions: Option<u64>,
@@ -47,7 +49,7 @@ pub struct TeamInitArgs {
     #[arg(long, value_name = "DOLLARS", value_parser = amount)]
     pub budget: Option<f64>,
     /// Address under which the team reaches the server, for the links.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address)]
     pub address: Option<String>,
 }
 
@@ -57,21 +59,33 @@ pub struct TeamJoinArgs {
     /// The link that you were sent, or the secret in it.
     #[arg(value_name = "LINK")]
     pub invitation: String,
-    /// What you are called [default: as the invitation says].
+    /// What you are called [default: as the invitation says, else you are asked].
     #[arg(long = "name", value_name = "TEXT")]
     pub full_name: Option<String>,
+    /// Forget the key that was kept here when another team was joined.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Reads `ann@example.org:lead`.
 ///
 /// # Errors
 /// What is wrong, for people.
-fn with_role(text: &str) -> Result<(String, RoleWord), String> {
+fn member(text: &str) -> Result<(String, Role), String> {
+    let (who, role) = with_role(text)?;
+    Ok((email(&who)?, role))
+}
+
+/// Reads `ci:lead`.
+///
+/// # Errors
+/// What is wrong, for people.
+fn with_role(text: &str) -> Result<(String, Role), String> {
     let Some((name, role)) = text.rsplit_once(':') else {
-        return Ok((text.to_owned(), RoleWord::Member));
+        return Ok((text.to_owned(), Role::Member));
     };
-    let role = <RoleWord as clap::ValueEnum>::from_str(role, false)
-        .map_err(|_| format!("{role} is no role: viewer, member, lead or admin"))?;
+    let role = Role::parse(role)
+        .ok_or_else(|| format!("{role} is no role: viewer, member, lead or admin"))?;
     Ok((name.to_owned(), role))
 }
 
@@ -81,9 +95,14 @@ mod tests {
 
     #[test]
     fn a_role_stands_behind_a_name() {
-        let read = |text: &str| with_role(text).map(|(name, role)| (name, role.as_api()));
+        let read = |text: &str| with_role(text).map(|(name, role)| (name, role.as_str()));
         assert_eq!(read("ann@example.org"), Ok(("ann@example.org".to_owned(), "member")));
         assert_eq!(read("ann@example.org:lead"), Ok(("ann@example.org".to_owned(), "lead")));
         assert!(read("ann@example.org:owner").is_err());
+        assert!(read("ci").is_ok() && member("ci").is_err());
+        assert_eq!(
+            member("ann@example.org:lead").map(|(who, _)| who),
+            Ok("ann@example.org".to_owned())
+        );
     }
 }

@@ -2,8 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::RoleWord;
 use super::run::duration;
+use crate::domain::field::{FieldError, FieldErrors};
+use crate::domain::tenant::key::Role;
+use crate::domain::tenant::user::checked_email;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,10 +57,11 @@ pub enum UserCommand {
 #[derive(Debug, Args)]
 pub struct InviteArgs {
     /// Their e-mail address.
+    #[arg(value_parser = email)]
     pub email: String,
     /// What they may do.
-    #[arg(long, value_enum, default_value_t = RoleWord::Member)]
-    pub role: RoleWord,
+    #[arg(long, value_enum, default_value_t = Role::Member)]
+    pub role: Role,
     /// What they are called.
     #[arg(long = "name", value_name = "TEXT")]
     pub full_name: Option<String>,
@@ -66,8 +69,33 @@ pub struct InviteArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub expires_in: Option<u64>,
     /// Address under which they reach the server, for the link.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address)]
     pub address: Option<String>,
+}
+
+/// Reads an e-mail address.
+///
+/// # Errors
+/// What is wrong, for people.
+pub(super) fn email(text: &str) -> Result<String, String> {
+    let mut errors = FieldErrors::default();
+    let email = checked_email(text, &mut errors);
+    let told = |errors: Vec<FieldError>| errors.into_iter().map(|error| error.message).collect();
+    errors.into_result(email).map_err(told)
+}
+
+/// Reads the address of a server, without `/` at its end.
+///
+/// # Errors
+/// What is wrong, for people.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let base = text.trim().trim_end_matches('/');
+    let is_address = url::Url::parse(base)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if is_address {
+        return Ok(base.to_owned());
+    }
+    Err("must be an address such as https://server:8443".to_owned())
 }
 
 /// What is to become different of somebody.
@@ -79,11 +107,15 @@ pub struct UserChangeArgs {
     pub who: String,
     /// What they may do.
     #[arg(long, value_enum)]
-    pub role: Option<RoleWord>,
+    pub role: Option<Role>,
     /// What they are called.
     #[arg(long = "name", value_name = "TEXT")]
     pub full_name: Option<String>,
     /// Another e-mail address.
     #[arg(long, value_name = "EMAIL")]
     pub email: Option<String>,
+    /// Whom the identity provider takes them for is forgotten: whoever has their address there signs in
+    /// as them next.
+    #[arg(long)]
+    pub forget_provider: bool,
 }

@@ -250,8 +250,7 @@ impl<'a> Follower<'a> {
             return self.prompt();
         };
         self.spinner = Spinner::new(&self.code);
-        let id = plain(&item["id"]);
-        if let Err(error) = resolve(self.client, &id, decision, text.as_deref()).await {
+        if let Err(error) = resolve(self.client, &item, decision, text.as_deref()).await {
             self.spinner.suspend(|| self.printer.error(&error));
         }
     }

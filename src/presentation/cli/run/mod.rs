@@ -25,7 +25,7 @@ const STOP_GRACE: Duration = Duration::from_secs(12);
 pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliError> {
     let prompt = prompt_text(&args.prompt)?;
     let workspace = directory::workspace(&args).await?;
-    let body = given(json!({
+    let mut body = given(json!({
         "initial_prompt": prompt,
         "title": args.title,
         "agent": args.agent,
@@ -38,6 +38,11 @@ pub(super) async fn run(args: RunArgs, context: &Context<'_>) -> Result<u8, CliE
         "start": true,
     }));
     let (client, server) = connect(&args, context).await?;
+    // Whether anything may be done unasked is for leads to say. What `--yes` wants is not watered down.
+    if !args.yes && is_member(&client).await {
+        body["permission_policy"] = json!({ "default": "ask" });
+        context.printer.note("with your role the agent asks before everything that it does");
+    }
     let outcome = work(&args, &body, &client, server.is_some(), context.printer).await;
     if let Some(server) = server {
         // A second interrupt leaves at once; the agents die with this process.
@@ -59,6 +64,13 @@ fn careful(in_your_folder: bool) -> Value {
     let rules: Vec<Value> =
         tools.iter().map(|tool| json!({ "tool": tool, "decision": "allow" })).collect();
     json!({ "default": "ask", "rules": rules })
+}
+
+/// Whether the key is one of a member, who may not let an agent do anything unasked. Who cannot be
+/// told is no member: what they may not do the server says.
+async fn is_member(client: &Client) -> bool {
+    let who = client.get(&["whoami"], &[]).await.unwrap_or_default();
+    who["role"] == "member"
 }
 
 /// The server that runs on the data directory, or the one that was named; else one of our own.

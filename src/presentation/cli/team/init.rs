@@ -3,10 +3,13 @@
 //! Invariant: doing it again makes nothing twice. What was made is printed even when the rest fails,
 //! because secrets are shown once.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::{link, tell_reach};
-use crate::presentation::cli::args::{RoleWord, TeamInitArgs};
+use crate::domain::tenant::key::Role;
+use crate::presentation::cli::args::TeamInitArgs;
 use crate::presentation::cli::client::Client;
 use crate::presentation::cli::exit::{CliError, code};
 use crate::presentation::cli::format::{line, plain};
@@ -16,6 +19,8 @@ use crate::presentation::cli::output::{BOLD, Printer, painted};
 struct Member {
     name: String,
     role: String,
+    /// As was asked for, which is another one for somebody who was there before.
+    wanted: &'static str,
     state: &'static str,
     secret: Option<String>,
 }
@@ -35,6 +40,7 @@ pub(super) async fn run(
     client: &Client,
     printer: &Printer,
 ) -> Result<u8, CliError> {
+    named_once(args)?;
     let mut team = Team::default();
     let outcome = make(args, client, &mut team).await;
     if !team.tenant.is_null() {
@@ -45,6 +51,20 @@ pub(super) async fn run(
         tell(&team, args, client, printer);
     }
     Ok(code::OK)
+}
+
+/// Nobody is named twice: the second link would end the first.
+fn named_once(args: &TeamInitArgs) -> Result<(), CliError> {
+    let mut known = BTreeSet::new();
+    let people = args.members.iter().map(|(email, _)| email.to_ascii_lowercase());
+    let services = args.services.iter().map(|(name, _)| name.trim().to_owned());
+    for name in people.chain(services) {
+        if let Some(twice) = known.replace(name) {
+            return Err(CliError::usage(format!("{twice} is named twice"))
+                .remedy("name everybody once, with one role"));
+        }
+    }
+    Ok(())
 }
 
 async fn make(args: &TeamInitArgs, client: &Client, team: &mut Team) -> Result<(), CliError> {
@@ -61,7 +81,7 @@ async fn make(args: &TeamInitArgs, client: &Client, team: &mut Team) -> Result<(
         let member = member((email, *role), (&users, &invites), args, &client).await?;
         team.members.push(member);
     }
-    let keys = client.all(&["keys"]).await?;
+    let keys = client.all_of(&["keys"], &[("kind", "key")]).await?;
     for (name, role) in &args.services {
         team.services.push(service(name, *role, &keys, &client).await?);
     }
@@ -102,16 +122,17 @@ async fn tenant(
 
 /// Invites somebody who is neither there nor invited.
 async fn member(
-    (email, role): (&str, RoleWord),
+    (email, role): (&str, Role),
     (users, invites): (&[Value], &[Value]),
     args: &TeamInitArgs,
     client: &Client,
 ) -> Result<Member, CliError> {
     let is_theirs =
         |one: &&Value| one["email"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(email));
+    let role_wanted = role.as_str();
     let known = |state, one: &Value| {
         let (name, role) = (plain(&one["email"]), plain(&one["role"]));
-        Member { name, role, state, secret: None }
+        Member { name, role, wanted: role_wanted, state, secret: None }
     };
     if let Some(user) = users.iter().find(is_theirs) {
         let is_active = user["is_active"] == json!(true);
@@ -122,19 +143,20 @@ async fn member(
     if let Some(invite) = invites.iter().filter(is_open).find(is_theirs) {
         return Ok(known("invited before", invite));
     }
-    let body = json!({ "email": email, "role": role.as_api() });
+    let body = json!({ "email": email, "role": role });
     let made = client.post(&["invites"], &body).await?;
-    let secret = link(&made, client, args.address.as_deref())?;
+    let secret = link(&made, client, args.address.as_deref());
     Ok(Member { secret, ..known("invited", &made) })
 }
 
 /// Makes the key of a service that has none.
 async fn service(
     name: &str,
-    role: RoleWord,
+    role: Role,
     keys: &[Value],
     client: &Client,
 ) -> Result<Member, CliError> {
+    let wanted = role.as_str();
     let has_key = |key: &&Value| {
         key["name"].as_str() == Some(name.trim())
             && key["user_id"].is_null()
@@ -142,13 +164,13 @@ async fn service(
     };
     if let Some(key) = keys.iter().find(has_key) {
         let (name, role) = (plain(&key["name"]), plain(&key["role"]));
-        return Ok(Member { name, role, state: "has a key", secret: None });
+        return Ok(Member { name, role, wanted, state: "has a key", secret: None });
     }
-    let body = json!({ "name": name, "role": role.as_api(), "service": true });
+    let body = json!({ "name": name, "role": role, "service": true });
     let made = client.post(&["keys"], &body).await?;
     let (name, role) = (plain(&made["name"]), plain(&made["role"]));
     let secret = made["secret"].as_str().map(str::to_owned);
-    Ok(Member { name, role, state: "new key", secret })
+    Ok(Member { name, role, wanted, state: "new key", secret })
 }
 
 fn print(team: &Team, printer: &Printer) {
@@ -184,8 +206,26 @@ fn tell(team: &Team, args: &TeamInitArgs, client: &Client, printer: &Printer) {
     let has_new = |members: &[Member]| members.iter().any(|member| member.secret.is_some());
     if has_new(&team.members) {
         printer.note("each link is good for one person, once, for 7 days; it is not shown again");
-        printer.note("they open it in a browser, or run: orchestrator team join LINK");
+        printer.note(
+            "they open it in a browser, or run: orchestrator team join LINK --name 'Your Name'",
+        );
         tell_reach(client, args.address.as_deref(), printer);
+    }
+    for member in team.members.iter().filter(|member| member.role != member.wanted) {
+        let Member { name, role, wanted, state, .. } = member;
+        let way = match *state {
+            "invited before" => format!("team invite {name} --role {wanted}"),
+            _ => format!("user change {name} --role {wanted}"),
+        };
+        printer.note(format!(
+            "{name} is {role} and stays so; to make them {wanted}: orchestrator {way} --tenant {slug}"
+        ));
+    }
+    for service in team.services.iter().filter(|service| service.role != service.wanted) {
+        let Member { name, role, wanted, .. } = service;
+        printer.note(format!(
+            "{name} has a key as {role}; as {wanted}, make another one under another name"
+        ));
     }
     if team.members.iter().any(|member| member.state == "invited before") {
         printer.note(format!(

@@ -15,7 +15,7 @@ pub(super) async fn run(client: &Client, printer: &Printer) -> Result<u8, CliErr
     let quotas = client.get(&[path[0], path[1], "quotas"], &[]).await?;
     let users = client.all(&["users"]).await?;
     let invites = client.all(&["invites"]).await?;
-    let mut services = client.all(&["keys"]).await?;
+    let mut services = client.all_of(&["keys"], &[("kind", "key")]).await?;
     let is_service = |key: &Value| key["user_id"].is_null() && key["revoked_at"].is_null();
     services.retain(|key| is_service(key) && key["kind"] == json!("key"));
     if printer.is_json() {

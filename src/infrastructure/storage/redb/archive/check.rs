@@ -13,6 +13,7 @@ use super::super::migrate::{self, guarded};
 use super::super::records::kinds::{Visit, visit};
 use super::super::records::{self, Record};
 use super::super::tables::Table;
+use super::rules::{Misfit, walls};
 use super::{ArchiveFault, Manifest};
 
 /// Memory for pages while a store is checked.
@@ -52,7 +53,10 @@ pub(super) fn check(file: File, manifest: &Manifest) -> Result<(), ArchiveFault>
         if !database.check_integrity().map_err(OpenError::failed)? {
             return Err(damaged("pages of the store are damaged"));
         }
-        rows(&database, manifest)
+        rows(&database, manifest)?;
+        let transaction = database.begin_read().map_err(OpenError::failed)?;
+        let misfit = walls(&transaction, manifest.damaged > 0)?;
+        misfit.map_or(Ok(()), |misfit: Misfit| Err(damaged(misfit.told())))
     })
     .map_err(|error| match error {
         OpenError::Damaged { reason } => ArchiveFault::Broken(reason),

@@ -14,16 +14,17 @@ use serde_json::Value;
 
 use super::super::entries::entries;
 use super::super::keys::Key;
-use super::super::medium::{FileMedium, Medium as _, OpenError, Unnamed};
-use super::super::migrate::{self, guarded};
+use super::super::medium::{FileMedium, OpenError, Unnamed};
+use super::super::migrate::{self, LAYOUT, guarded};
 use super::super::records::kinds::{Visit, visit};
 use super::super::records::{self, Record};
 use super::super::tables::Table;
 use super::export::{EXPORTED, called};
-use super::restore::{Origin, begin_anew, blocking};
+use super::restore::{Origin, begin_anew, blocking, finish};
+use super::rules::{Misfit, broken};
 use super::shape::unspelled;
 use super::whole::whole;
-use super::{ArchiveFault, FORMAT};
+use super::{ArchiveFault, FORMAT, hex, shown};
 use crate::application::ports::clock::{Clock, Ids};
 
 /// Longest line.
@@ -32,6 +33,10 @@ const LINE_BYTES: u64 = 64 * 1024 * 1024;
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Records after which what was read is committed, which bounds what is kept in memory.
 const COMMIT_ROWS: u64 = 20_000;
+
+/// What the description of an export says.
+const DESCRIBED: [&str; 6] =
+    ["layout", "made_at", "orchestrator_export", "redacted", "tenant", "version"];
 
 /// What came of an import.
 #[derive(Debug, Default)]
@@ -58,6 +63,7 @@ pub async fn import(
 ) -> Result<Imported, ArchiveFault> {
     let medium = FileMedium::hold(dir)?;
     if medium.path().exists() {
+        medium.leave();
         return Err(ArchiveFault::Occupied(dir.to_owned()));
     }
     let unnamed = medium.unnamed()?;
@@ -66,12 +72,7 @@ pub async fn import(
         medium.name(&unnamed)?;
         Ok(imported)
     });
-    if named.is_err() {
-        // Whatever came of it is of no use; the next try removes it, too.
-        drop(unnamed.remove());
-    }
-    medium.release();
-    named
+    finish(medium, &unnamed, named)
 }
 
 async fn fill(
@@ -85,8 +86,10 @@ async fn fill(
         let database = migrate::open(&to, CACHE_BYTES, now.as_ref())?;
         let lines = File::open(&from).map_err(ArchiveFault::file(&from))?;
         let imported = Lines::new(lines).all(&database)?;
-        guarded(|| whole(&database, imported.damaged > 0))?;
-        Ok(imported)
+        match guarded(|| whole(&database, imported.damaged > 0))? {
+            None => Ok(imported),
+            Some(misfit) => Err(placed(&from, &misfit)),
+        }
     });
     let imported = imported.await.map_err(told)?;
     let tenants = begin_anew(unnamed, &Origin::Export, clock, ids).await?;
@@ -99,6 +102,30 @@ fn told(fault: ArchiveFault) -> ArchiveFault {
         return ArchiveFault::Broken(reason);
     }
     fault
+}
+
+/// The line with a record that does not belong.
+fn placed(file: &Path, misfit: &Misfit) -> ArchiveFault {
+    let Misfit { table, key, rule } = misfit;
+    let (name, key) = (called(*table), hex(key));
+    let is_meant = |line: &Value| {
+        line["table"].as_str() == Some(name)
+            && line["key"].as_str().is_some_and(|found| found.eq_ignore_ascii_case(&key))
+    };
+    let mut number = 0;
+    if let Ok(file) = File::open(file) {
+        let mut lines = Lines::new(file);
+        while let Ok(line) = lines.next() {
+            if is_meant(&line) {
+                number = lines.number;
+                break;
+            }
+        }
+    }
+    if number == 0 {
+        return ArchiveFault::Broken(misfit.told());
+    }
+    ArchiveFault::Broken(format!("line {number}: {name}: {rule}"))
 }
 
 /// The lines of an export.
@@ -125,8 +152,16 @@ impl<R: Read> Lines<R> {
         match format.and_then(|format| u32::try_from(format).ok()) {
             None => return Err(self.wrong("this is no export")),
             Some(found) if found > FORMAT => {
-                let made_by = manifest["version"].as_str().unwrap_or("the version that made it");
-                return Err(ArchiveFault::Newer { found, made_by: made_by.to_owned() });
+                let made_by = shown(manifest["version"].as_str());
+                return Err(ArchiveFault::Newer { found, made_by });
+            }
+            Some(_) if only(&manifest, &DESCRIBED).is_some() => {
+                return Err(self.wrong("it is described by what this version does not know"));
+            }
+            Some(_)
+                if manifest["layout"].as_u64().is_none_or(|found| found > u64::from(LAYOUT)) =>
+            {
+                return Err(self.wrong("its layout is unknown to this version"));
             }
             Some(_) if manifest["redacted"] != Value::Bool(false) => {
                 return Err(
@@ -176,8 +211,13 @@ impl<R: Read> Lines<R> {
 
     /// The row that a line stands for.
     fn meant(&mut self, mut line: Value) -> Result<Line, ArchiveFault> {
-        if let Some(rows) = line["rows"].as_u64() {
+        if let Some(rows) = line["rows"].as_u64()
+            && only(&line, &["rows"]).is_none()
+        {
             return Ok(Line::End(rows));
+        }
+        if let Some(name) = only(&line, &["damaged", "key", "record", "schema", "table"]) {
+            return Err(self.wrong(format!("{name:?} does not belong into a line")));
         }
         let name = line["table"].as_str().unwrap_or_default();
         let table = EXPORTED.into_iter().find(|table| called(*table) == name);
@@ -192,7 +232,11 @@ impl<R: Read> Lines<R> {
         let shape = unspelled(line["record"].take()).ok_or_else(|| self.wrong("no record"))?;
         let schema = line["schema"].as_u64().and_then(|schema| u16::try_from(schema).ok());
         let sealed = Sealed { key: &key, schema: schema.unwrap_or(0), shape: &shape };
-        let value = visit(table, sealed).map_err(|error| self.wrong(error))?;
+        let of = |what: String| self.wrong(format!("{}: {what}", called(table)));
+        let value = visit(table, sealed).map_err(of)?;
+        if let Some(rule) = broken(table, &key, &value) {
+            return Err(of(rule));
+        }
         Ok(Line::Row { table, key, value: Some(value) })
     }
 
@@ -204,14 +248,16 @@ impl<R: Read> Lines<R> {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), ArchiveFault> {
-        let found = entries(table, key, value).map_err(|error| self.wrong(error))?;
+        let found = entries(table, key, value);
+        let found = found.map_err(|error| self.wrong(format!("{}: {error}", called(table))))?;
         for (into, key, value) in
             std::iter::once((table, key.to_vec(), value.to_vec())).chain(found)
         {
             let mut rows = open.open_table(into.definition()).map_err(OpenError::failed)?;
             let before = rows.insert(key.as_slice(), value.as_slice());
             if before.map_err(OpenError::failed)?.is_some() {
-                return Err(self.wrong(format!("{} has this already", called(into))));
+                let (of, held) = (called(table), called(into));
+                return Err(self.wrong(format!("{of}: {held} has this already")));
             }
         }
         Ok(())
@@ -223,6 +269,12 @@ fn begin(database: &Database) -> Result<WriteTransaction, ArchiveFault> {
     transaction.set_durability(Durability::Immediate).map_err(OpenError::failed)?;
     transaction.set_quick_repair(true);
     Ok(transaction)
+}
+
+/// What an object says besides these.
+fn only<'a>(line: &'a Value, known: &[&str]) -> Option<&'a str> {
+    let names = line.as_object().into_iter().flat_map(serde_json::Map::keys);
+    names.map(String::as_str).find(|name| !known.contains(name))
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

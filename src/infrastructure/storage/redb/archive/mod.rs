@@ -15,6 +15,7 @@ mod import;
 mod pack;
 mod redact;
 mod restore;
+mod rules;
 mod serve;
 mod shape;
 mod unpack;
@@ -142,6 +143,12 @@ impl ArchiveFault {
     fn broken(what: impl std::fmt::Display) -> Self {
         Self::Broken(format!("{what}"))
     }
+}
+
+/// The version that an archive names, as it can be shown.
+fn shown(version: Option<&str>) -> String {
+    let version = version.unwrap_or("the version that made it");
+    version.chars().filter(|letter| !letter.is_control()).take(40).collect()
 }
 
 /// Tells the files apart that need a name for a moment.

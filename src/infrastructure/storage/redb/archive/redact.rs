@@ -10,9 +10,9 @@ use crate::domain::redact::Redactor;
 /// Replaces what looks like a secret in a text.
 pub(super) type Redact = fn(&str) -> Cow<'_, str>;
 
-/// Replaces what has the shape of a secret, or is said to be one.
+/// Replaces what has the shape of a secret, is said to be one, or is a long random word.
 pub(super) fn secrets(text: &str) -> Cow<'_, str> {
-    static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::default);
+    static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::default().strict());
     REDACTOR.redact(text)
 }
 

@@ -60,6 +60,7 @@ pub async fn restore(
 ) -> Result<Restored, ArchiveFault> {
     let medium = FileMedium::hold(dir)?;
     if medium.path().exists() {
+        medium.leave();
         return Err(ArchiveFault::Occupied(dir.to_owned()));
     }
     let unnamed = medium.unnamed()?;
@@ -68,13 +69,24 @@ pub async fn restore(
         medium.name(&unnamed)?;
         Ok(restored)
     });
-    if named.is_err()
-        && let Err(error) = unnamed.remove()
-    {
+    finish(medium, &unnamed, named)
+}
+
+/// Gives the directory up; where nothing was put back, nothing of the try is left.
+pub(super) fn finish<T>(
+    medium: FileMedium,
+    unnamed: &Unnamed,
+    done: Result<T, ArchiveFault>,
+) -> Result<T, ArchiveFault> {
+    if done.is_ok() {
+        medium.release();
+        return done;
+    }
+    if let Err(error) = unnamed.remove() {
         tracing::warn!(%error, "What was put back in part could not be removed");
     }
-    medium.release();
-    named
+    medium.leave();
+    done
 }
 
 async fn fill(
@@ -167,7 +179,7 @@ fn entry(origin: &Origin, at: Timestamp) -> AuditEntry {
     };
     AuditEntry {
         at,
-        actor: Actor { kind: "system".to_owned(), id: action.to_owned(), role: None },
+        actor: Actor::plain("system", action),
         action: action.to_owned(),
         subject: Subject { kind: SubjectKind::System, id: Uuid::nil() },
         ok: true,

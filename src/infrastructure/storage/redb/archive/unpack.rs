@@ -13,12 +13,12 @@ use tar::{Archive, Entry, EntryType};
 
 use super::check::check;
 use super::pack::{SEAL_BYTES, measure, seal};
-use super::{ArchiveFault, FORMAT, MANIFEST, Manifest, STORE, nameless};
+use super::{ArchiveFault, FORMAT, MANIFEST, Manifest, STORE, nameless, shown};
 
 /// Largest description.
 const MANIFEST_BYTES: u64 = 1024 * 1024;
 /// Largest memory that a frame may ask for, as a power of two: what level 3 writes needs 2 MiB.
-const WINDOW_LOG: u32 = 27;
+const WINDOW_LOG: u32 = 23;
 /// A store is at most this many times its archive, or this large.
 const RATIO: u64 = 2000;
 const SMALL_BYTES: u64 = 256 * 1024 * 1024;
@@ -56,7 +56,8 @@ pub(super) fn unpack(archive: &Path, mut to: File) -> Result<Manifest, ArchiveFa
     let frames = open(file, length).map_err(ArchiveFault::broken)?;
     let mut tar = Archive::new(frames);
     let manifest = {
-        let mut entries = tar.entries().map_err(ArchiveFault::broken)?;
+        // Raw: what would only lengthen a name is an entry that does not belong, and is not read.
+        let mut entries = tar.entries().map_err(ArchiveFault::broken)?.raw(true);
         let mut first = next(&mut entries, MANIFEST)?;
         let manifest = describe(&mut first)?;
         drop(first);
@@ -129,8 +130,7 @@ fn describe(entry: &mut Entry<'_, impl Read>) -> Result<Manifest, ArchiveFault> 
     let found = value["format"].as_u64().and_then(|format| u32::try_from(format).ok());
     match found {
         Some(found) if found > FORMAT => {
-            let made_by = value["version"].as_str().unwrap_or("the version that made it");
-            Err(ArchiveFault::Newer { found, made_by: made_by.chars().take(40).collect() })
+            Err(ArchiveFault::Newer { found, made_by: shown(value["version"].as_str()) })
         }
         Some(_) => serde_json::from_value(value).map_err(ArchiveFault::broken),
         None => Err(ArchiveFault::broken("its description tells no format")),

@@ -1,22 +1,22 @@
 //! Whether what was imported belongs together: each record to a tenant and a session that are there,
 //! the audit as one chain, the logs up to their heads.
 
-use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::super::keys;
 use super::super::medium::OpenError;
 use super::super::records::{self, Head};
 use super::super::tables::Table;
-use super::export::{EXPORTED, called};
+use super::export::EXPORTED;
+use super::rules::{Misfit, Rows, open, walls};
 use crate::domain::audit::StoredAudit;
 use crate::domain::audit::walk::Walk;
 use crate::domain::ids::TenantId;
 use crate::infrastructure::keys::sign::verify;
 
-type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-/// Reads everything once more. Where records were damaged, what refers to them may be left.
-pub(super) fn whole(database: &Database, has_gaps: bool) -> Result<(), OpenError> {
+/// Reads everything once more, and finds the record that does not belong. Where records were damaged,
+/// what refers to them may be left.
+pub(super) fn whole(database: &Database, has_gaps: bool) -> Result<Option<Misfit>, OpenError> {
     let transaction = database.begin_read().map_err(OpenError::failed)?;
     let (tenants, sessions) =
         (open(&transaction, Table::Tenants)?, open(&transaction, Table::Sessions)?);
@@ -25,13 +25,22 @@ pub(super) fn whole(database: &Database, has_gaps: bool) -> Result<(), OpenError
             let (key, _) = row.map_err(OpenError::failed)?;
             let key = key.value();
             let owner = keys::tenant_of(key).filter(|owner| *owner != TenantId::SYSTEM);
-            if let Some(owner) = owner {
-                there(&tenants, &keys::tenant(owner), table)?;
+            if let Some(owner) = owner
+                && !is_there(&tenants, &keys::tenant(owner))?
+            {
+                return Ok(Some(Misfit::new(table, key, "its tenant is missing")));
             }
-            if matches!(table, Table::Attempts | Table::Checkpoints) && !has_gaps {
-                there(&sessions, key.get(..32).unwrap_or_default(), table)?;
+            if matches!(table, Table::Attempts | Table::Checkpoints)
+                && !has_gaps
+                && !is_there(&sessions, key.get(..32).unwrap_or_default())?
+            {
+                return Ok(Some(Misfit::new(table, key, "its session is missing")));
             }
         }
+    }
+    let misfit = walls(&transaction, has_gaps)?;
+    if misfit.is_some() {
+        return Ok(misfit);
     }
     for row in tenants.iter().map_err(OpenError::failed)? {
         let (key, _) = row.map_err(OpenError::failed)?;
@@ -39,18 +48,11 @@ pub(super) fn whole(database: &Database, has_gaps: bool) -> Result<(), OpenError
             logs(&transaction, tenant)?;
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-fn open(transaction: &ReadTransaction, table: Table) -> Result<Rows, OpenError> {
-    transaction.open_table(table.definition()).map_err(OpenError::failed)
-}
-
-fn there(rows: &Rows, key: &[u8], from: Table) -> Result<(), OpenError> {
-    if rows.get(key).map_err(OpenError::failed)?.is_some() {
-        return Ok(());
-    }
-    Err(wrong(format!("what a record of {} belongs to is missing", called(from))))
+fn is_there(rows: &Rows, key: &[u8]) -> Result<bool, OpenError> {
+    Ok(rows.get(key).map_err(OpenError::failed)?.is_some())
 }
 
 /// The audit is one chain, and both logs end where the head says.
@@ -70,6 +72,9 @@ fn logs(transaction: &ReadTransaction, tenant: TenantId) -> Result<(), OpenError
         let entry: StoredAudit =
             records::open(key.value(), value.value()).map_err(|error| unread(&error))?;
         walk.step(&entry).map_err(|seq| wrong(format!("the audit breaks at entry {seq}")))?;
+    }
+    if let Some(seq) = walk.end() {
+        return Err(wrong(format!("the audit lacks entry {seq}, and nobody vouches for it")));
     }
     let told = head.last_audit.as_ref().map_or((0, None), |(seq, hash)| (*seq, Some(&**hash)));
     if told.0 != walk.last() || told.1.is_some_and(|hash| hash != walk.head()) {

@@ -17,6 +17,7 @@ struct AuditV1 {
     at: i64,
     actor_kind: String,
     actor_id: String,
+    actor_key: Option<String>,
     actor_role: Option<String>,
     action: String,
     subject: SubjectV1,
@@ -36,7 +37,7 @@ impl Record for StoredAudit {
         let Self { place: Place { tenant_id, seq, id: entry_id }, entry, prev_hash, hash } = self;
         let AuditEntry { at, actor, action, subject, ok, reason, before, after, request_id } =
             entry;
-        let Actor { kind, id, role } = actor;
+        let Actor { kind, id, key, role } = actor;
         Ok(codec::encode(&AuditV1 {
             tenant_id: *tenant_id.as_bytes(),
             seq: *seq,
@@ -44,6 +45,7 @@ impl Record for StoredAudit {
             at: at.millis(),
             actor_kind: kind.clone(),
             actor_id: id.clone(),
+            actor_key: key.clone(),
             actor_role: role.clone(),
             action: action.clone(),
             subject: SubjectV1::of(*subject),
@@ -65,6 +67,7 @@ impl Record for StoredAudit {
             at,
             actor_kind,
             actor_id,
+            actor_key,
             actor_role,
             action,
             subject,
@@ -78,7 +81,7 @@ impl Record for StoredAudit {
         } = payload.parse(1)?;
         let entry = AuditEntry {
             at: Timestamp::from_millis(at),
-            actor: Actor { kind: actor_kind, id: actor_id, role: actor_role },
+            actor: Actor { kind: actor_kind, id: actor_id, key: actor_key, role: actor_role },
             action,
             subject: subject.domain()?,
             ok,

@@ -63,9 +63,11 @@ pub(in super::super) fn visit<V: Visit>(table: Table, visit: V) -> V::Out {
         Table::Prices => visit.record::<Versioned<PriceTable>>(),
         Table::LimitsTold => visit.record::<Versioned<LimitsTold>>(),
         Table::Users => visit.record::<Versioned<User>>(),
-        Table::SessionCodes | Table::AgentsByName | Table::TenantsBySlug | Table::UsersByEmail => {
-            visit.record::<Reference>()
-        }
+        Table::SessionCodes
+        | Table::AgentsByName
+        | Table::TenantsBySlug
+        | Table::UsersByEmail
+        | Table::UsersByIdentity => visit.record::<Reference>(),
         Table::Idempotency | Table::Counters | Table::JournalHeads | Table::KeyUses => {
             visit.record::<Number>()
         }

@@ -123,6 +123,17 @@ pub(super) enum Unreadable {
     UnknownSchema(u16),
 }
 
+/// Something that is not the shape of a record.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Misshapen {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// It says more than such a record can.
+    #[error("the field {0:?} is unknown")]
+    Unknown(String),
+}
+
 /// The bytes of a record under this key.
 pub(super) fn seal<T: Record>(key: &[u8], record: &T) -> Result<Vec<u8>, Unstorable> {
     let payload = record.spell()?;
@@ -151,10 +162,30 @@ pub(super) fn shape<T: Record>(key: &[u8], bytes: &[u8]) -> Result<(u16, Value),
     Ok((schema, shown.into_inner().ok_or(Unreadable::Field("shape"))?))
 }
 
-/// The record that has this shape.
-pub(super) fn of_shape<T: Record>(schema: u16, shape: &Value) -> Result<T, Unreadable> {
-    let text = shape.to_string();
-    T::read(Payload { schema, codec: codec::JSON, bytes: text.as_bytes(), shown: None })
+/// The record that has this shape, and nothing besides.
+pub(super) fn of_shape<T: Record>(schema: u16, shape: &Value) -> Result<T, Misshapen> {
+    let (text, shown) = (shape.to_string(), RefCell::new(None));
+    let payload =
+        Payload { schema, codec: codec::JSON, bytes: text.as_bytes(), shown: Some(&shown) };
+    let record = T::read(payload)?;
+    let read = shown.into_inner().ok_or(Unreadable::Field("shape"))?;
+    unknown(shape, &read).map_or(Ok(record), |name| Err(Misshapen::Unknown(name)))
+}
+
+/// Where something stands that nobody read.
+fn unknown(given: &Value, read: &Value) -> Option<String> {
+    match (given, read) {
+        (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(name, given)| {
+            let Some(read) = read.get(name) else { return Some(format!("/{name}")) };
+            unknown(given, read).map(|below| format!("/{name}{below}"))
+        }),
+        (Value::Array(given), Value::Array(read)) => {
+            given.iter().zip(read).enumerate().find_map(|(index, (given, read))| {
+                unknown(given, read).map(|below| format!("/{index}{below}"))
+            })
+        }
+        _ => None,
+    }
 }
 
 fn json(value: &Value) -> Result<String, Unstorable> {

@@ -9,7 +9,7 @@ use crate::domain::ids::AgentId;
 use crate::domain::money::Usd;
 use crate::domain::session::retry::RetryPolicy;
 use crate::domain::session::spec::{
-    ExecutionMode, Gate, OnParentEnd, PermissionDecision, PermissionPolicy, PermissionRule,
+    Calls, ExecutionMode, Gate, OnParentEnd, PermissionDecision, PermissionPolicy, PermissionRule,
     Priority, SessionSpec, SessionType,
 };
 use crate::domain::workspace::WorkspaceSpec;
@@ -76,8 +76,16 @@ enum WorkspaceSpecV1 {
 #[derive(Serialize, Deserialize)]
 struct PermissionRuleV1 {
     tool: String,
-    pattern: Option<String>,
+    calls: CallsV1,
     decision: String,
+}
+
+/// One variant per way of naming calls; their order is part of the format.
+#[derive(Serialize, Deserialize)]
+enum CallsV1 {
+    All,
+    Like(String),
+    Exactly(Vec<String>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -288,14 +296,24 @@ impl WorkspaceSpecV1 {
 
 impl PermissionRuleV1 {
     fn of(rule: &PermissionRule) -> Self {
-        let PermissionRule { tool, pattern, decision } = rule.clone();
-        Self { tool, pattern, decision: decision.as_str().to_owned() }
+        let PermissionRule { tool, calls, decision } = rule.clone();
+        let calls = match calls {
+            Calls::All => CallsV1::All,
+            Calls::Like(glob) => CallsV1::Like(glob),
+            Calls::Exactly(call) => CallsV1::Exactly(call),
+        };
+        Self { tool, calls, decision: decision.as_str().to_owned() }
     }
 
     fn domain(self) -> Result<PermissionRule, Unreadable> {
-        let Self { tool, pattern, decision } = self;
+        let Self { tool, calls, decision } = self;
+        let calls = match calls {
+            CallsV1::All => Calls::All,
+            CallsV1::Like(glob) => Calls::Like(glob),
+            CallsV1::Exactly(call) => Calls::Exactly(call),
+        };
         let decision = word(&decision, PermissionDecision::parse, "permission_rules")?;
-        Ok(PermissionRule { tool, pattern, decision })
+        Ok(PermissionRule { tool, calls, decision })
     }
 }
 

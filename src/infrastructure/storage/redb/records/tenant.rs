@@ -6,9 +6,13 @@ use super::{Payload, Record, Unreadable, Unstorable, millis, time, word};
 use crate::domain::ids::{AgentId, KeyId, TenantId, UserId};
 use crate::domain::schedule::hold::{Held, Hold, HoldScope};
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, Invited, KeyKind, KeySecret, Role};
+use crate::domain::tenant::key::{
+    ApiKey, Invited, Inviter, InviterId, KeyKind, KeySecret, OpenedBy, Role,
+};
 use crate::domain::tenant::network::{Networks, parse_network};
 use crate::domain::tenant::quotas::Quotas;
+use crate::domain::tenant::registration::RegistrationMode;
+use crate::domain::tenant::retention::Retention;
 use crate::domain::tenant::scope::{Scope, Scopes};
 use crate::domain::tenant::weight::Weight;
 use crate::domain::time::Timestamp;
@@ -22,12 +26,18 @@ struct TenantV1 {
     slug: String,
     name: String,
     is_active: bool,
+    inactive_since: Option<i64>,
     max_concurrent_sessions: Option<u64>,
     max_queue_depth: Option<u64>,
     max_tokens_per_month: Option<u64>,
     monthly_budget_micros: Option<u64>,
+    max_storage_mb: Option<u64>,
     requests_per_minute: Option<u64>,
     weight_hundredths: u32,
+    registration: String,
+    sessions_days: Option<u32>,
+    deleted_sessions_days: Option<u32>,
+    events_days: Option<u32>,
     holds: Vec<HoldV1>,
     created_at: i64,
 }
@@ -73,12 +83,26 @@ impl Record for Versioned<Tenant> {
     const KIND: u8 = 6;
 
     fn spell(&self) -> Result<Vec<u8>, Unstorable> {
-        let Tenant { id, slug, name, is_active, quotas, weight, holds, created_at } = &self.value;
+        let Tenant {
+            id,
+            slug,
+            name,
+            is_active,
+            inactive_since,
+            quotas,
+            weight,
+            registration,
+            retention,
+            holds,
+            created_at,
+        } = &self.value;
+        let Retention { sessions_days, deleted_sessions_days, events_days } = *retention;
         let Quotas {
             max_concurrent_sessions,
             max_queue_depth,
             max_tokens_per_month,
             monthly_budget_micros,
+            max_storage_mb,
             requests_per_minute,
         } = *quotas;
         Ok(codec::encode(&TenantV1 {
@@ -87,12 +111,18 @@ impl Record for Versioned<Tenant> {
             slug: slug.clone(),
             name: name.clone(),
             is_active: *is_active,
+            inactive_since: millis(*inactive_since),
             max_concurrent_sessions,
             max_queue_depth,
             max_tokens_per_month,
             monthly_budget_micros,
+            max_storage_mb,
             requests_per_minute,
             weight_hundredths: weight.hundredths(),
+            registration: registration.as_str().to_owned(),
+            sessions_days,
+            deleted_sessions_days,
+            events_days,
             holds: holds.iter().map(hold_v1).collect(),
             created_at: created_at.millis(),
         })?)
@@ -105,12 +135,18 @@ impl Record for Versioned<Tenant> {
             slug,
             name,
             is_active,
+            inactive_since,
             max_concurrent_sessions,
             max_queue_depth,
             max_tokens_per_month,
             monthly_budget_micros,
+            max_storage_mb,
             requests_per_minute,
             weight_hundredths,
+            registration,
+            sessions_days,
+            deleted_sessions_days,
+            events_days,
             holds,
             created_at,
         } = payload.parse(1)?;
@@ -119,15 +155,19 @@ impl Record for Versioned<Tenant> {
             slug,
             name,
             is_active,
+            inactive_since: time(inactive_since),
             quotas: Quotas {
                 max_concurrent_sessions,
                 max_queue_depth,
                 max_tokens_per_month,
                 monthly_budget_micros,
+                max_storage_mb,
                 requests_per_minute,
             },
             weight: Weight::from_hundredths(weight_hundredths)
                 .ok_or(Unreadable::Field("weight_hundredths"))?,
+            registration: word(&registration, RegistrationMode::parse, "registration")?,
+            retention: Retention { sessions_days, deleted_sessions_days, events_days },
             holds: holds.into_iter().map(hold).collect::<Result<_, _>>()?,
             created_at: Timestamp::from_millis(created_at),
         };
@@ -142,21 +182,43 @@ struct KeySecretV1 {
 }
 
 #[derive(Serialize, Deserialize)]
+struct OpenedByV1 {
+    key: [u8; 16],
+    secret: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+struct InvitedV1 {
+    email: String,
+    full_name: Option<String>,
+    by: Option<InviterV1>,
+    until: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InviterV1 {
+    home: [u8; 16],
+    user: Option<[u8; 16]>,
+    key: Option<[u8; 16]>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct ApiKeyV1 {
     version: u64,
     id: [u8; 16],
     tenant_id: [u8; 16],
     kind: String,
     user_id: Option<[u8; 16]>,
-    opened_by: Option<[u8; 16]>,
+    opened_by: Option<OpenedByV1>,
     name: String,
     prefix: String,
     secrets: Vec<KeySecretV1>,
     role: String,
+    follows: bool,
     scopes: Vec<String>,
     is_system: bool,
     networks: Vec<String>,
-    invited: Option<(String, Option<String>)>,
+    invited: Option<InvitedV1>,
     created_by: String,
     created_at: i64,
     expires_at: Option<i64>,
@@ -177,6 +239,7 @@ impl Record for Versioned<ApiKey> {
             prefix,
             secrets,
             role,
+            follows,
             scopes,
             is_system,
             networks,
@@ -186,10 +249,6 @@ impl Record for Versioned<ApiKey> {
             expires_at,
             revoked_at,
         } = &self.value;
-        let invited = invited.as_ref().map(|invited| {
-            let Invited { email, full_name } = invited.clone();
-            (email, full_name)
-        });
         let secret = |secret: &KeySecret| {
             let KeySecret { hash, expires_at } = secret;
             KeySecretV1 { hash: *hash, expires_at: millis(*expires_at) }
@@ -200,15 +259,16 @@ impl Record for Versioned<ApiKey> {
             tenant_id: *tenant_id.as_bytes(),
             kind: kind.as_str().to_owned(),
             user_id: user_id.map(|id| *id.as_bytes()),
-            opened_by: opened_by.map(|id| *id.as_bytes()),
+            opened_by: opened_by.map(opened_by_v1),
             name: name.clone(),
             prefix: prefix.clone(),
             secrets: secrets.iter().map(secret).collect(),
             role: role.as_str().to_owned(),
+            follows: *follows,
             scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
             is_system: *is_system,
             networks: networks.texts(),
-            invited,
+            invited: invited.as_ref().map(invited_v1),
             created_by: created_by.clone(),
             created_at: created_at.millis(),
             expires_at: millis(*expires_at),
@@ -228,6 +288,7 @@ impl Record for Versioned<ApiKey> {
             prefix,
             secrets,
             role,
+            follows,
             scopes,
             is_system,
             networks,
@@ -249,15 +310,16 @@ impl Record for Versioned<ApiKey> {
             tenant_id: TenantId::from_bytes(tenant_id),
             kind: word(&kind, KeyKind::parse, "kind")?,
             user_id: user_id.map(UserId::from_bytes),
-            opened_by: opened_by.map(KeyId::from_bytes),
+            opened_by: opened_by.map(opened_by_of),
             name,
             prefix,
             secrets: secrets.into_iter().map(secret).collect(),
             role: word(&role, Role::parse, "role")?,
+            follows,
             scopes: Scopes::of(scopes.iter().map(scope).collect::<Result<Vec<_>, _>>()?),
             is_system,
             networks: Networks::of(networks),
-            invited: invited.map(|(email, full_name)| Invited { email, full_name }),
+            invited: invited.map(invited_of).transpose()?,
             created_by,
             created_at: Timestamp::from_millis(created_at),
             expires_at: time(expires_at),
@@ -265,4 +327,37 @@ impl Record for Versioned<ApiKey> {
         };
         Ok(Self { version: Version::new(version), value })
     }
+}
+
+fn opened_by_v1(OpenedBy { key, secret }: OpenedBy) -> OpenedByV1 {
+    OpenedByV1 { key: *key.as_bytes(), secret }
+}
+
+fn opened_by_of(OpenedByV1 { key, secret }: OpenedByV1) -> OpenedBy {
+    OpenedBy { key: KeyId::from_bytes(key), secret }
+}
+
+fn invited_v1(invited: &Invited) -> InvitedV1 {
+    let Invited { email, full_name, by, until } = invited.clone();
+    let by = by.map(|Inviter { home, who }| {
+        let (user, key) = match who {
+            InviterId::User(id) => (Some(*id.as_bytes()), None),
+            InviterId::Key(id) => (None, Some(*id.as_bytes())),
+        };
+        InviterV1 { home: *home.as_bytes(), user, key }
+    });
+    InvitedV1 { email, full_name, by, until: millis(until) }
+}
+
+fn invited_of(InvitedV1 { email, full_name, by, until }: InvitedV1) -> Result<Invited, Unreadable> {
+    let inviter = |InviterV1 { home, user, key }| {
+        let who = match (user, key) {
+            (Some(id), None) => InviterId::User(UserId::from_bytes(id)),
+            (None, Some(id)) => InviterId::Key(KeyId::from_bytes(id)),
+            (Some(_), Some(_)) | (None, None) => return Err(Unreadable::Field("by")),
+        };
+        Ok(Inviter { home: TenantId::from_bytes(home), who })
+    };
+    let by = by.map(inviter).transpose()?;
+    Ok(Invited { email, full_name, by, until: time(until) })
 }

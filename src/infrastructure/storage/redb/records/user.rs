@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Payload, Record, Unreadable, Unstorable, word};
 use crate::domain::ids::{TenantId, UserId};
 use crate::domain::tenant::key::Role;
-use crate::domain::tenant::user::User;
+use crate::domain::tenant::user::{ProviderIdentity, User};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 use crate::infrastructure::storage::redb::codec;
@@ -20,6 +20,7 @@ struct UserV1 {
     role: String,
     is_active: bool,
     is_system_admin: bool,
+    identity: Option<(String, String)>,
     created_by: String,
     created_at: i64,
 }
@@ -36,9 +37,12 @@ impl Record for Versioned<User> {
             role,
             is_active,
             is_system_admin,
+            identity,
             created_by,
             created_at,
         } = &self.value;
+        let identity =
+            identity.clone().map(|ProviderIdentity { issuer, subject }| (issuer, subject));
         Ok(codec::encode(&UserV1 {
             version: self.version.get(),
             id: *id.as_bytes(),
@@ -48,6 +52,7 @@ impl Record for Versioned<User> {
             role: role.as_str().to_owned(),
             is_active: *is_active,
             is_system_admin: *is_system_admin,
+            identity,
             created_by: created_by.clone(),
             created_at: created_at.millis(),
         })?)
@@ -63,6 +68,7 @@ impl Record for Versioned<User> {
             role,
             is_active,
             is_system_admin,
+            identity,
             created_by,
             created_at,
         } = payload.parse(1)?;
@@ -74,6 +80,7 @@ impl Record for Versioned<User> {
             role: word(&role, Role::parse, "role")?,
             is_active,
             is_system_admin,
+            identity: identity.map(|(issuer, subject)| ProviderIdentity { issuer, subject }),
             created_by,
             created_at: Timestamp::from_millis(created_at),
         };

@@ -1,5 +1,6 @@
 //! Every kind of record: what was written once is read for ever.
 
+mod tenants;
 mod usage;
 mod webhooks;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::tenants::{audit, tenant};
 use super::*;
 use crate::application::ports::changes::Remembered;
 use crate::application::ports::journal::Entry;
@@ -29,18 +31,23 @@ use crate::domain::session::checkpoint::{Checkpoint, CheckpointTrigger};
 use crate::domain::session::draft::SessionDraft;
 use crate::domain::session::gates::{GateReport, Verification};
 use crate::domain::session::metrics::{Metrics, RateSource, Warning};
-use crate::domain::session::spec::{Gate, PermissionDecision, PermissionPolicy, PermissionRule};
+use crate::domain::session::spec::{
+    Calls, Gate, PermissionDecision, PermissionPolicy, PermissionRule,
+};
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{
     DegradedReason, Lineage, Phase, PromptMode, QueuedPrompt, RunState, Session, SessionCode,
     Stamps, Standing,
 };
 use crate::domain::tenant::Tenant;
-use crate::domain::tenant::key::{ApiKey, Invited, KeyKind, KeySecret, Role};
+use crate::domain::tenant::key::{
+    ApiKey, Invited, Inviter, InviterId, KeyKind, KeySecret, OpenedBy, Role,
+};
 use crate::domain::tenant::network::{Networks, parse_network};
 use crate::domain::tenant::quotas::Quotas;
+use crate::domain::tenant::retention::Retention;
 use crate::domain::tenant::scope::{Access, Area, Scope, Scopes};
-use crate::domain::tenant::user::User;
+use crate::domain::tenant::user::{ProviderIdentity, User};
 use crate::domain::tenant::weight::Weight;
 use crate::domain::usage::Usage;
 use crate::domain::usage::budget::BudgetLevel;
@@ -61,18 +68,6 @@ fn at(millis: i64) -> Timestamp {
 
 fn versioned<T>(value: T) -> Versioned<T> {
     Versioned { version: Version::new(300), value }
-}
-
-fn tenant() -> Tenant {
-    let hold = |held, reason| Hold { held, reason, since: at(3), by: "ann".to_owned() };
-    let holds = vec![
-        hold(Held::Instance, None),
-        hold(Held::Tenant, Some("the provider is down".to_owned())),
-        hold(Held::Agent(AgentId::new(id(7))), None),
-    ];
-    let weight = Weight::from_hundredths(250).expect("a weight");
-    let quotas = Quotas { monthly_budget_micros: Some(9_500_000), ..Quotas::default() };
-    Tenant { quotas, weight, holds, ..Tenant::bootstrap(at(0)) }
 }
 
 fn lease() -> Lease {
@@ -213,11 +208,14 @@ fn session() -> Session {
         },
         permission_policy: Some(PermissionPolicy {
             default: PermissionDecision::Deny,
-            rules: vec![PermissionRule {
-                tool: "bash".to_owned(),
-                pattern: Some("git *".to_owned()),
-                decision: PermissionDecision::Allow,
-            }],
+            rules: vec![
+                PermissionRule {
+                    tool: "bash".to_owned(),
+                    calls: Calls::Like("git *".to_owned()),
+                    decision: PermissionDecision::Allow,
+                },
+                PermissionRule::allows_exactly("bash", &["ls *".to_owned()]),
+            ],
         }),
         gates: vec![Gate {
             name: "tests".to_owned(),
@@ -317,29 +315,6 @@ fn attempt() -> Attempt {
     }
 }
 
-fn audit() -> StoredAudit {
-    StoredAudit {
-        place: Place { tenant_id: TenantId::new(id(1)), seq: 4, id: AuditId::new(id(5)) },
-        entry: AuditEntry {
-            at: at(1),
-            actor: Actor {
-                kind: "key".to_owned(),
-                id: "k".to_owned(),
-                role: Some("admin".to_owned()),
-            },
-            action: "pause".to_owned(),
-            subject: Subject { kind: SubjectKind::Session, id: id(2) },
-            ok: true,
-            reason: Some("lunch".to_owned()),
-            before: Some(json!("running")),
-            after: Some(json!("paused")),
-            request_id: Some("r".to_owned()),
-        },
-        prev_hash: "a".to_owned(),
-        hash: "b".to_owned(),
-    }
-}
-
 fn event() -> StoredEvent {
     let subject = Subject { kind: SubjectKind::Attention, id: id(8) };
     let payload = json!({ "session_id": id(2).to_string(), "n": 1 });
@@ -392,15 +367,24 @@ fn aggregates_are_written_as_ever() {
         tenant_id: TenantId::new(id(1)),
         kind: KeyKind::Key,
         user_id: Some(UserId::new(id(6))),
-        opened_by: Some(KeyId::new(id(8))),
+        opened_by: Some(OpenedBy { key: KeyId::new(id(8)), secret: [8; 32] }),
         name: "ci".to_owned(),
         prefix: "io_abc".to_owned(),
         secrets: vec![KeySecret { hash: [9; 32], expires_at: Some(at(2)) }],
         role: Role::Lead,
+        follows: true,
         scopes: Scopes::of([Scope::Of(Area::Sessions, Access::Read), Scope::Metrics]),
         is_system: true,
         networks: Networks::of(parse_network("10.0.0.0/8")),
-        invited: Some(Invited { email: "a@b.c".to_owned(), full_name: Some("Ann".to_owned()) }),
+        invited: Some(Invited {
+            email: "a@b.c".to_owned(),
+            full_name: Some("Ann".to_owned()),
+            by: Some(Inviter {
+                home: TenantId::new(id(1)),
+                who: InviterId::User(UserId::new(id(6))),
+            }),
+            until: Some(at(3)),
+        }),
         created_by: "ann".to_owned(),
         created_at: at(0),
         expires_at: Some(at(1)),
@@ -415,6 +399,10 @@ fn aggregates_are_written_as_ever() {
         role: Role::Admin,
         is_active: true,
         is_system_admin: true,
+        identity: Some(ProviderIdentity {
+            issuer: "https://id.example".to_owned(),
+            subject: "s".to_owned(),
+        }),
         created_by: "administrator".to_owned(),
         created_at: at(0),
     };
