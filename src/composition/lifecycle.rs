@@ -95,11 +95,16 @@ pub(super) async fn until_told(
     let mut signals = [listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?];
     announce(settings, &running, demonstrates).await;
     let [term, interrupt] = &mut signals;
+    // One that is hung up is no terminal any more: whoever closes it wants what runs in it to end.
+    let on_terminal = std::io::stdin().is_terminal();
     loop {
         tokio::select! {
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
+                if on_terminal && !std::io::stdin().is_terminal() {
+                    break;
+                }
                 running.read_again();
                 compare(settings, host);
             }
@@ -113,7 +118,7 @@ pub(super) async fn until_told(
     }
 }
 
-/// Hears SIGHUP, which ends no server from now on.
+/// Hears SIGHUP, which from now on ends a server only with the terminal that it was started on.
 pub(super) fn hangups() -> Result<Signal, CliError> {
     listen(SignalKind::hangup())
 }

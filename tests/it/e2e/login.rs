@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::support::opencode::PATIENCE;
+use crate::support::opencode::{PATIENCE, eventually};
 use crate::support::server::Site;
 
 /// The page and the token of a link somewhere in a text.
@@ -58,6 +58,8 @@ async fn the_ready_line_on_a_terminal_signs_its_reader_in_once() {
     assert_eq!(sign_in(url, token).await.0, StatusCode::UNAUTHORIZED, "once");
     // Its end goes with the terminal's.
     on_terminal.kill().await.expect("it is ended");
+    let is_gone = async || reqwest::get(format!("{url}/health/live")).await.is_err();
+    eventually("the server has ended", is_gone).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
