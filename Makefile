@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check supply-chain check test sim deep fuzz bench
+.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check sbom sbom-check supply-chain check \
+  test sim deep fuzz bench release reproducible
 
 BINARY := $(or $(CARGO_TARGET_DIR),target)/debug/orchestrator
 # Options for `make run` and `make bench`, as in: make bench ARGS="--quick --row create"
@@ -42,10 +43,29 @@ openapi-check: build
 	"$(BINARY)" openapi | cmp - assets/openapi.json \
 	  || { echo "assets/openapi.json is out of date; run: make openapi" >&2; exit 1; }
 
-supply-chain: prepare
+sbom: ## Writes assets/sbom.cdx.json from Cargo.lock
+	cargo fetch --quiet --locked
+	python3 tests/tools/sbom.py
+
+sbom-check:
+	@echo "==> the list of what the executable is made of is that of Cargo.lock"
+	cargo fetch --quiet --locked
+	python3 tests/tools/sbom.py --check
+
+supply-chain: prepare sbom-check
 	@echo "==> licences, sources, bans"
 	cargo fetch --quiet --locked
 	PATH="$$PWD/.tools/bin:$$PATH" cargo deny --log-level error --offline --locked check bans licenses sources
+	echo "==> advisories"
+	python3 tests/tools/advisories.py check
+	bash tests/tools/release-test.sh
+
+release: ## Builds and signs a release in dist, as in: make release SIGNING_KEY=~/.ssh/release
+	@[ -n "$(SIGNING_KEY)" ] || { echo "which key signs? make release SIGNING_KEY=FILE" >&2; exit 1; }
+	packaging/release.sh --key "$(SIGNING_KEY)"
+
+reproducible: ## Builds the commit twice, in two folders, and expects the same bytes (long)
+	@bash tests/tools/reproducible.sh
 
 check: fmt-check lint ## Format and lints only
 

@@ -4,8 +4,8 @@
 //! not repaired.
 
 use std::fs;
-use std::io::{ErrorKind, Result, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::presentation::cli::exit::{CliError, code};
@@ -14,7 +14,7 @@ use crate::presentation::cli::exit::{CliError, code};
 ///
 /// # Errors
 /// For one that cannot be made, belongs to somebody else or may be written by others.
-pub(super) fn make(dir: &Path) -> std::result::Result<(), CliError> {
+pub(super) fn make(dir: &Path) -> Result<(), CliError> {
     let cannot = |problem: std::io::Error| {
         CliError::new(code::NOT_PERMITTED, format!("{} cannot be made: {problem}", dir.display()))
             .remedy("choose a folder that you may write to: --data-dir DIR")
@@ -31,12 +31,12 @@ pub(super) fn make(dir: &Path) -> std::result::Result<(), CliError> {
 ///
 /// # Errors
 /// For one that belongs to somebody else or is open to others.
-pub(super) fn private(file: &Path) -> std::result::Result<(), CliError> {
+pub(super) fn private(file: &Path) -> Result<(), CliError> {
     ours(file, 0o077, "is open to other users").map(drop)
 }
 
 /// The mode of what is there; `None` for what is not.
-fn ours(path: &Path, closed: u32, open: &str) -> std::result::Result<Option<u32>, CliError> {
+fn ours(path: &Path, closed: u32, open: &str) -> Result<Option<u32>, CliError> {
     let refuse = |problem: String| {
         CliError::new(code::NOT_PERMITTED, format!("{} {problem}", path.display())).remedy(
             "own it, and take away the rights of others: chmod -R go-rwx on the data directory; a key \
@@ -57,24 +57,4 @@ fn ours(path: &Path, closed: u32, open: &str) -> std::result::Result<Option<u32>
     } else {
         Err(refuse(format!("{open} (mode {mode:03o})")))
     }
-}
-
-/// Writes a file that only its owner may read; complete or not at all.
-///
-/// # Errors
-/// The system's.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fresh = path.with_extension("new");
-    // What an earlier attempt left may have rights of its own.
-    match fs::remove_file(&fresh) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let done = written.and_then(|()| fs::rename(&fresh, path));
-    if done.is_err() {
-        drop(fs::remove_file(&fresh));
-    }
-    done
 }

@@ -411,6 +411,7 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     options.redactor.learn(options.auth.iter().flat_map(|text| secrets::credentials(text)));
     options.redactor.learn(options.user_config.iter().flat_map(secrets::keys));
     options.max_runs = wanted.max_runs as usize;
+    options.limits.steps_per_prompt = wanted.max_steps;
     options.ready_timeout = wanted.ready_timeout;
     options.recycle_rss_bytes = u64::from(wanted.recycle_rss_mb) * 1024 * 1024;
     options.recycle_age = wanted.recycle_age;

@@ -10,6 +10,7 @@ mod graph;
 mod host;
 mod keys;
 mod lifecycle;
+mod listener;
 mod provider;
 mod server;
 pub mod settings;
@@ -94,6 +95,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Doctor { .. }
         | Command::Config(_)
         | Command::Openapi
+        | Command::Sbom
         | Command::Completions { .. }
         | Command::Version => {
             return runtime.block_on(Box::pin(run_client(command, connection, json, &host)));

@@ -14,15 +14,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRng as _;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::data_dir::{self, write_private};
+use super::data_dir;
 use super::encryption::{self, Encryption};
 use super::graph::{Graph, Opened, Surroundings, given_admin_key};
 use super::keys::{sealer, signer};
+use super::listener::listen;
 use super::provider;
 use super::settings::{Environment, Settings};
 use crate::application::audit::AuditService;
@@ -34,18 +34,19 @@ use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
 use crate::application::system::news;
 use crate::infrastructure::ids::SystemIds;
+use crate::infrastructure::private_file;
 use crate::infrastructure::storage::redb::OpenError;
 use crate::infrastructure::storage::redb::archive::ArchiveFault;
 use crate::infrastructure::tls::Renewal;
 use crate::presentation::api::forwarded::Proxies;
 use crate::presentation::api::router;
-use crate::presentation::api::server::{ServerOptions, serve};
+use crate::presentation::api::server::{Listeners, ServerOptions, serve};
 use crate::presentation::api::state::{ApiOptions, AppState, Parts, WsOptions};
 use crate::presentation::cli::exit::{CliError, code};
 
 /// What requests come through.
 struct Listening {
-    listener: TcpListener,
+    listeners: Listeners,
     address: SocketAddr,
     tls: Option<Encryption>,
 }
@@ -87,8 +88,9 @@ impl Running {
         works: bool,
     ) -> Result<Self, CliError> {
         let given = encryption::given(&settings.server.tls)?;
-        let listener = listen(settings.server.listen)?;
-        let address = listener.local_addr().map_err(|error| failed("the listener", &error))?;
+        let listeners = listen(settings.server.listen)?;
+        let address =
+            listeners.first.local_addr().map_err(|error| failed("the listener", &error))?;
         data_dir::make(&settings.server.data_dir)?;
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let opened = Opened::open(settings, &clock, &ids).map_err(|error| unopened(&error))?;
@@ -123,7 +125,7 @@ impl Running {
             grace: settings.server.shutdown_grace,
             again: Arc::default(),
         };
-        let listening = Listening { listener, address, tls };
+        let listening = Listening { listeners, address, tls };
         running.begin(settings, listening, works).await
     }
 
@@ -203,7 +205,7 @@ impl Running {
     }
 
     fn answer_requests(&self, settings: &Settings, listening: Listening) -> Option<Renewal> {
-        let Listening { listener, address, tls } = listening;
+        let Listening { listeners, address, tls } = listening;
         let (tls, renewal) = match tls {
             Some(Encryption { shown, renewal, fingerprint: _ }) => (Some(shown), renewal),
             None => (None, None),
@@ -261,7 +263,7 @@ impl Running {
             ..ServerOptions::default()
         };
         self.requests.spawn(async move {
-            if let Err(error) = serve(listener, router, limits, stop, tracker).await {
+            if let Err(error) = serve(listeners, router, limits, stop, tracker).await {
                 tracing::error!(%error, "The listener failed; requests are no longer answered");
             }
         });
@@ -298,7 +300,7 @@ impl Running {
         }
         let secret = new_secret()?;
         // The file comes first: a key that nobody holds would lock everybody out.
-        write_private(&file, secret.expose_secret().as_bytes())
+        private_file::write(&file, secret.expose_secret().as_bytes())
             .map_err(|error| failed("the administrator's key", &error))?;
         identity.admit_administrator(secret.expose_secret()).await.map_err(app).map(drop)
     }
@@ -358,7 +360,7 @@ fn note(data_dir: &Path, url: &str, fingerprint: Option<&str>) {
         "url": url, "pid": std::process::id(), "fingerprint": fingerprint,
     });
     let file = data_dir.join("server.json");
-    if let Err(error) = write_private(&file, told.to_string().as_bytes()) {
+    if let Err(error) = private_file::write(&file, told.to_string().as_bytes()) {
         tracing::warn!(%error, "server.json cannot be written; name the server with --url {url}");
     }
 }
@@ -375,35 +377,6 @@ async fn within(
             tracing::warn!("Some {what} did not end within {} s", limit.as_secs());
         }
     }
-}
-
-/// Connections that may wait to be taken: as many as may be open, so that none is lost when all of them
-/// come at once.
-const WAITING: u32 = 4096;
-
-fn bound(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(WAITING)
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
-    use std::io::ErrorKind;
-    bound(address).map_err(|error| {
-        if error.kind() == ErrorKind::AddrInUse {
-            let text = format!("{address} is taken by another program");
-            return CliError::new(code::UNAVAILABLE, text).remedy(
-                "end that program, or choose another port: --listen 127.0.0.1:0 picks one",
-            );
-        }
-        if error.kind() == ErrorKind::PermissionDenied {
-            let text = format!("{address} may not be listened on");
-            return CliError::new(code::NOT_PERMITTED, text)
-                .remedy("choose a port above 1023, as in --listen 127.0.0.1:8000");
-        }
-        failed(&format!("listening on {address}"), &error)
-    })
 }
 
 /// What a store that does not open means for whoever started the server.
@@ -448,7 +421,7 @@ pub(super) fn unarchived(error: &ArchiveFault) -> CliError {
     CliError::new(error.exit_code(), error.to_string()).remedy(remedy)
 }
 
-fn failed(what: &str, error: &dyn std::error::Error) -> CliError {
+pub(super) fn failed(what: &str, error: &dyn std::error::Error) -> CliError {
     CliError::new(code::UNAVAILABLE, format!("{what} failed: {error}"))
         .remedy("see what `orchestrator doctor` says")
 }

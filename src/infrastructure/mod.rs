@@ -6,6 +6,7 @@ pub mod gates;
 pub mod ids;
 pub mod keys;
 pub mod oidc;
+pub mod private_file;
 pub mod sandbox;
 pub mod storage;
 pub mod telemetry;

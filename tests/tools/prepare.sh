@@ -18,6 +18,7 @@ need make make
 need node nodejs
 need npm npm
 need chromium chromium
+need ssh-keygen openssh-client
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 [ -e /usr/include/stdio.h ] || packages+=(libc6-dev)
 
@@ -41,7 +42,7 @@ command -v cargo >/dev/null || {
   exit 1
 }
 
-# Built once, some minutes; it checks licences, sources and bans of every dependency.
+# Built once, some minutes; it checks licences, sources, bans and advisories of every dependency.
 deny=0.20.2
 if ! .tools/bin/cargo-deny --version 2>/dev/null | grep -qFx "cargo-deny $deny"; then
   echo "installing: cargo-deny $deny in .tools"

@@ -17,8 +17,9 @@ use super::session::ask::owed;
 use super::session::change::{By, Change};
 use super::session::report::AGAIN;
 use crate::domain::attention::{AttentionItem, AttentionState, Decision, ResolveError};
+use crate::domain::field::FieldError;
 use crate::domain::ids::{AttentionId, SessionId, TenantId};
-use crate::domain::session::policy::PermissionRule;
+use crate::domain::session::policy::{MAX_RULES, PermissionRule};
 use crate::domain::tenant::key::Role;
 use crate::domain::tenant::right::Lack;
 use crate::domain::version::Versioned;
@@ -234,7 +235,15 @@ impl AttentionService {
             change.note(facts(&item, rule.as_ref()));
         }
         let known = &mut change.session.spec.permission_policy.rules;
-        known.extend(rule.filter(|rule| !known.contains(rule)));
+        let new = rule.filter(|rule| !known.contains(rule));
+        if new.is_some() && known.len() >= MAX_RULES {
+            let message = format!(
+                "the session has {MAX_RULES} rules and learns no other; allow it this once"
+            );
+            let error = FieldError { pointer: "/decision".into(), code: "too_many", message };
+            return Err(AppError::Invalid(vec![error]));
+        }
+        known.extend(new);
         let (mut set, _) = change.finish(by, "resolve", item.answer.as_deref(), now);
         let settled = Versioned { version: stored.version.next(), value: item };
         if let By::Caller(ctx) = by {

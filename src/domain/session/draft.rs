@@ -5,10 +5,11 @@
 use serde_json::{Map, Value};
 
 use super::SessionCode;
+use super::policy::{MAX_GLOB, MAX_RULES, MAX_TOOL, fits_a_rule};
 use super::retry::RetryPolicy;
 use super::spec::{
-    ExecutionMode, GUARDED, Gate, OnParentEnd, PermissionDecision, PermissionPolicy, Priority,
-    SessionSpec, SessionType,
+    Calls, ExecutionMode, GUARDED, Gate, OnParentEnd, PermissionDecision, PermissionPolicy,
+    Priority, SessionSpec, SessionType,
 };
 use crate::domain::agent::capability::is_slug;
 use crate::domain::canonical::{canonical, depth};
@@ -21,6 +22,8 @@ use crate::domain::workspace::WorkspaceSpec;
 /// Titles that say nothing, compared without case.
 const GENERIC_TITLES: [&str; 5] =
     ["test session", "new session", "untitled", "coding task", "development session"];
+/// Most characters of a path.
+const MAX_PATH: usize = 4096;
 /// Largest JSON map, canonical.
 const MAX_MAP_BYTES: usize = 64 * 1024;
 
@@ -387,8 +390,21 @@ pub fn check_map(pointer: &str, map: &Map<String, Value>, errors: &mut FieldErro
 fn checked_policy(policy: Option<PermissionPolicy>, errors: &mut FieldErrors) -> PermissionPolicy {
     let policy = policy.unwrap_or_default();
     let at = "/permission_policy/rules";
-    errors.require(policy.rules.len() <= 500, at, "too_many", "at most 500 are allowed");
+    errors.require(policy.rules.len() <= MAX_RULES, at, "too_many", "at most 500 are allowed");
     for (index, rule) in policy.rules.iter().enumerate() {
+        errors.length(&format!("{at}/{index}/tool"), &rule.tool, 1, MAX_TOOL);
+        match &rule.calls {
+            Calls::All => {}
+            Calls::Like(glob) => {
+                errors.length(&format!("{at}/{index}/pattern"), glob, 0, MAX_GLOB);
+            }
+            Calls::Exactly(call) => errors.require(
+                fits_a_rule(call),
+                &format!("{at}/{index}/exactly"),
+                "too_large",
+                "at most 100 pieces of 8 KiB together are allowed",
+            ),
+        }
         if GUARDED.contains(&rule.tool.as_str()) && rule.decision != PermissionDecision::Deny {
             errors.add(
                 format!("{at}/{index}/decision"),
@@ -421,6 +437,7 @@ fn check_gates(gates: &[Gate], errors: &mut FieldErrors) {
 
 fn checked_workspace(spec: WorkspaceSpec, errors: &mut FieldErrors) -> WorkspaceSpec {
     let mut absolute = |pointer: &str, path: &str| {
+        errors.length(pointer, path, 1, MAX_PATH);
         if !path.starts_with('/') || path.contains('\0') {
             errors.add(pointer, "invalid", "must be an absolute path");
         }

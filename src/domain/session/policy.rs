@@ -135,11 +135,29 @@ impl PermissionPolicy {
     }
 }
 
+/// Most rules of a policy.
+pub const MAX_RULES: usize = 500;
+/// Most characters of a tool's name in a rule.
+pub const MAX_TOOL: usize = 200;
+/// Most characters of a glob.
+pub const MAX_GLOB: usize = 1000;
+/// Most pieces of a call that a rule can mean exactly.
+pub const MAX_PIECES: usize = 100;
+/// Most bytes of them together.
+pub const MAX_PIECES_BYTES: usize = 8192;
+
+/// Whether a rule can hold the pieces of a call.
+#[must_use]
+pub fn fits_a_rule(call: &[String]) -> bool {
+    call.len() <= MAX_PIECES && call.iter().map(String::len).sum::<usize>() <= MAX_PIECES_BYTES
+}
+
 /// Whether a call can be allowed for good: its pieces have to say all of it. A command line of several
 /// commands is not said by them, since `a; b` and `a | b` have the same ones.
 #[must_use]
 pub fn can_be_learned(tool: &str, call: &[String]) -> bool {
-    !tool.is_empty() && (call.len() <= 1 || !SHELLS.contains(&tool))
+    let is_said = call.len() <= 1 || !SHELLS.contains(&tool);
+    !tool.is_empty() && tool.chars().count() <= MAX_TOOL && is_said && fits_a_rule(call)
 }
 
 /// `*` stands for any run of characters and `?` for one; everything else for itself.

@@ -6,8 +6,10 @@ use serde_json::json;
 use super::attempt::{ErrorType, Lease, LeaseReason, SessionError};
 use super::draft::SessionDraft;
 use super::life::{Due, Outcome};
+use super::policy::{Calls, PermissionDecision, PermissionPolicy, PermissionRule};
 use super::*;
 use crate::domain::ids::AgentId;
+use crate::domain::workspace::WorkspaceSpec;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + seconds * 1000)
@@ -237,5 +239,37 @@ fn codes_are_read_in_any_case() {
     assert_eq!(SessionCode::new(1_234_567).to_string(), "IND-1234567");
     for wrong in ["IND-42", "IND-00004x", "XND-000042", "", "IN"] {
         assert_eq!(SessionCode::parse(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn rules_and_paths_are_bounded() {
+    let rule = |tool: &str, calls: Calls| PermissionRule {
+        tool: tool.to_owned(),
+        calls,
+        decision: PermissionDecision::Deny,
+    };
+    let glob = |length: usize| Calls::Like("a".repeat(length));
+    let pieces = |count: usize, length: usize| Calls::Exactly(vec!["a".repeat(length); count]);
+    for (rule, wrong) in [
+        (rule("bash", glob(1000)), None),
+        (rule("bash", glob(1001)), Some("pattern")),
+        (rule("", Calls::All), Some("tool")),
+        (rule(&"t".repeat(201), Calls::All), Some("tool")),
+        (rule("bash", pieces(100, 81)), None),
+        (rule("bash", pieces(101, 1)), Some("exactly")),
+        (rule("bash", pieces(1, 8193)), Some("exactly")),
+    ] {
+        let policy = PermissionPolicy { rules: vec![rule], ..PermissionPolicy::default() };
+        let draft = SessionDraft { permission_policy: Some(policy), ..draft("x") };
+        let told = draft.accept().err().unwrap_or_default();
+        let pointers: Vec<String> = told.into_iter().map(|error| error.pointer).collect();
+        let wanted = wrong.map(|field| format!("/permission_policy/rules/0/{field}"));
+        assert_eq!(pointers, wanted.into_iter().collect::<Vec<_>>());
+    }
+    for (length, is_wrong) in [(4096, false), (4097, true)] {
+        let path = format!("/{}", "p".repeat(length - 1));
+        let draft = SessionDraft { workspace: WorkspaceSpec::Directory { path }, ..draft("x") };
+        assert_eq!(draft.accept().is_err(), is_wrong, "{length}");
     }
 }

@@ -4,13 +4,14 @@
 //! read or change is refused, not repaired: whoever could read it may have done so.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rand::TryRng as _;
 
 use crate::domain::canonical::{from_hex, hex};
+use crate::infrastructure::private_file;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,7 @@ pub enum KeyError {
 /// `KeyError`.
 pub fn kept_in(path: &Path) -> Result<[u8; 32], KeyError> {
     if !path.try_exists()? {
-        make(path)?;
+        private_file::write(path, hex(&passing()?).as_bytes())?;
     }
     let path = path.to_owned();
     let mut file = fs::OpenOptions::new()
@@ -69,22 +70,6 @@ pub fn passing() -> Result<[u8; 32], KeyError> {
     let mut bytes = [0; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes)
-}
-
-/// Writes a new key, complete and durable before it has its name.
-fn make(path: &Path) -> Result<(), KeyError> {
-    let fresh = path.with_extension("key.new");
-    if fresh.try_exists()? {
-        fs::remove_file(&fresh)?;
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(hex(&passing()?).as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    if let Some(dir) = path.parent() {
-        fs::File::open(dir)?.sync_all()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

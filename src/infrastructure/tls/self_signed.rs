@@ -7,8 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +17,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, date_ti
 
 use super::{Identity, TlsError, from_files};
 use crate::domain::time::Timestamp;
+use crate::infrastructure::private_file;
 
 /// How long a certificate lasts. Browsers take none that lasts longer than 825 days.
 const LASTS: Duration = Duration::from_hours(24 * 397);
@@ -93,8 +92,8 @@ fn write_new(dir: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<(),
     let listed = names.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
     let head = format!("Names: {listed}\nEnds: {until}\n");
     let text = head + &as_pem("CERTIFICATE", certificate.der());
-    write_private(&dir.join(KEY), as_pem("PRIVATE KEY", &key.serialize_der()).as_bytes())?;
-    write_private(&dir.join(CERTIFICATE), text.as_bytes())
+    write(&dir.join(KEY), as_pem("PRIVATE KEY", &key.serialize_der()).as_bytes())?;
+    write(&dir.join(CERTIFICATE), text.as_bytes())
 }
 
 /// Year, month and day of UTC.
@@ -115,18 +114,7 @@ fn as_pem(label: &str, bytes: &[u8]) -> String {
     text + &format!("-----END {label}-----\n")
 }
 
-/// Writes a file that only its owner reads, as a whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
-    let fresh = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let done = options.open(&fresh).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)
-    });
-    done.map_err(|error| {
-        drop(fs::remove_file(&fresh));
-        TlsError::File { path: path.to_owned(), what: "written", error }
-    })
+fn write(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
+    let failed = |error| TlsError::File { path: path.to_owned(), what: "written", error };
+    private_file::write(path, bytes).map_err(failed)
 }

@@ -15,7 +15,7 @@ use super::state::AppState;
 use crate::domain::canonical::depth;
 
 /// Deepest nesting of a body.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Largest body of a route that is open to strangers.
 pub const STRANGERS_BODY: usize = 4096;

@@ -6,9 +6,6 @@ use crate::domain::time::Timestamp;
 use super::fields::AsWord;
 use super::problem::Problem;
 
-/// Unknown parameters that are told of.
-const MOST_TOLD: usize = 20;
-
 /// The parameters of a request that were not taken yet, and what is wrong so far.
 #[derive(Debug)]
 pub struct Params {
@@ -118,14 +115,14 @@ impl Params {
     /// A `VALIDATION_ERROR`.
     pub fn finish(mut self) -> Result<(), Problem> {
         let known = self.known.join(", ");
-        for (name, _) in self.left.iter().take(MOST_TOLD) {
+        let message = if known.is_empty() {
+            "is not known; this route takes no parameters".to_owned()
+        } else {
+            format!("is not known; known are {known}")
+        };
+        for (name, _) in &self.left {
             let name: String = name.chars().take(100).collect();
-            let message = if known.is_empty() {
-                "is not known; this route takes no parameters".to_owned()
-            } else {
-                format!("is not known; known are {known}")
-            };
-            self.errors.add(format!("?{name}"), "unknown_parameter", message);
+            self.errors.add(format!("?{name}"), "unknown_parameter", message.as_str());
         }
         self.errors.into_result(()).map_err(|errors| Problem::fields(&errors))
     }

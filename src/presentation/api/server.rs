@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -107,18 +107,42 @@ impl Drop for Admitted {
     }
 }
 
+/// Where connections come from.
+pub struct Listeners {
+    /// At the address that was asked for.
+    pub first: TcpListener,
+    /// At the same port of the other family's loopback address, where `localhost` may lead as well.
+    pub twin: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(first: TcpListener) -> Self {
+        Self { first, twin: None }
+    }
+}
+
+impl Listeners {
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let Some(twin) = &self.twin else { return self.first.accept().await };
+        tokio::select! {
+            accepted = self.first.accept() => accepted,
+            accepted = twin.accept() => accepted,
+        }
+    }
+}
+
 /// Accepts until cancelled, then waits for requests in flight.
 ///
 /// # Errors
 /// When the listener's address cannot be read.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
     router: Router,
     options: ServerOptions,
     shutdown: CancellationToken,
     tracker: TaskTracker,
 ) -> io::Result<()> {
-    let address = listener.local_addr()?;
+    let address = listeners.first.local_addr()?;
     tracing::debug!(%address, "Listening on {address}");
     let (open, connections) = (Open::default(), TaskTracker::new());
     let drain = options.drain;
@@ -126,7 +150,7 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = listeners.accept() => accepted,
         };
         let (stream, peer) = match accepted {
             // A socket of both families tells addresses of the older one in the newer one's form.
@@ -151,7 +175,7 @@ pub async fn serve(
         });
         tracker.spawn(served);
     }
-    drop(listener);
+    drop(listeners);
     connections.close();
     if tokio::time::timeout(drain, connections.wait()).await.is_err() {
         tracing::warn!("Some requests were not finished in time");

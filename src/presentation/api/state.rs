@@ -31,6 +31,9 @@ use crate::domain::time::Timestamp;
 use crate::presentation::ws::hub::Hub;
 use crate::presentation::ws::seats::Seats;
 
+/// Largest body, as the setting is shipped.
+pub(super) const BODY_LIMIT: usize = 1024 * 1024;
+
 /// Limits and addresses of the API; every figure is a setting.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
@@ -106,7 +109,7 @@ impl Default for ApiOptions {
             allowed_origins: Vec::new(),
             dev: false,
             open_metrics: true,
-            body_limit: 1024 * 1024,
+            body_limit: BODY_LIMIT,
             request_timeout: Duration::from_secs(30),
             rate: Some((100, 50)),
             sse_heartbeat: Duration::from_secs(15),

@@ -48,6 +48,9 @@ use self::output::Printer;
 use crate::application::ports::clock::Clock;
 use crate::domain::audit::checkpoint::Verify;
 
+/// What the program was built from; `make sbom` writes it, and the tests compare it.
+const SBOM: &str = include_str!("../../../assets/sbom.cdx.json");
+
 /// A server that runs in this process.
 pub struct ServerHandle {
     /// Its address.
@@ -186,6 +189,10 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
             printer.text(&context.host.openapi());
             Ok(code::OK)
         }
+        Command::Sbom => {
+            printer.text(SBOM);
+            Ok(code::OK)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "orchestrator", &mut script);
@@ -247,6 +254,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         | Command::Doctor { .. }
         | Command::Config(_)
         | Command::Openapi
+        | Command::Sbom
         | Command::Completions { .. }
         | Command::Version => Err(CliError::usage("no server is needed for this")),
     };

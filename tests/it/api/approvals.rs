@@ -101,6 +101,28 @@ async fn what_is_allowed_for_good_is_exactly_what_was_asked_and_is_on_record() {
 }
 
 #[tokio::test]
+async fn a_policy_that_is_full_learns_no_more() {
+    let app = TestApp::new().await;
+    let rule =
+        |n: usize| json!({ "tool": "edit", "pattern": format!("{n}.py"), "decision": "deny" });
+    let rules: Vec<Value> = (0..500).map(rule).collect();
+    let body = json!({ "initial_prompt": "x", "permission_policy": { "rules": rules } });
+    let made = app.post("/api/v1/sessions", body).await;
+    let id = made.body["id"].as_str().expect("an id").to_owned();
+    let item = ask(&app, &id, "bash", &["ls *"]).await;
+    let resolve = format!("{item}/resolve");
+    let refused = post(&app, ADMIN, &resolve, json!({ "decision": "allow_always" })).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+    assert_eq!(refused.body["errors"][0]["pointer"], "/decision");
+    assert_eq!(app.get(&item).await.body["state"], "open");
+    let once = post(&app, ADMIN, &resolve, json!({ "decision": "allow_once" })).await;
+    assert_eq!(once.body["decision"], "allow_once", "{once:?}");
+    // What no rule can hold is not offered.
+    let item = ask(&app, &id, "edit", &["x".repeat(9000).as_str()]).await;
+    assert_eq!(app.get(&item).await.body["decisions"], json!(["allow_once", "deny"]));
+}
+
+#[tokio::test]
 async fn a_command_line_of_several_commands_is_allowed_once_or_not() {
     let app = TestApp::new().await;
     let id = session(&app).await;

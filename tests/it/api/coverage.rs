@@ -216,6 +216,50 @@ fn documented_bodies_are_the_ones_that_are_read() {
     }
 }
 
+/// Texts and lists within a schema that nothing bounds.
+fn unbounded(document: &Value, schema: &Value, at: &str, found: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return unbounded(document, &document["components"]["schemas"][name], at, found);
+    }
+    for kind in ["oneOf", "anyOf", "allOf"] {
+        for one in schema[kind].as_array().into_iter().flatten() {
+            unbounded(document, one, at, found);
+        }
+    }
+    let kinds = &schema["type"];
+    let listed = kinds.as_array().map_or(std::slice::from_ref(kinds), Vec::as_slice);
+    let is = |kind: &str| listed.iter().any(|one| one == kind);
+    let says = |words: &[&str]| words.iter().any(|word| schema.get(word).is_some());
+    if (is("string") && !says(&["maxLength", "enum", "const", "format"]))
+        || (is("array") && !says(&["maxItems"]))
+    {
+        found.push(at.to_owned());
+    }
+    if is("array") {
+        unbounded(document, &schema["items"], &format!("{at}/0"), found);
+    }
+    for (name, part) in schema["properties"].as_object().into_iter().flatten() {
+        unbounded(document, part, &format!("{at}/{name}"), found);
+    }
+}
+
+#[test]
+fn the_document_bounds_what_clients_send() {
+    let document = document();
+    let mut found = Vec::new();
+    for (path, method, operation) in operations(&document) {
+        let Some(body) = operation.get("requestBody") else { continue };
+        assert!(body["x-max-bytes"].is_u64() && body["x-max-depth"].is_u64(), "{method} {path}");
+        let schema = &body["content"]["application/json"]["schema"];
+        unbounded(&document, schema, &format!("{method} {path} "), &mut found);
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let is_length = parameter["name"] == "limit";
+            assert!(!is_length || parameter["schema"]["maximum"] == 200, "{method} {path}");
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn the_documentation_is_served_from_the_binary() {
     let app = TestApp::new().await;

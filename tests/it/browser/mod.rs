@@ -75,7 +75,7 @@ impl Town {
         let app = TestApp::with(options, Vec::new()).await;
         let router = log.watching(app.router.clone());
         let (shutdown, limits) = (app.shutdown.clone(), ServerOptions::default());
-        let served = serve(listener, router, limits, shutdown, app.tracker.clone());
+        let served = serve(listener.into(), router, limits, shutdown, app.tracker.clone());
         app.tracker.spawn(async move { served.await.expect("served") });
         Self { app, url: format!("http://127.0.0.1:{port}"), hostile, friend, log }
     }

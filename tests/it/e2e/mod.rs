@@ -12,6 +12,8 @@ mod joining;
 mod keys;
 mod kills;
 mod login;
+mod loopback;
+mod neighbours;
 mod newcomer;
 mod newcomer_api;
 mod offenders;

@@ -116,7 +116,7 @@ async fn garbage_and_endless_answers_are_cut_off() {
     assert_eq!(refused.error_type, ErrorType::AgentProtocolError, "{refused}");
     let refused = start_against(router().fallback(any(endless))).await;
     assert_eq!(refused.error_type, ErrorType::AgentProtocolError, "{refused}");
-    assert!(refused.message.contains("16 MiB"), "{refused}");
+    assert!(refused.message.contains("8 MiB"), "{refused}");
 }
 
 #[tokio::test]

@@ -376,7 +376,7 @@ impl TestApp {
         let port = listener.local_addr().expect("an address").port();
         let app = Self::with(ApiOptions { port, ..options(port) }, Vec::new()).await;
         let (router, shutdown) = (app.router.clone(), app.shutdown.clone());
-        let served = serve(listener, router, limits, shutdown, app.tracker.clone());
+        let served = serve(listener.into(), router, limits, shutdown, app.tracker.clone());
         app.tracker.spawn(async move { served.await.expect("served") });
         (app, format!("127.0.0.1:{port}"))
     }

@@ -20,7 +20,7 @@ use crate::application::ports::driver::DriverError;
 use crate::domain::session::attempt::ErrorType;
 
 /// Largest answer that is read.
-pub(super) const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// For calls that the server answers from memory or its database.
 const CALL_TIME: Duration = Duration::from_secs(20);
 /// For calls that may boot the instance of a directory first.
@@ -37,6 +37,8 @@ pub(super) enum CallError {
     Refused { status: u16, name: String, message: String },
     #[error("what answers is not OpenCode: {0}")]
     Foreign(String),
+    #[error("OpenCode's answer is larger than 8 MiB")]
+    TooLarge,
 }
 
 impl CallError {
@@ -64,7 +66,9 @@ impl From<CallError> for DriverError {
             CallError::Refused { status: _, name: _, message: _ } => {
                 Self::new(ErrorType::AgentError, text)
             }
-            CallError::Foreign(_) => Self::new(ErrorType::AgentProtocolError, text),
+            CallError::Foreign(_) | CallError::TooLarge => {
+                Self::new(ErrorType::AgentProtocolError, text)
+            }
         }
     }
 }
@@ -164,8 +168,23 @@ impl Client {
         self.get(&format!("/session/{id}/children"), None, CALL_TIME).await
     }
 
-    /// A page of the newest messages before `cursor`, oldest first, and the next cursor.
+    /// A page of the newest messages before `cursor`, oldest first, and the next cursor; fewer than
+    /// `limit` where so many are too large to be read at once.
     pub(super) async fn messages(
+        &self,
+        id: &str,
+        mut limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<wire::Message>, Option<String>), CallError> {
+        loop {
+            match self.page_of_messages(id, limit, cursor).await {
+                Err(CallError::TooLarge) if limit > 1 => limit /= 2,
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn page_of_messages(
         &self,
         id: &str,
         limit: usize,
@@ -190,8 +209,12 @@ impl Client {
     pub(super) async fn prompt(&self, id: &str, body: &Value) -> Result<(), CallError> {
         let request = self.request(Method::POST, &format!("/session/{id}/message")).json(body);
         let response = request.send().await.map_err(unreachable)?;
-        // The answer is read again from the list of messages: this one may be of any size.
-        read_bytes(checked(response).await?).await.map(drop)
+        // What it says is read from the list of messages: this one may be of any size.
+        let mut body = checked(response).await?.bytes_stream();
+        while let Some(chunk) = body.next().await {
+            chunk.map_err(unreachable)?;
+        }
+        Ok(())
     }
 
     pub(super) async fn abort(&self, id: &str) -> Result<Value, CallError> {
@@ -343,7 +366,7 @@ async fn read_bytes(response: Response) -> Result<Vec<u8>, CallError> {
     while let Some(chunk) = body.next().await {
         let chunk: Bytes = chunk.map_err(unreachable)?;
         if all.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(CallError::Foreign("its answer is larger than 16 MiB".to_owned()));
+            return Err(CallError::TooLarge);
         }
         all.extend_from_slice(&chunk);
     }

@@ -25,7 +25,7 @@ const SILENCE: Duration = Duration::from_secs(35);
 enum BodyError {
     #[error("{0}")]
     Broken(reqwest::Error),
-    #[error("an event is larger than 16 MiB")]
+    #[error("an event is larger than 8 MiB")]
     TooLarge,
 }
 
@@ -57,7 +57,7 @@ impl Events {
             Some(event) if event.kind == "server.connected" => Ok(events),
             Some(_) => Err(CallError::Foreign("its event stream begins unlike OpenCode's".into())),
             None if events.since_last.load(Ordering::Relaxed) > MAX_EVENT_BYTES => {
-                Err(CallError::Foreign("an event of its stream is larger than 16 MiB".into()))
+                Err(CallError::Foreign("an event of its stream is larger than 8 MiB".into()))
             }
             None => Err(CallError::Unreachable("the event stream ended at once".to_owned())),
         }

@@ -90,7 +90,7 @@ impl Egress {
     /// # Errors
     /// `AddressError`, in words for whoever named the address.
     pub async fn check(&self, text: &str) -> Result<Checked, AddressError> {
-        let url = parse(text).map_err(AddressError::Malformed)?;
+        let url = parse(text)?;
         let port = url.port_or_known_default().unwrap_or_default();
         let (name, found) = match url.host() {
             Some(Host::Ipv4(address)) => (address.to_string(), vec![IpAddr::V4(address)]),
@@ -217,19 +217,21 @@ impl Resolve for HandedOver {
 }
 
 /// The address, when it is one that messages could be sent to.
-fn parse(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is not an address: {error}"))?;
+fn parse(text: &str) -> Result<Url, AddressError> {
+    let url = Url::parse(text)
+        .map_err(|error| AddressError::Malformed(format!("is not an address: {error}")))?;
+    let denied = |why: &str| Err(AddressError::Denied(why.to_owned()));
     if !matches!(url.scheme(), "http" | "https") {
-        return Err("must begin with https:// or http://".to_owned());
+        return denied("must begin with https:// or http://");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("may not hold a name and password; messages are signed instead".to_owned());
+        return denied("may not hold a name and password; messages are signed instead");
     }
     if url.fragment().is_some() {
-        return Err("may not have a part behind #, which is never sent".to_owned());
+        return denied("may not have a part behind #, which is never sent");
     }
     if url.port() == Some(0) {
-        return Err("must have a port between 1 and 65535".to_owned());
+        return denied("must have a port between 1 and 65535");
     }
     Ok(url)
 }

@@ -162,12 +162,21 @@ async fn public_addresses_need_tls() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_for_messages_is_malformed() {
+async fn what_is_no_address_is_malformed_and_what_is_none_for_messages_denied() {
     let guard = guard(Allowed::default(), &[]);
     for url in [
         "",
         "hook",
         "//example.org",
+        "https://",
+        "https://exa mple.org",
+        "https://[::1",
+        "https://example.org:99999/",
+    ] {
+        let told = guard.check(url).await;
+        assert!(matches!(told, Err(AddressError::Malformed(_))), "{url}: {told:?}");
+    }
+    for url in [
         "ftp://example.org",
         "file:///etc/passwd",
         "gopher://example.org",
@@ -177,13 +186,9 @@ async fn what_is_no_address_for_messages_is_malformed() {
         "https://example.org:0/",
         "https://user:word@example.org",
         "https://example.org/#part",
-        "https://",
-        "https://exa mple.org",
-        "https://[::1",
-        "https://example.org:99999/",
     ] {
         let told = guard.check(url).await;
-        assert!(matches!(told, Err(AddressError::Malformed(_))), "{url}: {told:?}");
+        assert!(matches!(told, Err(AddressError::Denied(_))), "{url}: {told:?}");
     }
     let told = guard.check("https://nowhere.example").await;
     assert!(matches!(told, Err(AddressError::Unknown(_))), "{told:?}");

@@ -37,8 +37,10 @@ pub struct CreateSessionBody {
     pub session_type: Option<SessionType>,
     pub priority: Option<Priority>,
     /// Id or code of the parent.
+    #[schema(min_length = 1, max_length = 64)]
     pub parent_id: Option<String>,
     /// The same as `parent_id`.
+    #[schema(min_length = 1, max_length = 64)]
     pub parent_session_id: Option<String>,
     /// What becomes of it when its parent ends abnormally: `cascade` ends it too (the default),
     /// `orphan` does and says so by its status, `continue` leaves it alone.
@@ -49,6 +51,7 @@ pub struct CreateSessionBody {
     /// Only `single` in this version.
     pub execution_mode: Option<ExecutionMode>,
     /// Pinned agent, by id or name.
+    #[schema(min_length = 1, max_length = 100)]
     pub agent: Option<String>,
     #[schema(max_items = 20)]
     pub required_capabilities: Option<Vec<String>>,
@@ -56,11 +59,13 @@ pub struct CreateSessionBody {
     #[schema(max_items = 20)]
     pub technologies: Option<Vec<String>>,
     /// Not part of this version: leave it out.
+    #[schema(min_length = 1, max_length = 64)]
     pub preferred_agent_type: Option<String>,
     /// Not part of this version: leave it out.
     #[schema(max_items = 10)]
     pub preferred_agent_ids: Option<Vec<AgentId>>,
     /// Not part of this version: leave it out.
+    #[schema(min_length = 1, max_length = 64)]
     pub min_performance_tier: Option<String>,
     /// Only 1 in this version.
     #[schema(minimum = 0.1, maximum = 10, default = 1.0)]
@@ -68,6 +73,7 @@ pub struct CreateSessionBody {
     #[schema(value_type = Option<Object>)]
     pub agent_config: Option<Map<String, Value>>,
     #[schema(
+        max_length = 200,
         pattern = "^[a-zA-Z0-9_.-]+/[a-zA-Z0-9_.:/@+-]+$",
         example = "anthropic/claude-sonnet-4"
     )]
@@ -125,10 +131,13 @@ pub struct WorkspaceBody {
     /// The kind.
     pub kind: WorkspaceKind,
     /// Absolute path; directory only.
+    #[schema(max_length = 4096)]
     pub path: Option<String>,
     /// Absolute path of the repository; git only.
+    #[schema(max_length = 4096)]
     pub repo: Option<String>,
     /// Branch, tag or commit to begin from, `HEAD` when omitted; git only.
+    #[schema(max_length = 250)]
     pub base_ref: Option<String>,
     /// Branch to work on, `orchestrator/<code>` when omitted; git only.
     #[schema(max_length = 250)]
@@ -186,7 +195,8 @@ impl FromFields for CreateSession {
 }
 
 fn parent(fields: &mut Fields) -> Option<String> {
-    let (given, alias) = (fields.text("parent_id"), fields.text("parent_session_id"));
+    let given = fields.bounded_text("parent_id", 1, 64);
+    let alias = fields.bounded_text("parent_session_id", 1, 64);
     if given.is_some() && alias.is_some() && given != alias {
         fields.wrong("parent_session_id", "invalid", "says something else than parent_id");
     }

@@ -224,12 +224,15 @@ pub struct ForkBody {
     #[schema(min_length = 1, max_length = 100_000)]
     pub initial_prompt: Option<String>,
     /// Pinned agent, by id or name.
+    #[schema(min_length = 1, max_length = 100)]
     pub agent: Option<String>,
     /// `provider/model`.
+    #[schema(min_length = 1, max_length = 200)]
     pub model_identifier: Option<String>,
     /// US dollars; that of the source when omitted.
     pub budget_usd: Option<Usd>,
     /// A fork has a parent only when one is named, by id or code.
+    #[schema(min_length = 1, max_length = 64)]
     pub parent_id: Option<String>,
 }
 
@@ -245,7 +248,7 @@ impl FromFields for Fork {
             agent: fields.bounded_text("agent", 1, 100),
             model_identifier: fields.bounded_text("model_identifier", 1, 200),
             budget_usd: dollars(fields, "budget_usd"),
-            parent: fields.text("parent_id"),
+            parent: fields.bounded_text("parent_id", 1, 64),
         })
     }
 }

@@ -133,6 +133,7 @@ impl FromFields for CreateInvite {
 #[schema(as = AcceptInvite, example = json!({ "token": "iok_…", "full_name": "Ann Other" }))]
 pub struct AcceptInviteBody {
     /// The secret of the invitation.
+    #[schema(min_length = 1, max_length = 200)]
     pub token: String,
     /// What you are called; as the invitation says when omitted.
     #[schema(min_length = 1, max_length = 200)]
@@ -149,7 +150,11 @@ pub struct AcceptInvite {
 
 impl FromFields for AcceptInvite {
     fn read(fields: &mut Fields) -> Self {
-        Self { token: fields.required_text("token"), full_name: fields.text("full_name") }
+        if !fields.has("token") {
+            fields.require_one("token", "is required");
+        }
+        let token = fields.bounded_text("token", 1, 200).unwrap_or_default();
+        Self { token, full_name: fields.text("full_name") }
     }
 }
 

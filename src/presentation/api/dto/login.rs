@@ -14,8 +14,10 @@ use crate::presentation::api::fields::{Fields, FromFields};
 #[schema(as = Login, example = json!({ "token": "iol_4Rk2c0…" }))]
 pub struct LoginBody {
     /// From a login link; it is good once, for ten minutes.
+    #[schema(min_length = 1, max_length = 200)]
     pub token: Option<String>,
     /// An API key.
+    #[schema(min_length = 1, max_length = 200)]
     pub key: Option<String>,
 }
 
@@ -24,7 +26,7 @@ pub struct Login(pub Option<Proof>);
 
 impl FromFields for Login {
     fn read(fields: &mut Fields) -> Self {
-        let proof = match (fields.text("token"), fields.text("key")) {
+        let proof = match (secret(fields, "token"), secret(fields, "key")) {
             (Some(token), None) => Some(Proof::Link(token)),
             (None, Some(key)) => Some(Proof::Key(key)),
             (None, None) => {
@@ -45,6 +47,7 @@ impl FromFields for Login {
 #[schema(as = LookAtLogin, example = json!({ "token": "iol_4Rk2c0…" }))]
 pub struct LookBody {
     /// From a login link; it is good afterwards as before.
+    #[schema(min_length = 1, max_length = 200)]
     pub token: String,
 }
 
@@ -53,8 +56,16 @@ pub struct Look(pub String);
 
 impl FromFields for Look {
     fn read(fields: &mut Fields) -> Self {
-        Self(fields.required_text("token"))
+        if !fields.has("token") {
+            fields.require_one("token", "is required");
+        }
+        Self(secret(fields, "token").unwrap_or_default())
     }
+}
+
+/// No secret of ours is as long as this.
+fn secret(fields: &mut Fields, name: &'static str) -> Option<String> {
+    fields.bounded_text(name, 1, 200)
 }
 
 /// Whom a link signs in.

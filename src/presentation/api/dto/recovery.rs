@@ -14,6 +14,7 @@ use crate::presentation::api::fields::{Fields, FromFields};
 #[schema(as = RecoveryApply)]
 pub struct RecoveryBody {
     /// Ids of the plan; all steps when omitted.
+    #[schema(max_items = 1000)]
     pub ids: Option<Vec<String>>,
 }
 
@@ -21,6 +22,9 @@ impl FromFields for RecoveryBody {
     fn read(fields: &mut Fields) -> Self {
         let given = fields.has("ids") && !fields.is_null("ids");
         let ids = fields.texts("ids");
+        if ids.len() > 1000 {
+            fields.wrong("ids", "too_many", "at most 1000 at once; do the others after them");
+        }
         Self { ids: given.then_some(ids) }
     }
 }

@@ -92,6 +92,7 @@ pub struct PermissionPolicyDto {
     /// For what no rule matches.
     pub default: PermissionDecision,
     /// The strictest matching rule wins.
+    #[schema(max_items = 500)]
     pub rules: Vec<PermissionRuleDto>,
 }
 
@@ -100,11 +101,14 @@ pub struct PermissionPolicyDto {
 #[schema(as = PermissionRule)]
 pub struct PermissionRuleDto {
     /// Tool or class of tools; `*` for all.
+    #[schema(min_length = 1, max_length = 200)]
     pub tool: String,
     /// Glob that a piece of the call must match (`*` any characters, `?` one); all calls when null.
+    #[schema(max_length = 1000)]
     pub pattern: Option<String>,
     /// Instead of a glob, the pieces of the one call that is meant, in order and character by
-    /// character; an empty list means a call without pieces.
+    /// character; an empty list means a call without pieces. At most 8 KiB together.
+    #[schema(max_items = 100)]
     pub exactly: Option<Vec<String>>,
     /// What happens.
     pub decision: PermissionDecision,
@@ -133,8 +137,8 @@ pub struct GateDto {
     /// For people.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
-    /// Program and arguments.
-    #[schema(min_items = 1)]
+    /// Program and arguments, at most 8 KiB together.
+    #[schema(min_items = 1, max_items = 100)]
     pub command: Vec<String>,
     /// Longest run.
     #[schema(minimum = 1, maximum = 3600)]

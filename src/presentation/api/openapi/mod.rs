@@ -3,6 +3,7 @@
 //! Invariant: the document is stable: the same sources give the same bytes.
 
 mod errors;
+mod limits;
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -13,6 +14,7 @@ use axum::http::request::Parts;
 use serde_json::{Map, Value, json};
 
 use self::errors::errors;
+use self::limits::{bound_items, tell_of_body};
 
 use crate::presentation::api::caller::is_of_the_instance;
 use crate::presentation::api::codes::ErrorCode;
@@ -158,6 +160,7 @@ fn complete(document: &mut Value) {
 }
 
 fn complete_schema(name: &str, schema: &mut Value) {
+    bound_items(name, schema);
     if BODIES.contains(&name) {
         schema["additionalProperties"] = json!(false);
         return;
@@ -253,6 +256,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
                 .iter()
                 .any(|verb| path.ends_with(&format!("/{verb}")));
         operation["requestBody"]["required"] = json!(!optional);
+        tell_of_body(&mut operation["requestBody"]);
     }
     if let Some(responses) = operation["responses"].as_object_mut() {
         for (status, response) in responses.iter_mut() {

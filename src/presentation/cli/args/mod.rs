@@ -275,6 +275,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print the OpenAPI document of the HTTP interface.
     Openapi,
+    /// Print what this program was built from: its bill of materials, in JSON.
+    Sbom,
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example:\n  orchestrator completions bash > ~/.local/share/bash-completion/completions/orchestrator"

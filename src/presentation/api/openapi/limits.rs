@@ -1,0 +1,39 @@
+//! Bounds of what clients send that no attribute of a struct can say: those of the texts in lists, and
+//! those of whole bodies.
+
+use serde_json::{Value, json};
+
+use crate::presentation::api::extract::MAX_DEPTH;
+use crate::presentation::api::state::BODY_LIMIT;
+
+/// Most characters of the texts in a list: schema, field, bound.
+const ITEMS: &[(&str, &str, u32)] = &[
+    ("CreateSession", "after", 64),
+    ("CreateSession", "required_capabilities", 64),
+    ("CreateSession", "technologies", 50),
+    ("CreateSession", "tags", 50),
+    ("PatchSession", "tags", 50),
+    ("CreateKey", "networks", 64),
+    ("CreateKey", "scopes", 64),
+    ("CreateWebhook", "event_types", 64),
+    ("PatchWebhook", "event_types", 64),
+    ("Gate", "command", 8192),
+    ("PermissionRule", "exactly", 8192),
+    ("RecoveryApply", "ids", 200),
+];
+
+/// Says how long the texts in the lists of a schema may be.
+pub(super) fn bound_items(name: &str, schema: &mut Value) {
+    for (_, field, most) in ITEMS.iter().filter(|(of, _, _)| *of == name) {
+        schema["properties"][field]["items"]["maxLength"] = json!(most);
+    }
+}
+
+/// Says how large a body may be, and how deep.
+pub(super) fn tell_of_body(body: &mut Value) {
+    body["description"] = json!(format!(
+        "At most {BODY_LIMIT} bytes, as `server.max_body_bytes` is shipped, nested {MAX_DEPTH} levels deep at the most"
+    ));
+    body["x-max-bytes"] = json!(BODY_LIMIT);
+    body["x-max-depth"] = json!(MAX_DEPTH);
+}
