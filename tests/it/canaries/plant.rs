@@ -263,10 +263,18 @@ impl Sowing<'_> {
     }
 
     async fn keys(&mut self) {
-        let body = json!({ "name": self.text("the name of a key"), "role": "member" });
-        let key = format!("key {}", self.canaries.len());
-        let made = self.server.send(Method::POST, "keys", Some(&body), Some(&key)).await;
-        let made = made.expect("an answer").body;
+        let made = loop {
+            let name = self.text("the name of a key");
+            let is_refused = name.contains('@');
+            let body = json!({ "name": name, "role": "member" });
+            let key = format!("key {}", self.canaries.len());
+            let answer = self.server.send(Method::POST, "keys", Some(&body), Some(&key)).await;
+            let answer = answer.expect("an answer");
+            assert_eq!(answer.status.is_client_error(), is_refused, "{answer:?}");
+            if !is_refused {
+                break answer.body;
+            }
+        };
         let secret = text(&made["secret"]).to_owned();
         assert!(secret.starts_with("iok_"), "{made:#}");
         self.canaries.push(Canary::known("a key that was used", &secret));
