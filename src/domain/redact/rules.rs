@@ -33,6 +33,19 @@ type Line = (Kind, &'static [&'static str], &'static str, fn(&str) -> bool);
 
 const ANY: fn(&str) -> bool = |_| true;
 
+/// The line that a private key begins with.
+pub(super) static KEY_BEGIN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(BEGIN_OF_KEY).expect("the shape of the first line is valid"));
+
+/// A private key from its first line to its last.
+pub(super) static KEY: LazyLock<Regex> = LazyLock::new(|| {
+    let text = format!("{BEGIN_OF_KEY}(?s:.*?){END_OF_KEY}");
+    Regex::new(&text).expect("the shape of keys is valid")
+});
+
+const BEGIN_OF_KEY: &str = "-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----";
+const END_OF_KEY: &str = "-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----";
+
 const TABLE: &[Line] = &[
     (
         Kind::PrivateKey,

@@ -4,12 +4,14 @@
 //! private key before its end. What is held back is bounded.
 
 use super::Redactor;
+use super::rules::{KEY, KEY_BEGIN};
 
 /// Bytes of a line that are held at most; a longer line is told in parts.
 const MOST_BYTES: usize = 16 * 1024;
-/// How a private key begins, and ends, for as long as it is under way.
+/// How the line begins that announces a private key, and many a harmless block as well.
 const BEGIN: &str = "-----BEGIN ";
-const END: &str = "-----END ";
+/// No such line is longer.
+const MOST_OF_HEADER: usize = 80;
 /// Stands for the beginning of a key that is longer than what is held.
 const LONG_KEY: &str = "-----BEGIN PRIVATE KEY-----";
 
@@ -33,18 +35,21 @@ impl StreamRedactor {
     /// Takes a piece and gives what may be told by now.
     pub fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
-        let cut = self.held.rfind([' ', '\t', '\n', '\r']).map_or(0, |at| at + 1);
+        let cut = told_up_to(&self.held);
         let mut out = String::new();
         self.tell(cut, &mut out);
-        if is_key_open(&self.held) {
+        if open_key(&self.held).is_some() {
             if self.held.len() > MOST_BYTES {
+                self.tell(self.held.len(), &mut out);
                 let last = floor(&self.held, self.held.len() - LONG_KEY.len());
                 self.held = format!("{LONG_KEY}{}", &self.held[last..]);
                 self.told = self.redactor.redact(&self.held).len();
             }
             return out;
         }
-        let whole = self.held[..cut].rfind('\n').map_or(0, |at| at + 1);
+        let line = self.held[..cut].rfind('\n').map_or(0, |at| at + 1);
+        let whole = key_around(&self.held, line)
+            .map_or(line, |key| self.held[..key].rfind('\n').map_or(0, |at| at + 1));
         let done = if self.held.len() - whole > MOST_BYTES { cut } else { whole };
         if done > 0 {
             self.held.drain(..done);
@@ -76,14 +81,39 @@ impl StreamRedactor {
     }
 }
 
-/// Whether a block has begun that has not ended.
-fn is_key_open(text: &str) -> bool {
-    let begun = text.rfind(BEGIN);
-    begun.is_some_and(|begun| {
-        text[begun..].find(END).is_none_or(|end| !text[begun + end..].contains('\n'))
-            && text[begun..].len() > BEGIN.len()
-            && text[begun..].lines().next().is_some_and(|line| line.contains("PRIVATE KEY"))
-    })
+/// How much of a text is whole words; a private key is one, with what joins it.
+fn told_up_to(text: &str) -> usize {
+    let words = |text: &str| text.rfind([' ', '\t', '\n', '\r']).map_or(0, |at| at + 1);
+    let cut = words(text);
+    let key = open_key(text).or_else(|| header_under_way(text)).or_else(|| key_around(text, cut));
+    key.map_or(cut, |key| cut.min(words(&text[..key])))
+}
+
+/// Where a private key begins that has not ended.
+fn open_key(text: &str) -> Option<usize> {
+    if !text.contains(BEGIN) {
+        return None;
+    }
+    let ended = KEY.find_iter(text).last().map_or(0, |key| key.end());
+    KEY_BEGIN.find(&text[ended..]).map(|line| ended + line.start())
+}
+
+/// Where a whole private key begins that a place lies in.
+fn key_around(text: &str, place: usize) -> Option<usize> {
+    if !text.contains(BEGIN) {
+        return None;
+    }
+    let key = KEY.find_iter(text).find(|key| key.start() < place && place < key.end());
+    key.map(|key| key.start())
+}
+
+/// Where a line begins, at the end of a text, that may come to announce a private key.
+fn header_under_way(text: &str) -> Option<usize> {
+    let begun = text.rfind(BEGIN)?;
+    let rest = &text[begun + BEGIN.len()..];
+    let may_be =
+        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" -".contains(&byte);
+    (rest.len() <= MOST_OF_HEADER && rest.bytes().all(may_be)).then_some(begun)
 }
 
 fn floor(text: &str, at: usize) -> usize {

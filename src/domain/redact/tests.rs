@@ -393,6 +393,33 @@ fn what_is_held_back_is_bounded() {
     assert!(!told.contains("MIIE") && told.contains("free again"), "{told}");
 }
 
+#[test]
+fn a_key_that_another_block_interrupts_is_not_told() {
+    let text = "a-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n\
+                -----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n\
+                -----END PUBLIC KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC";
+    for first in 0..text.len() {
+        for second in [1, 2, 9, 10, 20, 40] {
+            let whole = told(&pieces(text, &[first, second]));
+            assert_eq!(whole, "a[REDACTED:private_key]", "cut at {first} and {second} later");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_begins_like_a_key_and_is_none_is_told_in_the_end() {
+    for text in [
+        "-----BEGIN ",
+        "-----BEGIN PUBLIC KEY-----\nabc",
+        "-----BEGIN A PRIVATE K",
+        "x -----BEGIN a",
+    ] {
+        for cut in 0..text.len() {
+            assert_eq!(told(&pieces(text, &[cut])), text, "cut at {cut}");
+        }
+    }
+}
+
 /// Pieces of secrets, names, markers and ordinary text, in any order.
 fn any_text() -> impl Strategy<Value = String> {
     let known: Vec<String> = SECRETS
