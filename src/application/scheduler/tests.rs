@@ -160,6 +160,10 @@ fn no_slot_and_no_capacity_is_passed() {
         observe(&mut small, &queued(number, 2, 0, &[]));
     }
     assert_eq!(granted(&mut small, 1), [1, 2]);
+    // Also before it is known that the grants came to something.
+    let (code, text) = why(&small, &queued(9, 2, 0, &[]));
+    assert_eq!(code, BlockerCode::NoAgentCapacity);
+    assert!(text.contains("AGENT-1 works on IND-000001, IND-000002 "), "{text}");
     observe(&mut small, &taken(queued(1, 2, 0, &[]), 1, 1));
     let (code, text) = why(&small, &queued(9, 2, 0, &[]));
     assert_eq!(code, BlockerCode::NoAgentCapacity);

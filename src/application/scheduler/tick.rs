@@ -44,6 +44,7 @@ pub(super) struct Waiter {
     pub(super) waiting: Waiting,
     pub(super) cost: Cost,
     needs: Arc<Needs>,
+    code: SessionCode,
 }
 
 /// A session that an agent works on.
@@ -51,7 +52,7 @@ pub(super) struct Waiter {
 pub(super) struct Executing {
     pub(super) tenant: TenantId,
     pub(super) agent: AgentId,
-    pub(super) code: Option<SessionCode>,
+    pub(super) code: SessionCode,
     cost: Cost,
 }
 
@@ -271,7 +272,7 @@ impl State {
             if let Some(at) = waiter.waiting.next_lift(self.now) {
                 self.lifts.remove(&(at, session));
             }
-            let Waiter { tenant: _, waiting: _, cost, needs } = waiter;
+            let Waiter { tenant: _, waiting: _, cost, needs, code } = waiter;
             lines.leave(&needs, &rank, cost);
             self.turn = self.turn.max(lines.account.turn());
             lines.account.charge(cost);
@@ -281,7 +282,7 @@ impl State {
                 lines.pace.granted(self.now);
                 self.pace.granted(self.now);
             }
-            let executing = Executing { tenant, agent: agent.id, code: None, cost };
+            let executing = Executing { tenant, agent: agent.id, code, cost };
             self.executing.insert(session, executing);
             self.ready.remove(&(standing, tenant));
             lines.ready = (lines.waiting() > 0).then(|| lines.account.standing());
@@ -304,10 +305,11 @@ impl State {
             let lines = self.tenants.entry(tenant).or_default();
             let needs = lines.join(Needs::of(session), waiting.rank(self.now), cost);
             self.lifts.extend(waiting.next_lift(self.now).map(|at| (at, id)));
-            self.waiting.insert(id, Waiter { tenant, waiting, cost, needs });
+            let code = session.code;
+            self.waiting.insert(id, Waiter { tenant, waiting, cost, needs, code });
         }
         if let Some(lease) = &session.run.lease {
-            let (agent, code) = (lease.agent_id, Some(session.code));
+            let (agent, code) = (lease.agent_id, session.code);
             let lines = self.tenants.entry(tenant).or_default();
             lines.account.begin(cost);
             lines.roster.begin(agent);
@@ -325,7 +327,7 @@ impl State {
             }
             whose = Some(tenant);
         }
-        if let Some(Waiter { tenant, waiting, cost, needs }) = self.waiting.remove(&id) {
+        if let Some(Waiter { tenant, waiting, cost, needs, code: _ }) = self.waiting.remove(&id) {
             if let Some(at) = waiting.next_lift(self.now) {
                 self.lifts.remove(&(at, id));
             }

@@ -106,7 +106,7 @@ impl State {
             .executing
             .values()
             .filter(|executing| executing.agent == agent.id)
-            .filter_map(|executing| Some(executing.code?.to_string()))
+            .map(|executing| executing.code.to_string())
             .collect();
         codes.sort_unstable();
         let most = agent.max_concurrent_capacity;
