@@ -12,6 +12,22 @@ cd "$tree"
   exit 1
 }
 
+# Cargo reads .cargo/config.toml of every folder above: nobody else may put one there.
+above=$tree
+while [ "$above" != / ]; do
+  above=$(dirname "$above")
+  for config in "$above/.cargo/config.toml" "$above/.cargo/config"; do
+    [ ! -e "$config" ] || [ "$above/.cargo" -ef "${CARGO_HOME:-$HOME/.cargo}" ] || {
+      echo "build: $config would have a say; build elsewhere, or move it away" >&2
+      exit 1
+    }
+  done
+  [ -z "$(find "$above" -maxdepth 0 -perm /022)" ] || {
+    echo "build: others may write to $above; build below a folder that is yours alone" >&2
+    exit 1
+  }
+done
+
 cargo fetch --quiet --locked >&2
 
 # Messages of panics and of C code hold the paths of sources, and mimalloc holds the time of its

@@ -27,7 +27,7 @@ stop() {
 [ -z "$(ls -A "$out" 2>/dev/null)" ] || stop "$out is not empty; move it away"
 [ -z "$(git -C "$root" status --porcelain)" ] || echo "release: what is not committed is left out" >&2
 
-work=$(mktemp -d)
+work=$(mktemp -d -p "$HOME" .orchestrator-build.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 git clone --quiet --no-hardlinks "$root" "$work/source"
 cd "$work/source"

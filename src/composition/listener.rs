@@ -25,9 +25,10 @@ fn bound(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// At the address, and where `localhost` may lead besides when that is the loopback of IPv4: nobody else
 /// shall be met there.
-pub(super) fn listen(address: SocketAddr) -> Result<Listeners, CliError> {
+pub(super) fn listen(address: SocketAddr, is_proxied: bool) -> Result<Listeners, CliError> {
     let first = listen_at(address)?;
-    if address.ip() != IpAddr::V4(Ipv4Addr::LOCALHOST) {
+    // A proxy is named by its address: under another one it would be nobody.
+    if is_proxied || address.ip() != IpAddr::V4(Ipv4Addr::LOCALHOST) {
         return Ok(first.into());
     }
     let port = first.local_addr().map_err(|error| failed("the listener", &error))?.port();

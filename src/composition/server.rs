@@ -88,7 +88,7 @@ impl Running {
         works: bool,
     ) -> Result<Self, CliError> {
         let given = encryption::given(&settings.server.tls)?;
-        let listeners = listen(settings.server.listen)?;
+        let listeners = listen(settings.server.listen, !settings.server.behind_proxy.is_empty())?;
         let address =
             listeners.first.local_addr().map_err(|error| failed("the listener", &error))?;
         data_dir::make(&settings.server.data_dir)?;

@@ -7,7 +7,7 @@ commit=$(git -C "$root" rev-parse HEAD)
 real_home=$(realpath "${CARGO_HOME:-$HOME/.cargo}")
 echo "==> two builds of $commit"
 
-work=$(mktemp -d)
+work=$(mktemp -d -p "$HOME" .orchestrator-build.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 build() { # clone, cargo's home, result
   git clone --quiet --no-hardlinks "$root" "$1"

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
 
-/// Shortest administrator key that is accepted.
-const MIN_ADMIN_KEY_BYTES: usize = 32;
+/// Lengths of administrator keys that are accepted.
+const ADMIN_KEY_BYTES: std::ops::RangeInclusive<usize> = 32..=200;
 
 /// `[server]`
 #[derive(Debug, Clone)]
@@ -106,10 +106,12 @@ impl ServerOptions {
             SocketAddr::from(([127, 0, 0, 1], 8000))
         });
         let admin_key = reader.secret("server.admin_key");
-        if admin_key.as_ref().is_some_and(|key| key.expose_secret().len() < MIN_ADMIN_KEY_BYTES) {
+        let fits = |key: &SecretString| ADMIN_KEY_BYTES.contains(&key.expose_secret().len());
+        if !admin_key.as_ref().is_none_or(fits) {
+            let (least, most) = (ADMIN_KEY_BYTES.start(), ADMIN_KEY_BYTES.end());
             reader.refuse(
                 "server.admin_key",
-                format!("the administrator's key must have at least {MIN_ADMIN_KEY_BYTES} bytes"),
+                format!("the administrator's key must have {least} to {most} bytes"),
             );
         }
         reader.text("server.data_dir");

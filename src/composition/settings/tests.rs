@@ -263,8 +263,10 @@ fn a_certificate_needs_its_key_and_to_be_used() {
 fn an_administrators_key_is_long_and_never_shown() {
     let place = Place::new().var("ORCHESTRATOR_ADMIN_KEY", "short-and-secret");
     let problems = place.problems();
-    assert!(problems[0].contains("at least 32 bytes"), "{problems:?}");
+    assert!(problems[0].contains("32 to 200 bytes"), "{problems:?}");
     assert!(!problems[0].contains("short-and-secret"));
+    let problems = Place::new().var("ORCHESTRATOR_ADMIN_KEY", &"x".repeat(201)).problems();
+    assert!(problems[0].contains("32 to 200 bytes"), "{problems:?}");
     let secret = "a-key-that-is-quite-long-enough-to-be-one";
     let place = Place::new()
         .var("ORCHESTRATOR_ADMIN_KEY", secret)

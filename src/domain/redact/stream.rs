@@ -10,7 +10,7 @@ use super::rules::{KEY, KEY_BEGIN};
 const MOST_BYTES: usize = 16 * 1024;
 /// How the line begins that announces a private key, and many a harmless block as well.
 const BEGIN: &str = "-----BEGIN ";
-/// No such line is longer.
+/// No line that a private key begins or ends with is longer.
 const MOST_OF_HEADER: usize = 80;
 /// Stands for the beginning of a key that is longer than what is held.
 const LONG_KEY: &str = "-----BEGIN PRIVATE KEY-----";
@@ -41,7 +41,7 @@ impl StreamRedactor {
         if open_key(&self.held).is_some() {
             if self.held.len() > MOST_BYTES {
                 self.tell(self.held.len(), &mut out);
-                let last = floor(&self.held, self.held.len() - LONG_KEY.len());
+                let last = floor(&self.held, self.held.len() - MOST_OF_HEADER);
                 self.held = format!("{LONG_KEY}{}", &self.held[last..]);
                 self.told = self.redactor.redact(&self.held).len();
             }
@@ -56,9 +56,10 @@ impl StreamRedactor {
             self.told = self.redactor.redact(&self.held[..cut - done]).len();
         }
         if self.held.len() > MOST_BYTES {
-            // One word without an end: it is told as it is known by now.
-            self.tell(self.held.len(), &mut out);
-            self.held.clear();
+            // One word without an end: it is told as it is known by now, but for what may become a key.
+            let known = header_under_way(&self.held).unwrap_or(self.held.len());
+            self.tell(known, &mut out);
+            self.held.drain(..known);
             self.told = 0;
         }
         out
@@ -110,7 +111,8 @@ fn key_around(text: &str, place: usize) -> Option<usize> {
 /// Where a line begins, at the end of a text, that may come to announce a private key.
 fn header_under_way(text: &str) -> Option<usize> {
     let begun = text.rfind(BEGIN)?;
-    let rest = &text[begun + BEGIN.len()..];
+    let ended = KEY.find_iter(text).last().map_or(0, |key| key.end());
+    let rest = text[begun.max(ended)..].strip_prefix(BEGIN)?;
     let may_be =
         |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" -".contains(&byte);
     (rest.len() <= MOST_OF_HEADER && rest.bytes().all(may_be)).then_some(begun)

@@ -407,6 +407,31 @@ fn a_key_that_another_block_interrupts_is_not_told() {
 }
 
 #[test]
+fn a_key_that_begins_in_a_very_long_word_is_not_told() {
+    for (first, second) in [
+        ("-----BEGIN RSA PRI", "VATE KEY-----\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
+        ("-----BEGIN RSA PRIVATE KEY-----", "\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
+    ] {
+        let long = "A".repeat(17_000);
+        let whole = told(&[format!("{{\"d\":\"{long}\",\"key\":\"{first}"), second.to_owned()]);
+        assert!(!whole.contains("CANARY") && whole.ends_with("free"), "{first}: {}", whole.len());
+    }
+}
+
+#[test]
+fn a_key_of_any_length_ends_where_it_ends() {
+    for length in 16_240..16_420 {
+        let body = "B".repeat(length);
+        let pieces = [
+            format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRI"),
+            "VATE KEY-----\nfree".to_owned(),
+        ];
+        let whole = told(&pieces);
+        assert!(!whole.contains("BB") && whole.ends_with("free"), "{length}: {whole}");
+    }
+}
+
+#[test]
 fn a_line_that_begins_like_a_key_and_is_none_is_told_in_the_end() {
     for text in [
         "-----BEGIN ",

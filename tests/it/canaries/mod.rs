@@ -156,8 +156,11 @@ async fn answers(server: &Server, search: &mut Search) -> usize {
             }
         }
     }
-    for page in array(&server.get("events?limit=200").await["items"]) {
-        search.look_in("events", page.to_string().as_bytes());
+    // These are longer than a page.
+    for list in ["events", "audit"] {
+        for item in server.all(list).await {
+            search.look_in(&format!("GET /api/v1/{list}"), item.to_string().as_bytes());
+        }
     }
     count
 }

@@ -54,3 +54,11 @@ async fn another_program_under_localhost_is_told_of() {
     assert!(site.log().contains(&format!("[::1]:{port} is taken")), "{}", site.log());
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_proxy_the_named_address_alone_is_listened_on() {
+    let site = Site::simulated().with("SERVER__BEHIND_PROXY", "127.0.0.1");
+    let server = site.serve().await;
+    assert_eq!(listened_on(server.pid().as_raw_nonzero().get()).len(), 1);
+    server.stop().await;
+}

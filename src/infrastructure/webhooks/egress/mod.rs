@@ -149,9 +149,11 @@ impl Egress {
 
     fn is_own(&self, address: IpAddr, port: u16) -> bool {
         self.allowed.own.is_some_and(|own| {
-            let is_here = address == own.ip()
-                || (address.is_loopback() && own.ip().is_loopback())
-                || (own.ip().is_unspecified() && is_of_this_machine(address));
+            // One address of the older family has a spelling in the newer one, too.
+            let ours = own.ip().to_canonical();
+            let is_here = address == ours
+                || (address.is_loopback() && ours.is_loopback())
+                || (ours.is_unspecified() && is_of_this_machine(address));
             is_here && port == own.port()
         })
     }

@@ -22,6 +22,9 @@ impl FromFields for RecoveryBody {
     fn read(fields: &mut Fields) -> Self {
         let given = fields.has("ids") && !fields.is_null("ids");
         let ids = fields.texts("ids");
+        for (index, _) in ids.iter().enumerate().filter(|(_, id)| id.chars().count() > 200) {
+            fields.wrong_at("ids", index, "must have at most 200 characters");
+        }
         if ids.len() > 1000 {
             fields.wrong("ids", "too_many", "at most 1000 at once; do the others after them");
         }
