@@ -1,26 +1,27 @@
 //! Agents: units that can be given sessions.
 //!
-//! The registry of this version holds what dispatch needs; performance, load and routing scores
-//! join it here.
+//! `Agent` is what was registered. How it does (`performance`, `breaker`), how busy and how alive it is
+//! (`load`, `status`) change with every assignment; `gate` and `routing` decide from both who gets work.
 
+pub mod breaker;
 pub mod capability;
+pub mod gate;
+pub mod health;
+pub mod kind;
+pub mod load;
+pub mod performance;
+pub mod profile;
+pub mod routing;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod trend;
 
 use serde_json::Value;
 
+pub use self::kind::AgentKind;
 use super::ids::{AgentId, TenantId};
 use super::time::Timestamp;
-use crate::closed_enum;
-
-closed_enum!(
-    /// Which driver speaks to the agent.
-    AgentKind {
-        Opencode = "opencode",
-        Eap = "eap",
-        Acp = "acp",
-        Command = "command",
-        Simulated = "simulated",
-    }
-);
 
 /// A registered agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +72,7 @@ pub fn is_agent_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+mod names {
     use super::is_agent_name;
 
     #[test]

@@ -1,0 +1,301 @@
+//! Who is given a piece of work: a gate that refuses, and one score for whoever passes it.
+//!
+//! Invariant: the weights sum to 1, every score lies between 0 and 1, and equal scores have one order.
+
+use std::cmp::Ordering;
+
+use super::breaker::BreakerState;
+use super::gate::{Gate, NoAgent};
+use super::kind::{AgentType, ComplexityPreference};
+use super::load::{LoadLevel, Units};
+use super::performance::Tier;
+use super::profile::{Mastery, Profile};
+use super::status::{HeartbeatStatus, Standing};
+use crate::closed_enum;
+use crate::domain::ids::{AgentId, TenantId};
+use crate::domain::session::spec::SessionType;
+
+/// Others that are told beside the one that was chosen.
+pub const ALTERNATIVES: usize = 3;
+/// For an agent that was asked for by its id.
+const BONUS_ID: f64 = 0.2;
+/// For an agent of the type that was asked for.
+const BONUS_TYPE: f64 = 0.3;
+
+closed_enum!(
+    /// Whether an agent needs all that is required.
+    Match {
+        All = "all",
+        Any = "any",
+    }
+);
+
+closed_enum!(
+    /// What a score is made of.
+    Component {
+        Tier = "tier",
+        Capability = "capability",
+        Technology = "technology",
+        SessionType = "session_type",
+        Complexity = "complexity",
+        Load = "load",
+        Availability = "availability",
+    }
+);
+
+impl Component {
+    /// Its share of the score.
+    #[must_use]
+    pub const fn weight(self) -> f64 {
+        match self {
+            Self::Tier => 0.40,
+            Self::Capability => 0.15,
+            Self::Technology => 0.08,
+            Self::SessionType => 0.02,
+            Self::Complexity => 0.05,
+            Self::Load => 0.20,
+            Self::Availability => 0.10,
+        }
+    }
+
+    fn value(self, request: &Request, candidate: &Candidate<'_>) -> f64 {
+        let Candidate { profile, standing, .. } = candidate;
+        match self {
+            Self::Tier => match standing.tier {
+                Tier::Elite => 1.0,
+                Tier::Advanced => 0.8,
+                Tier::Competent => 0.6,
+                Tier::Trainee => 0.4,
+                Tier::Degraded => 0.0,
+            },
+            Self::Capability => {
+                mean(request.required.iter().map(|slug| match profile.mastery(slug) {
+                    Mastery::Primary => 1.0,
+                    Mastery::Secondary => 0.7,
+                    Mastery::Missing => 0.3,
+                }))
+            }
+            Self::Technology => mean(request.technologies.iter().map(|technology| {
+                f64::from(u8::from(profile.preferred_technologies.contains(technology)))
+            })),
+            Self::SessionType => {
+                let preferred = &profile.preferred_session_types;
+                let suits = |asked| preferred.is_empty() || preferred.contains(&asked);
+                if request.session_type.is_none_or(suits) { 1.0 } else { 0.3 }
+            }
+            Self::Complexity => {
+                let preference = profile.complexity_preference;
+                if request.complexity > 2.0 && preference >= ComplexityPreference::Complex {
+                    1.0
+                } else if request.complexity > 1.5 && preference >= ComplexityPreference::Medium {
+                    0.8
+                } else {
+                    0.6
+                }
+            }
+            Self::Load => match standing.burden.level() {
+                LoadLevel::Idle => 1.0,
+                LoadLevel::Optimal => 0.8,
+                LoadLevel::High => 0.5,
+                LoadLevel::Critical => 0.2,
+                LoadLevel::Overloaded => 0.0,
+            },
+            Self::Availability => {
+                let is_weak = standing.heartbeat == Some(HeartbeatStatus::Degraded);
+                if is_weak || standing.breaker == BreakerState::HalfOpen {
+                    0.5
+                } else {
+                    f64::from(u8::from(standing.is_available()))
+                }
+            }
+        }
+    }
+}
+
+/// The mean; 1 without values.
+#[expect(clippy::cast_precision_loss, reason = "a few")]
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    match values.len() {
+        0 => 1.0,
+        count => values.sum::<f64>() / count as f64,
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the fields are those of domain 3.1")]
+pub struct Request {
+    pub tenant_id: TenantId,
+    pub required: Vec<String>,
+    pub matching: Match,
+    pub technologies: Vec<String>,
+    pub session_type: Option<SessionType>,
+    /// 0.1 to 10.
+    pub complexity: f64,
+    pub preferred_type: Option<AgentType>,
+    pub preferred_ids: Vec<AgentId>,
+    pub min_tier: Option<Tier>,
+    pub excluded: Vec<AgentId>,
+}
+
+impl Request {
+    /// One that any agent of a tenant may answer.
+    #[must_use]
+    pub const fn any(tenant_id: TenantId) -> Self {
+        Self {
+            tenant_id,
+            required: Vec::new(),
+            matching: Match::All,
+            technologies: Vec::new(),
+            session_type: None,
+            complexity: 1.0,
+            preferred_type: None,
+            preferred_ids: Vec::new(),
+            min_tier: None,
+            excluded: Vec::new(),
+        }
+    }
+
+    /// The load that it is.
+    #[must_use]
+    pub fn units(&self) -> Units {
+        Units::of(self.complexity)
+    }
+
+    /// What all wishes together may earn; the same for every candidate.
+    fn wishes(&self) -> f64 {
+        let id = if self.preferred_ids.is_empty() { 0.0 } else { BONUS_ID };
+        let agent_type = if self.preferred_type.is_some() { BONUS_TYPE } else { 0.0 };
+        id + agent_type
+    }
+}
+
+/// An agent that could be given work.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Who.
+    pub id: AgentId,
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// What it is called.
+    pub name: &'a str,
+    /// What it is good for.
+    pub profile: &'a Profile,
+    /// How it is.
+    pub standing: Standing,
+}
+
+/// What an agent scored, part by part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// The value of each component, in their order.
+    pub values: [f64; Component::ALL.len()],
+    /// Earned for having been asked for by id.
+    pub bonus_id: f64,
+    /// Earned for being of the type that was asked for.
+    pub bonus_type: f64,
+    /// 0 to 1.
+    pub total: f64,
+}
+
+impl Score {
+    /// What an agent scores for a request.
+    #[must_use]
+    pub fn of(request: &Request, candidate: &Candidate<'_>) -> Self {
+        let mut values = [0.0; Component::ALL.len()];
+        let mut sum = 0.0;
+        for (value, component) in values.iter_mut().zip(Component::ALL) {
+            *value = component.value(request, candidate);
+            sum += component.weight() * *value;
+        }
+        let is_preferred = request.preferred_ids.contains(&candidate.id);
+        let is_of_type = request.preferred_type == Some(candidate.profile.agent_type);
+        let bonus_id = if is_preferred { BONUS_ID } else { 0.0 };
+        let bonus_type = if is_of_type { BONUS_TYPE } else { 0.0 };
+        let total = (sum + bonus_id + bonus_type) / (1.0 + request.wishes());
+        Self { values, bonus_id, bonus_type, total: total.clamp(0.0, 1.0) }
+    }
+
+    /// In billionths: smaller differences are none.
+    #[expect(clippy::cast_possible_truncation, reason = "0 to 1e9")]
+    fn billionths(&self) -> i64 {
+        (self.total * 1e9).round() as i64
+    }
+}
+
+/// An agent that passed the gate, with its score.
+#[derive(Debug, Clone, Copy)]
+pub struct Ranked<'a> {
+    /// The agent.
+    pub candidate: Candidate<'a>,
+    /// What it scored.
+    pub score: Score,
+}
+
+impl Ranked<'_> {
+    /// The better one first: by score, then the less busy, the longest without work, the smaller id.
+    fn order(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (&self.candidate.standing, &other.candidate.standing);
+        let (used, other_used) = (ours.burden.utilization(), theirs.burden.utilization());
+        let score = other.score.billionths().cmp(&self.score.billionths());
+        score
+            .then_with(|| used.total_cmp(&other_used))
+            .then_with(|| ours.assigned_at.cmp(&theirs.assigned_at))
+            .then_with(|| self.candidate.id.cmp(&other.candidate.id))
+    }
+}
+
+/// Who is given the work.
+#[derive(Debug, Clone)]
+pub struct Choice<'a> {
+    /// The best one.
+    pub selected: Ranked<'a>,
+    /// Those after it, the better ones first.
+    pub alternatives: Vec<Ranked<'a>>,
+}
+
+impl Choice<'_> {
+    /// Why it is this one, in a sentence.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Ranked { candidate, score } = &self.selected;
+        let mut words = Vec::new();
+        if candidate.standing.tier <= Tier::Advanced {
+            words.push("high tier");
+        }
+        let is_full = score.values[Component::Capability as usize] >= 1.0;
+        words.push(if is_full { "full capability match" } else { "partial capability match" });
+        if candidate.standing.burden.level() <= LoadLevel::Optimal {
+            words.push("low load");
+        }
+        format!("{}: {}, score {:.2}", candidate.name, words.join(", "), score.total)
+    }
+}
+
+/// The best of those who pass the gate, in one pass and without keeping the others.
+///
+/// # Errors
+/// Why nobody passes it.
+pub fn choose<'a>(
+    request: &Request,
+    candidates: &'a [Candidate<'a>],
+) -> Result<Choice<'a>, NoAgent> {
+    let mut best: Vec<Ranked<'a>> = Vec::with_capacity(ALTERNATIVES + 2);
+    for candidate in candidates {
+        if Gate::refusing(request, candidate).is_some() {
+            continue;
+        }
+        let ranked = Ranked { candidate: *candidate, score: Score::of(request, candidate) };
+        let place = best.partition_point(|known| known.order(&ranked) == Ordering::Less);
+        if place <= ALTERNATIVES {
+            best.insert(place, ranked);
+            best.truncate(ALTERNATIVES + 1);
+        }
+    }
+    if best.is_empty() {
+        return Err(NoAgent::of(request, candidates));
+    }
+    let alternatives = best.split_off(1);
+    let selected = best.remove(0);
+    Ok(Choice { selected, alternatives })
+}
