@@ -29,8 +29,9 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$release" ] && [ -n "$signers" ] && [ -n "$to" ] || usage
 [ -f "$signers" ] || refuse "there is no file $signers"
-signers=$(realpath "$signers")
-to=$(realpath -m "$to")
+signers=$(realpath -- "$signers")
+to=$(realpath -m -- "$to")
+[[ $signers/ != "$(realpath -- "$release")"/* ]] || refuse "$signers comes with the release; take the file from who you trust"
 command -v ssh-keygen > /dev/null || refuse "ssh-keygen is missing (Debian: openssh-client)"
 
 # What is verified is a copy, so that nobody changes it in between.
@@ -70,7 +71,7 @@ tar -xzf "$tarball" -C "$work/out" --no-same-owner --no-same-permissions "$name/
 unpacked=$work/out/$name/orchestrator
 [ -f "$unpacked" ] && [ ! -L "$unpacked" ] || refuse "$tarball holds no executable"
 
-mkdir -p "$to"
+mkdir -p -- "$to"
 new=$(mktemp "$to/.orchestrator.XXXXXX")
 cp -- "$unpacked" "$new"
 chmod 755 "$new"

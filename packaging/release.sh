@@ -7,7 +7,7 @@
 # --out     where the release goes, a folder that is not there yet or empty (dist)
 # --binary  packs this file instead of building; the provenance says so. For tests.
 set -euo pipefail
-unset RUSTUP_TOOLCHAIN # rust-toolchain.toml decides
+unset CDPATH RUSTUP_TOOLCHAIN # rust-toolchain.toml decides
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 key='' out=$root/dist binary=''
 while [ $# -gt 0 ]; do

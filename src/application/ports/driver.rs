@@ -240,7 +240,8 @@ pub enum AgentEvent {
         /// Answered once the handle is durable; dropped when the run must not begin.
         stored: oneshot::Sender<()>,
     },
-    /// Words as they come; may be dropped.
+    /// Words as they come, from the beginning of their item and without a gap: after the first that
+    /// was lost none of the same item follows.
     Delta {
         /// Id of the transcript item that grows.
         part: String,

@@ -8,21 +8,23 @@ use std::collections::BTreeMap;
 use crate::application::ports::driver::{AgentEvent, Ask, DriverError, TranscriptItem};
 use crate::domain::redact::{Redactor, StreamRedactor};
 
-/// Pieces of a transcript that grow at once; with more, what was held back of all is left out of the
-/// live words. The transcript itself has it.
+/// Pieces of a transcript that grow at once; the others are left out of the live words of a turn. The
+/// transcript itself has them.
 const MOST_GROWING: usize = 16;
 
 /// The words of one run on their way in.
 pub struct Words {
     redactor: Redactor,
     growing: BTreeMap<String, StreamRedactor>,
+    /// There were too many: what begins to grow now may have begun before.
+    crowded: bool,
 }
 
 impl Words {
     /// Of a run that begins.
     #[must_use]
     pub const fn new(redactor: Redactor) -> Self {
-        Self { redactor, growing: BTreeMap::new() }
+        Self { redactor, growing: BTreeMap::new(), crowded: false }
     }
 
     /// What was told, without secrets.
@@ -49,6 +51,7 @@ impl Words {
             }
             AgentEvent::TurnEnded { prompt, message_ref, mut text, end } => {
                 self.growing.clear();
+                self.crowded = false;
                 self.redactor.clean(&mut text);
                 AgentEvent::TurnEnded { prompt, message_ref, text, end }
             }
@@ -79,8 +82,9 @@ impl Words {
 
     fn grown(&mut self, part: &str, text: &str) -> String {
         if !self.growing.contains_key(part) {
-            if self.growing.len() >= MOST_GROWING {
-                self.growing.clear();
+            self.crowded |= self.growing.len() >= MOST_GROWING;
+            if self.crowded {
+                return String::new();
             }
             self.growing.insert(part.to_owned(), StreamRedactor::new(self.redactor.clone()));
         }

@@ -57,7 +57,7 @@ impl StreamRedactor {
         }
         if self.held.len() > MOST_BYTES {
             // One word without an end: it is told as it is known by now, but for what may become a key.
-            let known = header_under_way(&self.held).unwrap_or(self.held.len());
+            let known = header_under_way(&self.held).unwrap_or_else(|| before_begin(&self.held));
             self.tell(known, &mut out);
             self.held.drain(..known);
             self.told = 0;
@@ -116,6 +116,12 @@ fn header_under_way(text: &str) -> Option<usize> {
     let may_be =
         |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" -".contains(&byte);
     (rest.len() <= MOST_OF_HEADER && rest.bytes().all(may_be)).then_some(begun)
+}
+
+/// Where the last bytes of a text begin, when they may become a `BEGIN`; its end otherwise.
+fn before_begin(text: &str) -> usize {
+    let begun = (1..BEGIN.len()).rev().find(|bytes| text.ends_with(&BEGIN[..*bytes]));
+    text.len() - begun.unwrap_or(0)
 }
 
 fn floor(text: &str, at: usize) -> usize {

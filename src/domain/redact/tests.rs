@@ -410,6 +410,8 @@ fn a_key_that_another_block_interrupts_is_not_told() {
 fn a_key_that_begins_in_a_very_long_word_is_not_told() {
     for (first, second) in [
         ("-----BEGIN RSA PRI", "VATE KEY-----\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
+        ("-----BEG", "IN RSA PRIVATE KEY-----\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
+        ("-", "----BEGIN RSA PRIVATE KEY-----\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
         ("-----BEGIN RSA PRIVATE KEY-----", "\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
     ] {
         let long = "A".repeat(17_000);

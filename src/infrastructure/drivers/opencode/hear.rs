@@ -148,7 +148,7 @@ impl Run {
             && field == "text"
             && self.teller.is_growing(&part)
         {
-            self.mention(AgentEvent::Delta { part, text });
+            self.grow(part, text);
         }
         self.provider_is_back().await
     }

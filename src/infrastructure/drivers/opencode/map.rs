@@ -25,6 +25,8 @@ const MAX_TEXT_BYTES: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Teller {
     parts: HashMap<String, u64>,
+    /// Texts that are heard from their beginning, and without a gap until now.
+    growing: HashSet<String>,
     /// Calls that were told as finished: what an event says of them later is older.
     finished: HashSet<String>,
     prompts: HashSet<String>,
@@ -43,6 +45,11 @@ impl Teller {
     /// The whole piece, when it is one and differs from what was told.
     pub(super) fn part(&mut self, part: &Part) -> Option<AgentEvent> {
         let of_person = self.prompts.contains(&part.message);
+        let is_news = !self.parts.contains_key(&part.id);
+        let begins = is_news && part.text.is_empty() && part.time.end.is_none();
+        if begins && matches!(part.kind.as_str(), "text" | "reasoning") {
+            self.growing.insert(part.id.clone());
+        }
         let (kind, body, change) = match part.kind.as_str() {
             "text" if part.synthetic || part.text.is_empty() => return None,
             "text" if of_person => ("user", words(&part.text), part.text.clone()),
@@ -57,9 +64,20 @@ impl Teller {
             .then(|| AgentEvent::Transcript(TranscriptItem { id: part.id.clone(), kind, body }))
     }
 
-    /// Whether words that grow this piece are news: it was not told as a whole yet.
+    /// Whether words that grow this piece may be told. Not before it was heard to begin: half a
+    /// secret is not known for one.
     pub(super) fn is_growing(&self, part: &str) -> bool {
-        !self.parts.contains_key(part)
+        self.growing.contains(part)
+    }
+
+    /// Some words of a piece were lost; it is told as a whole in the end.
+    pub(super) fn has_gap(&mut self, part: &str) {
+        self.growing.remove(part);
+    }
+
+    /// What was said meanwhile was not heard.
+    pub(super) fn was_deaf(&mut self) {
+        self.growing.clear();
     }
 
     /// The todo list of a conversation.
@@ -105,6 +123,7 @@ impl Teller {
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
         let hash = hasher.finish();
+        self.growing.remove(id);
         self.parts.insert(id.to_owned(), hash) != Some(hash)
     }
 }
@@ -175,6 +194,26 @@ mod tests {
         let item = told(teller.part(&whole)).expect("told");
         assert_eq!((item.kind, item.body), ("text", json!({ "text": "ab" })));
         assert!(teller.part(&whole).is_none());
+    }
+
+    #[test]
+    fn words_are_told_from_the_beginning_without_a_gap() {
+        let mut teller = Teller::default();
+        let begins = |id: &str| part(json!({ "id": id, "messageID": "m", "type": "text" }));
+        for id in ["a", "b", "c"] {
+            assert!(!teller.is_growing(id));
+            assert!(teller.part(&begins(id)).is_none() && teller.is_growing(id));
+        }
+        teller.has_gap("a");
+        assert!(!teller.is_growing("a") && teller.is_growing("b"));
+        let whole = json!({ "id": "b", "type": "text", "text": "b", "time": { "end": 2 } });
+        assert!(teller.part(&part(whole)).is_some() && !teller.is_growing("b"));
+        assert!(
+            teller.part(&begins("b")).is_none() && !teller.is_growing("b"),
+            "older, came later"
+        );
+        teller.was_deaf();
+        assert!(!teller.is_growing("c"));
     }
 
     #[test]

@@ -226,7 +226,10 @@ impl Run {
     async fn signalled(&mut self, signal: Signal) -> Result<(), Stop> {
         match signal {
             Signal::Event(event) => self.hear(event).await,
-            Signal::Lost => self.tell(AgentEvent::StreamLost).await,
+            Signal::Lost => {
+                self.teller.was_deaf();
+                self.tell(AgentEvent::StreamLost).await
+            }
             Signal::Back(server) => {
                 self.server = server;
                 let now = self.shared.host.clock.now();
@@ -426,10 +429,12 @@ impl Run {
         async move { events.send(event).await.map_err(|_| Stop(None)) }
     }
 
-    /// Tells something that may be lost.
-    pub(super) fn mention(&self, event: AgentEvent) {
-        if self.events.try_send(event).is_err() {
-            // The reader is slow; the whole piece follows.
+    /// Tells how a piece grows. When the reader is too slow for that, it is told as a whole.
+    pub(super) fn grow(&mut self, part: String, text: String) {
+        if let Err(lost) = self.events.try_send(AgentEvent::Delta { part, text })
+            && let AgentEvent::Delta { part, .. } = lost.into_inner()
+        {
+            self.teller.has_gap(&part);
         }
     }
 }
