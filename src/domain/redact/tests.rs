@@ -408,13 +408,9 @@ fn a_key_that_another_block_interrupts_is_not_told() {
 
 #[test]
 fn a_key_that_begins_in_a_very_long_word_is_not_told() {
-    for (first, second) in [
-        ("-----BEGIN RSA PRI", "VATE KEY-----\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
-        ("-----BEG", "IN RSA PRIVATE KEY-----\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
-        ("-", "----BEGIN RSA PRIVATE KEY-----\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
-        ("-----BEGIN RSA PRIVATE KEY-----", "\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree"),
-    ] {
-        let long = "A".repeat(17_000);
+    let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIECANARY\n-----END RSA PRIVATE KEY-----\nfree";
+    let long = "A".repeat(17_000);
+    for (first, second) in (1..=31).map(|cut| key.split_at(cut)) {
         let whole = told(&[format!("{{\"d\":\"{long}\",\"key\":\"{first}"), second.to_owned()]);
         assert!(!whole.contains("CANARY") && whole.ends_with("free"), "{first}: {}", whole.len());
     }
