@@ -10,7 +10,8 @@ use std::time::Duration;
 use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::scheduler::roster::AgentSlot;
 use orchestrator::application::scheduler::tick::{Grant, State};
-use orchestrator::domain::agent::{Agent, AgentKind};
+use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::agent::draft::AgentDraft;
 use orchestrator::domain::ids::{AgentId, SessionId, TenantId};
 use orchestrator::domain::schedule::order::AGEING;
 use orchestrator::domain::session::draft::SessionDraft;
@@ -44,19 +45,14 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn agents(whose: u32, count: u32) -> Vec<AgentSlot> {
-    let capabilities = [&["code_review", "testing"][..], &["code_review"], &[]];
-    let agent = |number: u32| Agent {
-        id: AgentId::new(Uuid::from_u128(u128::from(whose) << 32 | u128::from(number))),
-        tenant_id: tenant(whose),
-        name: format!("AGENT-{number:04}"),
-        kind: AgentKind::Simulated,
-        capabilities: capabilities[number as usize % 3].iter().map(|&s| s.to_owned()).collect(),
-        max_concurrent_capacity: 4,
-        config: serde_json::Value::Null,
-        created_at: at(0),
+    let capabilities = [&["code_review", "testing"][..], &["code_review"], &["debugging"]];
+    let slot = |number: u32| {
+        let slugs = capabilities[number as usize % 3].iter().copied();
+        let draft = AgentDraft::new(format!("AGENT-{number:04}"), AgentKind::Simulated, slugs);
+        let id = AgentId::new(Uuid::from_u128(u128::from(whose) << 32 | u128::from(number)));
+        let agent = draft.with_capacity(4).accept(id, tenant(whose), at(0)).expect("valid");
+        AgentSlot::new(Arc::new(agent))
     };
-    let slot =
-        |number| AgentSlot { agent: Arc::new(agent(number)), down: None, cooling: Vec::new() };
     (0..count).map(slot).collect()
 }
 

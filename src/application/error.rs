@@ -50,6 +50,17 @@ pub enum AppError {
     /// Somebody of the tenant has this address.
     #[error("somebody of this tenant has this e-mail address")]
     EmailTaken,
+    /// Another agent of the tenant has this name.
+    #[error("another agent of this tenant has this name")]
+    AgentNameTaken,
+    /// What the settings say is changed there.
+    #[error("{name} comes from the settings of this server; {what}")]
+    AgentBuiltIn {
+        /// Name of the agent.
+        name: String,
+        /// What follows from that.
+        what: String,
+    },
     /// A tenant keeps an administrator.
     #[error("the last administrator of a tenant stays its administrator")]
     LastAdministrator,

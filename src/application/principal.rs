@@ -80,6 +80,8 @@ pub enum Subject<'a> {
     Checkpoint(&'a crate::domain::session::checkpoint::Checkpoint),
     /// An attention item.
     Attention(&'a Versioned<crate::domain::attention::AttentionItem>),
+    /// An agent.
+    Agent(&'a super::agent::query::AgentView),
     /// A webhook.
     Webhook(&'a super::webhooks::WebhookView),
     /// An API key, without its secret.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Map;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -200,7 +201,7 @@ async fn opencode(host: &ThisMachine, settings: &Settings) -> Check {
             || !options.env.is_empty()
             || options.attach.is_some();
     let driver = OpencodeDriver::new(options, clock, tracker, &stop);
-    match driver.probe().await {
+    match driver.probe(&Map::new()).await {
         Ok(report) if has_model => Check::ok(NAME, format!("version {}", report.version)),
         Ok(report) => Check::warn(
             NAME,

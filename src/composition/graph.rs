@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::settings::{Enabled, Environment, Settings, StoreLocation, secrets};
-use crate::application::agent::{AgentService, BuiltIn};
+use crate::application::agent::AgentService;
 use crate::application::attention::AttentionService;
 use crate::application::audit::AuditService;
 use crate::application::daily::Daily;
@@ -35,6 +35,9 @@ use crate::application::usage::UsageService;
 use crate::application::webhooks::sender::Sender;
 use crate::application::webhooks::{WebhookOptions, WebhookService};
 use crate::domain::agent::AgentKind;
+use crate::domain::agent::draft::AgentDraft;
+use crate::infrastructure::drivers::acp::{self, AcpDriver};
+use crate::infrastructure::drivers::command::{CommandDriver, Options as CommandOptions};
 use crate::infrastructure::drivers::limits::Limits;
 use crate::infrastructure::drivers::opencode::{Attach, OpencodeDriver, Options};
 use crate::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
@@ -129,7 +132,7 @@ pub(super) struct Graph {
     pub system: SystemService,
     pub supervisors: Supervisors,
     pub queue: Queue,
-    pub built_in: Vec<BuiltIn>,
+    pub built_in: Vec<AgentDraft>,
 }
 
 impl Graph {
@@ -170,8 +173,11 @@ impl Graph {
         );
         let attention = AttentionService::new(Arc::clone(&store), sessions.clone());
         let (drivers, built_in) = drivers(settings, environment, &clock, &ids, tracker, stop);
+        let queue = Queue::new(settings.scheduler.max_running_sessions as usize);
         let agents =
-            AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
+            AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers)
+                .with_queue(queue.clone())
+                .with_built_in(&built_in);
         let guard = Some(guard_command(settings));
         let mut sandbox = settings.sandbox();
         // A gate works in a folder of its own, and needs no other session's.
@@ -199,7 +205,6 @@ impl Graph {
             options: supervisor_options(settings),
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
-        let queue = Queue::new(settings.scheduler.max_running_sessions as usize);
         let webhooks = webhooks(settings, &store, &clock, &ids, &around.sealer)?;
         let usage = UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone());
         let identity =
@@ -273,6 +278,7 @@ impl Graph {
             Arc::clone(&self.clock),
             self.sessions.clone(),
             self.attention.clone(),
+            self.agents.clone(),
             self.supervisors.clone(),
         )
     }
@@ -330,7 +336,7 @@ fn supervisor_options(settings: &Settings) -> SupervisorOptions {
     }
 }
 
-type Drivers = (Vec<Arc<dyn AgentDriver>>, Vec<BuiltIn>);
+type Drivers = (Vec<Arc<dyn AgentDriver>>, Vec<AgentDraft>);
 
 fn drivers(
     settings: &Settings,
@@ -346,13 +352,17 @@ fn drivers(
         let options = opencode_options(settings, environment);
         let driver = OpencodeDriver::new(options, Arc::clone(clock), tracker.clone(), stop);
         drivers.push(Arc::new(driver));
-        built_in.push(BuiltIn {
-            name: "AGENT-OPENCODE",
-            kind: AgentKind::Opencode,
-            capacity: settings.opencode.max_runs,
-            capabilities: settings.opencode.capabilities.clone(),
-        });
+        let capabilities = settings.opencode.capabilities.clone();
+        let agent = AgentDraft::new("AGENT-OPENCODE", AgentKind::Opencode, capabilities);
+        built_in.push(agent.with_capacity(settings.opencode.max_runs));
     }
+    // It starts nothing before somebody registers an agent of its kind.
+    let options = acp_options(settings, environment);
+    drivers.push(Arc::new(AcpDriver::new(options, Arc::clone(clock), tracker.clone(), stop)));
+    let options = command_options(settings, environment);
+    let (of_clock, of_ids) = (Arc::clone(clock), Arc::clone(ids));
+    let driver = CommandDriver::new(options, of_clock, of_ids, tracker.clone(), stop);
+    drivers.push(Arc::new(driver));
     if settings.simulated.enabled {
         let options = SimulatedOptions {
             seed: u64::from(settings.simulated.seed),
@@ -362,12 +372,9 @@ fn drivers(
         let driver =
             SimulatedDriver::new(options, Arc::clone(clock), Arc::clone(ids), tracker.clone());
         drivers.push(Arc::new(driver));
-        built_in.push(BuiltIn {
-            name: "AGENT-SIMULATED",
-            kind: AgentKind::Simulated,
-            capacity: 50,
-            capabilities: settings.simulated.capabilities.clone(),
-        });
+        let capabilities = settings.simulated.capabilities.clone();
+        let agent = AgentDraft::new("AGENT-SIMULATED", AgentKind::Simulated, capabilities);
+        built_in.push(agent.with_capacity(50));
     }
     (drivers, built_in)
 }
@@ -388,6 +395,22 @@ fn guard_command(settings: &Settings) -> Vec<String> {
     words
 }
 
+/// These variables of ours, as far as they are set. Ours are not for agents, whoever lists them.
+fn handed(names: &[String], environment: &Environment) -> Vec<(String, String)> {
+    let others = names.iter().filter(|name| !name.starts_with("ORCHESTRATOR_"));
+    others.filter_map(|name| Some((name.clone(), environment.get(name)?.clone()))).collect()
+}
+
+/// What the driver of commands is told.
+pub(super) fn command_options(settings: &Settings, environment: &Environment) -> CommandOptions {
+    let state_dir = settings.server.data_dir.join("hosts").join("command");
+    let mut options = CommandOptions::new(state_dir, guard_command(settings));
+    options.env = handed(&settings.command.env, environment);
+    options.sandbox = settings.sandbox();
+    options.redactor = settings.redactor.clone();
+    options
+}
+
 /// What the driver of OpenCode is told.
 pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -> Options {
     let wanted = &settings.opencode;
@@ -398,10 +421,7 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     options.workspaces = Some(settings.workspaces.root.clone());
     options.user_config = wanted.config_file.as_deref().and_then(read_json);
     options.auth = wanted.auth_file.as_deref().and_then(|file| std::fs::read_to_string(file).ok());
-    let given = |name: &String| Some((name.clone(), environment.get(name)?.clone()));
-    // Ours are not for agents, whoever lists them.
-    let others = wanted.env.iter().filter(|name| !name.starts_with("ORCHESTRATOR_"));
-    options.env = others.filter_map(given).collect();
+    options.env = handed(&wanted.env, environment);
     options.attach = wanted.attach_url.as_ref().map(|url| Attach {
         url: url.to_string(),
         username: wanted.attach_username.clone(),
@@ -417,6 +437,16 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     options.recycle_age = wanted.recycle_age;
     options.idle_time = wanted.idle_time;
     options
+}
+
+/// What the driver of ACP agents is told.
+fn acp_options(settings: &Settings, environment: &Environment) -> acp::Options {
+    acp::Options {
+        guard_command: Some(guard_command(settings)),
+        env: handed(&settings.agents.acp_env, environment),
+        sandbox: settings.sandbox(),
+        ..acp::Options::new(settings.server.data_dir.join("hosts"))
+    }
 }
 
 /// The user's own configuration of the agent; one that cannot be read is told and left out.

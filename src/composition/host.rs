@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::settings::{Environment, SettingFlags, Settings, StoreLocation, TlsOptions};
-use super::{checks, server::Running, server::unarchived};
+use super::{checks, detect, server::Running, server::unarchived};
 use crate::application::ports::clock::Clock;
 use crate::domain::audit::checkpoint::Verify;
 use crate::infrastructure::clock::SystemClock;
@@ -17,6 +17,7 @@ use crate::infrastructure::keys::sign::verify;
 use crate::infrastructure::storage::redb::archive::{self, ArchiveFault, Imported};
 use crate::infrastructure::telemetry::start_logging;
 use crate::presentation::api::openapi_json;
+use crate::presentation::cli::detect::Sighting;
 use crate::presentation::cli::doctor::Check;
 use crate::presentation::cli::exit::{CliError, code};
 use crate::presentation::cli::{Host, ServerHandle, Shown};
@@ -86,6 +87,10 @@ impl Host for ThisMachine {
 
     fn checks(&self, airgap: bool) -> BoxFuture<'_, Vec<Check>> {
         Box::pin(checks::checks(self, airgap))
+    }
+
+    fn sightings(&self) -> BoxFuture<'_, Result<Vec<Sighting>, CliError>> {
+        Box::pin(detect::sightings(self))
     }
 
     fn openapi(&self) -> String {

@@ -5,6 +5,7 @@ mod checks;
 pub mod concealed;
 mod data_dir;
 mod demo;
+mod detect;
 mod encryption;
 mod graph;
 mod host;
@@ -78,6 +79,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Admissions(_)
         | Command::Recovery(_)
         | Command::Why { .. }
+        | Command::Agent(_)
         | Command::Tenant(_)
         | Command::Key(_)
         | Command::User(_)

@@ -184,6 +184,7 @@ impl Running {
         self.work.spawn(self.graph.scheduler(settings).run(self.stop_work.clone()));
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(self.graph.usage.clone().run(self.stop_work.clone()));
+        self.work.spawn(self.graph.agents.clone().keep_figures(self.stop_work.clone()));
         self.work.spawn(self.audit.clone().sign(self.stop_work.clone()));
         self.work.spawn(self.graph.daily(settings, self.audit.clone()).run(self.stop_work.clone()));
         self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
@@ -215,6 +216,7 @@ impl Running {
             sessions: graph.sessions.clone(),
             judge: graph.judge.clone(),
             attention: graph.attention.clone(),
+            agents: graph.agents.clone(),
             events: graph.events.clone(),
             webhooks: graph.webhooks.clone(),
             usage: graph.usage.clone(),

@@ -65,6 +65,12 @@ closed_enum!(
         TenantUserAdded = "tenant.user_added",
         TenantUserUpdated = "tenant.user_updated",
         TenantUserRemoved = "tenant.user_removed",
+        AgentTaskCompleted = "agent.task_completed",
+        AgentPerformanceUpdated = "agent.performance_updated",
+        AgentTierChanged = "agent.tier_changed",
+        AgentBreakerChanged = "agent.breaker_changed",
+        AgentUpdated = "agent.updated",
+        AgentDeregistered = "agent.deregistered",
     }
 );
 

@@ -1,5 +1,12 @@
 //! What is wrong with an input, field by field, so that everything is reported at once.
 
+use serde_json::{Map, Value};
+
+use super::canonical::{canonical, depth};
+
+/// Largest free JSON object, canonical.
+const MAX_MAP_BYTES: usize = 64 * 1024;
+
 /// One broken rule of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
@@ -89,6 +96,18 @@ impl FieldErrors {
         if !(value >= least && value <= most) {
             self.add(pointer, "out_of_range", format!("must be between {least} and {most}"));
         }
+    }
+
+    /// A free JSON object: at most 64 KiB canonical, at most 32 levels deep.
+    pub fn map(&mut self, pointer: &str, map: &Map<String, Value>) {
+        if map.is_empty() {
+            return;
+        }
+        let value = Value::Object(map.clone());
+        let is_flat = depth(&value) <= 32;
+        self.require(is_flat, pointer, "too_deep", "is nested deeper than 32 levels");
+        let is_small = canonical(&value).len() <= MAX_MAP_BYTES;
+        self.require(is_small, pointer, "too_large", "is larger than 64 KiB");
     }
 
     /// What was noted so far.

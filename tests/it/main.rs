@@ -1,10 +1,12 @@
 //! All integration tests in one binary.
 
+mod acp;
 mod api;
 mod backup;
 mod browser;
 mod canaries;
 mod cli;
+mod command;
 mod contract;
 mod e2e;
 mod life;

@@ -1,21 +1,31 @@
 //! Use cases of agents: which there are, whether they could work, and who speaks to them.
 
+mod change;
 pub mod cooldown;
+mod figures;
+pub mod query;
+mod register;
+mod remove;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use serde_json::{Value, json};
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use self::cooldown::Cooldowns;
+pub use self::remove::Departure;
 use super::error::AppError;
 use super::ports::changes::{ChangeSet, Expect, Guard, Put, Write};
 use super::ports::clock::{Clock, Ids};
 use super::ports::driver::{AgentDriver, ProbeReport};
 use super::ports::store::{CommitError, Store};
+use super::scheduler::Queue;
+use crate::domain::agent::draft::AgentDraft;
 use crate::domain::agent::{Agent, AgentKind};
+use crate::domain::canonical::canonical;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::time::Timestamp;
@@ -23,8 +33,37 @@ use crate::domain::version::Versioned;
 
 /// Longest time of one probe: a driver may have to start its agent first, which itself has a limit.
 const PROBE_TIME: Duration = Duration::from_mins(1);
+/// Probes at once: each may start a process.
+const PROBES: usize = 4;
 
-/// What the newest probe of a driver gave.
+/// How agents are reached: those of one kind with the same settings are reached alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// Whose driver it is for.
+    pub kind: AgentKind,
+    /// Settings of the driver, spelled in the one canonical way.
+    config: String,
+}
+
+impl Endpoint {
+    /// How agents of this kind with these settings are reached.
+    #[must_use]
+    pub fn new(kind: AgentKind, config: &Map<String, Value>) -> Self {
+        Self { kind, config: canonical(&Value::Object(config.clone())) }
+    }
+
+    /// How this agent is reached.
+    #[must_use]
+    pub fn of(agent: &Agent) -> Self {
+        Self::new(agent.kind, &agent.config)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.config).unwrap_or_default()
+    }
+}
+
+/// What the newest probe of an endpoint gave.
 #[derive(Debug, Clone)]
 pub struct Liveness {
     /// When it was taken.
@@ -35,19 +74,6 @@ pub struct Liveness {
     pub took_ms: u64,
 }
 
-/// An agent to be there from the start.
-#[derive(Debug, Clone)]
-pub struct BuiltIn {
-    /// `AGENT-…`.
-    pub name: &'static str,
-    /// Which driver speaks to it.
-    pub kind: AgentKind,
-    /// Sessions that it works on at once.
-    pub capacity: u32,
-    /// What it is able to do.
-    pub capabilities: Vec<String>,
-}
-
 /// The agents and their drivers.
 #[derive(Clone)]
 pub struct AgentService {
@@ -55,32 +81,34 @@ pub struct AgentService {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     drivers: Arc<BTreeMap<AgentKind, Arc<dyn AgentDriver>>>,
-    liveness: Arc<Mutex<BTreeMap<AgentKind, Liveness>>>,
+    /// Endpoints of interest; without a result those that were not probed yet.
+    probed: Arc<Mutex<BTreeMap<Endpoint, Option<Liveness>>>>,
+    unprobed: Arc<Notify>,
     cooldowns: Cooldowns,
+    /// Knows what agents work on; nobody does without a scheduler.
+    queue: Option<Queue>,
+    /// Names of the agents that come from the settings.
+    built_in: Arc<BTreeSet<String>>,
 }
 
-/// A built-in agent as a tenant has it, and the event that tells of it.
-#[must_use]
+/// An agent as a tenant has it, and the event that tells of it.
+///
+/// # Errors
+/// `Invalid`.
 pub fn registration(
-    wanted: &BuiltIn,
+    wanted: &AgentDraft,
     tenant: TenantId,
     ids: &dyn Ids,
     now: Timestamp,
-) -> (Agent, DomainEvent) {
-    let agent = Agent {
-        id: AgentId::new(ids.uuid()),
-        tenant_id: tenant,
-        name: wanted.name.to_owned(),
-        kind: wanted.kind,
-        capabilities: wanted.capabilities.clone(),
-        max_concurrent_capacity: wanted.capacity,
-        config: Value::Null,
-        created_at: now,
-    };
+) -> Result<(Agent, DomainEvent), AppError> {
+    let id = AgentId::new(ids.uuid());
+    let agent = wanted.clone().accept(id, tenant, now).map_err(AppError::Invalid)?;
     let subject = Subject { kind: SubjectKind::Agent, id: agent.id.uuid() };
-    let payload = json!({ "name": agent.name, "kind": agent.kind });
+    let payload = json!({
+        "name": agent.name, "kind": agent.kind, "agent_type": agent.profile.agent_type,
+    });
     let event = DomainEvent::new(EventType::AgentRegistered, subject, now, payload);
-    (agent, event)
+    Ok((agent, event))
 }
 
 impl AgentService {
@@ -92,9 +120,34 @@ impl AgentService {
         ids: Arc<dyn Ids>,
         drivers: impl IntoIterator<Item = Arc<dyn AgentDriver>>,
     ) -> Self {
-        let drivers = drivers.into_iter().map(|driver| (driver.kind(), driver)).collect();
-        let (liveness, cooldowns) = (Arc::default(), Cooldowns::default());
-        Self { store, clock, ids, drivers: Arc::new(drivers), liveness, cooldowns }
+        let drivers: BTreeMap<_, _> =
+            drivers.into_iter().map(|driver| (driver.kind(), driver)).collect();
+        let service = Self {
+            store,
+            clock,
+            ids,
+            drivers: Arc::new(drivers),
+            probed: Arc::default(),
+            unprobed: Arc::default(),
+            cooldowns: Cooldowns::default(),
+            queue: None,
+            built_in: Arc::default(),
+        };
+        service.watch(BTreeSet::new());
+        service
+    }
+
+    /// Beside this queue, which knows what the agents work on.
+    #[must_use]
+    pub fn with_queue(self, queue: Queue) -> Self {
+        Self { queue: Some(queue), ..self }
+    }
+
+    /// Where these agents come from the settings, in every tenant.
+    #[must_use]
+    pub fn with_built_in(self, built_in: &[AgentDraft]) -> Self {
+        let names = built_in.iter().map(|agent| agent.name.clone()).collect();
+        Self { built_in: Arc::new(names), ..self }
     }
 
     /// Registers the built-in agents that the tenant does not have yet, and brings those that it has
@@ -102,7 +155,7 @@ impl AgentService {
     ///
     /// # Errors
     /// The store's.
-    pub async fn ensure(&self, tenant: TenantId, agents: &[BuiltIn]) -> Result<(), AppError> {
+    pub async fn ensure(&self, tenant: TenantId, agents: &[AgentDraft]) -> Result<(), AppError> {
         for wanted in agents {
             let known = self.store.snapshot(tenant).await?.agents().await?;
             let known = known.into_iter().find(|agent| agent.value.name == wanted.name);
@@ -110,7 +163,7 @@ impl AgentService {
                 self.align(tenant, known, wanted).await?;
                 continue;
             }
-            let (agent, event) = registration(wanted, tenant, self.ids.as_ref(), self.clock.now());
+            let (agent, event) = registration(wanted, tenant, self.ids.as_ref(), self.clock.now())?;
             let set = ChangeSet::new(tenant)
                 .guard(Guard::AgentNameFree(agent.name.clone()))
                 .write(Write::Agent(Put { expect: Expect::Absent, value: agent }))
@@ -123,24 +176,25 @@ impl AgentService {
         Ok(())
     }
 
-    /// What the settings say of an agent may have changed since it was registered.
+    /// What the settings say of an agent may have changed since it was registered. What people decided
+    /// about it stays, but for its removal: the settings have it again.
     async fn align(
         &self,
         tenant: TenantId,
         known: Versioned<Agent>,
-        wanted: &BuiltIn,
+        wanted: &AgentDraft,
     ) -> Result<(), AppError> {
-        let mut agent = known.value;
-        let is_aligned = agent.kind == wanted.kind
-            && agent.max_concurrent_capacity == wanted.capacity
-            && agent.capabilities == wanted.capabilities;
-        if is_aligned {
+        let Versioned { version, value: agent } = known;
+        let (id, now) = (agent.id, self.clock.now());
+        let kept = (agent.switches, agent.metadata.clone(), agent.created_at);
+        let said = wanted.clone().accept(id, tenant, now).map_err(AppError::Invalid)?;
+        let (switches, metadata, created_at) = kept;
+        let said = Agent { switches, metadata, created_at, updated_at: agent.updated_at, ..said };
+        if said == agent {
             return Ok(());
         }
-        agent.kind = wanted.kind;
-        agent.capabilities.clone_from(&wanted.capabilities);
-        agent.max_concurrent_capacity = wanted.capacity;
-        let put = Put { expect: Expect::At(known.version), value: agent };
+        let agent = Agent { updated_at: now, ..said };
+        let put = Put { expect: Expect::At(version), value: agent };
         match self.store.commit(ChangeSet::new(tenant).write(Write::Agent(put))).await {
             // Whoever was first read settings of his own; the next start sees to it.
             Ok(_) | Err(CommitError::Stale) => Ok(()),
@@ -148,7 +202,7 @@ impl AgentService {
         }
     }
 
-    /// All agents of a tenant, by name.
+    /// All agents of a tenant, by name, for the product itself.
     ///
     /// # Errors
     /// The store's.
@@ -163,30 +217,66 @@ impl AgentService {
         self.drivers.get(&kind).cloned()
     }
 
-    /// Asks every driver whether it could work now, all at once and each for a limited time.
-    pub async fn probe_all(&self) {
-        join_all(self.drivers.iter().map(|(kind, driver)| self.probe(*kind, driver))).await;
+    /// These endpoints are of interest from now on, and those that need no settings.
+    pub fn watch(&self, mut endpoints: BTreeSet<Endpoint>) {
+        let own = self.drivers.keys().filter(|kind| kind.needs_no_settings());
+        endpoints.extend(own.map(|kind| Endpoint::new(*kind, &Map::new())));
+        endpoints.retain(|endpoint| self.drivers.contains_key(&endpoint.kind));
+        let mut probed = self.probed();
+        probed.retain(|endpoint, _| endpoints.contains(endpoint));
+        for endpoint in endpoints {
+            probed.entry(endpoint).or_insert_with(|| {
+                self.unprobed.notify_one();
+                None
+            });
+        }
     }
 
-    async fn probe(&self, kind: AgentKind, driver: &Arc<dyn AgentDriver>) {
-        let began = self.clock.now();
+    /// Waits until something became of interest that was not probed yet.
+    pub async fn unprobed(&self) {
+        self.unprobed.notified().await;
+    }
+
+    /// Asks whether agents could work now, each for a limited time: of every endpoint, or of those that
+    /// were not asked yet.
+    pub async fn probe(&self, all: bool) {
+        let due = |found: &Option<Liveness>| all || found.is_none();
+        let due: Vec<Endpoint> = self
+            .probed()
+            .iter()
+            .filter(|(_, found)| due(found))
+            .map(|(at, _)| at.clone())
+            .collect();
+        let probe = |endpoint| self.probe_one(endpoint, PROBE_TIME);
+        stream::iter(due).for_each_concurrent(PROBES, probe).await;
+    }
+
+    async fn probe_one(&self, endpoint: Endpoint, limit: Duration) {
+        let Some(driver) = self.driver(endpoint.kind) else { return };
+        let (began, config) = (self.clock.now(), endpoint.config());
         let result = tokio::select! {
             biased;
-            result = driver.probe() => result.map_err(|error| error.message),
-            () = self.clock.sleep(PROBE_TIME) => {
-                Err(format!("it did not answer within {} s", PROBE_TIME.as_secs()))
+            result = driver.probe(&config) => result.map_err(|error| error.message),
+            () = self.clock.sleep(limit) => {
+                Err(format!("it did not answer within {} s", limit.as_secs()))
             }
         };
         let at = self.clock.now();
         let took_ms = u64::try_from(at.since(began).as_millis()).unwrap_or(u64::MAX);
-        let liveness = Liveness { at, result, took_ms };
-        self.liveness.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, liveness);
+        if let Some(found) = self.probed().get_mut(&endpoint) {
+            *found = Some(Liveness { at, result, took_ms });
+        }
     }
 
-    /// What the newest probes gave.
+    /// What the newest probes gave, for those that were probed.
     #[must_use]
-    pub fn liveness(&self) -> BTreeMap<AgentKind, Liveness> {
-        self.liveness.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn liveness(&self) -> BTreeMap<Endpoint, Liveness> {
+        let probed = self.probed();
+        probed.iter().filter_map(|(at, found)| Some((at.clone(), found.clone()?))).collect()
+    }
+
+    fn probed(&self) -> MutexGuard<'_, BTreeMap<Endpoint, Option<Liveness>>> {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Providers that agents leave alone for a while.

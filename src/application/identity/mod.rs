@@ -24,12 +24,12 @@ use self::browsers::{Holder, LINK_LIFE, Opener, TICKET_LIFE};
 use self::directory::Directory;
 use self::one_time::OneTime;
 use self::uses::Uses;
-use super::agent::BuiltIn;
 use super::error::AppError;
 use super::ports::changes::{ChangeSet, Expect, Put, Write};
 use super::ports::clock::{Clock, Ids};
 use super::ports::store::{CommitError, Store};
 use super::principal::{Principal, Rank};
+use crate::domain::agent::draft::AgentDraft;
 use crate::domain::canonical::sha256;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::Tenant;
@@ -44,7 +44,7 @@ pub struct IdentityService {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     tenants: Arc<Directory>,
-    built_in: Arc<[BuiltIn]>,
+    built_in: Arc<[AgentDraft]>,
     kept: Retention,
     uses: Uses,
     links: Arc<OneTime<Opener>>,
@@ -73,7 +73,7 @@ impl IdentityService {
 
     /// With the agents that every new tenant has from the start.
     #[must_use]
-    pub fn with_agents(self, built_in: &[BuiltIn]) -> Self {
+    pub fn with_agents(self, built_in: &[AgentDraft]) -> Self {
         Self { built_in: built_in.into(), ..self }
     }
 

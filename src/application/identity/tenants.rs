@@ -52,7 +52,7 @@ impl IdentityService {
             .write(Write::Tenant(Put { expect: Expect::Absent, value: tenant }))
             .audit(Some(audit));
         for wanted in self.built_in.iter() {
-            let (agent, event) = registration(wanted, id, self.ids.as_ref(), now);
+            let (agent, event) = registration(wanted, id, self.ids.as_ref(), now)?;
             set = set.write(Write::Agent(Put { expect: Expect::Absent, value: agent }));
             events.push(event);
         }

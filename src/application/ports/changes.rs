@@ -6,12 +6,13 @@
 
 use super::people::PeopleWrite;
 use super::usage::UsageWrite;
+use super::vitals::VitalsWrite;
 use super::webhooks::WebhookWrite;
 use crate::domain::agent::Agent;
 use crate::domain::attention::AttentionItem;
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::DomainEvent;
-use crate::domain::ids::{KeyId, SessionId, TenantId, UserId};
+use crate::domain::ids::{AgentId, KeyId, SessionId, TenantId, UserId};
 use crate::domain::session::Session;
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
@@ -91,6 +92,8 @@ pub enum Write {
     Usage(UsageWrite),
     /// Somebody, or when a key was used.
     People(PeopleWrite),
+    /// How an agent does.
+    Vitals(VitalsWrite),
 }
 
 /// A number that the store keeps per tenant.
@@ -157,6 +160,8 @@ pub enum Guard {
     },
     /// No agent of the tenant has this name.
     AgentNameFree(String),
+    /// The agent is there, and may be given something new.
+    AgentOpen(AgentId),
     /// Somebody is there as they were read.
     UserAt(UserId, Version),
     /// Somebody has no other keys that are not revoked than these.

@@ -6,15 +6,16 @@
 //! Invariant: what an agent says is data. Only the typed fields here change state.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::closed_enum;
-use crate::domain::agent::AgentKind;
+use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::attention::{AttentionKind, Risk};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::Phase;
@@ -143,6 +144,8 @@ pub struct Assignment {
     pub attempt: u32,
     /// The right to work on it.
     pub fencing_token: u64,
+    /// Who works on it; its settings and behaviour are the driver's to heed.
+    pub agent: Arc<Agent>,
     /// Agent profile, when one is named.
     pub profile: Option<String>,
     /// Options of that profile, a JSON object or null.
@@ -340,8 +343,8 @@ pub trait AgentDriver: Send + Sync {
     fn kind(&self) -> AgentKind;
     /// What it can do.
     fn abilities(&self) -> Abilities;
-    /// Whether it could work now; starts nothing that stays.
-    async fn probe(&self) -> Result<ProbeReport, DriverError>;
+    /// Whether agents with these settings could work now; starts nothing that stays.
+    async fn probe(&self, config: &Map<String, Value>) -> Result<ProbeReport, DriverError>;
     /// Starts a run, or takes one up. Returns within 60 s.
     async fn start(&self, assignment: Assignment) -> Result<Running, DriverError>;
     /// At start-up, before anything is started: ends what an earlier process left behind and says

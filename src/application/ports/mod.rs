@@ -14,5 +14,6 @@ pub mod sealer;
 pub mod signer;
 pub mod store;
 pub mod usage;
+pub mod vitals;
 pub mod webhooks;
 pub mod workspaces;

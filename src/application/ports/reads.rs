@@ -9,9 +9,11 @@ use super::changes::{Counter, Remembered};
 use super::people::PeopleReads;
 use super::store::StoreError;
 use super::usage::UsageReads;
+use super::vitals::VitalsReads;
 use super::webhooks::WebhookReads;
 use crate::closed_enum;
 use crate::domain::agent::Agent;
+use crate::domain::agent::vitals::Ended;
 use crate::domain::attention::{Attention, AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
@@ -231,7 +233,7 @@ pub trait EventReads: Send + Sync {
 /// Everything of one tenant at one moment.
 #[async_trait]
 pub trait Snapshot:
-    SessionReads + AttentionReads + EventReads + WebhookReads + UsageReads + PeopleReads
+    SessionReads + AttentionReads + EventReads + WebhookReads + UsageReads + PeopleReads + VitalsReads
 {
     /// The tenant itself; `None` before it was made.
     async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError>;
@@ -239,7 +241,7 @@ pub trait Snapshot:
     async fn counter(&self, counter: Counter) -> Result<i64, StoreError>;
     /// The answer remembered under this key.
     async fn remembered(&self, key: [u8; 32]) -> Result<Option<Remembered>, StoreError>;
-    /// One agent.
+    /// One agent; those that were removed are there for nobody.
     async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError>;
     /// One API key.
     async fn api_key(&self, id: KeyId) -> Result<Option<Versioned<ApiKey>>, StoreError>;
@@ -249,7 +251,7 @@ pub trait Snapshot:
         after: Option<KeyId>,
         limit: usize,
     ) -> Result<Vec<Versioned<ApiKey>>, StoreError>;
-    /// All agents, by name.
+    /// All agents that were not removed, by name.
     async fn agents(&self) -> Result<Vec<Versioned<Agent>>, StoreError>;
 }
 
@@ -335,6 +337,9 @@ pub trait Fleet: Send + Sync {
     ) -> Result<Vec<(TenantId, SessionId)>, StoreError>;
     /// Sessions that owe their children an end, longest first within a tenant, at most `limit`.
     async fn owed_children(&self, limit: usize) -> Result<Vec<OwedChildren>, StoreError>;
+    /// Work that ended on agents and is not counted yet, by agent, at most `limit`; damaged rows are left
+    /// out.
+    async fn uncounted(&self, limit: usize) -> Result<Vec<(TenantId, Ended)>, StoreError>;
     /// Open attention items whose deadline is over at `now`, at most `limit`.
     async fn due_attention(
         &self,

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a session that cannot be helped, and git that hangs, hold up nobody else.
 
+mod departures;
 mod due;
 mod families;
 mod leftovers;
@@ -30,6 +31,8 @@ use crate::domain::session::status::SessionStatus;
 
 /// Rows that one look takes on.
 const BATCH: usize = 500;
+/// Time between two probes of an agent.
+const PROBE_EVERY: Duration = Duration::from_secs(30);
 /// How often deadlines are looked at.
 const DEADLINES: Duration = Duration::from_secs(1);
 /// How often supervisors that are missing and folders that are left over are looked for.
@@ -45,6 +48,7 @@ pub struct Reconciler {
     clock: Arc<dyn Clock>,
     sessions: SessionService,
     attention: AttentionService,
+    agents: AgentService,
     supervisors: Supervisors,
 }
 
@@ -56,9 +60,10 @@ impl Reconciler {
         clock: Arc<dyn Clock>,
         sessions: SessionService,
         attention: AttentionService,
+        agents: AgentService,
         supervisors: Supervisors,
     ) -> Self {
-        Self { store, clock, sessions, attention, supervisors }
+        Self { store, clock, sessions, attention, agents, supervisors }
     }
 
     /// Scans until cancelled; no scan waits for another.
@@ -67,6 +72,7 @@ impl Reconciler {
             Box::pin(self.deadlines(&stop)),
             Box::pin(self.families(&stop)),
             Box::pin(self.leftovers(&stop)),
+            Box::pin(self.departures(&stop)),
             Box::pin(self.supervision(&stop)),
             Box::pin(self.forgetting(&stop)),
         );
@@ -79,17 +85,22 @@ impl Reconciler {
         wake: Wake,
         stop: CancellationToken,
     ) {
+        let (mut all, mut again) = (true, clock.sleep(PROBE_EVERY));
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = agents.probe_all() => wake.scheduler(),
+                () = agents.probe(all) => wake.scheduler(),
             }
-            tokio::select! {
+            all = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = clock.sleep(Duration::from_secs(30)) => {}
-            }
+                () = agents.unprobed() => false,
+                () = &mut again => {
+                    again = clock.sleep(PROBE_EVERY);
+                    true
+                }
+            };
         }
     }
 

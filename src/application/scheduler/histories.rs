@@ -68,9 +68,10 @@ impl World {
     /// Gives a state the agents and weights of this world.
     fn equip(&self, state: &mut State) {
         for whose in 0..TENANTS {
-            let slots = self.slots[whose * 2..whose * 2 + 2].to_vec();
-            state.set_agents(tenant(whose as u128), slots);
-            state.set_weight(tenant(whose as u128), self.weights[whose]);
+            let id = tenant(whose as u128);
+            let slots = self.slots[whose * 2..whose * 2 + 2].iter();
+            state.set_agents(id, slots.map(|slot| owned_by(id, slot.clone())).collect());
+            state.set_weight(id, self.weights[whose]);
         }
     }
 
@@ -131,7 +132,10 @@ impl World {
             session.run.lease.as_ref().is_some_and(|lease| lease.agent_id == grant.agent.id)
         };
         let busy = self.sessions.values().filter(on_agent).count();
-        prop_assert!(busy < grant.agent.max_concurrent_capacity as usize, "capacity is kept");
+        prop_assert!(
+            busy < grant.agent.profile.max_concurrent_capacity as usize,
+            "capacity is kept"
+        );
         let slot = self.slots.iter().find(|slot| slot.agent.id == grant.agent.id);
         prop_assert!(slot.is_some_and(|slot| slot.down.is_none()), "nothing for one that is down");
         let session = &self.sessions[&grant.session];
@@ -152,6 +156,7 @@ impl World {
                     .required_capabilities
                     .iter()
                     .all(|slug| session.spec.required_capabilities.contains(slug))
+                && other.spec.estimated_complexity <= session.spec.estimated_complexity
         });
         for other in same {
             prop_assert!(rank(session) <= rank(other), "{} was passed over", other.code);
@@ -172,9 +177,9 @@ impl World {
             .map(|(id, lines)| {
                 let load = lines.account.load();
                 let busy: Vec<u32> = (0..2 * TENANTS as u128)
-                    .map(|number| lines.roster.busy(AgentId::new(Uuid::from_u128(number))))
+                    .map(|number| lines.roster.load(AgentId::new(Uuid::from_u128(number))).tasks)
                     .collect();
-                let next = lines.next().map(|(rank, agent)| (rank, agent.name.clone()));
+                let next = lines.next(state.now()).map(|(rank, agent)| (rank, agent.name.clone()));
                 format!("{id} {load} {busy:?} {} {next:?}", lines.waiting())
             })
             .collect();
@@ -237,7 +242,7 @@ proptest! {
         let mut in_flight = [0u64; TENANTS];
         for (whose, weight) in weights.iter().enumerate() {
             let id = tenant(whose as u128);
-            state.set_agents(id, vec![agent(whose as u128, u32::MAX, &[])]);
+            state.set_agents(id, vec![owned_by(id, agent(whose as u128, u32::MAX, &[]))]);
             state.set_weight(id, Weight::parse(*weight).expect("valid"));
             for _ in 0..600 {
                 let mut session = queued(next, 2, 0, &[]);
@@ -279,7 +284,10 @@ fn shares(slots: usize, weights: [f64; 2], ends: usize) -> [usize; 2] {
     let (mut number, mut held) = (0u128, [0usize; 2]);
     let mut running = std::collections::VecDeque::new();
     for (whose, weight) in weights.iter().enumerate() {
-        state.set_agents(tenant(whose as u128), vec![agent(whose as u128, 1000, &[])]);
+        state.set_agents(
+            tenant(whose as u128),
+            vec![owned_by(tenant(whose as u128), agent(whose as u128, 1000, &[]))],
+        );
         state.set_weight(tenant(whose as u128), Weight::parse(*weight).expect("valid"));
     }
     for now in 0..ends {
@@ -316,7 +324,7 @@ fn few_slots_are_shared_by_weight_in_time() {
 fn a_tenant_with_a_thousand_and_one_with_ten_share_equally_while_both_wait() {
     let mut state = State::new(8);
     for (whose, count) in [(1u128, 1000u128), (2, 10)] {
-        state.set_agents(tenant(whose), vec![agent(whose, 100, &[])]);
+        state.set_agents(tenant(whose), vec![owned_by(tenant(whose), agent(whose, 100, &[]))]);
         for number in 0..count {
             state.observe(&queued_of(tenant(whose), whose * 10_000 + number, 2, 0), None);
         }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use super::needs::Needs;
 use super::roster::Roster;
 use crate::domain::agent::Agent;
+use crate::domain::ids::AgentId;
 use crate::domain::schedule::fairness::{Account, Cost, Standing};
 use crate::domain::schedule::hold::Hold;
-use crate::domain::schedule::order::Rank;
+use crate::domain::schedule::order::{AGEING, Rank};
 use crate::domain::schedule::pace::Pace;
+use crate::domain::time::Timestamp;
 
 /// What one tenant wants and has. Sessions with the same needs stand in one line, so that a decision
 /// looks at the heads of the lines only: its cost does not grow with the number that wait.
@@ -19,6 +21,8 @@ pub(super) struct Lines {
     pub(super) account: Account,
     /// Its agents.
     pub(super) roster: Roster,
+    /// When one of its agents will stand otherwise by the passing of time alone.
+    pub(super) agents_turn: Option<Timestamp>,
     /// How fast its sessions are given out.
     pub(super) pace: Pace,
     /// Where it stands among those that may be given something; `None` when nothing can be.
@@ -68,17 +72,43 @@ impl Lines {
     }
 
     /// The session that is given out next, and to whom.
-    pub(super) fn next(&self) -> Option<(Rank, &Arc<Agent>)> {
-        let mut best: Option<(Rank, &Arc<Agent>)> = None;
+    pub(super) fn next(&self, now: Timestamp) -> Option<(Rank, &Arc<Agent>)> {
+        let (mut best, mut first) = (None::<(Rank, &Arc<Agent>)>, None::<(Rank, &Needs)>);
         for (needs, line) in &self.by_needs {
             let Some(head) = line.first() else { continue };
-            if best.is_none_or(|(rank, _)| *head < rank)
-                && let Some(agent) = self.roster.place(needs)
-            {
-                best = Some((*head, agent));
+            if best.is_some_and(|(rank, _)| rank < *head) {
+                continue;
+            }
+            match self.roster.place(needs, None) {
+                Some(agent) => best = Some((*head, agent)),
+                None if first.is_none_or(|(rank, _)| *head < rank) => first = Some((*head, needs)),
+                None => {}
             }
         }
-        best
+        let (rank, _) = best?;
+        let passed_over =
+            first.filter(|(other, _)| *other < rank && now.since(other.queued_at()) >= AGEING);
+        let kept = passed_over.and_then(|(_, needs)| self.roster.to_be_kept(needs));
+        if kept.is_none_or(|kept| best.is_some_and(|(_, agent)| agent.id != kept)) {
+            return best;
+        }
+        self.next_beside(kept)
+    }
+
+    /// The same while an agent is kept free for a large piece of work: what is small would have its
+    /// place again and again otherwise, and it would never be its turn.
+    fn next_beside(&self, kept: Option<AgentId>) -> Option<(Rank, &Arc<Agent>)> {
+        let placed = self
+            .by_needs
+            .iter()
+            .filter_map(|(needs, line)| Some((*line.first()?, self.roster.place(needs, kept)?)));
+        placed.min_by_key(|(rank, _)| *rank)
+    }
+
+    /// Sessions that wait for this agent and nobody else.
+    pub(super) fn pinned_to(&self, agent: &Agent) -> usize {
+        let own = |needs: &Needs| needs.agent.as_ref().is_some_and(|name| agent.is_called(name));
+        self.by_needs.iter().filter(|(needs, _)| own(needs)).map(|(_, line)| line.len()).sum()
     }
 
     /// Sessions that wait.

@@ -32,7 +32,7 @@ use super::session::SessionService;
 use super::session::report::Holder;
 use super::supervise::Supervisors;
 use crate::domain::event::{EventType, StoredEvent, SubjectKind};
-use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::ids::{AgentId, SessionId, TenantId};
 use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
 
@@ -47,14 +47,16 @@ struct News {
     /// All sessions that wait or execute.
     sessions: bool,
     /// All tenants and their agents.
-    agents: bool,
+    everybody: bool,
     /// Tenants whose agents may have changed.
     tenants: BTreeSet<TenantId>,
+    /// Agents of which something changed.
+    agents: BTreeSet<(TenantId, AgentId)>,
 }
 
 impl News {
     const fn everything() -> Self {
-        Self { sessions: true, agents: true, tenants: BTreeSet::new() }
+        Self { sessions: true, everybody: true, tenants: BTreeSet::new(), agents: BTreeSet::new() }
     }
 }
 
@@ -188,7 +190,7 @@ impl Scheduler {
                 () = stop.cancelled() => return None,
                 () = &mut longest => {
                     *next_look = self.clock.now().after(self.at_least_every);
-                    fresh.agents = true;
+                    fresh.everybody = true;
                     return Some(());
                 }
                 () = self.sessions.wake.scheduler_rang() => return Some(()),
@@ -247,9 +249,11 @@ impl Scheduler {
             let subject = event.event.subject;
             if subject.kind == SubjectKind::Session {
                 seen.push((event.tenant_id, SessionId::new(subject.id)));
+            } else if subject.kind == SubjectKind::Agent {
+                news.agents.insert((event.tenant_id, AgentId::new(subject.id)));
             } else {
                 news.tenants.insert(event.tenant_id);
-                news.agents |= subject.kind == SubjectKind::Tenant;
+                news.everybody |= subject.kind == SubjectKind::Tenant;
             }
         }
         seen.sort_unstable();
@@ -325,7 +329,7 @@ fn matters(event: &StoredEvent) -> bool {
                 | EventType::TenantAdmissionsReleased
                 | EventType::UsageHardLimitReached
         ),
-        SubjectKind::Agent => true,
+        SubjectKind::Agent => kind != EventType::AgentTaskCompleted,
         SubjectKind::Attention
         | SubjectKind::Key
         | SubjectKind::System

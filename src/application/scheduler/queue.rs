@@ -9,11 +9,24 @@ use crate::application::ports::changes::Counter;
 use crate::application::ports::reads::Fleet;
 use crate::application::ports::store::{Store, StoreError};
 use crate::application::session::explain::Blocker;
+use crate::domain::agent::Agent;
+use crate::domain::agent::status::Standing;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::month::Purse;
 use crate::domain::usage::period::Month;
+
+/// How an agent stands, as far as work is concerned.
+#[derive(Debug, Clone)]
+pub struct Stands {
+    /// As decisions see it.
+    pub standing: Standing,
+    /// Why it cannot be reached, when it cannot.
+    pub down: Option<String>,
+    /// Sessions that wait for it and nobody else.
+    pub waiting: usize,
+}
 
 /// The line of waiting sessions.
 #[derive(Clone)]
@@ -106,6 +119,15 @@ impl Queue {
     #[must_use]
     pub fn expected(&self, id: SessionId, now: Timestamp) -> Option<Timestamp> {
         self.state().expected(id, now)
+    }
+
+    /// How an agent stands; `None` while it is not known here.
+    #[must_use]
+    pub fn stands(&self, agent: &Agent) -> Option<Stands> {
+        let state = self.state();
+        let lines = state.tenants.get(&agent.tenant_id)?;
+        let (standing, down) = lines.roster.stands(agent.id)?;
+        Some(Stands { standing, down, waiting: lines.pinned_to(agent) })
     }
 
     /// Sessions that may execute at once.

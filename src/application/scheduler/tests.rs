@@ -1,7 +1,6 @@
 //! The decision on its own: order, shares, limits, reasons.
 
 use proptest::prelude::*;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::Queue;
@@ -10,6 +9,11 @@ use super::super::roster::LOOKING;
 use super::*;
 use crate::application::session::explain::Blocker;
 use crate::domain::agent::AgentKind;
+use crate::domain::agent::breaker::{Breaker, BreakerState};
+use crate::domain::agent::draft::AgentDraft;
+use crate::domain::agent::performance::{Tally, Tier};
+use crate::domain::agent::status::Pulse;
+use crate::domain::agent::vitals::Condition;
 use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::session::attempt::{Lease, LeaseReason};
 use crate::domain::session::draft::SessionDraft;
@@ -25,17 +29,18 @@ pub(super) fn tenant(number: u128) -> TenantId {
 }
 
 pub(super) fn agent(number: u128, capacity: u32, capabilities: &[&str]) -> AgentSlot {
-    let agent = Agent {
-        id: AgentId::new(Uuid::from_u128(number)),
-        tenant_id: TenantId::BOOTSTRAP,
-        name: format!("AGENT-{number}"),
-        kind: AgentKind::Simulated,
-        capabilities: capabilities.iter().map(|&slug| slug.to_owned()).collect(),
-        max_concurrent_capacity: capacity,
-        config: Value::Null,
-        created_at: at(0),
-    };
-    AgentSlot { agent: Arc::new(agent), down: None, cooling: Vec::new() }
+    let draft = AgentDraft::new(format!("AGENT-{number}"), AgentKind::Simulated, ["testing"]);
+    let id = AgentId::new(Uuid::from_u128(number));
+    let mut agent = draft.accept(id, TenantId::BOOTSTRAP, at(0)).expect("valid");
+    agent.profile.primary_capabilities = capabilities.iter().map(|&slug| slug.into()).collect();
+    agent.profile.max_concurrent_capacity = capacity;
+    AgentSlot::new(Arc::new(agent))
+}
+
+/// The same agent, of another tenant.
+pub(super) fn owned_by(whose: TenantId, mut slot: AgentSlot) -> AgentSlot {
+    Arc::make_mut(&mut slot.agent).tenant_id = whose;
+    slot
 }
 
 /// A state in which the bootstrap tenant has these agents.
@@ -153,7 +158,7 @@ fn no_slot_and_no_capacity_is_passed() {
     }
     let grants = state.tick(at(1));
     let names: Vec<&str> = grants.iter().map(|grant| grant.agent.name.as_str()).collect();
-    assert_eq!(names, ["AGENT-1", "AGENT-2", "AGENT-1"], "the least busy one, then by name");
+    assert_eq!(names, ["AGENT-1", "AGENT-2", "AGENT-2"], "whose capacity is used least");
     assert_eq!(why(&state, &queued(9, 2, 0, &[])).0, BlockerCode::SlotsFull);
     let mut small = with(50, vec![agent(1, 2, &[])]);
     for number in 1..=9 {
@@ -215,6 +220,50 @@ fn an_agent_that_is_down_gets_nothing_and_the_reason_is_told() {
 }
 
 #[test]
+fn an_agent_that_failed_gets_nothing_until_its_time_and_then_one_session() {
+    let mut state = with(50, vec![agent(1, 5, &[])]);
+    let sessions: Vec<Session> = (1..=3).map(|number| queued(number, 2, 0, &[])).collect();
+    for session in &sessions {
+        observe(&mut state, session);
+    }
+    state.advance(at(1));
+    let open = Breaker::stored(BreakerState::Open, at(1), Tally::default());
+    let condition = Condition { tier: Tier::Degraded, breaker: open, pulse: None };
+    assert!(state.set_agent(TenantId::BOOTSTRAP, &AgentSlot { condition, ..agent(1, 5, &[]) }));
+    assert_eq!(granted(&mut state, 60), Vec::<u128>::new());
+    let (code, text) = why(&state, &sessions[0]);
+    assert_eq!(code, BlockerCode::AllAgentsDegraded, "{text}");
+    assert_eq!(granted(&mut state, 61), [1], "one is tried");
+    observe(&mut state, &taken(sessions[0].clone(), 1, 61));
+    assert_eq!(granted(&mut state, 62), Vec::<u128>::new());
+    assert!(state.set_agent(TenantId::BOOTSTRAP, &agent(1, 5, &[])));
+    assert_eq!(granted(&mut state, 63), [2, 3]);
+    let other = agent(1, 6, &[]);
+    assert!(!state.set_agent(TenantId::BOOTSTRAP, &other), "it belongs to another team now");
+}
+
+#[test]
+fn an_agent_that_is_not_heard_of_gets_nothing() {
+    let mut state = with(50, vec![agent(1, 5, &[])]);
+    let session = queued(1, 2, 0, &[]);
+    observe(&mut state, &session);
+    let heard = |seconds| {
+        let pulse = Some(Pulse::new(at(seconds)));
+        AgentSlot { condition: Condition { pulse, ..Condition::default() }, ..agent(1, 5, &[]) }
+    };
+    state.advance(at(400));
+    assert!(state.set_agent(TenantId::BOOTSTRAP, &heard(100)));
+    assert_eq!(granted(&mut state, 400), Vec::<u128>::new());
+    assert_eq!(why(&state, &session).0, BlockerCode::NoAgentAlive);
+    assert!(state.set_agent(TenantId::BOOTSTRAP, &heard(401)));
+    state.advance(at(700));
+    let is_free = |state: &State| why(state, &session).0 != BlockerCode::NoAgentAlive;
+    assert!(is_free(&state));
+    state.advance(at(701));
+    assert!(!is_free(&state), "five minutes of silence");
+}
+
+#[test]
 fn a_pinned_agent_is_found_by_name_or_id_and_by_nothing_else() {
     let mut state = with(50, vec![agent(1, 5, &["testing"]), agent(2, 5, &["testing"])]);
     let id = agent(2, 5, &[]).agent.id.to_string();
@@ -239,7 +288,7 @@ fn a_pinned_agent_is_found_by_name_or_id_and_by_nothing_else() {
 #[test]
 fn what_is_held_is_given_nothing_new_and_the_others_go_on() {
     let mut state = with(50, vec![agent(1, 5, &[]), agent(2, 5, &[])]);
-    state.set_agents(tenant(7), vec![agent(7, 5, &[])]);
+    state.set_agents(tenant(7), vec![owned_by(tenant(7), agent(7, 5, &[]))]);
     let hold = |held| Hold { held, reason: None, since: at(3), by: "ann".to_owned() };
     let mut bootstrap = Tenant::bootstrap(at(0));
     let mut now = 10;
@@ -268,7 +317,7 @@ fn what_is_held_is_given_nothing_new_and_the_others_go_on() {
 fn a_grant_that_came_to_nothing_costs_no_turn() {
     let mut state = State::new(1);
     for number in [1, 2] {
-        state.set_agents(tenant(number), vec![agent(number, 5, &[])]);
+        state.set_agents(tenant(number), vec![owned_by(tenant(number), agent(number, 5, &[]))]);
         observe(&mut state, &queued_of(tenant(number), number, 2, 0));
     }
     let first = state.tick(at(1)).remove(0);
@@ -283,7 +332,7 @@ fn a_grant_that_came_to_nothing_costs_no_turn() {
 fn places_follow_the_shares() {
     let mut state = State::new(4);
     for number in [1, 2] {
-        state.set_agents(tenant(number), vec![agent(number, 500, &[])]);
+        state.set_agents(tenant(number), vec![owned_by(tenant(number), agent(number, 500, &[]))]);
     }
     for number in 100..200 {
         observe(&mut state, &queued_of(tenant(1), number, 2, 0));
@@ -332,7 +381,7 @@ mod histories;
 fn a_tenant_that_has_spent_its_month_is_given_nothing_and_the_others_are() {
     let (ours, theirs) = (TenantId::BOOTSTRAP, tenant(9));
     let mut state = with(10, vec![agent(1, 5, &[])]);
-    state.set_agents(theirs, vec![agent(2, 5, &[])]);
+    state.set_agents(theirs, vec![owned_by(theirs, agent(2, 5, &[]))]);
     state.observe(&queued(1, 2, 1, &[]), None);
     state.observe(&queued_of(theirs, 2, 2, 1), None);
     state.set_spent(ours, true);
@@ -358,4 +407,30 @@ fn an_inactive_tenant_is_held_since_it_was_switched_off() {
     let back = Tenant { is_active: true, inactive_since: None, ..other.clone() };
     state.set_tenant(&back);
     assert_eq!(held(&state), None);
+}
+
+#[test]
+fn small_work_does_not_keep_large_work_from_its_turn_for_ever() {
+    let mut state = with(50, vec![agent(1, 3, &[])]);
+    let small = |number: u128, seconds: u64| queued(number, 2, seconds, &[]);
+    for number in 1..=3 {
+        observe(&mut state, &small(number, 0));
+    }
+    assert_eq!(granted(&mut state, 0), [1, 2, 3]);
+    let mut large = queued(9, 2, 1, &[]);
+    large.spec.estimated_complexity = 3.0;
+    observe(&mut state, &large);
+    for (number, seconds) in (10..).zip(2..=4) {
+        observe(&mut state, &small(number, seconds));
+    }
+    // There is no room for it yet, and what is small goes on meanwhile.
+    state.forget(SessionId::new(Uuid::from_u128(1)));
+    assert_eq!(granted(&mut state, 599), [10]);
+    // It has waited long enough: the agent is kept free.
+    for number in [2, 3, 10] {
+        state.forget(SessionId::new(Uuid::from_u128(number)));
+        let expected: &[u128] = if number == 10 { &[9] } else { &[] };
+        assert_eq!(granted(&mut state, 601), expected);
+    }
+    assert_eq!(state.waiting(), 2);
 }

@@ -15,6 +15,7 @@ use super::lines::Lines;
 use super::needs::Needs;
 use super::roster::AgentSlot;
 use crate::domain::agent::Agent;
+use crate::domain::agent::load::Units;
 use crate::domain::ids::{AgentId, SessionId, TenantId};
 use crate::domain::schedule::fairness::{Cost, Standing};
 use crate::domain::schedule::hold::{Held, Hold};
@@ -54,6 +55,8 @@ pub(super) struct Executing {
     pub(super) agent: AgentId,
     pub(super) code: SessionCode,
     cost: Cost,
+    units: Units,
+    since: Timestamp,
 }
 
 /// A grant this soon after a session was queued says nothing about how long the others wait.
@@ -77,6 +80,8 @@ pub struct State {
     lifts: BTreeSet<(Timestamp, SessionId)>,
     /// The latest turn that was had: whoever joins begins there.
     turn: u64,
+    /// When agents of a tenant will stand otherwise by the passing of time alone.
+    agents_turn: BTreeSet<(Timestamp, TenantId)>,
     now: Timestamp,
 }
 
@@ -95,6 +100,7 @@ impl State {
             ready: BTreeSet::new(),
             lifts: BTreeSet::new(),
             turn: 0,
+            agents_turn: BTreeSet::new(),
             now: Timestamp::EPOCH,
         }
     }
@@ -163,8 +169,23 @@ impl State {
         if known.map_or(slots.is_empty(), |known| known.roster.is(&slots)) {
             return;
         }
-        self.tenants.entry(tenant).or_default().roster.replace(slots);
+        let now = self.now;
+        let roster = &mut self.tenants.entry(tenant).or_default().roster;
+        roster.advance(now);
+        roster.replace(slots);
         self.settle(tenant);
+    }
+
+    /// This is how one agent of a tenant is; `false` when all of them have to be told anew.
+    pub fn set_agent(&mut self, tenant: TenantId, slot: &AgentSlot) -> bool {
+        let now = self.now;
+        let Some(lines) = self.tenants.get_mut(&tenant) else { return false };
+        lines.roster.advance(now);
+        let is_done = lines.roster.update(slot);
+        if is_done {
+            self.settle(tenant);
+        }
+        is_done
     }
 
     /// This is the weight of a tenant.
@@ -255,13 +276,26 @@ impl State {
             }
             self.lifts.extend(waiter.waiting.next_lift(self.now).map(|next| (next, id)));
         }
+        self.advance_agents();
+    }
+
+    /// Time passes for agents, too.
+    fn advance_agents(&mut self) {
+        while let Some(&(at, tenant)) = self.agents_turn.first().filter(|(at, _)| *at <= self.now) {
+            self.agents_turn.remove(&(at, tenant));
+            if let Some(lines) = self.tenants.get_mut(&tenant) {
+                lines.agents_turn = None;
+                lines.roster.advance(self.now);
+            }
+            self.settle(tenant);
+        }
     }
 
     /// The next grant: the first session of the first tenant that has one which somebody takes.
     fn decide(&mut self) -> Option<Grant> {
         while let Some(&(standing, tenant)) = self.ready.first() {
             let lines = self.tenants.get_mut(&tenant)?;
-            let Some((rank, agent)) = lines.next() else {
+            let Some((rank, agent)) = lines.next(self.now) else {
                 // Nothing of it can be given out until something of it changes.
                 self.ready.pop_first();
                 lines.ready = None;
@@ -277,12 +311,14 @@ impl State {
             self.turn = self.turn.max(lines.account.turn());
             lines.account.charge(cost);
             lines.account.begin(cost);
-            lines.roster.begin(agent.id);
+            let units = needs.request.complexity;
+            lines.roster.begin(agent.id, units, self.now);
             if self.now.since(rank.queued_at()) >= AT_ONCE {
                 lines.pace.granted(self.now);
                 self.pace.granted(self.now);
             }
-            let executing = Executing { tenant, agent: agent.id, code, cost };
+            let since = self.now;
+            let executing = Executing { tenant, agent: agent.id, code, cost, units, since };
             self.executing.insert(session, executing);
             self.ready.remove(&(standing, tenant));
             lines.ready = (lines.waiting() > 0).then(|| lines.account.standing());
@@ -312,18 +348,22 @@ impl State {
             let (agent, code) = (lease.agent_id, session.code);
             let lines = self.tenants.entry(tenant).or_default();
             lines.account.begin(cost);
-            lines.roster.begin(agent);
-            self.executing.insert(id, Executing { tenant, agent, code, cost });
+            let units = Units::of(session.spec.estimated_complexity);
+            let since = lease.granted_at;
+            lines.roster.begin(agent, units, since);
+            self.executing.insert(id, Executing { tenant, agent, code, cost, units, since });
         }
     }
 
     /// Takes a session out of everything; whose it was.
     fn detach(&mut self, id: SessionId) -> Option<TenantId> {
         let mut whose = None;
-        if let Some(Executing { tenant, agent, code: _, cost }) = self.executing.remove(&id) {
+        if let Some(Executing { tenant, agent, code: _, cost, units, since }) =
+            self.executing.remove(&id)
+        {
             if let Some(lines) = self.tenants.get_mut(&tenant) {
                 lines.account.end(cost);
-                lines.roster.end(agent);
+                lines.roster.end(agent, units, since);
             }
             whose = Some(tenant);
         }
@@ -342,6 +382,12 @@ impl State {
     /// Something of a tenant changed: it stands where it belongs.
     pub(super) fn settle(&mut self, tenant: TenantId) {
         let Some(lines) = self.tenants.get_mut(&tenant) else { return };
+        let turn = lines.roster.next_turn();
+        if turn != lines.agents_turn {
+            let before = std::mem::replace(&mut lines.agents_turn, turn);
+            before.map(|at| self.agents_turn.remove(&(at, tenant)));
+            self.agents_turn.extend(turn.map(|at| (at, tenant)));
+        }
         let before = lines.ready.take();
         if let Some(standing) = before {
             self.ready.remove(&(standing, tenant));

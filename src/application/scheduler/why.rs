@@ -6,6 +6,7 @@ use super::tick::State;
 use crate::application::agent::cooldown::Cooldown;
 use crate::application::session::explain::Blocker;
 use crate::domain::agent::Agent;
+use crate::domain::agent::gate::{Gate, NoAgent};
 use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::schedule::hold::{Held, Hold};
 use crate::domain::session::Session;
@@ -26,7 +27,7 @@ impl State {
         if let Some(until) = self.resting.get(&session.id).filter(|until| **until > self.now()) {
             return resting(*until, session);
         }
-        let placed = lines.and_then(|lines| lines.roster.place(&needs));
+        let placed = lines.and_then(|lines| lines.roster.place(&needs, None));
         let mut blocker = match (placed, lines) {
             (Some(_), _) if self.executing() >= self.max_running => self.full(),
             (Some(agent), _) => about_to_be(agent),
@@ -61,7 +62,7 @@ impl State {
                 blocker(BlockerCode::AgentUnavailable, text, remedy, doctor)
             }
             Refusal::Incapable(nearest) => {
-                let wanted = needs.capabilities.join(", ");
+                let wanted = needs.request.required.join(", ");
                 let near: Vec<String> = nearest
                     .iter()
                     .map(|(agent, lacking)| format!("{} lacks {}", agent.name, lacking.join(", ")))
@@ -71,6 +72,7 @@ impl State {
                 let nearest = nearest.first().map(|(agent, _)| *agent);
                 of(nearest, blocker(BlockerCode::NoAgentCapability, text, remedy, doctor))
             }
+            Refusal::Unfit(reason, agent, gate) => of(Some(agent), unfit(reason, agent, gate)),
             Refusal::Looking(agent) => {
                 let text = format!("{} is still being looked at", agent.name);
                 let remedy = "wait a moment, or see which agents there are";
@@ -109,7 +111,7 @@ impl State {
             .map(|executing| executing.code.to_string())
             .collect();
         codes.sort_unstable();
-        let most = agent.max_concurrent_capacity;
+        let most = agent.profile.max_concurrent_capacity;
         let rest = codes.len().saturating_sub(TOLD);
         codes.truncate(TOLD);
         let mut work = codes.join(", ");
@@ -122,6 +124,39 @@ impl State {
         }
         format!("{name} works on {work} and takes no more than {most} at once")
     }
+}
+
+/// Nobody who has the capabilities may be given it, for what people decided or how good they are.
+fn unfit(reason: NoAgent, agent: &Agent, gate: Gate) -> Blocker {
+    let name = &agent.name;
+    let (code, text, remedy) = match reason {
+        NoAgent::Tier => (
+            BlockerCode::NoAgentTier,
+            "no agent that could do it is of the tier that it asks for".to_owned(),
+            "create the session with a lower min_performance_tier",
+        ),
+        NoAgent::Degraded => (
+            BlockerCode::AllAgentsDegraded,
+            format!("{name} fails too often and is given one piece at a time"),
+            "wait, it is tried again by itself; or look at why its last sessions failed",
+        ),
+        NoAgent::Capability | NoAgent::Alive | NoAgent::Capacity | NoAgent::Other => {
+            let text = match gate {
+                Gate::Technology => format!("{name} avoids a technology of it"),
+                Gate::Draining => format!("{name} is draining or in maintenance"),
+                Gate::Tenant
+                | Gate::Active
+                | Gate::Alive
+                | Gate::Capability
+                | Gate::Capacity
+                | Gate::Tier
+                | Gate::Breaker => format!("{name} is not active"),
+            };
+            let remedy = "take the agent up again, or create the session for another one";
+            (BlockerCode::AgentUnavailable, text, remedy)
+        }
+    };
+    blocker(code, text, remedy, &format!("orchestrator agent show {name}"))
 }
 
 /// The last try to give it out failed.

@@ -12,7 +12,9 @@ use crate::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write,
 };
 use crate::application::ports::reads::Snapshot;
+use crate::application::ports::vitals::VitalsWrite;
 use crate::application::principal::{RequestContext, Subject};
+use crate::domain::agent::vitals::Ended;
 use crate::domain::attention::{AttentionItem, AttentionState, most_urgent};
 use crate::domain::audit::AuditEntry;
 use crate::domain::event::{DomainEvent, EventType};
@@ -342,6 +344,11 @@ impl Change {
                     .flatten()
             });
             attempt.outcome = Some(outcome);
+            let took = metrics
+                .execution_ms
+                .map(|all| all.saturating_sub(self.before.value.metrics.execution_ms.unwrap_or(0)));
+            let ended = Ended::of(&self.session, attempt, took);
+            self.writes.extend(ended.map(|ended| Write::Vitals(VitalsWrite::Ended(ended))));
         }
         let expect = match &self.attempt_before {
             Some(before) if before.value == *attempt => return,

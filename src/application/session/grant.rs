@@ -12,7 +12,7 @@ use super::next::{begin, begin_anew, take_prompt};
 use super::report::SUPERVISOR;
 use super::usage;
 use crate::application::error::AppError;
-use crate::application::ports::changes::{Counter, CounterChange};
+use crate::application::ports::changes::{Counter, CounterChange, Guard};
 use crate::application::ports::store::{CommitError, Sequence};
 use crate::domain::agent::Agent;
 use crate::domain::ids::{SessionId, TenantId};
@@ -82,6 +82,7 @@ impl SessionService {
             }
             let state = state_of(change, None);
             change.checkpoint(uuids[1], CheckpointTrigger::Start, state, now);
+            change.guard(vec![Guard::AgentOpen(agent.id)]);
             Ok(true)
         });
         Ok(granted.await?.then_some(token))
@@ -106,6 +107,8 @@ impl SessionService {
             match self.store.commit(set).await {
                 Ok(_) => return Ok(true),
                 Err(CommitError::Stale) => {}
+                // The agent was closed for anything new since it was chosen.
+                Err(CommitError::Refused) => return Ok(false),
                 Err(error) => return Err(error.into()),
             }
         }

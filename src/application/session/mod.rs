@@ -12,6 +12,7 @@ pub mod family;
 pub mod fork;
 pub mod grant;
 mod judged;
+pub mod leave;
 pub mod limits;
 mod next;
 mod not_yet;

@@ -40,6 +40,15 @@ pub(super) fn begin(session: &Session, id: Uuid, at: Timestamp) -> QueuedPrompt 
     QueuedPrompt { id, text, mode: PromptMode::Queue, at }
 }
 
+/// How an agent is told that another one was removed before it was done; the task follows.
+const ELSEWHERE: &str =
+    "Another agent worked on this task and is gone. Look at what is done already and go on.\n\n";
+
+/// What the first turn of an agent is told that follows on one that was removed.
+pub(super) fn begin_elsewhere(task: &str, id: Uuid, at: Timestamp) -> QueuedPrompt {
+    QueuedPrompt { id, text: format!("{ELSEWHERE}{task}"), mode: PromptMode::Queue, at }
+}
+
 /// How an agent is told that its work was taken back; the task follows.
 const TAKEN_BACK: &str = "Your work was taken back to an earlier state. Look at what is there and go on with the task:\n\n";
 
@@ -55,7 +64,8 @@ pub(super) fn begin_anew(session: &mut Session, first: QueuedPrompt, id: Uuid) {
     let task = &session.spec.initial_prompt;
     let Some(QueuedPrompt { text, at, .. }) = last else { return };
     let core = text.strip_prefix(PAUSED.trim_end()).unwrap_or(&text).trim_start();
-    let is_told_of_task = [FAILED, TAKEN_BACK].iter().any(|words| core.starts_with(words));
+    let is_told_of_task =
+        [FAILED, TAKEN_BACK, ELSEWHERE].iter().any(|words| core.starts_with(words));
     if core.is_empty() || core == task || is_told_of_task && core.ends_with(task.as_str()) {
         return;
     }
@@ -135,7 +145,8 @@ mod tests {
         let failed =
             format!("{FAILED}agent_error). Look at what is done already and go on.\n\nFix it.");
         let taken_back = go_on_from("Fix it.", Uuid::nil(), Timestamp::EPOCH).text;
-        for of_task in ["Fix it.", "", &failed, &taken_back] {
+        let elsewhere = begin_elsewhere("Fix it.", Uuid::nil(), Timestamp::EPOCH).text;
+        for of_task in ["Fix it.", "", &failed, &taken_back, &elsewhere] {
             let left = [left_of(of_task), left_of(&paused(of_task))].concat();
             assert!(left.is_empty(), "{of_task}: {left:?}");
         }

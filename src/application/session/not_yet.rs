@@ -20,21 +20,10 @@ pub(super) fn not_yet(spec: &SessionSpec) -> Result<(), Vec<FieldError>> {
     refuse(graph, "/execution_mode", "use single");
     refuse(spec.cpu_limit.is_some(), "/cpu_limit", INSTEAD_OF_A_LIMIT);
     refuse(spec.memory_limit_mb.is_some(), "/memory_limit_mb", INSTEAD_OF_A_LIMIT);
-    let technologies = !spec.technologies.is_empty();
-    refuse(technologies, "/technologies", "name them in tags, or name the agent");
-    let kind = spec.preferred_agent_type.is_some();
-    refuse(kind, "/preferred_agent_type", INSTEAD_OF_A_WISH);
-    let agents = !spec.preferred_agent_ids.is_empty();
-    refuse(agents, "/preferred_agent_ids", INSTEAD_OF_A_WISH);
-    let tier = spec.min_performance_tier.is_some();
-    refuse(tier, "/min_performance_tier", INSTEAD_OF_A_WISH);
     errors.into_result(())
 }
 
 const INSTEAD_OF_A_LIMIT: &str = "bound the server's own process";
-const INSTEAD_OF_A_WISH: &str =
-    "name one with agent, or what it must have in required_capabilities";
-
 fn message(instead: &str) -> String {
     format!("is not part of this version; {instead}")
 }

@@ -3,12 +3,13 @@
 pub mod archive;
 pub mod news;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::archive::ArchiveService;
 use self::news::News;
-use super::agent::AgentService;
+use super::agent::{AgentService, Endpoint, Liveness};
 use super::error::AppError;
 use super::ports::archives::Archives;
 use super::ports::changes::Counter;
@@ -18,6 +19,7 @@ use super::ports::store::{Store, StoreHealth};
 use super::principal::RequestContext;
 use super::scheduler::Queue;
 use super::scheduler::admissions::AdmissionService;
+use crate::domain::agent::AgentKind;
 use crate::domain::ids::TenantId;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::time::Timestamp;
@@ -195,19 +197,7 @@ impl SystemService {
     pub async fn health(&self) -> Health {
         let mut components = vec![self.probe_store().await, self.scheduler()];
         components.extend(self.retention().await);
-        for (kind, seen) in self.agents.liveness() {
-            #[expect(clippy::cast_precision_loss, reason = "a probe takes far less than 2^53 ms")]
-            let latency_ms = Some(seen.took_ms as f64);
-            components.push(Component {
-                name: format!("agent:{kind}"),
-                status: if seen.result.is_ok() { "healthy" } else { "degraded" },
-                detail: match seen.result {
-                    Ok(report) => Some(format!("version {}", report.version)),
-                    Err(reason) => Some(reason),
-                },
-                latency_ms,
-            });
-        }
+        components.extend(self.drivers());
         let worst = |status| components.iter().any(|part| part.status == status);
         let status = match (worst("unhealthy"), worst("degraded")) {
             (true, _) => "unhealthy",
@@ -216,6 +206,26 @@ impl SystemService {
         };
         let uptime_seconds = self.clock.now().since(self.started_at).as_secs();
         Health { status, uptime_seconds, components }
+    }
+
+    /// Each kind of agent by the worst of its endpoints.
+    fn drivers(&self) -> impl Iterator<Item = Component> {
+        let mut kinds: BTreeMap<AgentKind, Liveness> = BTreeMap::new();
+        for (Endpoint { kind, .. }, seen) in self.agents.liveness() {
+            let is_worse = kinds.get(&kind).is_none_or(|known| known.result.is_ok());
+            if is_worse || seen.result.is_err() {
+                kinds.insert(kind, seen);
+            }
+        }
+        kinds.into_iter().map(|(kind, seen)| {
+            #[expect(clippy::cast_precision_loss, reason = "a probe takes far less than 2^53 ms")]
+            let latency_ms = Some(seen.took_ms as f64);
+            let (status, detail) = match seen.result {
+                Ok(report) => ("healthy", format!("version {}", report.version)),
+                Err(reason) => ("degraded", reason),
+            };
+            Component { name: format!("agent:{kind}"), status, detail: Some(detail), latency_ms }
+        })
     }
 
     async fn probe_store(&self) -> Component {

@@ -1,4 +1,4 @@
-//! `[agents]`: what holds for every agent and gate.
+//! `[agents]`: what holds for every agent and gate, and `[agents.acp]`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ pub struct AgentOptions {
     pub writable: Vec<PathBuf>,
     /// Largest file that they may write; 0 sets no limit.
     pub max_file_mb: u32,
+    /// `[agents.acp]`: variables of the server that such agents may get.
+    pub acp_env: Vec<String>,
 }
 
 impl AgentOptions {
@@ -29,6 +31,7 @@ impl AgentOptions {
             sandbox: reader.word("agents.sandbox", &modes, Mode::Data),
             writable,
             max_file_mb: reader.number("agents.max_file_mb", 0..=16_777_216),
+            acp_env: reader.list("agents.acp.env"),
         }
     }
 }

@@ -25,8 +25,8 @@ pub use self::auth::OidcSettings;
 pub use self::layers::{Origin, Problem};
 pub use self::retention::RetentionSettings;
 pub use self::sections::{
-    Enabled, LogFormat, LogOptions, OpencodeOptions, SchedulerOptions, SimulatedOptions,
-    StoreLocation, StoreOptions, SupervisorOptions, WorkspaceOptions,
+    CommandOptions, Enabled, LogFormat, LogOptions, OpencodeOptions, SchedulerOptions,
+    SimulatedOptions, StoreLocation, StoreOptions, SupervisorOptions, WorkspaceOptions,
 };
 pub use self::server::{AdmissionOptions, ServerOptions, TimeOptions, TlsOptions};
 pub use self::webhooks::WebhookSettings;
@@ -69,6 +69,8 @@ pub struct Settings {
     pub agents: AgentOptions,
     /// `[agents.opencode]`
     pub opencode: OpencodeOptions,
+    /// `[agents.command]`
+    pub command: CommandOptions,
     /// `[agents.simulated]`
     pub simulated: SimulatedOptions,
     /// `[auth.oidc]`, when it names a provider.
@@ -133,6 +135,7 @@ impl Settings {
             workspaces: WorkspaceOptions::read(&mut reader, &data_dir, home.as_deref()),
             agents: AgentOptions::read(&mut reader, home.as_deref()),
             opencode: OpencodeOptions::read(&mut reader, home.as_deref()),
+            command: CommandOptions::read(&mut reader),
             simulated: SimulatedOptions::read(&mut reader),
             oidc: OidcSettings::read(&mut reader, home.as_deref()),
             webhooks: WebhookSettings::read(&mut reader),
@@ -152,7 +155,8 @@ impl Settings {
             &settings.opencode.attach_password,
             &settings.oidc.as_ref().and_then(|oidc| oidc.client_secret.clone()),
         ];
-        secrets::learn(&settings.redactor, given, &settings.opencode, environment);
+        let handed = [&settings.opencode.env, &settings.agents.acp_env, &settings.command.env];
+        secrets::learn(&settings.redactor, given, handed, environment);
         let (problems, _) = reader.finish();
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
     }
@@ -174,7 +178,7 @@ impl Settings {
     /// What every program that is started for a session may reach.
     #[must_use]
     pub fn sandbox(&self) -> Sandbox {
-        let AgentOptions { sandbox, writable, max_file_mb: _ } = self.agents.clone();
+        let AgentOptions { sandbox, writable, max_file_mb: _, acp_env: _ } = self.agents.clone();
         let mut hidden = self.own_places();
         if let TlsOptions::Files { key, .. } = &self.server.tls {
             hidden.push(key.clone());

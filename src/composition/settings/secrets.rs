@@ -5,11 +5,13 @@ use serde_json::Value;
 
 use super::Environment;
 use super::reader::Reader;
-use super::sections::OpencodeOptions;
 use crate::domain::redact::Redactor;
 
 /// Words in the names of variables that hold secrets.
 const TELLING: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "AUTH", "DSN"];
+
+/// Ends of names whose values say nothing that is secret, although agents are handed them.
+const OPEN: [&str; 2] = ["_MODEL", "_LOCATION"];
 
 /// `[redact]`
 pub(super) fn read(reader: &mut Reader<'_>) -> Redactor {
@@ -25,17 +27,21 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Redactor {
     }
 }
 
-/// Tells a redactor which values are secret here.
+/// Tells a redactor which values are secret here: those that were given, those that agents are handed, and
+/// those that are called so.
 pub(super) fn learn(
     redactor: &Redactor,
     given: [&Option<SecretString>; 3],
-    opencode: &OpencodeOptions,
+    handed: [&Vec<String>; 3],
     environment: &Environment,
 ) {
     redactor.learn(given.into_iter().flatten().map(ExposeSecret::expose_secret));
-    let handed = |name: &String| opencode.env.contains(name);
+    let is_handed = |name: &String| {
+        let is_open = OPEN.iter().any(|end| name.ends_with(end));
+        !is_open && handed.iter().any(|names| names.contains(name))
+    };
     let secret = environment.iter().filter(|(name, value)| {
-        !is_place(value) && (is_telling(name) || handed(name)) && !is_ordinary(value)
+        !is_place(value) && (is_telling(name) || is_handed(name)) && !is_ordinary(value)
     });
     redactor.learn(secret.map(|(_, value)| value.as_str()));
 }

@@ -126,6 +126,13 @@ pub struct OpencodeOptions {
     pub ready_timeout: Duration,
 }
 
+/// `[agents.command]`
+#[derive(Debug, Clone)]
+pub struct CommandOptions {
+    /// Variables of the server that agents may be given.
+    pub env: Vec<String>,
+}
+
 /// `[agents.simulated]`
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the default file explains each")]
@@ -274,7 +281,7 @@ impl OpencodeOptions {
             attach_username: reader.text("agents.opencode.attach_username"),
             attach_password: reader.secret("agents.opencode.attach_password"),
             capabilities: capabilities(reader, "agents.opencode.capabilities"),
-            max_runs: reader.number("agents.opencode.max_runs", 1..=1000),
+            max_runs: reader.number("agents.opencode.max_runs", 1..=50),
             max_steps: reader.number("agents.opencode.max_steps", 1..=100_000),
             recycle_rss_mb: reader.number("agents.opencode.recycle_rss_mb", 100..=1_000_000),
             recycle_age: reader.seconds("agents.opencode.recycle_age_seconds", 60..=30 * DAY),
@@ -311,6 +318,12 @@ fn capabilities(reader: &mut Reader<'_>, key: &'static str) -> Vec<String> {
         reader.refuse(key, format!("`{key}` must be at most 50 slugs such as code_review"));
     }
     given
+}
+
+impl CommandOptions {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self { env: reader.list("agents.command.env") }
+    }
 }
 
 impl SimulatedOptions {

@@ -68,7 +68,10 @@ fn secrets_of_settings_and_surroundings_are_known() {
         ("ORCHESTRATOR_ADMIN_KEY", "an administrator's key of words alone"),
         ("ORCHESTRATOR_AGENTS__OPENCODE__ENV", r#"["LAB"]"#),
         ("ORCHESTRATOR_REDACT__PATTERNS", r#"["EMP-[0-9]+"]"#),
+        ("ORCHESTRATOR_AGENTS__COMMAND__ENV", r#"["OFFICE", "OFFICE_MODEL"]"#),
         ("LAB", "handed to agents"),
+        ("OFFICE", "handed to commands"),
+        ("OFFICE_MODEL", "large-model-7"),
         ("LAB_TOKEN", "token of the lab"),
         ("LAB_KEY_FILE", "/home/me/keys"),
         ("TOKENS", "12345678"),
@@ -77,10 +80,10 @@ fn secrets_of_settings_and_surroundings_are_known() {
         place.environment.insert(name.to_owned(), value.to_owned());
     }
     let settings = place.load().expect("valid");
-    let text = "an administrator's key of words alone, handed to agents, token of the lab, EMP-17, \
-        /home/me/keys, 12345678, plain words here";
-    let clean = "[REDACTED:known], [REDACTED:known], [REDACTED:known], [REDACTED:configured], \
-        /home/me/keys, 12345678, plain words here";
+    let text = "an administrator's key of words alone, handed to agents, handed to commands, token of the \
+        lab, EMP-17, /home/me/keys, 12345678, plain words here, large-model-7";
+    let clean = "[REDACTED:known], [REDACTED:known], [REDACTED:known], [REDACTED:known], [REDACTED:configured], \
+        /home/me/keys, 12345678, plain words here, large-model-7";
     assert_eq!(settings.redactor.redact(text), clean);
     place.environment.insert("ORCHESTRATOR_REDACT__PATTERNS".to_owned(), r#"["("]"#.to_owned());
     let refused = place.load().expect_err("no pattern").to_string();
@@ -99,6 +102,7 @@ fn every_key_of_the_default_file_is_read_and_explained() {
     SupervisorOptions::read(&mut reader);
     WorkspaceOptions::read(&mut reader, dir, None);
     OpencodeOptions::read(&mut reader, None);
+    CommandOptions::read(&mut reader);
     SimulatedOptions::read(&mut reader);
     AgentOptions::read(&mut reader, None);
     OidcSettings::read(&mut reader, None);

@@ -72,6 +72,12 @@ impl Breaker {
         (self.state, self.changed_at)
     }
 
+    /// When an open one becomes half open.
+    #[must_use]
+    pub fn tried_from(&self, rules: BreakerRules) -> Option<Timestamp> {
+        (self.state == BreakerState::Open).then(|| self.changed_at.after(rules.open_for))
+    }
+
     /// Whether an assignment is being tried, by when the newest one was granted that is under way.
     #[must_use]
     pub fn is_probing(

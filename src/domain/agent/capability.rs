@@ -47,6 +47,15 @@ pub fn is_slug(text: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
+/// 1 to 50 lower-case letters, digits and `. + # _ -`, a letter or digit first.
+#[must_use]
+pub fn is_technology(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= 50
+        && text.bytes().next().is_some_and(is_plain)
+        && text.bytes().all(|byte| is_plain(byte) || b".+#_-".contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -65,7 +65,7 @@ impl Gate {
                 }
             }
             Self::Capacity => {
-                standing.burden.accepts(request.units()) && !says(HeartbeatStatus::Busy)
+                standing.burden.accepts(request.complexity) && !says(HeartbeatStatus::Busy)
             }
             Self::Technology => {
                 let avoided = &profile.avoided_technologies;

@@ -37,6 +37,14 @@ closed_enum!(
     }
 );
 
+impl AgentKind {
+    /// Whether this server can have an agent of the kind without being told how to reach it.
+    #[must_use]
+    pub const fn needs_no_settings(self) -> bool {
+        matches!(self, Self::Opencode | Self::Simulated)
+    }
+}
+
 impl AgentType {
     /// The capabilities that make up the type.
     #[must_use]

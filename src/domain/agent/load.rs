@@ -20,10 +20,13 @@ closed_enum!(
 );
 
 /// A complexity, in thousandths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Units(u64);
 
 impl Units {
+    /// Of a complexity of 1.
+    pub const ONE: Self = Self(1000);
+
     /// Of a complexity between 0 and 1000; what is none counts as 1.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1,000,000")]

@@ -5,8 +5,12 @@
 
 pub mod breaker;
 pub mod capability;
+pub mod change;
+pub mod config;
+pub mod draft;
 pub mod gate;
 pub mod health;
+pub mod heartbeat;
 pub mod kind;
 pub mod load;
 pub mod performance;
@@ -16,12 +20,32 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod trend;
+pub mod vitals;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use self::change::Removal;
 pub use self::kind::AgentKind;
+use self::profile::{Mastery, Profile, Switches};
 use super::ids::{AgentId, TenantId};
 use super::time::Timestamp;
+
+/// How an agent goes about its work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Behavior {
+    /// `provider/model`; the driver's own when null.
+    pub model_identifier: Option<String>,
+    /// 0 to 2.
+    pub temperature: f64,
+    /// Most tokens of an answer.
+    pub max_tokens: u32,
+    /// Stands before the prompt; empty for the driver's own.
+    pub system_prompt_template: String,
+    /// An assignment that runs longer is brought to people's attention.
+    pub max_task_duration_hours: f64,
+    /// A result that is worse counts half, and is brought to people's attention.
+    pub min_quality_threshold: f64,
+}
 
 /// A registered agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,14 +58,28 @@ pub struct Agent {
     pub name: String,
     /// Which driver speaks to it.
     pub kind: AgentKind,
-    /// Slugs of what it is able to do.
-    pub capabilities: Vec<String>,
-    /// Sessions that it works on at once, 1–50.
-    pub max_concurrent_capacity: u32,
+    /// For people.
+    pub description: Option<String>,
+    /// Version of its software.
+    pub version: String,
+    /// What it is good for.
+    pub profile: Profile,
+    /// How it works.
+    pub behavior: Behavior,
+    /// Whether it is to be given work.
+    pub switches: Switches,
     /// Settings of the driver; never secrets.
-    pub config: Value,
+    pub config: Map<String, Value>,
+    /// What whoever registered it says besides.
+    pub metadata: Map<String, Value>,
+    /// Somebody wants it removed: it ends what it has and then goes.
+    pub removal: Option<Removal>,
+    /// When it was removed; its sessions keep their history.
+    pub deleted_at: Option<Timestamp>,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// When what stands here was changed last.
+    pub updated_at: Timestamp,
 }
 
 impl Agent {
@@ -55,7 +93,7 @@ impl Agent {
     /// Whether the agent can be given work that needs these capabilities.
     #[must_use]
     pub fn has_all(&self, required: &[String]) -> bool {
-        required.iter().all(|slug| self.capabilities.contains(slug))
+        required.iter().all(|slug| self.profile.mastery(slug) > Mastery::Missing)
     }
 }
 

@@ -71,8 +71,8 @@ pub struct Tally {
 impl Tally {
     /// With one more.
     pub const fn add(&mut self, outcome: Outcome) {
-        self.count += 1;
-        self.halves += outcome.halves();
+        self.count = self.count.saturating_add(1);
+        self.halves = self.halves.saturating_add(outcome.halves());
     }
 
     /// The mean outcome, 0 to 1; nothing without one.
@@ -95,7 +95,7 @@ impl Mean {
     /// With one more; what is no number is left out.
     pub fn add(&mut self, value: Option<f64>) {
         if let Some(value) = value.filter(|value| value.is_finite()) {
-            self.count += 1;
+            self.count = self.count.saturating_add(1);
             self.sum += value;
         }
     }
@@ -172,8 +172,9 @@ impl Performance {
     pub fn record(&mut self, finished: &Finished) {
         let Finished { outcome, at, quality_score, execution_time_seconds, .. } = *finished;
         self.total.add(outcome);
-        self.successful += u32::from(outcome == Outcome::Success);
-        self.partial += u32::from(outcome == Outcome::Partial);
+        let one_more = |count: u32, wanted| count.saturating_add(u32::from(outcome == wanted));
+        self.successful = one_more(self.successful, Outcome::Success);
+        self.partial = one_more(self.partial, Outcome::Partial);
         self.tokens = self.tokens.saturating_add(finished.tokens);
         self.cost = self.cost + finished.cost;
         self.quality.add(quality_score);

@@ -16,7 +16,7 @@ pub enum Mastery {
 }
 
 /// What an agent is good for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the fields are those of domain 2.1")]
 pub struct Profile {
     pub agent_type: AgentType,

@@ -61,13 +61,7 @@ impl Component {
     fn value(self, request: &Request, candidate: &Candidate<'_>) -> f64 {
         let Candidate { profile, standing, .. } = candidate;
         match self {
-            Self::Tier => match standing.tier {
-                Tier::Elite => 1.0,
-                Tier::Advanced => 0.8,
-                Tier::Competent => 0.6,
-                Tier::Trainee => 0.4,
-                Tier::Degraded => 0.0,
-            },
+            Self::Tier | Self::Load | Self::Availability => self.of_standing(standing),
             Self::Capability => {
                 mean(request.required.iter().map(|slug| match profile.mastery(slug) {
                     Mastery::Primary => 1.0,
@@ -85,14 +79,28 @@ impl Component {
             }
             Self::Complexity => {
                 let preference = profile.complexity_preference;
-                if request.complexity > 2.0 && preference >= ComplexityPreference::Complex {
+                let above = |thousandths| request.complexity.thousandths() > thousandths;
+                if above(2000) && preference >= ComplexityPreference::Complex {
                     1.0
-                } else if request.complexity > 1.5 && preference >= ComplexityPreference::Medium {
+                } else if above(1500) && preference >= ComplexityPreference::Medium {
                     0.8
                 } else {
                     0.6
                 }
             }
+        }
+    }
+
+    /// The value of what depends on nothing but how the agent is.
+    fn of_standing(self, standing: &Standing) -> f64 {
+        match self {
+            Self::Tier => match standing.tier {
+                Tier::Elite => 1.0,
+                Tier::Advanced => 0.8,
+                Tier::Competent => 0.6,
+                Tier::Trainee => 0.4,
+                Tier::Degraded => 0.0,
+            },
             Self::Load => match standing.burden.level() {
                 LoadLevel::Idle => 1.0,
                 LoadLevel::Optimal => 0.8,
@@ -108,8 +116,19 @@ impl Component {
                     f64::from(u8::from(standing.is_available()))
                 }
             }
+            Self::Capability | Self::Technology | Self::SessionType | Self::Complexity => 0.0,
         }
     }
+}
+
+/// What an agent scores whatever is asked, in thousandths: of two with the same profile the one with
+/// more scores more for every request.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 700")]
+pub fn readiness(standing: &Standing) -> u32 {
+    let parts = [Component::Tier, Component::Load, Component::Availability];
+    let sum: f64 = parts.iter().map(|part| part.weight() * part.of_standing(standing)).sum();
+    (sum * 1000.0).round() as u32
 }
 
 /// The mean; 1 without values.
@@ -122,7 +141,7 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 }
 
 /// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the fields are those of domain 3.1")]
 pub struct Request {
     pub tenant_id: TenantId,
@@ -130,8 +149,7 @@ pub struct Request {
     pub matching: Match,
     pub technologies: Vec<String>,
     pub session_type: Option<SessionType>,
-    /// 0.1 to 10.
-    pub complexity: f64,
+    pub complexity: Units,
     pub preferred_type: Option<AgentType>,
     pub preferred_ids: Vec<AgentId>,
     pub min_tier: Option<Tier>,
@@ -148,18 +166,12 @@ impl Request {
             matching: Match::All,
             technologies: Vec::new(),
             session_type: None,
-            complexity: 1.0,
+            complexity: Units::ONE,
             preferred_type: None,
             preferred_ids: Vec::new(),
             min_tier: None,
             excluded: Vec::new(),
         }
-    }
-
-    /// The load that it is.
-    #[must_use]
-    pub fn units(&self) -> Units {
-        Units::of(self.complexity)
     }
 
     /// What all wishes together may earn; the same for every candidate.
@@ -234,7 +246,8 @@ pub struct Ranked<'a> {
 
 impl Ranked<'_> {
     /// The better one first: by score, then the less busy, the longest without work, the smaller id.
-    fn order(&self, other: &Self) -> Ordering {
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Ordering {
         let (ours, theirs) = (&self.candidate.standing, &other.candidate.standing);
         let (used, other_used) = (ours.burden.utilization(), theirs.burden.utilization());
         let score = other.score.billionths().cmp(&self.score.billionths());

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::breaker::BreakerState;
+use super::breaker::{BreakerRules, BreakerState};
 use super::load::{Burden, Units};
 use super::performance::Tier;
 use super::profile::Switches;
@@ -49,6 +49,15 @@ impl Default for LivenessRules {
     fn default() -> Self {
         Self { interval: Duration::from_secs(30), expiry: Duration::from_mins(5) }
     }
+}
+
+/// By which times agents are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AgentRules {
+    /// How long silence is borne.
+    pub liveness: LivenessRules,
+    /// How long work is kept away.
+    pub breaker: BreakerRules,
 }
 
 /// When an agent was heard last, and what it said.

@@ -78,7 +78,7 @@ fn components_are_valued_as_specified() {
         matching: Match::Any,
         technologies: vec!["rust".into(), "c".into()],
         session_type: Some(SessionType::Debug),
-        complexity: 2.5,
+        complexity: Units::of(2.5),
         ..Request::any(HERE)
     };
     let value = |component: Component, standing: Standing| {
@@ -102,7 +102,7 @@ fn components_are_valued_as_specified() {
         (ComplexityPreference::Complex, 1.5, 0.6),
     ] {
         let profile = Profile { complexity_preference: preference, ..profile() };
-        let request = Request { complexity, ..Request::any(HERE) };
+        let request = Request { complexity: Units::of(complexity), ..Request::any(HERE) };
         let score = Score::of(&request, &candidate(1, &profile, idle()));
         assert!(near(score.values[Component::Complexity as usize], wanted), "{preference}");
     }
@@ -276,7 +276,7 @@ proptest! {
         let request = Request {
             required,
             matching: if any_of { Match::Any } else { Match::All },
-            complexity,
+            complexity: Units::of(complexity),
             preferred_ids: wishes.0.map(id).into_iter().collect(),
             preferred_type: wishes.1,
             ..Request::any(HERE)

@@ -55,6 +55,13 @@ closed_enum!(
 
 /// How every marker begins.
 const MARKER: &str = "[REDACTED:";
+
+/// Whether a secret stood in a text that was redacted.
+#[must_use]
+pub fn is_marked(text: &str) -> bool {
+    text.contains(MARKER)
+}
+
 /// Shorter values are not learned: they would be found in ordinary words.
 const LEAST_KNOWN: usize = 8;
 /// Values that are learned at most; a server knows a few dozen.

@@ -17,6 +17,8 @@ closed_enum!(
         AdmissionsHeld = "admissions_held",
         SlotsFull = "slots_full",
         NoAgentCapability = "no_agent_capability",
+        NoAgentTier = "no_agent_tier",
+        AllAgentsDegraded = "all_agents_degraded",
         NoAgentCapacity = "no_agent_capacity",
         NoAgentAlive = "no_agent_alive",
         AgentUnavailable = "agent_unavailable",

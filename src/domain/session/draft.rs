@@ -11,8 +11,9 @@ use super::spec::{
     Calls, ExecutionMode, GUARDED, Gate, OnParentEnd, PermissionDecision, PermissionPolicy,
     Priority, SessionSpec, SessionType,
 };
-use crate::domain::agent::capability::is_slug;
-use crate::domain::canonical::{canonical, depth};
+use crate::domain::agent::capability::{is_slug, is_technology};
+use crate::domain::agent::kind::AgentType;
+use crate::domain::agent::performance::Tier;
 use crate::domain::field::{FieldError, FieldErrors};
 use crate::domain::ids::AgentId;
 use crate::domain::money::Usd;
@@ -24,8 +25,6 @@ const GENERIC_TITLES: [&str; 5] =
     ["test session", "new session", "untitled", "coding task", "development session"];
 /// Most characters of a path.
 const MAX_PATH: usize = 4096;
-/// Largest JSON map, canonical.
-const MAX_MAP_BYTES: usize = 64 * 1024;
 
 /// A definition as it was sent: what is `None` takes its default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,9 +42,9 @@ pub struct SessionDraft {
     pub agent: Option<String>,
     pub required_capabilities: Vec<String>,
     pub technologies: Vec<String>,
-    pub preferred_agent_type: Option<String>,
+    pub preferred_agent_type: Option<AgentType>,
     pub preferred_agent_ids: Vec<AgentId>,
-    pub min_performance_tier: Option<String>,
+    pub min_performance_tier: Option<Tier>,
     pub estimated_complexity: Option<f64>,
     pub agent_config: Map<String, Value>,
     pub model_identifier: Option<String>,
@@ -132,7 +131,7 @@ impl SessionDraft {
                 "judge files: give the session a workspace of kind git or directory",
             );
         }
-        check_map("/metadata", &self.metadata, &mut errors);
+        errors.map("/metadata", &self.metadata);
         let spec = SessionSpec {
             title,
             description: self.description,
@@ -239,7 +238,7 @@ impl SessionPatch {
             next.tags = checked_tags(&tags, &mut errors);
         }
         if let Some(metadata) = self.metadata {
-            check_map("/metadata", &metadata, &mut errors);
+            errors.map("/metadata", &metadata);
             next.metadata = metadata;
         }
         errors.into_result(())?;
@@ -294,14 +293,7 @@ fn check_slugs(pointer: &str, slugs: &[String], errors: &mut FieldErrors) {
 fn check_technologies(names: &[String], errors: &mut FieldErrors) {
     errors.require(names.len() <= 20, "/technologies", "too_many", "at most 20 are allowed");
     for (index, name) in names.iter().enumerate() {
-        let allowed = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".+#_-".contains(&byte)
-        };
-        let first = name.bytes().next();
-        let valid = first.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-            && name.len() <= 50
-            && name.bytes().all(allowed);
-        if !valid {
+        if !is_technology(name) {
             errors.add(
                 format!("/technologies/{index}"),
                 "invalid",
@@ -365,26 +357,11 @@ fn checked_agent_config(
             );
         }
     }
-    check_map("/agent_config", &config, errors);
+    errors.map("/agent_config", &config);
     if config.is_empty() {
         config.insert("default_agent".to_owned(), Value::String("industrial-coder".to_owned()));
     }
     config
-}
-
-/// A free JSON object: at most 64 KiB canonical, at most 32 levels deep.
-pub fn check_map(pointer: &str, map: &Map<String, Value>, errors: &mut FieldErrors) {
-    if map.is_empty() {
-        return;
-    }
-    let value = Value::Object(map.clone());
-    errors.require(depth(&value) <= 32, pointer, "too_deep", "is nested deeper than 32 levels");
-    errors.require(
-        canonical(&value).len() <= MAX_MAP_BYTES,
-        pointer,
-        "too_large",
-        "is larger than 64 KiB",
-    );
 }
 
 fn checked_policy(policy: Option<PermissionPolicy>, errors: &mut FieldErrors) -> PermissionPolicy {

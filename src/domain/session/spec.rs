@@ -8,6 +8,8 @@ pub use super::policy::{
 };
 use super::retry::RetryPolicy;
 use crate::closed_enum;
+use crate::domain::agent::kind::AgentType;
+use crate::domain::agent::performance::Tier;
 use crate::domain::ids::AgentId;
 use crate::domain::money::Usd;
 use crate::domain::time::Timestamp;
@@ -107,11 +109,11 @@ pub struct SessionSpec {
     /// Slugs that describe the work.
     pub technologies: Vec<String>,
     /// Routing wish.
-    pub preferred_agent_type: Option<String>,
+    pub preferred_agent_type: Option<AgentType>,
     /// Routing wish.
     pub preferred_agent_ids: Vec<AgentId>,
     /// Routing wish.
-    pub min_performance_tier: Option<String>,
+    pub min_performance_tier: Option<Tier>,
     /// 0.1–10.
     pub estimated_complexity: f64,
     /// Profiles for the driver; never empty.

@@ -17,12 +17,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 use super::limits::Limits;
@@ -30,6 +32,8 @@ use crate::infrastructure::sandbox::Confines;
 
 /// Exit code when the guard was used wrongly or the child could not be started.
 const UNUSABLE: u8 = 127;
+/// More bytes than this are not handed to a child.
+const MOST_FED: usize = 4 * 1024 * 1024;
 /// Exit code after the other end of the pipe was closed.
 const ORPHANED: u8 = 137;
 /// Scans in a row; a process may fork while it is being looked for.
@@ -37,7 +41,21 @@ const SWEEPS: usize = 10;
 
 enum News {
     PipeClosed,
+    /// The child is to be asked to end.
+    Asked,
     ChildEnded(std::io::Result<ExitStatus>),
+}
+
+/// What the child reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Nothing.
+    None,
+    /// What is written to us; its end is the end of both.
+    Shared,
+    /// So many bytes of it, before the end of its own standard input. Whatever comes after them asks the
+    /// child to end.
+    Fed(usize),
 }
 
 /// What the guard is told.
@@ -45,6 +63,7 @@ struct Task<'a> {
     marker: &'a str,
     limits: Limits,
     confines: Option<Confines>,
+    input: Input,
     program: &'a OsString,
     arguments: &'a [OsString],
 }
@@ -53,11 +72,12 @@ impl<'a> Task<'a> {
     fn parse(mut words: &'a [OsString]) -> Option<Self> {
         let (mut marker, mut limits, mut confines) =
             (None::<&str>, Limits::default(), None::<Confines>);
+        let mut input = Input::None;
         loop {
             match words {
                 [dashes, program, arguments @ ..] if dashes == "--" => {
                     let marker = marker.filter(|marker| is_marker(marker))?;
-                    return Some(Self { marker, limits, confines, program, arguments });
+                    return Some(Self { marker, limits, confines, input, program, arguments });
                 }
                 [flag, value, rest @ ..] => {
                     match flag.to_str()? {
@@ -65,6 +85,11 @@ impl<'a> Task<'a> {
                         "--sandbox" => confines = Some(Confines::of(value)?),
                         "--hide" => confines.as_mut()?.hide(value),
                         "--own" => confines.as_mut()?.own(value),
+                        "--input" if value == "program" => input = Input::Shared,
+                        "--feed" => {
+                            let count: usize = value.to_str()?.parse().ok()?;
+                            input = Input::Fed(Some(count).filter(|count| *count <= MOST_FED)?);
+                        }
                         flag => limits.set(flag, value.to_str()?)?,
                     }
                     words = rest;
@@ -111,7 +136,12 @@ fn own_temp(confines: &mut Confines) -> std::io::Result<PathBuf> {
 fn start(task: &Task<'_>, temp: Option<&Path>) -> Result<Child, String> {
     task.limits.put_in_force();
     let mut command = Command::new(task.program);
-    command.args(task.arguments).stdin(Stdio::null()).process_group(0);
+    let input = match task.input {
+        Input::None => Stdio::null(),
+        Input::Shared => Stdio::inherit(),
+        Input::Fed(_) => Stdio::piped(),
+    };
+    command.args(task.arguments).stdin(input).process_group(0);
     command.envs(temp.map(|temp| ("TMPDIR", temp)));
     let begin = |mut command: Command| {
         command.spawn().map_err(|error| {
@@ -146,10 +176,15 @@ pub fn sweep_below(marker: &str, folder: &Path) -> usize {
     })
 }
 
+/// Asks every process that carries `NAME=VALUE` to end, but for one.
+pub(super) fn terminate(marker: &str, except: Option<i32>) {
+    signal_marked(marker, Signal::TERM, |pid| Some(pid) != except, &mut BTreeSet::new());
+}
+
 fn sweep_if(marker: &str, is_meant: impl Fn(i32) -> bool) -> usize {
     let mut killed = BTreeSet::new();
     for round in 0..SWEEPS {
-        let found = kill_marked(marker, &is_meant, &mut killed);
+        let found = signal_marked(marker, Signal::KILL, &is_meant, &mut killed);
         if found == 0 && round > 0 {
             break;
         }
@@ -179,20 +214,20 @@ fn run(task: &Task<'_>, temp: Option<&Path>) -> u8 {
         }
     };
     let group = Pid::from_child(&child);
-    // Two senders, one message each.
-    let (news, inbox) = mpsc::sync_channel(2);
+    // Two senders, three messages at most.
+    let (news, inbox) = mpsc::sync_channel(3);
     let pipe = news.clone();
-    std::thread::spawn(move || {
-        let mut nothing = [0_u8; 256];
-        let mut stdin = std::io::stdin().lock();
-        while matches!(stdin.read(&mut nothing), Ok(count) if count > 0) {}
-        pipe.send(News::PipeClosed).ok();
-    });
+    let (input, stdin) = (task.input, child.stdin.take());
+    std::thread::spawn(move || hear(input, stdin, &pipe));
     std::thread::spawn(move || news.send(News::ChildEnded(child.wait())).ok());
-    let code = match inbox.recv() {
-        Ok(News::ChildEnded(Ok(status))) => exit_code(status),
-        Ok(News::ChildEnded(Err(_))) | Err(_) => UNUSABLE,
-        Ok(News::PipeClosed) => ORPHANED,
+    let code = loop {
+        match inbox.recv() {
+            Ok(News::ChildEnded(Ok(status))) => break exit_code(status),
+            Ok(News::ChildEnded(Err(_))) | Err(_) => break UNUSABLE,
+            Ok(News::PipeClosed) => break ORPHANED,
+            // One that is gone needs no asking.
+            Ok(News::Asked) => drop(kill_process_group(group, Signal::TERM)),
+        }
     };
     kill_process_group(group, Signal::KILL).ok();
     let swept = sweep(task.marker);
@@ -200,6 +235,43 @@ fn run(task: &Task<'_>, temp: Option<&Path>) -> u8 {
         complain(&format!("{swept} processes were left behind and are ended"));
     }
     code
+}
+
+/// Waits until the other end of our standard input is closed, and hands the child what is for it.
+fn hear(input: Input, child: Option<ChildStdin>, news: &mpsc::SyncSender<News>) {
+    if input == Input::Shared {
+        wait_for_hang_up();
+    } else {
+        read_to_end(input, child, news);
+    }
+    news.send(News::PipeClosed).ok();
+}
+
+/// Leaves what comes in to the child.
+fn wait_for_hang_up() {
+    let stdin = std::io::stdin();
+    // Nothing is asked for: that it was hung up is told anyway.
+    let mut watched = [PollFd::new(&stdin, PollFlags::empty())];
+    while matches!(poll(&mut watched, None), Ok(0) | Err(Errno::INTR)) {}
+}
+
+/// Reads the pipe to its end.
+fn read_to_end(input: Input, child: Option<ChildStdin>, news: &mpsc::SyncSender<News>) {
+    let mut stdin = std::io::stdin().lock();
+    let mut may_ask = false;
+    if let (Input::Fed(count), Some(mut into)) = (input, child) {
+        may_ask = true;
+        let mut bytes = Vec::new();
+        stdin.by_ref().take(count as u64).read_to_end(&mut bytes).ok();
+        // A child that does not read is waited for by nobody but this thread.
+        std::thread::spawn(move || into.write_all(&bytes).ok());
+    }
+    let mut nothing = [0_u8; 256];
+    while matches!(stdin.read(&mut nothing), Ok(count) if count > 0) {
+        if std::mem::take(&mut may_ask) {
+            news.send(News::Asked).ok();
+        }
+    }
 }
 
 /// Tells whoever reads our standard error; nobody may be left to read it.
@@ -217,15 +289,20 @@ fn is_marker(marker: &str) -> bool {
     marker.split_once('=').is_some_and(|(name, value)| !name.is_empty() && value.len() >= 16)
 }
 
-fn kill_marked(marker: &str, is_meant: impl Fn(i32) -> bool, killed: &mut BTreeSet<i32>) -> usize {
+fn signal_marked(
+    marker: &str,
+    signal: Signal,
+    is_meant: impl Fn(i32) -> bool,
+    told: &mut BTreeSet<i32>,
+) -> usize {
     let mut count = 0;
     for number in marked(marker).into_iter().filter(|pid| is_meant(*pid)) {
         let Some(pid) = Pid::from_raw(number) else { continue };
         // The handle is taken first and the environment read again, so that a number which was
         // given to another process in between is not hit.
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        if carries(number, marker) && pidfd_send_signal(&handle, Signal::KILL).is_ok() {
-            killed.insert(number);
+        if carries(number, marker) && pidfd_send_signal(&handle, signal).is_ok() {
+            told.insert(number);
             count += 1;
         }
     }
@@ -285,8 +362,17 @@ mod tests {
         let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
         let marker = "--marker A=0123456789abcdef";
         let with = |flags: &str| format!("{marker} {flags} -- true");
-        let unknown =
-            ["--sandbox off", "--hide /x", "--files many", "--file-mb", "--x y"].map(with);
+        let unknown = [
+            "--sandbox off",
+            "--hide /x",
+            "--files many",
+            "--file-mb",
+            "--feed -1",
+            "--feed 9999999",
+            "--input x",
+            "--x y",
+        ]
+        .map(with);
         let wrong = ["", "--marker", "--marker A=b -- true", marker, "--files 1024 -- true"];
         for wrong in wrong.into_iter().chain(unknown.iter().map(String::as_str)) {
             assert_eq!(guard_main(&words(wrong)), UNUSABLE, "{wrong}");

@@ -54,6 +54,7 @@ enum Named<'a> {
     Webhook((u8, WebhookId, Option<DeliveryId>)),
     Usage((u8, Option<UsageId>, Option<Day>)),
     People((u8, uuid::Uuid)),
+    Vitals((u8, AgentId, Option<(SessionId, u32)>)),
 }
 
 /// Refuses a set that writes one record twice or reaches into another tenant.
@@ -74,7 +75,8 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
             }
             Write::Attention(put) => (Named::Attention(put.value.id), put.value.tenant_id),
             Write::Agent(put) => {
-                if !named.insert(Named::AgentName(&put.value.name)) {
+                let has_name = put.value.deleted_at.is_none();
+                if has_name && !named.insert(Named::AgentName(&put.value.name)) {
                     return Err(malformed("two agents of one change have the same name"));
                 }
                 (Named::Agent(put.value.id), put.value.tenant_id)
@@ -97,6 +99,7 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
             Write::People(write) => {
                 (Named::People(write.record()), write.tenant().unwrap_or(changes.tenant))
             }
+            Write::Vitals(write) => (Named::Vitals(write.record()), changes.tenant),
         };
         if tenant != changes.tenant {
             return Err(malformed("a change set may only write within its own tenant"));
@@ -119,6 +122,7 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
         | Write::Webhook(_)
         | Write::Usage(_)
         | Write::People(_)
+        | Write::Vitals(_)
         | Write::PurgeSession(..) => false,
     };
     if changes.writes.iter().any(touches_purged) {
@@ -171,6 +175,7 @@ pub(crate) fn session_guard(guard: &Guard, session: Option<&Session>) -> Option<
         })),
         Guard::CounterAtMost { .. }
         | Guard::AgentNameFree(_)
+        | Guard::AgentOpen(_)
         | Guard::UserAt(..)
         | Guard::NoOtherKeys { .. }
         | Guard::NoOtherInvites { .. } => None,

@@ -9,6 +9,7 @@ use crate::domain::tenant::key::Role;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
+use super::dto::agent::AgentDto;
 use super::dto::attention::AttentionDto;
 use super::dto::checkpoint::CheckpointDto;
 use super::dto::invite::InviteDto;
@@ -51,6 +52,19 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
         Subject::Attention(found) => {
             let headers = vec![("ETag".to_owned(), etag(found.version))];
             Rendered { status: 200, headers, body: json(&AttentionDto::from(*found)) }
+        }
+        Subject::Agent(view) => {
+            let made = ["/api/v1/agents", "/api/v1/agents/register"].contains(&route);
+            let goes = route.ends_with("/deregister") && view.agent.value.deleted_at.is_none();
+            let mut headers = vec![("ETag".to_owned(), etag(view.agent.version))];
+            let location = || format!("/api/v1/agents/{}", view.agent.value.id);
+            headers.extend(made.then(|| ("Location".to_owned(), location())));
+            let status = match () {
+                () if made => 201,
+                () if goes => 202,
+                () => 200,
+            };
+            Rendered { status, headers, body: json(&AgentDto::from(*view)) }
         }
         Subject::Webhook(view) => {
             let made = route == "/api/v1/webhooks";

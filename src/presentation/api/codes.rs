@@ -61,6 +61,7 @@ closed_enum!(
         Locked = "LOCKED",
         ApprovalMismatch = "APPROVAL_MISMATCH",
         PathNotAllowed = "PATH_NOT_ALLOWED",
+        AgentBuiltIn = "AGENT_BUILT_IN",
     }
 );
 
@@ -162,7 +163,7 @@ impl ErrorCode {
             Self::AgentNotFound => row(
                 S::NOT_FOUND,
                 "No such agent",
-                "`orchestrator doctor` tells which agents are there",
+                "list the agents of this tenant with GET /api/v1/agents",
             ),
             Self::TenantNotFound => {
                 row(S::NOT_FOUND, "No such tenant", "check the value of the X-Tenant-ID header")
@@ -289,6 +290,11 @@ impl ErrorCode {
                 S::CONFLICT,
                 "Already exists",
                 "choose another name, or use the one that is there",
+            ),
+            Self::AgentBuiltIn => row(
+                S::CONFLICT,
+                "Agent of the settings",
+                "change it under [agents] in the settings of the server, or drain it",
             ),
             Self::KeyRevoked => row(S::CONFLICT, "Key was revoked", "make another key"),
             Self::OwnKey => row(

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::agent::performance::Tier;
 use crate::domain::field::{FieldError, FieldErrors, MOST_TOLD};
 
 /// A body that is read field by field.
@@ -107,6 +108,13 @@ impl Fields {
     pub fn wrong(&mut self, name: &str, code: &'static str, message: impl Into<String>) {
         let pointer = format!("{}/{}", self.pointer, escape(name));
         self.errors.add(pointer, code, message);
+    }
+
+    /// Refuses a field that is known and cannot be changed this way.
+    pub fn refuse(&mut self, name: &str, message: &str) {
+        if self.left.remove(name).is_some() {
+            self.wrong(name, "immutable", message);
+        }
     }
 
     /// The raw value; absent and null are the same.
@@ -334,6 +342,10 @@ words!(
     crate::domain::session::spec::PermissionDecision,
     crate::domain::session::status::SessionStatus,
     crate::domain::session::PromptMode,
+    crate::domain::agent::kind::AgentKind,
+    crate::domain::agent::kind::AgentType,
+    crate::domain::agent::kind::ComplexityPreference,
+    crate::domain::agent::status::AgentState,
     crate::domain::attention::Attention,
     crate::domain::attention::AttentionState,
     crate::domain::attention::Decision,
@@ -343,6 +355,16 @@ words!(
     crate::application::ports::workspaces::MergeMode,
     crate::application::usage::query::GroupBy,
 );
+
+impl AsWord for Tier {
+    fn from_word(text: &str) -> Option<Self> {
+        Self::named(text)
+    }
+
+    fn words() -> String {
+        Self::ALL.iter().map(|tier| tier.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! to add a route.
 
 pub mod admissions;
+pub mod agents;
 pub mod answer;
 pub mod archive;
 pub mod attention;
@@ -109,6 +110,14 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(usage::usage))
         .routes(routes!(usage::prices, usage::set_prices))
         .routes(routes!(usage::budgets, usage::set_budgets))
+        .routes(routes!(agents::register, agents::list))
+        .routes(routes!(agents::register_too))
+        .routes(routes!(agents::get, agents::patch, agents::delete))
+        .routes(routes!(agents::deregister))
+        .routes(routes!(agents::drain))
+        .routes(routes!(agents::undrain))
+        .routes(routes!(agents::maintenance))
+        .routes(routes!(agents::probe))
         .routes(routes!(admissions::list))
         .routes(routes!(admissions::hold))
         .routes(routes!(admissions::release))

@@ -277,6 +277,11 @@ impl From<AppError> for Problem {
                 "errors",
                 json!([{ "pointer": "/email", "code": "taken", "message": detail }]),
             ),
+            AppError::AgentNameTaken => plain(C::AlreadyExists).with(
+                "errors",
+                json!([{ "pointer": "/name", "code": "taken", "message": detail }]),
+            ),
+            AppError::AgentBuiltIn { .. } => plain(C::AgentBuiltIn),
             AppError::UserNotFound => plain(C::UserNotFound),
             AppError::InviteNotFound => plain(C::InviteNotFound),
             AppError::LastAdministrator => plain(C::LastAdministrator),

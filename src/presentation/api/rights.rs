@@ -53,6 +53,8 @@ const DRIVE_SESSIONS: Needs = write(Role::Member, Area::Sessions);
 const LEAD_SESSIONS: Needs = write(Role::Lead, Area::Sessions);
 const READ_WEBHOOKS: Needs = read(Role::Admin, Area::Events);
 const MANAGE_WEBHOOKS: Needs = write(Role::Admin, Area::Events);
+const READ_AGENTS: Needs = read(Role::Viewer, Area::Agents);
+const LEAD_AGENTS: Needs = write(Role::Lead, Area::Agents);
 const READ_EVENTS: Needs = read(Role::Viewer, Area::Events);
 const READ_USAGE: Needs = read(Role::Viewer, Area::Usage);
 const READ_MONEY: Needs = read(Role::Admin, Area::Usage);
@@ -112,6 +114,17 @@ pub const TABLE: &[Row] = &[
     row("GET", "/api/v1/admissions", READ_SESSIONS),
     row("POST", "/api/v1/admissions/hold", LEAD_SESSIONS),
     row("POST", "/api/v1/admissions/release", LEAD_SESSIONS),
+    row("GET", "/api/v1/agents", READ_AGENTS),
+    row("POST", "/api/v1/agents", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/register", LEAD_AGENTS),
+    row("GET", "/api/v1/agents/{id}", READ_AGENTS),
+    row("PATCH", "/api/v1/agents/{id}", LEAD_AGENTS),
+    row("DELETE", "/api/v1/agents/{id}", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/{id}/deregister", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/{id}/drain", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/{id}/undrain", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/{id}/maintenance", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/{id}/probe", LEAD_AGENTS),
     row("GET", "/api/v1/events", READ_EVENTS),
     row("GET", "/api/v1/webhooks", READ_WEBHOOKS),
     row("POST", "/api/v1/webhooks", MANAGE_WEBHOOKS),

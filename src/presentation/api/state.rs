@@ -13,6 +13,7 @@ use super::limits::{Failures, Rates};
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::rows::SessionRows;
+use crate::application::agent::AgentService;
 use crate::application::attention::AttentionService;
 use crate::application::audit::AuditService;
 use crate::application::events::EventService;
@@ -125,6 +126,7 @@ pub struct Parts {
     pub sessions: SessionService,
     pub judge: JudgeService,
     pub attention: AttentionService,
+    pub agents: AgentService,
     pub events: EventService,
     pub webhooks: WebhookService,
     pub usage: UsageService,
@@ -152,6 +154,8 @@ pub struct Shared {
     pub judge: JudgeService,
     /// Use cases of attention items.
     pub attention: AttentionService,
+    /// Use cases of agents.
+    pub agents: AgentService,
     /// Reading and following events and journals.
     pub events: EventService,
     /// Use cases of webhooks.
@@ -213,6 +217,7 @@ impl AppState {
             sessions,
             judge,
             attention,
+            agents,
             events,
             webhooks,
             usage,
@@ -241,6 +246,7 @@ impl AppState {
             sessions,
             judge,
             attention,
+            agents,
             events,
             webhooks,
             usage,

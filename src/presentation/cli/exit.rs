@@ -157,6 +157,7 @@ fn usual_remedy(api_code: &str) -> Option<&'static str> {
         "TENANT_NOT_FOUND" | "TENANT_MISMATCH" => "check --tenant and the key that you use",
         "SESSION_NOT_FOUND" => "`orchestrator session list` shows the sessions of this tenant",
         "ATTENTION_NOT_FOUND" => "`orchestrator attention list` shows what waits",
+        "AGENT_NOT_FOUND" => "`orchestrator agent list` shows the agents of this tenant",
         "USER_NOT_FOUND" => "`orchestrator user list` shows the people of this tenant",
         "LAST_ADMINISTRATOR" => {
             "make somebody else an administrator first: orchestrator user change EMAIL --role admin"

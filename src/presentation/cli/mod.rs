@@ -4,6 +4,7 @@
 //! comes through `Host`, which composition implements.
 
 mod admissions;
+mod agent;
 mod archive;
 pub mod args;
 mod attention;
@@ -11,6 +12,7 @@ mod audit;
 mod claims;
 pub mod client;
 mod connection;
+pub mod detect;
 pub mod doctor;
 mod events;
 pub mod exit;
@@ -40,8 +42,9 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use self::args::{AuditCommand, Cli, Command, TeamCommand, UserCommand};
+use self::args::{AgentCommand, AuditCommand, Cli, Command, TeamCommand, UserCommand};
 use self::client::{Client, Connection};
+use self::detect::Sighting;
 use self::doctor::Check;
 use self::exit::{CliError, code};
 use self::output::Printer;
@@ -69,6 +72,8 @@ pub trait Host: Send + Sync {
     fn start_in_process(&self, works: bool) -> BoxFuture<'_, Result<ServerHandle, CliError>>;
     /// What `doctor` checks; without a network when `airgap`.
     fn checks(&self, airgap: bool) -> BoxFuture<'_, Vec<Check>>;
+    /// The agents that are known, and whether they are installed on this machine and work.
+    fn sightings(&self) -> BoxFuture<'_, Result<Vec<Sighting>, CliError>>;
     /// The OpenAPI document as JSON.
     fn openapi(&self) -> String;
     /// Reads a backup in full; what it says of itself, or what is wrong with it.
@@ -164,8 +169,10 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         Command::Backup(args) if args.verify => archive::verify(&args.path, context).await,
         Command::Restore(args) => archive::restore(args, context).await,
         Command::Import(args) => archive::import(args, context).await,
+        Command::Agent(AgentCommand::Detect { register }) => detect::run(register, context).await,
         Command::Session(_)
         | Command::Attention(_)
+        | Command::Agent(_)
         | Command::Admissions(_)
         | Command::Recovery(_)
         | Command::Why { .. }
@@ -228,6 +235,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         }
         Command::Session(command) => Box::pin(session::run(*command, &client, printer)).await,
         Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
+        Command::Agent(command) => Box::pin(agent::run(command, &client, printer)).await,
         Command::Admissions(command) => admissions::run(command, &client, printer).await,
         Command::Recovery(command) => recovery::run(command, &client, printer).await,
         Command::Why { session } => why::run(&session, &client, printer).await,

@@ -1,8 +1,8 @@
 //! Holding and releasing admissions: rights, repetition, reach, and what `explain` says of it.
 
 use axum::http::{Method, StatusCode};
-use orchestrator::application::agent::BuiltIn;
 use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::agent::draft::AgentDraft;
 use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::tenant::key::Role;
 use serde_json::{Value, json};
@@ -16,12 +16,7 @@ const LIST: &str = "/api/v1/admissions";
 /// With one agent in the first tenant.
 async fn app() -> TestApp {
     let app = TestApp::new().await;
-    let agent = BuiltIn {
-        name: "AGENT-ONE",
-        kind: AgentKind::Simulated,
-        capacity: 5,
-        capabilities: Vec::new(),
-    };
+    let agent = AgentDraft::new("AGENT-ONE", AgentKind::Simulated, ["testing"]);
     app.agents.ensure(TenantId::BOOTSTRAP, &[agent]).await.expect("registered");
     app
 }

@@ -4,6 +4,9 @@ use axum::http::{Method, StatusCode};
 use orchestrator::presentation::api::codes::ErrorCode;
 use orchestrator::presentation::api::docs::problem_page;
 use orchestrator::presentation::api::dto::admission::AdmissionBody;
+use orchestrator::presentation::api::dto::agent_input::{
+    Deregister, MaintenanceBody, PatchAgent, RegisterAgent,
+};
 use orchestrator::presentation::api::dto::create::CreateSession;
 use orchestrator::presentation::api::dto::input::{
     CheckpointBody, Complete, Fail, Fork, MergeBody, PatchSession, PromptBody, RateBody,
@@ -191,6 +194,10 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("Resolve", names::<ResolveBody>()));
     all.push(("ResolveMany", names::<ResolveManyBody>()));
     all.push(("Admission", names::<AdmissionBody>()));
+    all.push(("RegisterAgent", names::<RegisterAgent>()));
+    all.push(("PatchAgent", names::<PatchAgent>()));
+    all.push(("Deregister", names::<Deregister>()));
+    all.push(("Maintenance", names::<MaintenanceBody>()));
     all.push(("PatchTenant", names::<PatchTenant>()));
     all.push(("SetPrices", names::<SetPrices>()));
     all.push(("SetBudgets", names::<SetBudgets>()));

@@ -1,6 +1,7 @@
 //! The HTTP API through its real router.
 
 mod admissions;
+mod agents;
 mod approvals;
 mod audit;
 mod browsers;

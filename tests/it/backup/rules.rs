@@ -96,7 +96,7 @@ async fn an_import_takes_nothing_that_the_api_refuses() {
         ("sessions", "/spec/more", json!(1), "\"/spec/more\" is unknown"),
         ("webhooks", "/url", json!(""), "is required"),
         ("webhooks", "/tenant_id", json!({ "$id": beta }), "another key"),
-        ("agents", "/name", json!("nobody"), "no agent's name"),
+        ("agents", "/name", json!("nobody"), "must be AGENT-"),
     ];
     for (table, field, value, rule) in cases {
         let mut changed = lines.clone();

@@ -14,6 +14,7 @@ use orchestrator::domain::audit::checkpoint::Verify;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::presentation::cli::args::Cli;
 use orchestrator::presentation::cli::client::Connection;
+use orchestrator::presentation::cli::detect::Sighting;
 use orchestrator::presentation::cli::doctor::Check;
 use orchestrator::presentation::cli::exit::CliError;
 use orchestrator::presentation::cli::{Host, ServerHandle, Shown, run_client};
@@ -198,6 +199,10 @@ impl Host for Machine {
 
     fn checks(&self, _: bool) -> BoxFuture<'_, Vec<Check>> {
         Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn sightings(&self) -> BoxFuture<'_, Result<Vec<Sighting>, CliError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn openapi(&self) -> String {

@@ -10,6 +10,7 @@ pub(crate) mod logs;
 mod people;
 mod retention;
 mod usage;
+mod vitals;
 mod webhooks;
 mod writes;
 

@@ -1,10 +1,11 @@
 //! Every kind of write: what it expects, what it leaves, and that it is all or nothing.
 
-use orchestrator::application::ports::changes::{ChangeSet, Expect, Put, Write};
+use orchestrator::application::ports::changes::{ChangeSet, Expect, Guard, Put, Write};
 use orchestrator::application::ports::clock::Ids;
 use orchestrator::application::ports::journal::{NewEntry, Stream};
 use orchestrator::application::ports::reads::SessionQuery;
 use orchestrator::application::ports::store::CommitError;
+use orchestrator::domain::agent::draft::AgentDraft;
 use orchestrator::domain::agent::{Agent, AgentKind};
 use orchestrator::domain::attention::{AttentionState, Decision};
 use orchestrator::domain::ids::{AgentId, KeyId, SessionId};
@@ -30,6 +31,7 @@ for_both_stores!(
     attempts_and_checkpoints_belong_to_their_session,
     attention_items_are_found_by_session_state_and_deadline,
     agents_have_unique_names,
+    a_removed_agent_is_there_for_nobody_and_its_name_is_free,
     tenants_and_keys_are_seen_by_the_fleet,
     a_deleted_session_vanishes_and_a_purged_one_is_gone,
     a_refused_set_leaves_nothing,
@@ -134,16 +136,9 @@ async fn attention_items_are_found_by_session_state_and_deadline(kit: Kit) {
 }
 
 fn agent(name: &str) -> Agent {
-    Agent {
-        id: AgentId::new(SystemIds.uuid()),
-        tenant_id: TENANT,
-        name: name.to_owned(),
-        kind: AgentKind::Simulated,
-        capabilities: vec!["rust".to_owned()],
-        max_concurrent_capacity: 2,
-        config: json!({ "a": 1 }),
-        created_at: at(0),
-    }
+    let mut draft = AgentDraft::new(name, AgentKind::Simulated, ["rust"]);
+    draft.config.insert("seed".to_owned(), json!(1));
+    draft.accept(AgentId::new(SystemIds.uuid()), TENANT, at(0)).expect("valid")
 }
 
 async fn agents_have_unique_names(kit: Kit) {
@@ -161,6 +156,37 @@ async fn agents_have_unique_names(kit: Kit) {
     assert_eq!(names, ["AGENT-A", "AGENT-B", "AGENT-C"]);
     let found = snapshot.agent(first.id).await.expect("read").expect("there");
     assert_eq!((found.version.get(), found.value), (2, renamed));
+}
+
+async fn a_removed_agent_is_there_for_nobody_and_its_name_is_free(kit: Kit) {
+    let put = |put| kit.store.commit(ChangeSet::new(TENANT).write(Write::Agent(put)));
+    let open = |id| kit.store.commit(ChangeSet::new(TENANT).guard(Guard::AgentOpen(id)));
+    let first = agent("AGENT-A");
+    put(fresh(first.clone())).await.expect("stored");
+    open(first.id).await.expect("it may be given something");
+    let mut drained = first.clone();
+    drained.drain(true, at(1));
+    put(again(1, drained.clone())).await.expect("drained");
+    assert!(matches!(open(first.id).await, Err(CommitError::Refused)), "it is closed");
+    let mut removed = drained;
+    removed.drain(false, at(2));
+    removed.remove(at(2));
+    put(again(2, removed)).await.expect("removed");
+    assert!(matches!(open(first.id).await, Err(CommitError::Refused)), "it is gone");
+    let snapshot = kit.store.snapshot(TENANT).await.expect("a snapshot");
+    assert!(snapshot.agents().await.expect("read").is_empty());
+    assert!(snapshot.agent(first.id).await.expect("read").is_none());
+    drop(snapshot);
+    let second = agent("AGENT-A");
+    let set = ChangeSet::new(TENANT)
+        .guard(Guard::AgentNameFree("AGENT-A".to_owned()))
+        .write(Write::Agent(fresh(second.clone())));
+    kit.store.commit(set).await.expect("the name is free");
+    let renamed = Agent { name: "AGENT-B".to_owned(), ..second.clone() };
+    put(again(1, renamed)).await.expect("renamed");
+    put(fresh(agent("AGENT-A"))).await.expect("free again");
+    let never = AgentId::new(SystemIds.uuid());
+    assert!(matches!(open(never).await, Err(CommitError::Refused)));
 }
 
 async fn tenants_and_keys_are_seen_by_the_fleet(kit: Kit) {

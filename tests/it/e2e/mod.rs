@@ -2,6 +2,7 @@
 //! the real `OpenCode` in front of a model that follows a script.
 
 mod admissions;
+mod agents;
 mod audit;
 mod commands;
 mod connections;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use orchestrator::application::agent::AgentService;
+use orchestrator::application::agent::{AgentService, Endpoint};
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::{AgentDriver, AgentEvent, Answer, Ask, TurnEnd};
 use orchestrator::application::ports::journal::{Journal as _, Stream};
@@ -19,7 +19,7 @@ use orchestrator::domain::usage::Usage;
 use orchestrator::infrastructure::clock::ManualClock;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::lab::{Lab, caller, plays};
 use super::puppet::{Puppet, Strings};
@@ -161,7 +161,7 @@ async fn a_known_agent_takes_what_the_settings_now_say() {
     lab.agent(3).await;
     let agents = lab.agents.list(TenantId::BOOTSTRAP).await.expect("listed");
     assert_eq!(agents.len(), 1);
-    assert_eq!(agents[0].max_concurrent_capacity, 3);
+    assert_eq!(agents[0].profile.max_concurrent_capacity, 3);
 }
 
 #[tokio::test]
@@ -173,14 +173,17 @@ async fn a_driver_that_does_not_answer_a_probe_holds_up_no_other() {
     let drivers: [Arc<dyn AgentDriver>; 2] = [puppet(true), puppet(false)];
     let store = MemoryStore::new(Arc::clone(&time), Arc::clone(&ids));
     let agents = AgentService::new(store, time, ids, drivers);
-    let probing = agents.probe_all();
+    let probing = agents.probe(true);
     tokio::pin!(probing);
     assert!(futures_util::poll!(&mut probing).is_pending());
     let seen = agents.liveness();
-    assert!(seen[&AgentKind::Simulated].result.is_ok() && !seen.contains_key(&AgentKind::Opencode));
+    assert!(
+        seen[&endpoint(AgentKind::Simulated)].result.is_ok()
+            && !seen.contains_key(&endpoint(AgentKind::Opencode))
+    );
     clock.advance(Duration::from_mins(1));
     probing.await;
-    assert!(agents.liveness()[&AgentKind::Opencode].result.is_err());
+    assert!(agents.liveness()[&endpoint(AgentKind::Opencode)].result.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,4 +203,8 @@ async fn a_turn_that_is_ended_twice_ends_no_other() {
     assert_eq!(lab.session(id).await.status(), SessionStatus::Running);
     strings.is_done().await;
     lab.until(id, SessionStatus::Completed).await;
+}
+
+fn endpoint(kind: AgentKind) -> Endpoint {
+    Endpoint::new(kind, &Map::new())
 }

@@ -9,7 +9,8 @@ use orchestrator::application::ports::store::Store;
 use orchestrator::application::scheduler::admissions::{Admission, AdmissionService};
 use orchestrator::application::session::create::NewSession;
 use orchestrator::application::session::explain::Explanation;
-use orchestrator::domain::agent::{Agent, AgentKind};
+use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::agent::draft::AgentDraft;
 use orchestrator::domain::ids::{AgentId, SessionId, TenantId};
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::schedule::blocker::BlockerCode;
@@ -20,7 +21,7 @@ use orchestrator::domain::tenant::quotas::Quotas;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::lab::{Lab, asks, caller, plays};
@@ -203,16 +204,13 @@ async fn nothing_waits_without_a_reason() {
 
 /// An agent of the first tenant.
 pub(super) async fn agent(lab: &Lab, number: u128, kind: AgentKind, capabilities: &[&str]) {
-    let agent = Agent {
-        id: AgentId::new(Uuid::from_u128(number)),
-        tenant_id: TenantId::BOOTSTRAP,
-        name: format!("AGENT-{number}"),
-        kind,
-        capabilities: capabilities.iter().map(|&slug| slug.to_owned()).collect(),
-        max_concurrent_capacity: 1,
-        config: Value::Null,
-        created_at: lab.clock.now(),
-    };
+    let slugs = capabilities.iter().copied();
+    let mut draft = AgentDraft::new(format!("AGENT-{number}"), kind, slugs).with_capacity(1);
+    if kind == AgentKind::Acp {
+        draft.config.insert("command".to_owned(), json!(["agent"]));
+    }
+    let id = AgentId::new(Uuid::from_u128(number));
+    let agent = draft.accept(id, TenantId::BOOTSTRAP, lab.clock.now()).expect("valid");
     let put = Put { expect: Expect::Absent, value: agent };
     let set = ChangeSet::new(TenantId::BOOTSTRAP).write(Write::Agent(put));
     lab.store.commit(set).await.expect("registered");

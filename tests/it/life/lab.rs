@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchestrator::application::agent::{AgentService, BuiltIn};
+use orchestrator::application::agent::AgentService;
 use orchestrator::application::attention::{AttentionService, Decided};
 use orchestrator::application::daily::Daily;
 use orchestrator::application::events::Deltas;
@@ -25,6 +25,7 @@ use orchestrator::application::supervise::recover::{Recovered, recover};
 use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use orchestrator::application::usage::UsageService;
 use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::agent::draft::AgentDraft;
 use orchestrator::domain::attention::{AttentionState, Decision};
 use orchestrator::domain::ids::{AttentionId, KeyId, SessionId, TenantId};
 use orchestrator::domain::session::Session;
@@ -97,6 +98,10 @@ pub(crate) struct Lab {
     supervising: CancellationToken,
     stop: CancellationToken,
     tracker: TaskTracker,
+}
+
+fn simulated(capacity: u32) -> AgentDraft {
+    AgentDraft::new("AGENT-SIMULATED", AgentKind::Simulated, ["testing"]).with_capacity(capacity)
 }
 
 impl Lab {
@@ -202,18 +207,13 @@ impl Lab {
             tracker,
         };
         lab.agent(50).await;
-        lab.agents.probe_all().await;
+        lab.agents.probe(true).await;
         lab
     }
 
     /// The built-in agent, as the settings want it.
     pub(crate) async fn agent(&self, capacity: u32) {
-        let wanted = BuiltIn {
-            name: "AGENT-SIMULATED",
-            kind: AgentKind::Simulated,
-            capacity,
-            capabilities: Vec::new(),
-        };
+        let wanted = simulated(capacity);
         self.agents.ensure(TenantId::BOOTSTRAP, &[wanted]).await.expect("registered");
     }
 
@@ -243,9 +243,7 @@ impl Lab {
         let tenant = Tenant { id, slug, ..Tenant::bootstrap(self.clock.now()) };
         let put = Put { expect: Expect::Absent, value: tenant };
         self.store.commit(ChangeSet::new(id).write(Write::Tenant(put))).await.expect("made");
-        let (name, kind) = ("AGENT-SIMULATED", AgentKind::Simulated);
-        let wanted = BuiltIn { name, kind, capacity: 50, capabilities: Vec::new() };
-        self.agents.ensure(id, &[wanted]).await.expect("registered");
+        self.agents.ensure(id, &[simulated(50)]).await.expect("registered");
     }
 
     /// Lets waiting sessions be given to the agent.
@@ -260,6 +258,11 @@ impl Lab {
             Duration::from_millis(100),
         );
         self.tracker.spawn(scheduler.run(self.stop.clone()));
+    }
+
+    /// Lets what agents did be counted.
+    pub(crate) fn keep_figures(&self) {
+        self.tracker.spawn(self.agents.clone().keep_figures(self.stop.clone()));
     }
 
     /// Lets people be told of bounds that come near.
@@ -280,6 +283,7 @@ impl Lab {
             Arc::clone(&self.clock) as _,
             self.sessions.clone(),
             self.attention.clone(),
+            self.agents.clone(),
             self.supervisors.clone(),
         );
         self.tracker.spawn(reconciler.run(self.stop.clone()));

@@ -10,7 +10,7 @@ use orchestrator::application::ports::driver::{
 };
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::session::attempt::ErrorType;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -104,7 +104,7 @@ impl AgentDriver for Puppet {
         Abilities::default()
     }
 
-    async fn probe(&self) -> Result<ProbeReport, DriverError> {
+    async fn probe(&self, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
         if self.0.mute {
             std::future::pending::<()>().await;
         }

@@ -13,7 +13,7 @@ use orchestrator::application::ports::driver::{AgentDriver, DriverError};
 use orchestrator::domain::session::attempt::ErrorType;
 use orchestrator::infrastructure::drivers::opencode::{Attach, Options};
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
 use crate::support::opencode::{Bench, assignment, repository};
@@ -81,7 +81,8 @@ async fn a_wrong_password_is_named() {
     }
     let root = tempfile::tempdir().expect("a folder");
     let stand_in = StandIn::serve(Router::new().fallback(any(guarded))).await;
-    let refused = attached(root.path(), &stand_in.url).driver.probe().await.expect_err("refused");
+    let refused =
+        attached(root.path(), &stand_in.url).driver.probe(&Map::new()).await.expect_err("refused");
     assert!(!refused.retryable && refused.message.contains("password"), "{refused}");
 }
 
@@ -137,7 +138,8 @@ async fn a_server_that_hangs_is_given_up() {
     let hang = Router::new().fallback(any(std::future::pending::<StatusCode>));
     let root = tempfile::tempdir().expect("a folder");
     let stand_in = StandIn::serve(hang).await;
-    let refused = attached(root.path(), &stand_in.url).driver.probe().await.expect_err("late");
+    let refused =
+        attached(root.path(), &stand_in.url).driver.probe(&Map::new()).await.expect_err("late");
     assert_eq!(refused.error_type, ErrorType::AgentLost, "{refused}");
 }
 
@@ -157,7 +159,7 @@ async fn a_server_that_needs_no_password_is_killed() {
         .fallback(any(async || json_body(&json!([]))));
     let stand_in = StandIn::serve(open).await;
     let bench = supervised(&root.path().join("state"), &stand_in.url);
-    let refused = bench.driver.probe().await.expect_err("refused");
+    let refused = bench.driver.probe(&Map::new()).await.expect_err("refused");
     assert!(!refused.retryable && refused.message.contains("401"), "{refused}");
     assert_eq!(bench.processes(), [0; 0], "it still runs");
 }
@@ -168,7 +170,7 @@ async fn unknown_versions_and_failed_starts_are_told_with_their_reason() {
     let old = async || json_body(&json!({ "healthy": true, "version": "2.0.1" }));
     let stand_in = StandIn::serve(Router::new().route("/global/health", get(old))).await;
     let bench = supervised(&root.path().join("state"), &stand_in.url);
-    let refused = bench.driver.probe().await.expect_err("refused");
+    let refused = bench.driver.probe(&Map::new()).await.expect_err("refused");
     assert!(refused.message.contains("2.0.1") && !refused.retryable, "{refused}");
     assert_eq!(bench.processes(), [0; 0]);
 
@@ -176,12 +178,12 @@ async fn unknown_versions_and_failed_starts_are_told_with_their_reason() {
     options.env = vec![("LAB_KEY".to_owned(), "canary-of-the-provider".to_owned())];
     let script = "echo the disk is full $LAB_KEY >&2; exit 3".to_owned();
     options.command = vec!["sh".to_owned(), "-c".to_owned(), script];
-    let refused = Bench::new(options.clone()).driver.probe().await.expect_err("refused");
+    let refused = Bench::new(options.clone()).driver.probe(&Map::new()).await.expect_err("refused");
     assert!(refused.message.contains("the disk is full ***"), "{refused}");
     options.command = vec!["sh".to_owned(), "-c".to_owned(), "exec sleep 300".to_owned()];
     options.ready_timeout = Duration::from_millis(300);
     let bench = Bench::new(options);
-    let refused = bench.driver.probe().await.expect_err("refused");
+    let refused = bench.driver.probe(&Map::new()).await.expect_err("refused");
     assert!(refused.message.contains("did not listen"), "{refused}");
     assert_eq!(bench.processes(), [0; 0]);
 }

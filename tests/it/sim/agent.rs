@@ -17,7 +17,7 @@ use orchestrator::domain::ids::SessionId;
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::session::attempt::ErrorType;
 use orchestrator::domain::usage::Usage;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -64,7 +64,7 @@ impl AgentDriver for SimDriver {
         }
     }
 
-    async fn probe(&self) -> Result<ProbeReport, DriverError> {
+    async fn probe(&self, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
         self.town.weather.moment().await;
         if self.town.weather.strikes(0.05) {
             return Err(DriverError::new(ErrorType::AgentLost, "it does not answer"));

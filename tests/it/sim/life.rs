@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator::application::agent::{AgentService, BuiltIn};
+use orchestrator::application::agent::AgentService;
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::daily::{Daily, Kept};
 use orchestrator::application::error::AppError;
@@ -24,6 +24,7 @@ use orchestrator::application::supervise::recover::recover;
 use orchestrator::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use orchestrator::application::usage::UsageService;
 use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::agent::draft::AgentDraft;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -135,7 +136,11 @@ impl Server {
     }
 
     /// Registers the agents and takes up every run, as often as the store needs.
-    async fn take_up(&self, supervisors: &Supervisors, agents: &[BuiltIn]) -> Result<(), AppError> {
+    async fn take_up(
+        &self,
+        supervisors: &Supervisors,
+        agents: &[AgentDraft],
+    ) -> Result<(), AppError> {
         for _ in 0..200 {
             match self.try_to_take_up(supervisors, agents).await {
                 Ok(()) => return Ok(()),
@@ -150,7 +155,7 @@ impl Server {
     async fn try_to_take_up(
         &self,
         supervisors: &Supervisors,
-        agents: &[BuiltIn],
+        agents: &[AgentDraft],
     ) -> Result<(), AppError> {
         self.identity.load().await?;
         for tenant in &self.identity.tenants() {
@@ -176,6 +181,7 @@ impl Server {
             Arc::clone(&clock),
             self.sessions.clone(),
             self.attention.clone(),
+            self.agents.clone(),
             supervisors,
         );
         if does_all {
@@ -208,22 +214,13 @@ impl Server {
     }
 }
 
-fn built_in(capacities: [u32; 2]) -> [BuiltIn; 2] {
+fn built_in(capacities: [u32; 2]) -> [AgentDraft; 2] {
     let [first, second] = capacities;
     [
-        BuiltIn {
-            name: "AGENT-OPENCODE",
-            kind: AgentKind::Opencode,
-            capacity: first,
-            capabilities: Vec::new(),
-        },
-        BuiltIn {
-            name: "AGENT-SIMULATED",
-            kind: AgentKind::Simulated,
-            capacity: second,
-            capabilities: Vec::new(),
-        },
+        ("AGENT-OPENCODE", AgentKind::Opencode, first),
+        ("AGENT-SIMULATED", AgentKind::Simulated, second),
     ]
+    .map(|(name, kind, capacity)| AgentDraft::new(name, kind, ["testing"]).with_capacity(capacity))
 }
 
 fn drivers(ground: &Ground, tracker: &TaskTracker) -> [Arc<dyn AgentDriver>; 2] {

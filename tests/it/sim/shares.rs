@@ -61,7 +61,7 @@ impl Calm {
             ids,
             town: Arc::new(Town::steady(Arc::clone(&weather), millis)),
             files: Arc::new(SimFiles::new(Arc::clone(&clock), weather)),
-            slots: (slots, [100, 100]),
+            slots: (slots, [50, 50]),
             planted: None,
         };
         let (journal, disk) = (Arc::clone(&store) as _, None);

@@ -20,8 +20,11 @@ use orchestrator::application::ports::store::{
     CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use orchestrator::application::ports::usage::{UsageCursor, UsageReads};
+use orchestrator::application::ports::vitals::VitalsReads;
 use orchestrator::application::ports::webhooks::WebhookReads;
 use orchestrator::domain::agent::Agent;
+use orchestrator::domain::agent::heartbeat::Heartbeat;
+use orchestrator::domain::agent::vitals::{Ended, Vitals};
 use orchestrator::domain::attention::{AttentionItem, AttentionState};
 use orchestrator::domain::audit::StoredAudit;
 use orchestrator::domain::event::StoredEvent;
@@ -347,6 +350,21 @@ impl UsageReads for Shown {
         wait(self.0.limits_told())
     }
 }
+#[async_trait]
+impl VitalsReads for Shown {
+    async fn vitals(&self, agent: AgentId) -> Read<Option<Versioned<Vitals>>> {
+        self.1.read(self.0.vitals(agent))
+    }
+    async fn all_vitals(&self) -> Read<Vec<Vitals>> {
+        self.1.read(self.0.all_vitals())
+    }
+    async fn heartbeat(&self, agent: AgentId) -> Read<Option<Heartbeat>> {
+        self.1.read(self.0.heartbeat(agent))
+    }
+    async fn heartbeats(&self) -> Read<Vec<Heartbeat>> {
+        self.1.read(self.0.heartbeats())
+    }
+}
 
 #[async_trait]
 impl PeopleReads for Shown {
@@ -462,6 +480,10 @@ impl Fleet for Seen {
 
     async fn owed_children(&self, limit: usize) -> Read<Vec<OwedChildren>> {
         self.1.read(self.0.owed_children(limit))
+    }
+
+    async fn uncounted(&self, limit: usize) -> Read<Vec<(TenantId, Ended)>> {
+        self.1.read(self.0.uncounted(limit))
     }
 
     async fn due_attention(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use orchestrator::application::agent::{AgentService, BuiltIn};
+use orchestrator::application::agent::AgentService;
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::audit::AuditService;
 use orchestrator::application::daily::Kept;
@@ -30,6 +30,7 @@ use orchestrator::application::system::SystemService;
 use orchestrator::application::usage::UsageService;
 use orchestrator::application::webhooks::{WebhookOptions, WebhookService};
 use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::agent::draft::AgentDraft;
 use orchestrator::domain::ids::{KeyId, TenantId};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::{ApiKey, KeyKind, KeySecret, Role};
@@ -107,9 +108,8 @@ pub(crate) async fn lift_quotas(store: &dyn Store) {
     store.commit(set).await.expect("lifted");
 }
 
-pub(crate) fn agent_of_new_tenants() -> BuiltIn {
-    let (name, kind) = ("AGENT-ONE", AgentKind::Simulated);
-    BuiltIn { name, kind, capacity: 5, capabilities: vec!["testing".to_owned()] }
+pub(crate) fn agent_of_new_tenants() -> AgentDraft {
+    AgentDraft::new("AGENT-ONE", AgentKind::Simulated, ["testing"])
 }
 
 /// A tenant beside the default one, without bounds.
@@ -138,6 +138,17 @@ fn workspaces(folder: &Path, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Fold
 pub(crate) fn audit(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> AuditService {
     let signer = KeySigner::new(&[7; 32]).expect("a key");
     AuditService::new(Arc::clone(store), Arc::clone(clock), Arc::new(signer))
+}
+
+/// Agents, of which `AGENT-ONE` comes from the settings.
+fn agents(
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+    drivers: Vec<Arc<dyn AgentDriver>>,
+) -> AgentService {
+    let (store, clock, ids) = (Arc::clone(store), Arc::clone(clock), Arc::clone(ids));
+    AgentService::new(store, clock, ids, drivers).with_built_in(&[agent_of_new_tenants()])
 }
 
 /// Webhooks that may reach this machine.
@@ -208,8 +219,7 @@ impl TestApp {
                 settle_timeout: Duration::from_millis(20),
             },
         );
-        let agents =
-            AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers);
+        let agents = agents(&store, &clock, &ids, drivers);
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
                 .keeping(Kept::default().days())
@@ -256,6 +266,7 @@ impl TestApp {
             usage: UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone()),
             judge,
             attention,
+            agents: agents.clone(),
             recovery,
             sessions,
             events: EventService::new(

@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub(crate) mod acp;
 pub(crate) mod app;
 mod documented;
 pub(crate) mod invariants;

@@ -11,10 +11,13 @@ use orchestrator::application::ports::driver::{
     AgentDriver, AgentEvent, Ask, Assignment, Continuation, DriverError, Prompt, RunControl,
     Running, TranscriptItem, TurnEnd,
 };
-use orchestrator::domain::ids::{SessionId, TenantId};
+use orchestrator::domain::agent::draft::AgentDraft;
+use orchestrator::domain::agent::{Agent, AgentKind};
+use orchestrator::domain::ids::{AgentId, SessionId, TenantId};
 use orchestrator::domain::session::spec::{
     Calls, PermissionDecision, PermissionPolicy, PermissionRule,
 };
+use orchestrator::domain::time::Timestamp;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::drivers::guard;
 use orchestrator::infrastructure::drivers::opencode::{OpencodeDriver, Options};
@@ -125,7 +128,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    async fn begin(running: Running) -> Self {
+    /// Shakes hands with a run.
+    pub(crate) async fn begin(running: Running) -> Self {
         let Running { control, mut events } = running;
         match events.recv().await {
             Some(AgentEvent::Handshake { handle, stored }) => {
@@ -142,10 +146,18 @@ impl Run {
 
     /// The next event; it is kept in `told` too. `None` when the run is over.
     pub(crate) async fn next(&mut self) -> Option<&AgentEvent> {
-        let waited = tokio::time::timeout(PATIENCE, self.events.recv()).await;
-        let event = waited.unwrap_or_else(|_| panic!("nothing happens after {:#?}", self.told))?;
-        self.told.push(event);
-        self.told.last()
+        loop {
+            let waited = tokio::time::timeout(PATIENCE, self.events.recv()).await;
+            let event =
+                waited.unwrap_or_else(|_| panic!("nothing happens after {:#?}", self.told))?;
+            if !matches!(event, AgentEvent::Handshake { .. }) {
+                self.told.push(event);
+                return self.told.last();
+            }
+            let AgentEvent::Handshake { handle, stored } = event else { continue };
+            stored.send(()).expect("the run waits");
+            self.handle = handle;
+        }
     }
 
     /// Reads on until `wanted` finds something.
@@ -226,6 +238,7 @@ pub(crate) fn assignment(workdir: &Path, text: String) -> Assignment {
         title: "A test".to_owned(),
         attempt: 1,
         fencing_token: 1,
+        agent: agent(),
         profile: Some("industrial-coder".to_owned()),
         profile_options: Value::Null,
         model: None,
@@ -235,6 +248,12 @@ pub(crate) fn assignment(workdir: &Path, text: String) -> Assignment {
         prompt: prompt(text),
         continuation: Continuation::Fresh,
     }
+}
+
+fn agent() -> Arc<Agent> {
+    let draft = AgentDraft::new("AGENT-OPENCODE", AgentKind::Opencode, ["testing"]);
+    let id = AgentId::new(SystemIds.uuid());
+    Arc::new(draft.accept(id, TenantId::BOOTSTRAP, Timestamp::EPOCH).expect("valid"))
 }
 
 /// A policy from its default and rules of tool and decision.

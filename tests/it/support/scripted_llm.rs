@@ -86,7 +86,17 @@ impl ScriptedLlm {
     /// Answers prompts that hold these words with these turns, unless they carry a script.
     /// Forgets what was asked before.
     pub(crate) async fn rule(&self, words: &str, turns: &Value) {
-        let script = json!({ "rules": [{ "when": { "user": words }, "turns": turns }] });
+        self.rules(&[(words, turns.clone())]).await;
+    }
+
+    /// Answers prompts that hold these words with these turns, for each of them.
+    /// Forgets what was asked before.
+    pub(crate) async fn rules(&self, rules: &[(&str, Value)]) {
+        let rules: Vec<Value> = rules
+            .iter()
+            .map(|(words, turns)| json!({ "when": { "user": words }, "turns": turns }))
+            .collect();
+        let script = json!({ "rules": rules });
         let answer = self.http.post(format!("{}/_script", self.url)).json(&script).send().await;
         assert!(answer.expect("answers").status().is_success());
     }

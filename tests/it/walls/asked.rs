@@ -126,7 +126,10 @@ fn rest(place: &Place) -> Value {
         ("PATCH", "/api/v1/sessions/{id}") => json!({ "title": "stolen" }),
         ("PATCH", "/api/v1/tenants/{id}") => json!({ "name": "stolen" }),
         ("PUT", "/api/v1/tenants/{id}/quotas") => json!({ "max_queue_depth": 1 }),
-        ("PATCH", "/api/v1/webhooks/{id}") => json!({ "description": "stolen" }),
+        ("POST", "/api/v1/agents/{id}/maintenance") => json!({ "on": true }),
+        ("PATCH", "/api/v1/agents/{id}" | "/api/v1/webhooks/{id}") => {
+            json!({ "description": "stolen" })
+        }
         _ => json!({}),
     }
 }

@@ -59,6 +59,7 @@ fn of_path(route: &str, name: &str) -> Vec<Kind> {
         "keys" => vec![Kind::Key],
         "users" => vec![Kind::User],
         "invites" => vec![Kind::Invite],
+        "agents" => vec![Kind::Agent, Kind::AgentName],
         "tenants" => vec![Kind::Tenant, Kind::TenantSlug],
         // A path within the workspace of the session in front of it.
         "files" => vec![],
@@ -75,10 +76,11 @@ fn of_query(route: &str, name: &str) -> Vec<Kind> {
         "agent" => vec![Kind::Agent, Kind::AgentName],
         "checkpoint" => vec![Kind::Checkpoint],
         // Cursors and the tenants of sockets have tests of their own.
-        "cursor" | "tenant" | "after" | "action" | "attention" | "client_id" | "count"
-        | "created_after" | "created_before" | "depth" | "follow" | "from" | "group_by"
-        | "include" | "kind" | "limit" | "outcome" | "priority" | "purge" | "q" | "redact"
-        | "session_type" | "sort" | "state" | "status" | "tag" | "to" | "type" | "wait" => vec![],
+        "cursor" | "tenant" | "after" | "action" | "agent_type" | "attention" | "capability"
+        | "client_id" | "count" | "graceful" | "reason" | "created_after" | "created_before"
+        | "depth" | "follow" | "from" | "group_by" | "include" | "kind" | "limit" | "outcome"
+        | "priority" | "purge" | "q" | "redact" | "session_type" | "sort" | "state" | "status"
+        | "tag" | "to" | "type" | "wait" => vec![],
         other => panic!("say in tests/it/walls whether {other} of {route} names anything"),
     }
 }
@@ -99,7 +101,8 @@ fn of_field(route: &str, field: &str) -> Vec<Kind> {
         _ => {
             let suspicious = ["id", "ids", "parent", "session", "owner", "user", "key", "webhook"];
             let looks_like = name.split('_').any(|word| suspicious.contains(&word));
-            let harmless = ["session_type", "on_parent_end"].contains(&name);
+            let harmless =
+                ["session_type", "on_parent_end", "preferred_session_types"].contains(&name);
             assert!(
                 harmless || !looks_like,
                 "say in tests/it/walls whether {field} of {route} names anything"

@@ -49,7 +49,14 @@ impl Things {
         let tenant = TenantId::BOOTSTRAP;
         let agents = [agent_of_new_tenants()];
         app.agents.ensure(tenant, &agents).await.expect("agents");
-        let agent = app.agents.list(tenant).await.expect("read")[0].id.to_string();
+        let mut agent = String::new();
+        for name in ["AGENT-A", "AGENT-B"] {
+            let wanted = json!({
+                "name": name, "kind": "simulated", "capabilities": ["testing"],
+                "description": CANARY,
+            });
+            agent = made(app, "/api/v1/agents", wanted).await;
+        }
         // Their codes are none that the other tenant comes to have.
         let codes = (Counter::SessionCodes, CounterChange::AtLeast(5000));
         let set = ChangeSet::new(tenant).count(codes.0, codes.1);
@@ -119,6 +126,7 @@ impl Things {
             "sessions" => &self.session,
             "attention" => &self.attention,
             "webhooks" => &self.webhook,
+            "agents" => &self.agent,
             "keys" => &self.key,
             "users" => &self.user,
             "invites" => &self.invite,
@@ -138,6 +146,7 @@ impl Things {
             &self.key,
             &self.user,
             &self.invite,
+            &self.agent,
         ];
         ids.into_iter().map(String::as_str).find(|id| text.contains(*id))
     }
@@ -151,6 +160,8 @@ impl Things {
             "/api/v1/sessions/{id}/checkpoints",
             "/api/v1/sessions/{id}/events",
             "/api/v1/attention/{id}",
+            "/api/v1/agents",
+            "/api/v1/agents/{id}",
             "/api/v1/webhooks/{id}",
             "/api/v1/webhooks/{id}/deliveries",
             "/api/v1/keys/{id}",

@@ -10,6 +10,7 @@ use crate::application::error::AppError;
 use crate::application::ports::driver::{
     AgentDriver, Assignment, Continuation, DriverError, Prompt, Running,
 };
+use crate::domain::agent::Agent;
 use crate::domain::session::Session;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::workspace::{Workspace, WorkspaceKind};
@@ -60,10 +61,10 @@ impl Supervisor {
         workspace: &Workspace,
         prompt: Prompt,
     ) -> Result<Begun, AppError> {
-        let Some(driver) = self.driver(session).await? else {
-            let message = "this server has no driver for the agent any more";
-            return Ok(Begun::Failed(DriverError::new(ErrorType::AgentRemoved, message)));
+        let Some((driver, agent)) = self.driver(session).await? else {
+            return self.without_agent(session).await;
         };
+        let model = agent.behavior.model_identifier.clone();
         let assignment = Assignment {
             tenant: self.holder.tenant,
             session: session.id,
@@ -71,9 +72,10 @@ impl Supervisor {
             title: session.spec.title.clone(),
             attempt: session.run.attempt,
             fencing_token: self.holder.fencing_token,
+            agent,
             profile: session.spec.profile().map(str::to_owned),
             profile_options: profile_options(session),
-            model: session.spec.model_identifier.clone(),
+            model: session.spec.model_identifier.clone().or(model),
             workdir: workspace.path.clone().into(),
             is_private: workspace.kind != WorkspaceKind::Directory,
             policy: session.spec.permission_policy.clone(),
@@ -120,11 +122,30 @@ impl Supervisor {
         }
     }
 
-    async fn driver(&self, session: &Session) -> Result<Option<Arc<dyn AgentDriver>>, AppError> {
+    /// The agent that was given the session, and who speaks to it.
+    async fn driver(
+        &self,
+        session: &Session,
+    ) -> Result<Option<(Arc<dyn AgentDriver>, Arc<Agent>)>, AppError> {
         let Some(lease) = &session.run.lease else { return Ok(None) };
         let snapshot = self.tools.sessions.readable(self.holder.tenant).await?;
-        let agent = snapshot.agent(lease.agent_id).await?;
-        Ok(agent.and_then(|agent| self.tools.agents.driver(agent.value.kind)))
+        let Some(agent) = snapshot.agent(lease.agent_id).await? else { return Ok(None) };
+        let agent = Arc::new(agent.value);
+        Ok(self.tools.agents.driver(agent.kind).map(|driver| (driver, agent)))
+    }
+
+    /// A session whose agent was removed waits for another one.
+    async fn without_agent(&self, session: &Session) -> Result<Begun, AppError> {
+        let (tenant, sessions) = (self.holder.tenant, &self.tools.sessions);
+        if let Some(lease) = &session.run.lease {
+            let agent = lease.agent_id;
+            let is_there = sessions.readable(tenant).await?.agent(agent).await?.is_some();
+            if !is_there && sessions.leave_agent(tenant, session.id, agent).await? {
+                return Ok(Begun::Released);
+            }
+        }
+        let message = "this server has no driver for the agent any more";
+        Ok(Begun::Failed(DriverError::new(ErrorType::AgentRemoved, message)))
     }
 
     /// How this run connects to what was before.

@@ -157,6 +157,10 @@ async fn measure(
     let agents = tools.agents.list(session.tenant_id).await?;
     let lease = run.lease.as_ref();
     let agent = lease.and_then(|lease| agents.iter().find(|agent| agent.id == lease.agent_id));
+    if let (None, Some(lease), Some(_)) = (agent, lease, &run.prompt) {
+        let reason = format!("{} was removed: it waits for another agent", lease.agent_name);
+        return Ok((Measure::Restart, reason));
+    }
     let Some(driver) = agent.and_then(|agent| tools.agents.driver(agent.kind)) else {
         let name = lease.map_or("its agent", |lease| lease.agent_name.as_str());
         return Ok((Measure::Fail, format!("this server has no driver for {name} any more")));

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::control::OpenAsk;
-use super::permission::{decide, permission_ask, question_ask};
+use super::permission::{permission_ask, question_ask};
 use super::run::{Run, Stop};
 use super::wire::{PermissionAsk, QuestionAsk};
 use crate::application::ports::driver::{AgentEvent, Ask};
 use crate::domain::session::spec::PermissionDecision;
+use crate::infrastructure::drivers::permission::decide;
 
 /// Words for a call that the policy denies.
 const DENIED: &str = "The permission policy of this session denies this. Go on without it.";

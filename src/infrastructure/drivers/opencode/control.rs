@@ -14,12 +14,12 @@ use tracing::info;
 
 use super::client::CallError;
 use super::host::Host;
-use super::layout::Marker;
 use super::permission::answers;
 use super::wire::Question;
 use crate::application::ports::driver::{Answer, DriverError, Prompt, RunControl};
 use crate::domain::attention::DEFAULT_ANSWER;
 use crate::infrastructure::drivers::guard;
+use crate::infrastructure::drivers::marker::Marker;
 
 /// How long an abort may take before the turn is taken for ended.
 pub(super) const ABORT_TIME: Duration = Duration::from_secs(5);
@@ -79,7 +79,8 @@ impl Shared {
         if !self.is_private || options.attach.is_some() || self.host.cancel.is_cancelled() {
             return;
         }
-        let (marker, folder) = (Marker::any(options), PathBuf::from(&self.place));
+        let (marker, folder) =
+            (Marker::any(&options.marker, &options.state_dir), PathBuf::from(&self.place));
         let swept = spawn_blocking(move || guard::sweep_below(&marker, &folder)).await.unwrap_or(0);
         if swept > 0 {
             info!(processes = swept, folder = self.place, "Processes of a run are ended with it");

@@ -8,14 +8,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rand::TryRng;
-use rand::rngs::SysRng;
 use serde_json::{Map, Value, json};
 
 use super::{Options, tidy};
 use crate::application::ports::driver::DriverError;
-use crate::domain::canonical::sha256_hex;
 use crate::domain::session::attempt::ErrorType;
+use crate::infrastructure::drivers::marker::{Marker, is_secret};
 
 /// Largest environment entry that Linux takes.
 const MAX_ENTRY_BYTES: usize = 128 * 1024 - 1;
@@ -171,51 +169,6 @@ impl Layout {
     }
 }
 
-/// The variable that every process of one server carries.
-#[derive(Debug, Clone)]
-pub(super) struct Marker {
-    pub(super) name: String,
-    pub(super) value: String,
-}
-
-impl Marker {
-    /// A marker for one start of a server.
-    pub(super) fn fresh(options: &Options) -> Result<Self, DriverError> {
-        let value = format!("{}:{}", place(options), random_hex(8)?);
-        Ok(Self { name: options.marker.clone(), value })
-    }
-
-    /// As `NAME=VALUE`.
-    pub(super) fn entry(&self) -> String {
-        format!("{}={}", self.name, self.value)
-    }
-
-    /// What every server that was ever started on this state folder carries.
-    pub(super) fn any(options: &Options) -> String {
-        format!("{}={}:*", options.marker, place(options))
-    }
-}
-
-/// `count` bytes of the system's generator as lower-case hex.
-pub(super) fn random_hex(count: usize) -> Result<String, DriverError> {
-    let mut bytes = vec![0_u8; count];
-    SysRng.try_fill_bytes(&mut bytes).map_err(|error| {
-        DriverError::new(ErrorType::Internal, format!("the system gives no random bytes: {error}"))
-    })?;
-    Ok(bytes.iter().fold(String::with_capacity(count * 2), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-        text
-    }))
-}
-
-fn place(options: &Options) -> String {
-    let path =
-        std::fs::canonicalize(&options.state_dir).unwrap_or_else(|_| options.state_dir.clone());
-    sha256_hex(path.as_os_str().as_encoded_bytes())[..16].to_owned()
-}
-
 /// A plugin that blanks what tools need not know.
 fn plugin_source(options: &Options) -> String {
     let mut names = vec![
@@ -230,12 +183,6 @@ fn plugin_source(options: &Options) -> String {
          for (const name of {}) output.env[name] = \"\"\n  }},\n}})\n",
         json!(names)
     )
-}
-
-/// Whether a variable of this name is likely to hold a secret.
-pub(super) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"].iter().any(|word| name.contains(word))
 }
 
 fn write_if_other(path: &Path, text: &str) -> io::Result<()> {
@@ -284,7 +231,7 @@ mod tests {
     #[test]
     fn the_environment_is_an_allow_list() {
         let options = options();
-        let marker = Marker::fresh(&options).expect("random bytes");
+        let marker = Marker::fresh(&options.marker, &options.state_dir).expect("random bytes");
         let layout = Layout::of(&options);
         let environment = layout.environment(&options, "pw", &marker).expect("small enough");
         let names: Vec<_> = environment.iter().map(|(name, _)| name.as_str()).collect();
@@ -306,7 +253,8 @@ mod tests {
                 "{name}"
             );
         }
-        assert!(marker.entry().starts_with(Marker::any(&options).trim_end_matches('*')));
+        let any = Marker::any(&options.marker, &options.state_dir);
+        assert!(marker.entry().starts_with(any.trim_end_matches('*')));
     }
 
     #[test]
@@ -319,7 +267,7 @@ mod tests {
     fn an_environment_that_is_too_large_is_refused_in_words() {
         let mut options = options();
         options.auth = Some("x".repeat(200_000));
-        let marker = Marker::fresh(&options).expect("random bytes");
+        let marker = Marker::fresh(&options.marker, &options.state_dir).expect("random bytes");
         let refused = Layout::of(&options).environment(&options, "pw", &marker);
         assert!(refused.is_err_and(|error| error.message.contains("OPENCODE_AUTH_CONTENT")));
     }

@@ -9,12 +9,12 @@ use std::hash::{Hash, Hasher};
 
 use serde_json::{Value, json};
 
-use super::permission::cut;
 use super::wire::{Info, Part};
 use crate::application::ports::driver::{AgentEvent, TranscriptItem};
 use crate::domain::canonical::canonical;
 use crate::domain::money::Usd;
 use crate::domain::usage::Usage;
+use crate::infrastructure::drivers::permission::cut;
 
 /// Longest input or output of a call that is told.
 const MAX_CALL_BYTES: usize = 64 * 1024;

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,8 +40,8 @@ use tokio_util::task::TaskTracker;
 pub use limits::Limits;
 
 use self::host::Host;
-use self::layout::{Marker, is_secret};
 use super::guard;
+use super::marker::{Marker, is_secret};
 use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::{
     Abilities, AgentDriver, Assignment, DriverError, ProbeReport, Running,
@@ -228,7 +228,7 @@ impl AgentDriver for OpencodeDriver {
         }
     }
 
-    async fn probe(&self) -> Result<ProbeReport, DriverError> {
+    async fn probe(&self, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
         if let Some(version) = self.host.asleep() {
             return Ok(ProbeReport { version, details: json!({ "mode": "asleep" }) });
         }
@@ -257,7 +257,7 @@ impl AgentDriver for OpencodeDriver {
         if self.host.options.attach.is_some() {
             return 0;
         }
-        let marker = Marker::any(&self.host.options);
+        let marker = Marker::any(&self.host.options.marker, &self.host.options.state_dir);
         spawn_blocking(move || guard::sweep(&marker)).await.unwrap_or(0)
     }
 

@@ -15,24 +15,10 @@ use crate::domain::canonical::canonical_hash;
 use crate::domain::session::policy::{
     Calls, GUARDED, PermissionDecision, PermissionPolicy, PermissionRule,
 };
+use crate::infrastructure::drivers::permission::{class, line, risk, shortened};
 
 /// What touches nothing, and is allowed unless the policy names it.
 const HARMLESS: [&str; 2] = ["question", "todowrite"];
-/// Longest text inside the facts of an ask.
-const MAX_FACT_BYTES: usize = 64 * 1024;
-
-/// What the policy says of a call.
-pub(super) fn decide(
-    policy: &PermissionPolicy,
-    tool: &str,
-    pieces: &[String],
-) -> PermissionDecision {
-    let mut policy = policy.clone();
-    for rule in &mut policy.rules {
-        rule.tool = class(&rule.tool).to_owned();
-    }
-    policy.decide(tool, pieces)
-}
 
 /// The policy as session rules of OpenCode, where the last matching rule wins. Its patterns are globs:
 /// what is meant exactly cannot be said with them, so that it is told to ask, and `decide` answers.
@@ -125,51 +111,10 @@ pub(super) fn answers(questions: &[Question], text: &str) -> Vec<Vec<String>> {
     questions.iter().enumerate().map(answer).collect()
 }
 
-/// The name under which OpenCode asks for a tool.
-fn class(tool: &str) -> &str {
-    match tool {
-        "write" | "patch" | "apply_patch" | "multiedit" => "edit",
-        other => other,
-    }
-}
-
-fn risk(permission: &str) -> Risk {
-    match permission {
-        "read" | "glob" | "grep" | "list" | "lsp" | "skill" | "todowrite" | "todoread" => Risk::Low,
-        "edit" | "webfetch" | "websearch" | "task" => Risk::Medium,
-        _ => Risk::High,
-    }
-}
-
-fn line(text: &str) -> String {
-    let flat: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    flat.trim().to_owned()
-}
-
-fn shortened(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(cut(text, MAX_FACT_BYTES)),
-        Value::Array(items) => items.iter().take(200).map(shortened).collect(),
-        Value::Object(map) => Value::Object(
-            map.iter().take(200).map(|(key, value)| (key.clone(), shortened(value))).collect(),
-        ),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    }
-}
-
-/// At most `limit` bytes of a text, and a note when something was left out.
-pub(super) fn cut(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let end = text.floor_char_boundary(limit);
-    format!("{}\n[{} bytes left out]", &text[..end], text.len() - end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infrastructure::drivers::permission::decide;
 
     fn policy(rules: &[(&str, Option<&str>, PermissionDecision)]) -> PermissionPolicy {
         let rules = rules

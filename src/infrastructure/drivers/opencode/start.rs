@@ -1,7 +1,6 @@
 //! How a run begins: the directory is looked at, the stream is opened, the conversation is made or
 //! found again, and only then a task takes over.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -17,6 +16,7 @@ use super::stream::Events;
 use super::wire::{Provider, Providers, Session};
 use crate::application::ports::driver::{Assignment, Continuation, DriverError, Running};
 use crate::domain::session::attempt::ErrorType;
+use crate::infrastructure::drivers::place::directory;
 
 /// The provider that OpenCode offers to everybody.
 const OWN_PROVIDER: &str = "opencode";
@@ -42,7 +42,7 @@ pub(super) async fn start(
     host: &Arc<Host>,
     assignment: Assignment,
 ) -> Result<Running, DriverError> {
-    let place = directory(&assignment.workdir).await?;
+    let place = directory(&assignment.workdir, "OpenCode").await?;
     let permit = cover::place(host, &place).await?;
     let (server, (stream, choice, conversation)) = reach(host, &place, &assignment).await?;
     let (events, told) = mpsc::channel(EVENTS);
@@ -125,26 +125,6 @@ async fn prepare(
     let rules = permission::rules(&assignment.policy, server.readable.as_deref());
     let conversation = converse(client, place, assignment, &rules).await?;
     Ok((stream, choice, conversation))
-}
-
-/// The directory as the server will name it.
-async fn directory(workdir: &Path) -> Result<String, DriverError> {
-    let wrong = |why: String| DriverError::new(ErrorType::WorkspaceError, why);
-    let shown = workdir.display();
-    let path = tokio::fs::canonicalize(workdir)
-        .await
-        .map_err(|error| wrong(format!("the working directory {shown} cannot be used: {error}")))?;
-    if path != workdir {
-        return Err(wrong(format!(
-            "{shown} is, or lies behind, a link; it was none when it was looked at"
-        )));
-    }
-    let is_directory = tokio::fs::metadata(&path).await.is_ok_and(|found| found.is_dir());
-    match path.into_os_string().into_string() {
-        Ok(path) if is_directory => Ok(path),
-        Ok(path) => Err(wrong(format!("{path} is not a directory"))),
-        Err(_) => Err(wrong(format!("the path {shown} is not UTF-8, which OpenCode needs"))),
-    }
 }
 
 /// Model and agent profile for every prompt of the run, as fields of its body.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -117,7 +117,7 @@ impl AgentDriver for SimulatedDriver {
         Abilities { resume, inject, asks, usage, fork, simulated, outlives: false }
     }
 
-    async fn probe(&self) -> Result<ProbeReport, DriverError> {
+    async fn probe(&self, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
         let details = json!({ "simulated": true, "seed": self.options.seed });
         Ok(ProbeReport { version: env!("CARGO_PKG_VERSION").to_owned(), details })
     }

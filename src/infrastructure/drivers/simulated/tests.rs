@@ -6,7 +6,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::application::ports::driver::{AgentEvent, TranscriptItem};
-use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::agent::Agent;
+use crate::domain::agent::draft::AgentDraft;
+use crate::domain::ids::{AgentId, SessionId, TenantId};
 use crate::domain::session::spec::{Calls, PermissionDecision, PermissionPolicy, PermissionRule};
 use crate::domain::time::Timestamp;
 use crate::infrastructure::clock::ManualClock;
@@ -37,6 +39,7 @@ impl Stage {
             title: "A test".to_owned(),
             attempt: 1,
             fencing_token: 1,
+            agent: agent(),
             profile: None,
             profile_options: Value::Null,
             model: None,
@@ -62,6 +65,12 @@ impl Stage {
         stored.send(()).expect("the driver waits for it");
         show
     }
+}
+
+fn agent() -> Arc<Agent> {
+    let draft = AgentDraft::new("AGENT-ONE", AgentKind::Simulated, ["testing"]);
+    let id = AgentId::new(Uuid::from_u128(1));
+    Arc::new(draft.accept(id, TenantId::BOOTSTRAP, Timestamp::EPOCH).expect("valid"))
 }
 
 fn fenced(steps: &Value) -> String {

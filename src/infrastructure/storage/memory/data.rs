@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::people::People;
 use super::usage::Used;
+use super::vitals::AllVitals;
 use super::webhooks::Webhooks;
 use crate::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Guard, Put, Remembered, Write,
@@ -49,6 +50,7 @@ pub(super) struct TenantData {
     pub(super) used: Used,
     pub(super) api_keys: BTreeMap<KeyId, Arc<Versioned<ApiKey>>>,
     pub(super) people: People,
+    pub(super) vitals: AllVitals,
 }
 
 /// Everything.
@@ -172,6 +174,7 @@ impl TenantData {
                 return shared::check_bound(*counter, before, after, *limit);
             }
             Guard::AgentNameFree(name) => self.holder(name).is_none(),
+            Guard::AgentOpen(id) => self.agents.get(id).is_some_and(|agent| agent.value.is_open()),
             Guard::UserAt(id, version) => self.people.is_at(*id, *version),
             Guard::NoOtherKeys { user, known } => self.has_no_other_keys(*user, known),
             Guard::NoOtherInvites { email, known } => self.has_no_other_invites(email, known),
@@ -185,7 +188,8 @@ impl TenantData {
 
     /// The agent that has this name.
     fn holder(&self, name: &str) -> Option<AgentId> {
-        self.agents.values().find(|agent| agent.value.name == name).map(|agent| agent.value.id)
+        let mut all = self.agents.values().filter(|agent| agent.value.deleted_at.is_none());
+        all.find(|agent| agent.value.name == name).map(|agent| agent.value.id)
     }
 
     fn expect(&self, write: &Write) -> Result<(), CommitError> {
@@ -215,7 +219,9 @@ impl TenantData {
                 (self.attention.get(&put.value.id).map(|found| found.version), put.expect)
             }
             Write::Agent(put) => {
-                if self.holder(&put.value.name).is_some_and(|holder| holder != put.value.id) {
+                let other = |holder| holder != put.value.id;
+                let has_name = put.value.deleted_at.is_none();
+                if has_name && self.holder(&put.value.name).is_some_and(other) {
                     return Err(CommitError::Refused);
                 }
                 (self.agents.get(&put.value.id).map(|found| found.version), put.expect)
@@ -227,6 +233,7 @@ impl TenantData {
             Write::Webhook(write) => return self.webhooks.expect(write),
             Write::Usage(write) => return self.used.expect(write),
             Write::People(write) => return self.people.expect(write),
+            Write::Vitals(write) => return self.vitals.expect(write),
         };
         shared::next_version(found, expect).map(|_| ())
     }
@@ -263,6 +270,7 @@ impl TenantData {
             Write::Webhook(write) => self.webhooks.apply(write),
             Write::Usage(write) => self.used.apply(write),
             Write::People(write) => self.people.apply(write),
+            Write::Vitals(write) => self.vitals.apply(write),
             Write::ApiKey(put) => {
                 self.api_keys.insert(put.value.id, Arc::new(versioned(put)));
             }

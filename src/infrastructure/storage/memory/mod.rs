@@ -7,6 +7,7 @@ mod data;
 mod people;
 mod snapshot;
 mod usage;
+mod vitals;
 mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
@@ -108,6 +109,7 @@ impl Store for MemoryStore {
                 | Write::Webhook(_)
                 | Write::Usage(_)
                 | Write::People(_)
+                | Write::Vitals(_)
                 | Write::ChildrenOwed { .. }
                 | Write::ChildrenDone { .. } => None,
             })

@@ -13,6 +13,7 @@ use crate::application::ports::reads::{
 };
 use crate::application::ports::store::StoreError;
 use crate::domain::agent::Agent;
+use crate::domain::agent::vitals::Ended;
 use crate::domain::attention::{AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
@@ -210,7 +211,8 @@ impl Snapshot for MemorySnapshot {
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError> {
-        Ok(owned(self.0.agents.get(&id)))
+        let found = self.0.agents.get(&id);
+        Ok(owned(found.filter(|agent| agent.value.deleted_at.is_none())))
     }
 
     async fn api_key(&self, id: KeyId) -> Result<Option<Versioned<ApiKey>>, StoreError> {
@@ -228,7 +230,8 @@ impl Snapshot for MemorySnapshot {
     }
 
     async fn agents(&self) -> Result<Vec<Versioned<Agent>>, StoreError> {
-        let mut all: Vec<_> = self.0.agents.values().map(|agent| agent.as_ref().clone()).collect();
+        let there = self.0.agents.values().filter(|agent| agent.value.deleted_at.is_none());
+        let mut all: Vec<_> = there.map(|agent| agent.as_ref().clone()).collect();
         all.sort_by(|left, right| left.value.name.cmp(&right.value.name));
         Ok(all)
     }
@@ -302,6 +305,13 @@ impl Fleet for MemoryFleet {
             data.owed_children.iter().map(each)
         });
         Ok(owed.take(limit).collect())
+    }
+
+    async fn uncounted(&self, limit: usize) -> Result<Vec<(TenantId, Ended)>, StoreError> {
+        let all = self.0.tenants.iter();
+        let each =
+            all.flat_map(|(tenant, data)| data.vitals.uncounted().map(|ended| (*tenant, ended)));
+        Ok(each.take(limit).collect())
     }
 
     async fn sessions_made_before(

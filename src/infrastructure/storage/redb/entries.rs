@@ -65,8 +65,9 @@ pub(super) fn entries(table: Table, key: &[u8], bytes: &[u8]) -> Result<Vec<Entr
         Table::Agents => {
             let Versioned { value, .. }: Versioned<Agent> = records::open(key, bytes)?;
             let name = keys::agent_name(value.tenant_id, &value.name);
-            let beside = leads(Table::AgentsByName, name, *value.id.as_bytes())?;
-            (keys::agent(value.tenant_id, value.id), vec![beside])
+            let by_name = || leads(Table::AgentsByName, name, *value.id.as_bytes());
+            let beside = value.deleted_at.is_none().then(by_name).transpose()?;
+            (keys::agent(value.tenant_id, value.id), beside.into_iter().collect())
         }
         Table::Tenants => {
             let Versioned { value, .. }: Versioned<Tenant> = records::open(key, bytes)?;

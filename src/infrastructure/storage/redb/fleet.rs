@@ -15,6 +15,7 @@ use super::webhooks;
 use crate::application::ports::changes::Counter;
 use crate::application::ports::reads::{ClassUsage, Fleet, OwedChildren, Recount};
 use crate::application::ports::store::StoreError;
+use crate::domain::agent::vitals::Ended;
 use crate::domain::ids::{AttentionId, SessionId, TenantId, UserId, WebhookId};
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
@@ -172,6 +173,20 @@ impl Fleet for RedbFleet {
             let mut found = Vec::new();
             each_tenant(view, Table::OwedChildren, &mut |tenant| {
                 found.extend(family::owed(view, tenant, limit - found.len())?);
+                Ok(found.len() < limit)
+            })?;
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn uncounted(&self, limit: usize) -> Result<Vec<(TenantId, Ended)>, StoreError> {
+        blocking(Arc::clone(&self.reader), move |view| {
+            let mut found = Vec::new();
+            each_tenant(view, Table::EndedWork, &mut |tenant| {
+                let span = keys::all_ended_work(tenant);
+                let own = view.records(Table::EndedWork, &span, limit - found.len())?;
+                found.extend(own.into_iter().map(|ended| (tenant, ended)));
                 Ok(found.len() < limit)
             })?;
             Ok(found)

@@ -6,26 +6,39 @@ use super::records::Reference;
 use super::rows::Rows;
 use super::tables::Table;
 use crate::application::ports::changes::Put;
-use crate::application::ports::store::CommitError;
+use crate::application::ports::store::{CommitError, StoreError};
 use crate::domain::agent::Agent;
+use crate::domain::ids::AgentId;
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::{ApiKey, KeySecret};
+use crate::domain::version::Versioned;
 
 impl<R: Rows> Planner<'_, R> {
+    pub(super) fn agent_is_open(&self, id: AgentId) -> Result<bool, StoreError> {
+        let key = keys::agent(self.tenant, id);
+        let found: Option<Versioned<Agent>> = self.rows.record(Table::Agents, &key)?;
+        Ok(found.is_some_and(|agent| agent.value.is_open()))
+    }
+
     pub(super) fn put_agent(&mut self, put: Put<Agent>) -> Result<(), CommitError> {
         let key = keys::agent(self.tenant, put.value.id);
-        let (old, Agent { id, name, .. }) = self.put(Table::Agents, key, put)?;
+        let (old, Agent { id, name, deleted_at, .. }) = self.put(Table::Agents, key, put)?;
         let key = keys::agent_name(self.tenant, &name);
         let own = Reference(*id.as_bytes());
+        let had = old.filter(|old| old.deleted_at.is_none()).map(|old| old.name);
+        if deleted_at.is_some() {
+            if let Some(had) = had {
+                self.plan.remove(Table::AgentsByName, keys::agent_name(self.tenant, &had));
+            }
+            return Ok(());
+        }
         match self.rows.record::<Reference>(Table::AgentsByName, &key)? {
             Some(holder) if holder != own => return Err(CommitError::Refused),
             Some(_) => {}
             None => self.plan.insert(Table::AgentsByName, key, &own)?,
         }
-        if let Some(old) = old
-            && old.name != name
-        {
-            self.plan.remove(Table::AgentsByName, keys::agent_name(self.tenant, &old.name));
+        if let Some(had) = had.filter(|had| *had != name) {
+            self.plan.remove(Table::AgentsByName, keys::agent_name(self.tenant, &had));
         }
         Ok(())
     }

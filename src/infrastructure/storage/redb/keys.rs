@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::application::ports::changes::Counter;
 use crate::application::ports::journal::Stream;
+use crate::application::ports::vitals::WorkKey;
 use crate::domain::ids::{
     AgentId, AttentionId, DeliveryId, KeyId, SessionId, TenantId, UserId, WebhookId,
 };
@@ -229,6 +230,15 @@ pub(super) fn agent(tenant: TenantId, id: AgentId) -> Key {
 
 pub(super) fn agents(tenant: TenantId) -> Span {
     Span::of(tenant.as_bytes().to_vec(), 32)
+}
+
+/// Work of an agent that is not counted yet.
+pub(super) fn ended_work(tenant: TenantId, (agent, session, number): WorkKey) -> Key {
+    join(&[tenant.as_bytes(), agent.as_bytes(), session.as_bytes(), &number.to_be_bytes()])
+}
+
+pub(super) fn all_ended_work(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 52)
 }
 
 pub(super) fn agent_name(tenant: TenantId, name: &str) -> Key {

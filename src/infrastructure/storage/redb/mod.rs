@@ -30,6 +30,7 @@ mod snapshot;
 mod space;
 mod tables;
 mod usage;
+mod vitals;
 mod webhooks;
 mod writer;
 

@@ -178,6 +178,7 @@ impl<R: Rows> Planner<'_, R> {
                 let key = keys::agent_name(self.tenant, name);
                 self.rows.bytes(Table::AgentsByName, &key)?.is_none()
             }
+            Guard::AgentOpen(id) => self.agent_is_open(*id)?,
             Guard::UserAt(id, version) => self.user_is_at(*id, *version)?,
             Guard::NoOtherKeys { user, known } => self.has_no_other_keys(*user, known)?,
             Guard::NoOtherInvites { email, known } => self.has_no_other_invites(email, known)?,
@@ -223,6 +224,7 @@ impl<R: Rows> Planner<'_, R> {
             Write::Webhook(write) => self.put_webhook(write),
             Write::Usage(write) => self.put_usage(write),
             Write::People(write) => self.put_people(write),
+            Write::Vitals(write) => self.put_vitals(write),
         }
     }
 

@@ -151,7 +151,9 @@ const fn class_of(table: Table) -> (StoredClass, bool) {
         Table::Attention => (StoredClass::Attention, true),
         Table::AttentionBySession | Table::AttentionDue => (StoredClass::Attention, false),
         Table::Agents => (StoredClass::Agents, true),
-        Table::AgentsByName => (StoredClass::Agents, false),
+        Table::AgentsByName | Table::EndedWork | Table::Vitals | Table::Heartbeats => {
+            (StoredClass::Agents, false)
+        }
         Table::Tenants => (StoredClass::Tenants, true),
         Table::ApiKeys
         | Table::ApiKeysBySecret

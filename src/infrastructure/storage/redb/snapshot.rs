@@ -244,7 +244,9 @@ impl Snapshot for RedbSnapshot {
 
     async fn agent(&self, id: AgentId) -> Result<Option<Versioned<Agent>>, StoreError> {
         let key = keys::agent(self.tenant, id);
-        self.reader.read(|view| view.record(Table::Agents, &key))
+        let found: Option<Versioned<Agent>> =
+            self.reader.read(|view| view.record(Table::Agents, &key))?;
+        Ok(found.filter(|agent| agent.value.deleted_at.is_none()))
     }
 
     async fn api_key(&self, id: KeyId) -> Result<Option<Versioned<ApiKey>>, StoreError> {
@@ -269,6 +271,7 @@ impl Snapshot for RedbSnapshot {
         let span = keys::agents(self.tenant);
         let mut found: Vec<Versioned<Agent>> =
             self.range(move |view| view.records(Table::Agents, &span, usize::MAX)).await?;
+        found.retain(|agent| agent.value.deleted_at.is_none());
         found.sort_by(|left, right| left.value.name.cmp(&right.value.name));
         Ok(found)
     }

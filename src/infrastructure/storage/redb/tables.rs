@@ -115,6 +115,12 @@ tables! {
     KeyUses = "key_uses.k1",
     /// tenant(16) ‖ SHA-256 of an identity provider's name for somebody(32) → user id
     UsersByIdentity = "users_by_identity.k1",
+    /// tenant(16) ‖ agent(16) ‖ session(16) ‖ number(4) → work that ended and is not counted yet
+    EndedWork = "ended_work.k1",
+    /// tenant(16) ‖ agent(16) → how it does
+    Vitals = "vitals.k1",
+    /// tenant(16) ‖ agent(16) → its newest heartbeat
+    Heartbeats = "heartbeats.k1",
 }
 
 impl Table {

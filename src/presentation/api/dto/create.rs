@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 
 use super::spec::{GateDto, PermissionPolicyDto, RetryPolicyDto};
 use crate::application::session::create::NewSession;
+use crate::domain::agent::kind::AgentType;
+use crate::domain::agent::performance::Tier;
 use crate::domain::ids::AgentId;
 use crate::domain::money::Usd;
 use crate::domain::session::draft::SessionDraft;
@@ -55,19 +57,18 @@ pub struct CreateSessionBody {
     pub agent: Option<String>,
     #[schema(max_items = 20)]
     pub required_capabilities: Option<Vec<String>>,
-    /// Not part of this version: leave it out.
+    /// What the work is done in; agents that prefer them come first, and those that avoid one get none.
     #[schema(max_items = 20)]
     pub technologies: Option<Vec<String>>,
-    /// Not part of this version: leave it out.
-    #[schema(min_length = 1, max_length = 64)]
-    pub preferred_agent_type: Option<String>,
-    /// Not part of this version: leave it out.
+    /// Agents of this type come first.
+    pub preferred_agent_type: Option<AgentType>,
+    /// These agents come first.
     #[schema(max_items = 10)]
     pub preferred_agent_ids: Option<Vec<AgentId>>,
-    /// Not part of this version: leave it out.
-    #[schema(min_length = 1, max_length = 64)]
-    pub min_performance_tier: Option<String>,
-    /// Only 1 in this version.
+    /// Only agents of this tier or a better one; `premium` and `standard` are read as `advanced` and
+    /// `competent`.
+    pub min_performance_tier: Option<Tier>,
+    /// How large the work is: 1 fills one place of an agent.
     #[schema(minimum = 0.1, maximum = 10, default = 1.0)]
     pub estimated_complexity: Option<f64>,
     #[schema(value_type = Option<Object>)]
@@ -161,9 +162,9 @@ impl FromFields for CreateSession {
             agent: fields.bounded_text("agent", 1, 100),
             required_capabilities: fields.texts("required_capabilities"),
             technologies: fields.texts("technologies"),
-            preferred_agent_type: fields.bounded_text("preferred_agent_type", 1, 64),
+            preferred_agent_type: fields.word("preferred_agent_type"),
             preferred_agent_ids: agent_ids(fields),
-            min_performance_tier: fields.bounded_text("min_performance_tier", 1, 64),
+            min_performance_tier: fields.word("min_performance_tier"),
             estimated_complexity: fields.number("estimated_complexity"),
             agent_config: fields.map("agent_config").unwrap_or_default(),
             model_identifier: fields.bounded_text("model_identifier", 1, 200),

@@ -11,7 +11,7 @@ use crate::domain::attention::Decision;
 use crate::domain::field::FieldErrors;
 use crate::domain::money::Usd;
 use crate::domain::session::PromptMode;
-use crate::domain::session::draft::{SessionPatch, check_map};
+use crate::domain::session::draft::SessionPatch;
 use crate::domain::session::life::Outcome;
 use crate::domain::session::spec::Priority;
 use crate::presentation::api::fields::{Fields, FromFields};
@@ -357,7 +357,7 @@ fn required(fields: &mut Fields, name: &'static str, most: usize) -> String {
 fn bounded(fields: &mut Fields, name: &'static str) -> Option<Map<String, Value>> {
     let map = fields.map(name)?;
     let mut errors = FieldErrors::default();
-    check_map(&format!("/{name}"), &map, &mut errors);
+    errors.map(&format!("/{name}"), &map);
     fields.complete(errors.into_result(()).err().unwrap_or_default());
     Some(map)
 }

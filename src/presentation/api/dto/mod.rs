@@ -5,6 +5,8 @@
 
 pub mod actions;
 pub mod admission;
+pub mod agent;
+pub mod agent_input;
 pub mod attempt;
 pub mod attention;
 pub mod audit;

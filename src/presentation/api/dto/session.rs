@@ -10,6 +10,8 @@ use super::checkpoint::CheckpointDto;
 use super::metrics::MetricsDto;
 use super::spec::{GateDto, PermissionPolicyDto, RetryPolicyDto, WorkspaceDto};
 use super::verification::VerificationDto;
+use crate::domain::agent::kind::AgentType;
+use crate::domain::agent::performance::Tier;
 use crate::domain::attention::Attention;
 use crate::domain::ids::{AgentId, SessionId, TaskId, TenantId};
 use crate::domain::money::Usd;
@@ -65,9 +67,9 @@ pub struct SessionDto {
     pub current_agent_name: Option<String>,
     pub required_capabilities: Vec<String>,
     pub technologies: Vec<String>,
-    pub preferred_agent_type: Option<String>,
+    pub preferred_agent_type: Option<AgentType>,
     pub preferred_agent_ids: Vec<AgentId>,
-    pub min_performance_tier: Option<String>,
+    pub min_performance_tier: Option<Tier>,
     pub estimated_complexity: f64,
     #[schema(value_type = Object)]
     pub agent_config: Map<String, Value>,

@@ -63,6 +63,7 @@ pub(super) fn errors(
         codes.push(C::AlreadyExists);
     }
     codes.extend(of_people(path, writes));
+    codes.extend(of_agents(path, writes));
     let copies = ["/system/backup", "/system/export"];
     codes.extend(copies.iter().any(|end| path.ends_with(end)).then_some(C::Locked));
     codes.extend((path == "/api/v1/login-links").then_some(C::PrivilegeEscalation));
@@ -122,6 +123,17 @@ fn of_places(path: &str, writes: bool) -> Vec<ErrorCode> {
         codes.push(ErrorCode::PathNotAllowed);
     }
     codes
+}
+
+/// Errors about who works.
+fn of_agents(path: &str, writes: bool) -> Vec<ErrorCode> {
+    use ErrorCode as C;
+    match (path.contains("/agents"), path.contains("{id}"), writes) {
+        (false, _, _) | (true, false, false) => Vec::new(),
+        (true, true, false) => vec![C::AgentNotFound],
+        (true, true, true) => vec![C::AgentNotFound, C::AgentBuiltIn],
+        (true, false, true) => vec![C::AlreadyExists],
+    }
 }
 
 /// Errors about people and what they act with.

@@ -2,6 +2,7 @@
 //! client variables that clap reads.
 
 mod admissions;
+mod agent;
 mod archive;
 mod audit;
 mod key;
@@ -19,6 +20,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
 pub use self::admissions::{AdmissionArgs, AdmissionsCommand, ScopeWord};
+pub use self::agent::{
+    AgentCommand, AgentListArgs, AgentRegisterArgs, AgentRemoveArgs, AgentTraits, AgentUpdateArgs,
+    Switch,
+};
 pub use self::archive::{BackupArgs, ExportArgs, ImportArgs, RestoreArgs};
 pub use self::audit::{AuditCommand, AuditListArgs};
 pub use self::key::{KeyCommand, KeyCreateArgs};
@@ -210,6 +215,9 @@ pub enum Command {
     /// What waits for a person.
     #[command(subcommand)]
     Attention(AttentionCommand),
+    /// Who works: register, look after and remove agents.
+    #[command(subcommand, visible_alias = "agents")]
+    Agent(AgentCommand),
     /// Hold back what waits, and release it; what runs goes on.
     #[command(subcommand)]
     Admissions(AdmissionsCommand),

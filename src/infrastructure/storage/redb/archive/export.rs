@@ -24,12 +24,15 @@ use crate::domain::time::Timestamp;
 use crate::infrastructure::storage::shared::failed;
 
 /// Tables whose rows are in an export, in its order.
-pub(super) const EXPORTED: [Table; 23] = [
+pub(super) const EXPORTED: [Table; 26] = [
     Table::Tenants,
     Table::Users,
     Table::ApiKeys,
     Table::KeyUses,
     Table::Agents,
+    Table::Vitals,
+    Table::Heartbeats,
+    Table::EndedWork,
     Table::Sessions,
     Table::Attempts,
     Table::Checkpoints,

@@ -14,7 +14,7 @@ use super::super::rows::bounds;
 use super::super::tables::Table;
 use super::export::called;
 use super::hex;
-use crate::domain::agent::{Agent, is_agent_name};
+use crate::domain::agent::Agent;
 use crate::domain::attention::AttentionItem;
 use crate::domain::field::FieldError;
 use crate::domain::ids::{SessionId, TenantId};
@@ -77,9 +77,7 @@ fn errors(table: Table, key: &[u8], value: &[u8]) -> Vec<FieldError> {
             let is_near = session.lineage.after.len() <= MOST_AWAITED;
             if is_near { Ok(()) } else { wrong("/after", "names too many sessions") }
         }),
-        Table::Agents => of::<Agent>(key, value, |agent| {
-            if is_agent_name(&agent.name) { Ok(()) } else { wrong("/name", "is no agent's name") }
-        }),
+        Table::Agents => of::<Agent>(key, value, Agent::check),
         _ => Vec::new(),
     }
 }

@@ -3,6 +3,8 @@
 use super::{Chunk, Head, Number, Quarantined, Record, Reference};
 use crate::application::ports::changes::Remembered;
 use crate::domain::agent::Agent;
+use crate::domain::agent::heartbeat::Heartbeat;
+use crate::domain::agent::vitals::{Ended, Vitals};
 use crate::domain::attention::AttentionItem;
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
@@ -63,6 +65,9 @@ pub(in super::super) fn visit<V: Visit>(table: Table, visit: V) -> V::Out {
         Table::Prices => visit.record::<Versioned<PriceTable>>(),
         Table::LimitsTold => visit.record::<Versioned<LimitsTold>>(),
         Table::Users => visit.record::<Versioned<User>>(),
+        Table::EndedWork => visit.record::<Ended>(),
+        Table::Vitals => visit.record::<Versioned<Vitals>>(),
+        Table::Heartbeats => visit.record::<Heartbeat>(),
         Table::SessionCodes
         | Table::AgentsByName
         | Table::TenantsBySlug

@@ -23,6 +23,7 @@ mod tenant;
 mod tests;
 mod usage;
 mod user;
+mod vitals;
 mod webhook;
 
 use std::cell::RefCell;

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{Unreadable, Unstorable, json_map, map, millis, time, word};
+use crate::domain::agent::kind::AgentType;
+use crate::domain::agent::performance::Tier;
 use crate::domain::ids::AgentId;
 use crate::domain::money::Usd;
 use crate::domain::session::retry::RetryPolicy;
@@ -142,9 +144,9 @@ impl<'a> SpecV1<'a> {
             agent: agent.clone(),
             required_capabilities: required_capabilities.clone(),
             technologies: technologies.clone(),
-            preferred_agent_type: preferred_agent_type.clone(),
+            preferred_agent_type: preferred_agent_type.map(|of| of.as_str().to_owned()),
             preferred_agent_ids: preferred_agent_ids.iter().map(|id| *id.as_bytes()).collect(),
-            min_performance_tier: min_performance_tier.clone(),
+            min_performance_tier: min_performance_tier.map(|tier| tier.as_str().to_owned()),
             estimated_complexity: *estimated_complexity,
             agent_config: json_map(agent_config)?.into(),
             model_identifier: model_identifier.clone(),
@@ -216,9 +218,13 @@ impl<'a> SpecV1<'a> {
             agent,
             required_capabilities,
             technologies,
-            preferred_agent_type,
+            preferred_agent_type: preferred_agent_type
+                .map(|slug| word(&slug, AgentType::parse, "preferred_agent_type"))
+                .transpose()?,
             preferred_agent_ids: preferred_agent_ids.into_iter().map(AgentId::from_bytes).collect(),
-            min_performance_tier,
+            min_performance_tier: min_performance_tier
+                .map(|slug| word(&slug, Tier::parse, "min_performance_tier"))
+                .transpose()?,
             estimated_complexity,
             agent_config: map(&agent_config, "agent_config")?,
             model_identifier,

@@ -1,7 +1,9 @@
 //! Every kind of record: what was written once is read for ever.
 
+mod agents;
 mod tenants;
 mod usage;
+mod vitals;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -9,11 +11,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::agents::agent;
 use self::tenants::{audit, tenant};
 use super::*;
 use crate::application::ports::changes::Remembered;
 use crate::application::ports::journal::Entry;
-use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::attention::{
     Attention, AttentionItem, AttentionKind, AttentionState, Decision, Risk,
 };
@@ -350,17 +352,7 @@ fn aggregates_are_written_as_ever() {
     check("attempt", &versioned(attempt()));
     check("checkpoint", &checkpoint());
     check("attention", &versioned(attention()));
-    let agent = Agent {
-        id: AgentId::new(id(7)),
-        tenant_id: TenantId::new(id(1)),
-        name: "AGENT-A".to_owned(),
-        kind: AgentKind::Opencode,
-        capabilities: vec!["rust".to_owned()],
-        max_concurrent_capacity: 3,
-        config: json!({ "model": "m" }),
-        created_at: at(0),
-    };
-    check("agent", &versioned(agent));
+    check("agent", &versioned(agent()));
     check("tenant", &versioned(tenant()));
     let key = ApiKey {
         id: KeyId::new(id(3)),

@@ -1,0 +1,162 @@
+//! Looking at agents: what was registered, and how it is now.
+
+use super::{AgentService, Endpoint, Liveness};
+use crate::application::error::AppError;
+use crate::application::ports::reads::Snapshot;
+use crate::application::principal::RequestContext;
+use crate::domain::agent::kind::AgentType;
+use crate::domain::agent::load::Load;
+use crate::domain::agent::status::{AgentRules, AgentState, Standing};
+use crate::domain::agent::vitals::Condition;
+use crate::domain::agent::{Agent, AgentKind};
+use crate::domain::ids::{AgentId, TenantId};
+use crate::domain::version::Versioned;
+
+/// An agent, and how it is.
+#[derive(Debug, Clone)]
+pub struct AgentView {
+    /// The agent.
+    pub agent: Versioned<Agent>,
+    /// It comes from the settings of the server.
+    pub is_built_in: bool,
+    /// How it stands.
+    pub standing: Standing,
+    /// Sessions that wait for it and nobody else.
+    pub queue_length: usize,
+    /// What the newest probe gave; nothing before the first one.
+    pub probed: Option<Liveness>,
+}
+
+/// Which agents.
+#[derive(Debug, Clone, Default)]
+pub struct AgentQuery {
+    /// Of this type.
+    pub agent_type: Option<AgentType>,
+    /// Spoken to by this driver.
+    pub kind: Option<AgentKind>,
+    /// With all of these capabilities.
+    pub capabilities: Vec<String>,
+    /// In one of these states; in any when there is none.
+    pub states: Vec<AgentState>,
+    /// Only those that were registered after this one.
+    pub after: Option<AgentId>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// One page of agents.
+#[derive(Debug, Default)]
+pub struct AgentPage {
+    /// The agents, in order of registration.
+    pub items: Vec<AgentView>,
+    /// Where the next page begins.
+    pub next: Option<AgentId>,
+    /// All that match.
+    pub total: u64,
+}
+
+impl AgentView {
+    /// One word for how it is.
+    #[must_use]
+    pub fn state(&self) -> AgentState {
+        match self.agent.value.deleted_at {
+            Some(_) => AgentState::Inactive,
+            None => self.standing.state(),
+        }
+    }
+}
+
+impl AgentQuery {
+    fn wants(&self, view: &AgentView) -> bool {
+        let agent = &view.agent.value;
+        self.agent_type.is_none_or(|wanted| wanted == agent.profile.agent_type)
+            && self.kind.is_none_or(|wanted| wanted == agent.kind)
+            && agent.has_all(&self.capabilities)
+            && (self.states.is_empty() || self.states.contains(&view.state()))
+    }
+}
+
+impl AgentService {
+    /// One page of a tenant's agents.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn page(
+        &self,
+        ctx: &RequestContext,
+        query: &AgentQuery,
+    ) -> Result<AgentPage, AppError> {
+        let agents = self.store.snapshot(ctx.tenant).await?.agents().await?;
+        let mut items: Vec<AgentView> = agents
+            .into_iter()
+            .map(|agent| self.view(agent))
+            .filter(|view| query.wants(view))
+            .collect();
+        items.sort_by_key(|view| view.agent.value.id);
+        let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        items.retain(|view| query.after.is_none_or(|after| view.agent.value.id > after));
+        let has_more = items.len() > query.limit;
+        items.truncate(query.limit);
+        let next = items.last().filter(|_| has_more).map(|view| view.agent.value.id);
+        Ok(AgentPage { items, next, total })
+    }
+
+    /// One agent, by id or name.
+    ///
+    /// # Errors
+    /// `AgentNotFound`.
+    pub async fn get(&self, ctx: &RequestContext, reference: &str) -> Result<AgentView, AppError> {
+        Ok(self.view(self.find(ctx.tenant, reference).await?))
+    }
+
+    /// The agent that an id or a name means.
+    pub(super) async fn find(
+        &self,
+        tenant: TenantId,
+        reference: &str,
+    ) -> Result<Versioned<Agent>, AppError> {
+        let snapshot = self.store.snapshot(tenant).await?;
+        named(&*snapshot, reference).await
+    }
+
+    /// How an agent is at this moment.
+    pub(super) fn view(&self, agent: Versioned<Agent>) -> AgentView {
+        let is_built_in = self.built_in.contains(&agent.value.name);
+        let probed = self.seen(&agent.value);
+        let is_alive = probed.as_ref().is_none_or(|seen| seen.result.is_ok());
+        let stands = self.queue.as_ref().and_then(|queue| queue.stands(&agent.value));
+        let (standing, queue_length) = match stands {
+            Some(stands) => (stands.standing, stands.waiting),
+            None => (self.unseen(&agent.value), 0),
+        };
+        // People see a switch at once, whatever decisions see already.
+        let switches = agent.value.switches;
+        let standing = Standing { switches, is_alive: is_alive && standing.is_alive, ..standing };
+        AgentView { agent, is_built_in, standing, queue_length, probed }
+    }
+
+    /// An agent that is not known to the scheduler yet. Nothing of its work was judged, so that its tier is
+    /// provisional.
+    fn unseen(&self, agent: &Agent) -> Standing {
+        let moment = (AgentRules::default(), self.clock.now());
+        let traits = (&agent.profile, agent.switches);
+        Condition::default().standing(traits, Load::default(), None, moment)
+    }
+
+    /// What the newest probe of an agent gave, or why there can be none.
+    fn seen(&self, agent: &Agent) -> Option<Liveness> {
+        if self.driver(agent.kind).is_none() {
+            let reason = format!("this server does not speak to {} agents", agent.kind);
+            return Some(Liveness { at: self.clock.now(), result: Err(reason), took_ms: 0 });
+        }
+        self.probed().get(&Endpoint::of(agent)).cloned().flatten()
+    }
+}
+
+async fn named(snapshot: &dyn Snapshot, reference: &str) -> Result<Versioned<Agent>, AppError> {
+    if let Some(id) = AgentId::parse(reference) {
+        return snapshot.agent(id).await?.ok_or(AppError::AgentNotFound);
+    }
+    let found = snapshot.agents().await?.into_iter().find(|agent| agent.value.is_called(reference));
+    found.ok_or(AppError::AgentNotFound)
+}
