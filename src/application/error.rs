@@ -2,6 +2,9 @@
 //!
 //! Invariant: `Display` is safe to show to a client; anything private lives in a source.
 
+use std::collections::BTreeMap;
+
+use crate::domain::agent::gate::{Gate, NoAgent};
 use crate::domain::attention::ResolveError;
 use crate::domain::field::FieldError;
 use crate::domain::session::life::RetryRefused;
@@ -32,6 +35,9 @@ pub enum AppError {
     /// It does not exist for this caller.
     #[error("no such agent")]
     AgentNotFound,
+    /// It does not exist for this caller, or not any more.
+    #[error("no such file")]
+    ArtifactNotFound,
     /// It does not exist for this caller.
     #[error("no such webhook")]
     WebhookNotFound,
@@ -162,8 +168,13 @@ pub enum AppError {
     #[error(transparent)]
     Workspace(WorkspaceError),
     /// No agent can take the work.
-    #[error("{0}")]
-    AgentUnavailable(String),
+    #[error("no agent can take the work: {}", reason.words())]
+    NoAgent {
+        /// Why.
+        reason: NoAgent,
+        /// How many agents each gate refuses; nothing when only the best were to be told.
+        refused: BTreeMap<Gate, usize>,
+    },
     /// Events before this are gone.
     #[error("events up to {oldest} are no longer kept")]
     CursorExpired {

@@ -11,6 +11,7 @@ pub mod agent;
 pub mod attention;
 pub mod audit;
 pub mod events;
+pub mod external;
 pub mod identity;
 pub mod judge;
 pub mod session;

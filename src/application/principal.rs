@@ -82,6 +82,8 @@ pub enum Subject<'a> {
     Attention(&'a Versioned<crate::domain::attention::AttentionItem>),
     /// An agent.
     Agent(&'a super::agent::query::AgentView),
+    /// How an agent does.
+    Outlook(&'a super::agent::outlook::Outlook),
     /// A webhook.
     Webhook(&'a super::webhooks::WebhookView),
     /// An API key, without its secret.

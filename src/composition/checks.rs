@@ -18,6 +18,7 @@ use super::provider;
 use super::settings::{Enabled, Settings};
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::driver::AgentDriver;
+use crate::domain::ids::TenantId;
 use crate::infrastructure::drivers::opencode::OpencodeDriver;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::sandbox::Mode;
@@ -176,7 +177,7 @@ fn sandbox(settings: &Settings) -> Check {
     match (mode, status.starts_with("none")) {
         (Mode::Off, _) => Check::warn(
             NAME,
-            "off: agents and gates may read the server's keys and store",
+            "off: agents and gates may read the server's keys and store, and each other's work",
             "set agents.sandbox = \"data\"",
         ),
         (Mode::Strict, true) => {
@@ -201,7 +202,7 @@ async fn opencode(host: &ThisMachine, settings: &Settings) -> Check {
             || !options.env.is_empty()
             || options.attach.is_some();
     let driver = OpencodeDriver::new(options, clock, tracker, &stop);
-    match driver.probe(&Map::new()).await {
+    match driver.probe(TenantId::SYSTEM, &Map::new()).await {
         Ok(report) if has_model => Check::ok(NAME, format!("version {}", report.version)),
         Ok(report) => Check::warn(
             NAME,

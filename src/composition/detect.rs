@@ -13,6 +13,7 @@ use super::settings::{Enabled, Settings};
 use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::AgentDriver;
 use crate::domain::agent::AgentKind;
+use crate::domain::ids::TenantId;
 use crate::infrastructure::drivers::command::{CommandDriver, Found};
 use crate::infrastructure::drivers::opencode::OpencodeDriver;
 use crate::infrastructure::drivers::presets::{self, Preset};
@@ -41,7 +42,7 @@ pub(super) async fn sightings(host: &ThisMachine) -> Result<Vec<Sighting>, CliEr
 
 async fn of_preset(driver: &CommandDriver, preset: &Preset) -> Sighting {
     let config = Map::from_iter([("preset".to_owned(), json!(preset.name))]);
-    let found = driver.find(preset.kind, &config).await;
+    let found = driver.find(TenantId::BOOTSTRAP, preset.kind, &config).await;
     let (program, version, problem) = match found {
         Ok(Found { program, version: Ok(version) }) => (Some(program), version, None),
         Ok(Found { program, version: Err(error) }) => (Some(program), None, Some(error.message)),
@@ -84,7 +85,7 @@ async fn of_server(
         config: None,
     };
     let config = Map::from_iter([("command".to_owned(), json!(settings.opencode.command))]);
-    match driver.find(AgentKind::Opencode, &config).await {
+    match driver.find(TenantId::BOOTSTRAP, AgentKind::Opencode, &config).await {
         Ok(found) => seen.program = Some(found.program),
         Err(error) => {
             seen.problem = Some(error.message);
@@ -94,7 +95,7 @@ async fn of_server(
     let options = opencode_options(settings, &host.environment);
     let clock = Arc::clone(&host.clock) as Arc<dyn Clock>;
     let server = OpencodeDriver::new(options, clock, tracker.clone(), stop);
-    match server.probe(&Map::new()).await {
+    match server.probe(TenantId::SYSTEM, &Map::new()).await {
         Ok(report) => seen.version = Some(report.version),
         Err(error) => seen.problem = Some(error.message),
     }

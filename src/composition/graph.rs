@@ -9,12 +9,15 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::external;
 use super::settings::{Enabled, Environment, Settings, StoreLocation, secrets};
 use crate::application::agent::AgentService;
+use crate::application::agent::pulses::Pulses;
 use crate::application::attention::AttentionService;
 use crate::application::audit::AuditService;
 use crate::application::daily::Daily;
 use crate::application::events::{Deltas, EventService};
+use crate::application::external::ExternalService;
 use crate::application::identity::IdentityService;
 use crate::application::judge::JudgeService;
 use crate::application::ports::clock::{Clock, Ids};
@@ -42,7 +45,7 @@ use crate::infrastructure::drivers::limits::Limits;
 use crate::infrastructure::drivers::opencode::{Attach, OpencodeDriver, Options};
 use crate::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
 use crate::infrastructure::gates::LocalGates;
-use crate::infrastructure::sandbox::{self, Mode};
+use crate::infrastructure::sandbox::{self, Mode, Sandbox};
 use crate::infrastructure::storage::memory::MemoryStore;
 use crate::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
 use crate::infrastructure::webhooks::HttpNotifier;
@@ -125,6 +128,7 @@ pub(super) struct Graph {
     pub judge: JudgeService,
     pub attention: AttentionService,
     pub agents: AgentService,
+    pub external: ExternalService,
     pub events: EventService,
     pub webhooks: WebhookService,
     pub usage: UsageService,
@@ -170,19 +174,24 @@ impl Graph {
                 checkpoint_timeout: settings.supervisor.checkpoint_timeout,
                 ..SessionOptions::default()
             },
-        );
+        )
+        .with_artifacts(external::artifacts(settings));
         let attention = AttentionService::new(Arc::clone(&store), sessions.clone());
-        let (drivers, built_in) = drivers(settings, environment, &clock, &ids, tracker, stop);
-        let queue = Queue::new(settings.scheduler.max_running_sessions as usize);
+        let (mut drivers, built_in) = drivers(settings, environment, &clock, &ids, tracker, stop);
+        let world = (&store, &clock, &ids);
+        let (reached, exchange) = external::exchange(settings, world, &around.sealer, stop)?;
+        let pulses = Pulses::new(clock.now());
+        drivers.push(Arc::new(exchange.driver(&pulses, tracker)));
+        let queue = Queue::new(settings.scheduler.max_running_sessions as usize)
+            .judging_by(settings.agents.rules);
         let agents =
             AgentService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), drivers)
                 .with_queue(queue.clone())
+                .with_pulses(pulses)
                 .with_built_in(&built_in);
         let guard = Some(guard_command(settings));
-        let mut sandbox = settings.sandbox();
-        // A gate works in a folder of its own, and needs no other session's.
-        sandbox.hidden.push(settings.workspaces.root.clone());
-        let gates = LocalGates::new(guard, Arc::clone(&clock), Arc::clone(&ids)).within(sandbox);
+        let gates = LocalGates::new(guard, Arc::clone(&clock), Arc::clone(&ids))
+            .within(sandbox_of_one(settings));
         let judge = JudgeService::new(
             sessions.clone(),
             Arc::clone(&workspaces),
@@ -211,6 +220,8 @@ impl Graph {
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
                 .with_agents(&built_in)
                 .keeping(settings.retention.0.days());
+        let known = (agents.clone(), sessions.clone(), identity.clone());
+        let external = ExternalService::new(&reached, &exchange, known);
         let system = SystemService::new(
             Arc::clone(&store),
             Arc::clone(&clock),
@@ -230,6 +241,7 @@ impl Graph {
             judge,
             attention,
             agents,
+            external,
             events,
             webhooks,
             usage,
@@ -285,7 +297,7 @@ impl Graph {
 }
 
 /// The addresses by which a machine calls itself.
-const THIS_MACHINE: [IpNet; 2] = [
+pub(super) const THIS_MACHINE: [IpNet; 2] = [
     IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
     IpNet::new_assert(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
 ];
@@ -387,6 +399,13 @@ pub(super) fn sandbox_status(settings: &Settings) -> String {
     }
 }
 
+/// What a program may reach that works for one session alone: of the worktrees its own, and no other's.
+fn sandbox_of_one(settings: &Settings) -> Sandbox {
+    let mut sandbox = settings.sandbox();
+    sandbox.hidden.push(settings.workspaces.root.clone());
+    sandbox
+}
+
 /// Our own executable as the guard of a child, which has these limits.
 fn guard_command(settings: &Settings) -> Vec<String> {
     let own = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
@@ -406,7 +425,8 @@ pub(super) fn command_options(settings: &Settings, environment: &Environment) ->
     let state_dir = settings.server.data_dir.join("hosts").join("command");
     let mut options = CommandOptions::new(state_dir, guard_command(settings));
     options.env = handed(&settings.command.env, environment);
-    options.sandbox = settings.sandbox();
+    options.env_tenants = settings.agents.env_tenants.clone();
+    options.sandbox = sandbox_of_one(settings);
     options.redactor = settings.redactor.clone();
     options
 }
@@ -444,7 +464,8 @@ fn acp_options(settings: &Settings, environment: &Environment) -> acp::Options {
     acp::Options {
         guard_command: Some(guard_command(settings)),
         env: handed(&settings.agents.acp_env, environment),
-        sandbox: settings.sandbox(),
+        env_tenants: settings.agents.env_tenants.clone(),
+        sandbox: sandbox_of_one(settings),
         ..acp::Options::new(settings.server.data_dir.join("hosts"))
     }
 }

@@ -20,7 +20,7 @@ use crate::presentation::api::openapi_json;
 use crate::presentation::cli::detect::Sighting;
 use crate::presentation::cli::doctor::Check;
 use crate::presentation::cli::exit::{CliError, code};
-use crate::presentation::cli::{Host, ServerHandle, Shown};
+use crate::presentation::cli::{Host, ServerHandle, Shown, Sign};
 
 /// Flags, variables and the clock of this process.
 pub(super) struct ThisMachine {
@@ -133,6 +133,10 @@ impl Host for ThisMachine {
         let settings = self.load()?;
         let (toml, json) = (settings.show().to_owned(), settings.show_as_json().clone());
         Ok(Shown { toml, json })
+    }
+
+    fn signer(&self) -> Sign {
+        crate::infrastructure::push::signature
     }
 
     fn verifier(&self) -> Verify {

@@ -7,6 +7,7 @@ mod data_dir;
 mod demo;
 mod detect;
 mod encryption;
+mod external;
 mod graph;
 mod host;
 mod keys;
@@ -95,6 +96,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Event(_)
         | Command::Webhook(_)
         | Command::Doctor { .. }
+        | Command::EapCheck(_)
         | Command::Config(_)
         | Command::Openapi
         | Command::Sbom

@@ -188,6 +188,7 @@ impl Running {
         self.work.spawn(self.audit.clone().sign(self.stop_work.clone()));
         self.work.spawn(self.graph.daily(settings, self.audit.clone()).run(self.stop_work.clone()));
         self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
+        self.work.spawn(self.graph.external.clone().run());
         self.work.spawn(Reconciler::probe(
             self.graph.agents.clone(),
             Arc::clone(&self.graph.clock),
@@ -217,6 +218,7 @@ impl Running {
             judge: graph.judge.clone(),
             attention: graph.attention.clone(),
             agents: graph.agents.clone(),
+            external: graph.external.clone(),
             events: graph.events.clone(),
             webhooks: graph.webhooks.clone(),
             usage: graph.usage.clone(),

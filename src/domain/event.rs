@@ -71,6 +71,12 @@ closed_enum!(
         AgentBreakerChanged = "agent.breaker_changed",
         AgentUpdated = "agent.updated",
         AgentDeregistered = "agent.deregistered",
+        AgentApproved = "agent.approved",
+        AgentTaskAssigned = "agent.task_assigned",
+        AgentTaskAcknowledged = "agent.task_acknowledged",
+        AgentLeaseExpired = "agent.lease_expired",
+        AgentTokenRotated = "agent.token_rotated",
+        AgentRebalanced = "agent.rebalanced",
     }
 );
 

@@ -73,6 +73,8 @@ id!(/// An entry of the audit.
     AuditId);
 id!(/// A task of a work breakdown.
     TaskId);
+id!(/// Room at an agent that is held for work to come.
+    ReservationId);
 id!(/// A webhook.
     WebhookId);
 id!(/// A message to a webhook.

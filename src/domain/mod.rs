@@ -17,6 +17,7 @@ pub mod event;
 
 pub mod agent;
 pub mod attention;
+pub mod eap;
 pub mod redact;
 pub mod schedule;
 pub mod session;

@@ -9,6 +9,7 @@ mod cli;
 mod command;
 mod contract;
 mod e2e;
+mod external;
 mod life;
 mod oidc;
 mod opencode;

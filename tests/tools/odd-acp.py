@@ -10,6 +10,7 @@ every line that it is told is appended to the file that $ODD_LOG names.
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -74,6 +75,16 @@ def prompt(ask_id, text):
         say("half a")
         sys.stderr.write("the disk is full, says " + os.environ.get("ODD_KEY", "") + "\n")
         sys.stderr.flush()
+        sys.exit(3)
+    elif word == "closes":
+        say("half a")
+        os.close(1)
+        time.sleep(300)
+    elif word in ("leaves", "haunts"):
+        # Who is left keeps the output open, and carries nothing to be found by.
+        left = ["sleep", "60"] if word == "leaves" else ["yes", '{"jsonrpc":"2.0","method":"x"}']
+        say("half a")
+        subprocess.Popen(["env", "-i", "setsid", *left])
         sys.exit(3)
     elif word == "line":
         while True:

@@ -45,6 +45,9 @@ impl AgentService {
                     what: format!("they say what its {} is", foreign.join(", ")),
                 });
             }
+            if changed.contains(&"config") {
+                self.must_be_allowed(agent)?;
+            }
             Ok(changed)
         };
         self.changed(ctx, reference, "update", decide).await
@@ -78,6 +81,18 @@ impl AgentService {
         self.changed(ctx, reference, "maintenance", decide).await
     }
 
+    /// Lets it in.
+    ///
+    /// # Errors
+    /// `AgentNotFound`, `VersionMismatch`.
+    pub async fn approve(
+        &self,
+        ctx: &RequestContext,
+        reference: &str,
+    ) -> Result<AgentView, AppError> {
+        self.changed(ctx, reference, "approve", |agent, now| Ok(agent.approve(now))).await
+    }
+
     /// Asks now whether it could work.
     ///
     /// # Errors
@@ -90,7 +105,7 @@ impl AgentService {
         let found = self.find(ctx.tenant, reference).await?;
         same_version(ctx, found.version)?;
         let endpoint = Endpoint::of(&found.value);
-        if self.driver(endpoint.kind).is_some() {
+        if endpoint.kind.is_asked() && self.driver(endpoint.kind).is_some() {
             self.probed().entry(endpoint.clone()).or_default();
             self.probe_one(endpoint, ASKED_TIME).await;
         }
@@ -101,6 +116,7 @@ impl AgentService {
             .audit(Some(audit))
             .remember(ctx.remembered(&Subject::Agent(&view), self.clock.now()));
         self.store.commit(set).await?;
+        self.tell(&view.agent.value, None);
         Ok(view)
     }
 
@@ -128,12 +144,16 @@ impl AgentService {
             if is_changed {
                 let (before, after) = (Some(&found.value), Some(&agent));
                 let what = Audited { action, before, after, ..Audited::default() };
+                let is_approved = changed.contains(&"approved");
+                let approved = is_approved.then(|| approved(&agent, ctx.actor_name(), now));
                 set = set
                     .audit(Some(self.audit(ctx, &agent, &what)))
                     .events([updated(&agent, &changed, ctx.actor_name(), now)])
+                    .events(approved)
                     .write(Write::Agent(Put { expect: Expect::At(found.version), value: agent }));
             }
             if self.tried(set).await? {
+                self.tell(&view.agent.value, None);
                 return Ok(view);
             }
         }
@@ -161,8 +181,15 @@ pub(super) fn updated(
     DomainEvent::new(EventType::AgentUpdated, about(agent), now, payload)
 }
 
+/// Tells that an agent was let in.
+fn approved(agent: &Agent, actor: &str, now: Timestamp) -> DomainEvent {
+    let payload = json!({ "name": agent.name, "actor": actor });
+    DomainEvent::new(EventType::AgentApproved, about(agent), now, payload)
+}
+
 /// What events about an agent are about.
-pub(super) fn about(agent: &Agent) -> About {
+#[must_use]
+pub fn about(agent: &Agent) -> About {
     About { kind: SubjectKind::Agent, id: agent.id.uuid() }
 }
 

@@ -15,11 +15,11 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::AgentService;
+use super::outlook::vitals_in;
 use crate::application::error::AppError;
-use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
-use crate::application::ports::store::{CommitError, StoreError};
+use crate::application::ports::changes::{ChangeSet, Put, Write};
+use crate::application::ports::store::CommitError;
 use crate::application::ports::vitals::VitalsWrite;
-use crate::domain::agent::status::AgentRules;
 use crate::domain::agent::trend::Direction;
 use crate::domain::agent::vitals::{Ended, Shift, Vitals};
 use crate::domain::event::{DomainEvent, EventType, StoredEvent, Subject, SubjectKind};
@@ -80,20 +80,14 @@ impl AgentService {
         let now = self.clock.now();
         let snapshot = self.store.snapshot(tenant).await?;
         let agent = snapshot.agent(id).await?;
-        let (expect, mut vitals) = match snapshot.vitals(id).await {
-            Ok(Some(found)) => (Expect::At(found.version), found.value),
-            Ok(None) => (Expect::Absent, Vitals::new(id, now)),
-            // What it did before is lost; what it does from now on counts.
-            Err(StoreError::Quarantined) => (Expect::Damaged, Vitals::new(id, now)),
-            Err(other) => return Err(other.into()),
-        };
+        let (mut vitals, expect) = vitals_in(&*snapshot, id, now).await?;
         drop(snapshot);
         let done = work.iter().map(|ended| (ended.agent_id, ended.session_id, ended.attempt));
         let mut set = ChangeSet::new(tenant);
         set.writes.extend(done.map(|work| Write::Vitals(VitalsWrite::Counted(work))));
         if let Some(agent) = agent {
             let least_quality = agent.value.behavior.min_quality_threshold;
-            let rules = AgentRules::default().breaker;
+            let rules = self.queue.rules().breaker;
             for ended in &work {
                 let shift = vitals.count(&ended.finished, least_quality, rules, now);
                 set.events.push(completed(ended, now));
@@ -147,7 +141,7 @@ fn completed(ended: &Ended, now: Timestamp) -> DomainEvent {
     DomainEvent::new(EventType::AgentTaskCompleted, subject(ended.agent_id), now, payload)
 }
 
-fn shifted(vitals: &Vitals, shift: Shift, now: Timestamp) -> Vec<DomainEvent> {
+pub(super) fn shifted(vitals: &Vitals, shift: Shift, now: Timestamp) -> Vec<DomainEvent> {
     let of = subject(vitals.agent_id);
     let performance = &vitals.performance;
     let tier = shift.tier.map(|(old, new)| {
@@ -162,7 +156,7 @@ fn shifted(vitals: &Vitals, shift: Shift, now: Timestamp) -> Vec<DomainEvent> {
     tier.into_iter().chain(breaker).collect()
 }
 
-fn updated(vitals: &Vitals, now: Timestamp) -> DomainEvent {
+pub(super) fn updated(vitals: &Vitals, now: Timestamp) -> DomainEvent {
     let performance = &vitals.performance;
     let trend = performance.days.success_trend(now);
     let payload = json!({

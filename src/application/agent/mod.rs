@@ -3,9 +3,14 @@
 mod change;
 pub mod cooldown;
 mod figures;
+pub mod outlook;
+pub mod pool;
+pub mod pulses;
 pub mod query;
 mod register;
 mod remove;
+pub mod report;
+pub mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,19 +20,25 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
+pub use self::change::about;
 use self::cooldown::Cooldowns;
+use self::pulses::Pulses;
+pub use self::register::audit_of;
 pub use self::remove::Departure;
 use super::error::AppError;
-use super::ports::changes::{ChangeSet, Expect, Guard, Put, Write};
+use super::ports::changes::{ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write};
 use super::ports::clock::{Clock, Ids};
 use super::ports::driver::{AgentDriver, ProbeReport};
 use super::ports::store::{CommitError, Store};
 use super::scheduler::Queue;
 use crate::domain::agent::draft::AgentDraft;
+use crate::domain::agent::status::Standing;
 use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::canonical::canonical;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
+use crate::domain::field::FieldError;
 use crate::domain::ids::{AgentId, TenantId};
+use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
@@ -36,26 +47,29 @@ const PROBE_TIME: Duration = Duration::from_mins(1);
 /// Probes at once: each may start a process.
 const PROBES: usize = 4;
 
-/// How agents are reached: those of one kind with the same settings are reached alike.
+/// How agents are reached: those of one tenant and kind with the same settings are reached alike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
     /// Whose driver it is for.
     pub kind: AgentKind,
+    /// Whose agents; nobody's where settings are not needed, since all are reached alike then.
+    tenant: TenantId,
     /// Settings of the driver, spelled in the one canonical way.
     config: String,
 }
 
 impl Endpoint {
-    /// How agents of this kind with these settings are reached.
+    /// How agents of this tenant and kind with these settings are reached.
     #[must_use]
-    pub fn new(kind: AgentKind, config: &Map<String, Value>) -> Self {
-        Self { kind, config: canonical(&Value::Object(config.clone())) }
+    pub fn new(tenant: TenantId, kind: AgentKind, config: &Map<String, Value>) -> Self {
+        let tenant = if kind.needs_no_settings() { TenantId::SYSTEM } else { tenant };
+        Self { kind, tenant, config: canonical(&Value::Object(config.clone())) }
     }
 
     /// How this agent is reached.
     #[must_use]
     pub fn of(agent: &Agent) -> Self {
-        Self::new(agent.kind, &agent.config)
+        Self::new(agent.tenant_id, agent.kind, &agent.config)
     }
 
     fn config(&self) -> Map<String, Value> {
@@ -85,10 +99,12 @@ pub struct AgentService {
     probed: Arc<Mutex<BTreeMap<Endpoint, Option<Liveness>>>>,
     unprobed: Arc<Notify>,
     cooldowns: Cooldowns,
-    /// Knows what agents work on; nobody does without a scheduler.
-    queue: Option<Queue>,
+    /// Knows what agents work on, and who would be given what.
+    queue: Queue,
     /// Names of the agents that come from the settings.
     built_in: Arc<BTreeSet<String>>,
+    /// When those were heard that speak by themselves.
+    pulses: Pulses,
 }
 
 /// An agent as a tenant has it, and the event that tells of it.
@@ -122,7 +138,9 @@ impl AgentService {
     ) -> Self {
         let drivers: BTreeMap<_, _> =
             drivers.into_iter().map(|driver| (driver.kind(), driver)).collect();
+        let pulses = Pulses::new(clock.now());
         let service = Self {
+            pulses,
             store,
             clock,
             ids,
@@ -130,7 +148,7 @@ impl AgentService {
             probed: Arc::default(),
             unprobed: Arc::default(),
             cooldowns: Cooldowns::default(),
-            queue: None,
+            queue: Queue::new(0),
             built_in: Arc::default(),
         };
         service.watch(BTreeSet::new());
@@ -140,7 +158,13 @@ impl AgentService {
     /// Beside this queue, which knows what the agents work on.
     #[must_use]
     pub fn with_queue(self, queue: Queue) -> Self {
-        Self { queue: Some(queue), ..self }
+        Self { queue, ..self }
+    }
+
+    /// With these pulses, which others feel, too.
+    #[must_use]
+    pub fn with_pulses(self, pulses: Pulses) -> Self {
+        Self { pulses, ..self }
     }
 
     /// Where these agents come from the settings, in every tenant.
@@ -167,6 +191,7 @@ impl AgentService {
             let set = ChangeSet::new(tenant)
                 .guard(Guard::AgentNameFree(agent.name.clone()))
                 .write(Write::Agent(Put { expect: Expect::Absent, value: agent }))
+                .count(Counter::Agents, CounterChange::Add(1))
                 .events([event]);
             match self.store.commit(set).await {
                 Ok(_) | Err(CommitError::Refused) => {}
@@ -217,10 +242,20 @@ impl AgentService {
         self.drivers.get(&kind).cloned()
     }
 
+    /// Refuses settings of an agent that its driver follows for no agent of the tenant.
+    fn must_be_allowed(&self, agent: &Agent) -> Result<(), AppError> {
+        let driver = self.driver(agent.kind);
+        let refusal = driver.and_then(|driver| driver.refusal(agent.tenant_id, &agent.config));
+        refusal.map_or(Ok(()), |message| {
+            let pointer = "/config/env".to_owned();
+            Err(AppError::Invalid(vec![FieldError { pointer, code: "not_allowed", message }]))
+        })
+    }
+
     /// These endpoints are of interest from now on, and those that need no settings.
     pub fn watch(&self, mut endpoints: BTreeSet<Endpoint>) {
         let own = self.drivers.keys().filter(|kind| kind.needs_no_settings());
-        endpoints.extend(own.map(|kind| Endpoint::new(*kind, &Map::new())));
+        endpoints.extend(own.map(|kind| Endpoint::new(TenantId::SYSTEM, *kind, &Map::new())));
         endpoints.retain(|endpoint| self.drivers.contains_key(&endpoint.kind));
         let mut probed = self.probed();
         probed.retain(|endpoint, _| endpoints.contains(endpoint));
@@ -256,7 +291,7 @@ impl AgentService {
         let (began, config) = (self.clock.now(), endpoint.config());
         let result = tokio::select! {
             biased;
-            result = driver.probe(&config) => result.map_err(|error| error.message),
+            result = driver.probe(endpoint.tenant, &config) => result.map_err(|error| error.message),
             () = self.clock.sleep(limit) => {
                 Err(format!("it did not answer within {} s", limit.as_secs()))
             }
@@ -277,6 +312,36 @@ impl AgentService {
 
     fn probed(&self) -> MutexGuard<'_, BTreeMap<Endpoint, Option<Liveness>>> {
         self.probed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When those were heard that speak by themselves, and what they said.
+    #[must_use]
+    pub const fn pulses(&self) -> &Pulses {
+        &self.pulses
+    }
+
+    /// Whether anybody but this agent could be given a session, now or when there is room.
+    #[must_use]
+    pub fn others_fit(&self, session: &Session, agent: AgentId) -> bool {
+        self.queue.others_fit(session, agent)
+    }
+
+    /// How an agent stands, as far as the scheduler knows it.
+    #[must_use]
+    pub fn standing(&self, agent: &Agent) -> Option<Standing> {
+        self.queue.stands(agent).map(|stands| stands.standing)
+    }
+
+    /// How many sessions an agent works on.
+    #[must_use]
+    pub fn given(&self, agent: &Agent) -> u32 {
+        self.standing(agent).map_or(0, |standing| standing.burden.load.tasks)
+    }
+
+    /// Who but this agent would be given a session now, and how busy it would be then.
+    #[must_use]
+    pub fn would_go(&self, session: &Session, agent: AgentId) -> Option<(Arc<Agent>, f64)> {
+        self.queue.would_go(session, agent)
     }
 
     /// Providers that agents leave alone for a while.

@@ -1,13 +1,20 @@
 //! Looking at agents: what was registered, and how it is now.
 
+use std::cmp::Ordering;
+
 use super::{AgentService, Endpoint, Liveness};
 use crate::application::error::AppError;
 use crate::application::ports::reads::Snapshot;
 use crate::application::principal::RequestContext;
+use crate::application::scheduler::roster::LOOKING;
+use crate::domain::agent::gate::Gate;
+use crate::domain::agent::heartbeat::Heartbeat;
 use crate::domain::agent::kind::AgentType;
 use crate::domain::agent::load::Load;
-use crate::domain::agent::status::{AgentRules, AgentState, Standing};
-use crate::domain::agent::vitals::Condition;
+use crate::domain::agent::performance::Tier;
+use crate::domain::agent::routing::{Candidate, Request};
+use crate::domain::agent::status::{AgentState, HeartbeatStatus, Standing};
+use crate::domain::agent::vitals::{Condition, Vitals};
 use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::version::Versioned;
@@ -25,6 +32,8 @@ pub struct AgentView {
     pub queue_length: usize,
     /// What the newest probe gave; nothing before the first one.
     pub probed: Option<Liveness>,
+    /// What it said of itself last; nothing of agents that are asked instead.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// Which agents.
@@ -38,7 +47,11 @@ pub struct AgentQuery {
     pub capabilities: Vec<String>,
     /// In one of these states; in any when there is none.
     pub states: Vec<AgentState>,
-    /// Only those that were registered after this one.
+    /// Of this tier.
+    pub tier: Option<Tier>,
+    /// Only those that have room for more, and may be given it.
+    pub available_only: bool,
+    /// Only those behind this one.
     pub after: Option<AgentId>,
     /// At most this many.
     pub limit: usize,
@@ -47,7 +60,7 @@ pub struct AgentQuery {
 /// One page of agents.
 #[derive(Debug, Default)]
 pub struct AgentPage {
-    /// The agents, in order of registration.
+    /// The agents in the order of the query.
     pub items: Vec<AgentView>,
     /// Where the next page begins.
     pub next: Option<AgentId>,
@@ -64,6 +77,23 @@ impl AgentView {
             None => self.standing.state(),
         }
     }
+
+    /// Whether there is room for more work that it may be given.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        let anything = Request::any(self.agent.value.tenant_id);
+        let candidate = self.candidate();
+        let mut gates = [Gate::Active, Gate::Draining, Gate::Alive, Gate::Breaker].into_iter();
+        self.standing.is_available()
+            && self.standing.heartbeat != Some(HeartbeatStatus::Busy)
+            && gates.all(|gate| gate.lets_through(&anything, &candidate))
+    }
+
+    fn candidate(&self) -> Candidate<'_> {
+        let Agent { id, tenant_id, name, profile, .. } = &self.agent.value;
+        let standing = self.standing;
+        Candidate { id: *id, tenant_id: *tenant_id, name, profile, standing }
+    }
 }
 
 impl AgentQuery {
@@ -73,6 +103,26 @@ impl AgentQuery {
             && self.kind.is_none_or(|wanted| wanted == agent.kind)
             && agent.has_all(&self.capabilities)
             && (self.states.is_empty() || self.states.contains(&view.state()))
+            && self.tier.is_none_or(|wanted| wanted == view.standing.tier)
+            && (!self.available_only || view.is_available())
+    }
+
+    /// The order of the listing. Who is asked for by what it can do comes by how good it is and how much
+    /// it has to do; who is available by the latter; who is of a tier by name; else the oldest first.
+    fn order(&self, one: &AgentView, other: &AgentView) -> Ordering {
+        let used = |view: &AgentView| view.standing.burden.utilization();
+        let by_use = used(one).total_cmp(&used(other));
+        let by_name = one.agent.value.name.cmp(&other.agent.value.name);
+        if !self.capabilities.is_empty() {
+            let by_tier = one.standing.tier.cmp(&other.standing.tier);
+            by_tier.then(by_use).then(by_name)
+        } else if self.available_only {
+            by_use.then(by_name)
+        } else if self.tier.is_some() {
+            by_name
+        } else {
+            one.agent.value.id.cmp(&other.agent.value.id)
+        }
     }
 }
 
@@ -92,9 +142,16 @@ impl AgentService {
             .map(|agent| self.view(agent))
             .filter(|view| query.wants(view))
             .collect();
-        items.sort_by_key(|view| view.agent.value.id);
+        items.sort_by(|one, other| query.order(one, other));
         let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
-        items.retain(|view| query.after.is_none_or(|after| view.agent.value.id > after));
+        if let Some(after) = query.after {
+            let seen = items.iter().position(|view| view.agent.value.id == after);
+            match seen {
+                Some(seen) => drop(items.drain(..=seen)),
+                // It was removed, or is none of these any more: those that were registered later.
+                None => items.retain(|view| view.agent.value.id > after),
+            }
+        }
         let has_more = items.len() > query.limit;
         items.truncate(query.limit);
         let next = items.last().filter(|_| has_more).map(|view| view.agent.value.id);
@@ -124,7 +181,7 @@ impl AgentService {
         let is_built_in = self.built_in.contains(&agent.value.name);
         let probed = self.seen(&agent.value);
         let is_alive = probed.as_ref().is_none_or(|seen| seen.result.is_ok());
-        let stands = self.queue.as_ref().and_then(|queue| queue.stands(&agent.value));
+        let stands = self.queue.stands(&agent.value);
         let (standing, queue_length) = match stands {
             Some(stands) => (stands.standing, stands.waiting),
             None => (self.unseen(&agent.value), 0),
@@ -132,15 +189,31 @@ impl AgentService {
         // People see a switch at once, whatever decisions see already.
         let switches = agent.value.switches;
         let standing = Standing { switches, is_alive: is_alive && standing.is_alive, ..standing };
-        AgentView { agent, is_built_in, standing, queue_length, probed }
+        let heartbeat = self.pulses.newest((agent.value.tenant_id, agent.value.id));
+        AgentView { agent, is_built_in, standing, queue_length, probed, heartbeat }
     }
 
     /// An agent that is not known to the scheduler yet. Nothing of its work was judged, so that its tier is
     /// provisional.
     fn unseen(&self, agent: &Agent) -> Standing {
-        let moment = (AgentRules::default(), self.clock.now());
-        let traits = (&agent.profile, agent.switches);
-        Condition::default().standing(traits, Load::default(), None, moment)
+        let moment = (self.queue.rules(), self.clock.now());
+        let (traits, who) = ((&agent.profile, agent.switches), (agent.tenant_id, agent.id));
+        let tells = !agent.kind.is_asked();
+        let pulse = tells.then(|| self.pulses.pulse(who, agent.created_at));
+        Condition::of(None, pulse).standing(traits, Load::default(), None, moment)
+    }
+
+    /// Why an agent cannot be reached, when it cannot.
+    pub(super) fn down(&self, agent: &Agent) -> Option<String> {
+        match self.seen(agent) {
+            Some(seen) => seen.result.err(),
+            None => Some(LOOKING.to_owned()),
+        }
+    }
+
+    /// Lets the scheduler know of a change of an agent before it hears of it.
+    pub(super) fn tell(&self, agent: &Agent, vitals: Option<&Vitals>) {
+        self.queue.tell(agent, self.down(agent), vitals);
     }
 
     /// What the newest probe of an agent gave, or why there can be none.

@@ -10,7 +10,7 @@ use super::change::{about, same_version, updated};
 use super::query::AgentView;
 use super::register::Audited;
 use crate::application::error::AppError;
-use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
+use crate::application::ports::changes::{ChangeSet, Counter, CounterChange, Expect, Put, Write};
 use crate::application::ports::reads::{SessionFilter, SessionQuery};
 use crate::application::principal::{RequestContext, Subject};
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
@@ -72,6 +72,7 @@ impl AgentService {
                         value: agent.clone(),
                     }));
                 if self.tried(set).await? {
+                    self.tell(&agent, None);
                     own = Some(Versioned { version: found.version.next(), value: agent });
                 }
                 continue;
@@ -95,6 +96,7 @@ impl AgentService {
             }
             let set = set.remember(ctx.remembered(&Subject::Agent(&view), now));
             if self.tried(set).await? {
+                self.tell(&view.agent.value, None);
                 return Ok(view);
             }
         }
@@ -189,6 +191,9 @@ fn removal(
     let payload = json!({ "name": agent.name, "reason": reason, "graceful": graceful });
     let event = DomainEvent::new(EventType::AgentDeregistered, about(&agent), now, payload);
     let put = Put { expect: Expect::At(found.version), value: agent.clone() };
-    let set = ChangeSet::new(agent.tenant_id).write(Write::Agent(put)).events([event]);
+    let set = ChangeSet::new(agent.tenant_id)
+        .write(Write::Agent(put))
+        .count(Counter::Agents, CounterChange::Add(-1))
+        .events([event]);
     (set, Versioned { version: found.version.next(), value: agent })
 }

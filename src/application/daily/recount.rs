@@ -23,6 +23,7 @@ fn counters(now: Timestamp) -> impl Iterator<Item = (String, Counter)> {
     let others = [
         ("open_sessions".to_owned(), Counter::OpenSessions),
         ("webhooks".to_owned(), Counter::Webhooks),
+        ("agents".to_owned(), Counter::Agents),
         ("api_keys".to_owned(), Counter::ApiKeys),
         ("users".to_owned(), Counter::Users),
         ("stored_bytes".to_owned(), Counter::StoredBytes),

@@ -25,8 +25,8 @@ use crate::application::session::MAX_COMMIT_ATTEMPTS;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::UserId;
 use crate::domain::tenant::Tenant;
+use crate::domain::tenant::joining::JoinMode;
 use crate::domain::tenant::key::{ApiKey, KeyKind, Role, is_presentable};
-use crate::domain::tenant::registration::RegistrationMode;
 use crate::domain::tenant::user::{MOST, ProviderIdentity, User, UserDraft};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
@@ -120,7 +120,7 @@ impl IdentityService {
                 Found::Tie(before, user)
             }));
         }
-        if tenant.registration != RegistrationMode::IdentityProvider || !who.may_join {
+        if tenant.joining != JoinMode::IdentityProvider || !who.may_join {
             return Ok(None);
         }
         let draft = UserDraft {

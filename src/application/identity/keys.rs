@@ -25,7 +25,7 @@ use crate::domain::tenant::key::{
     ApiKey, KeyKind, KeySecret, LIFE, LONGEST_GRACE, Role, checked_name, prefix,
 };
 use crate::domain::tenant::network::{Networks, Reach};
-use crate::domain::tenant::scope::Scopes;
+use crate::domain::tenant::scope::{Scope, Scopes};
 use crate::domain::tenant::user::User;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
@@ -36,6 +36,8 @@ pub const MOST: u64 = 1000;
 /// A key to be made.
 #[derive(Debug, Clone)]
 pub struct NewKey {
+    /// `Key` or `Enrolment`.
+    pub kind: KeyKind,
     /// For people, 1–100 characters.
     pub name: String,
     /// Its rights.
@@ -72,6 +74,15 @@ pub struct KeyView {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// Whether keys of this kind are shown among the keys of a tenant: invitations have a list of their own,
+/// and those of agents are shown with them.
+const fn is_listed(kind: KeyKind) -> bool {
+    match kind {
+        KeyKind::Key | KeyKind::Browser | KeyKind::Enrolment => true,
+        KeyKind::Invite | KeyKind::Agent => false,
+    }
+}
+
 impl IdentityService {
     /// Makes a key.
     ///
@@ -95,18 +106,25 @@ impl IdentityService {
             errors.add("/expires_at", "out_of_range", "must lie ahead, or be null for no end");
         }
         errors.into_result(())?;
-        let scopes = new.scopes.clone().unwrap_or_else(|| ctx.principal.scopes.clone());
+        let usual = match new.kind {
+            KeyKind::Enrolment => Scopes::of([Scope::RegisterAgents]),
+            KeyKind::Key | KeyKind::Browser | KeyKind::Invite | KeyKind::Agent => {
+                ctx.principal.scopes.clone()
+            }
+        };
+        let scopes = new.scopes.clone().unwrap_or(usual);
         let exceeds = new.role > ctx.principal.role || !ctx.principal.scopes.cover(&scopes);
         if exceeds || !own.covers(&reach) {
             return Err(AppError::PrivilegeEscalation);
         }
         let holder = self.holder(ctx, new).await?;
         let follows = holder.as_ref().is_some_and(|holder| holder.value.role == new.role);
-        let (secret, hash) = self.new_secret()?;
+        let (secret, hash) =
+            self.secret_of(if new.kind == KeyKind::Enrolment { "ioe_" } else { "iok_" })?;
         let key = ApiKey {
             id: KeyId::new(self.ids.uuid()),
             tenant_id: ctx.tenant,
-            kind: KeyKind::Key,
+            kind: new.kind,
             user_id: holder.as_ref().map(|holder| holder.value.id),
             opened_by: None,
             name,
@@ -186,7 +204,7 @@ impl IdentityService {
             after = page.last().filter(|_| page.len() == limit).map(|last| last.value.id);
             let is_meant = |key: &Versioned<ApiKey>| {
                 let own = key.value.kind;
-                own != KeyKind::Invite && kind.is_none_or(|kind| kind == own)
+                is_listed(own) && kind.is_none_or(|kind| kind == own)
             };
             for key in page.into_iter().filter(is_meant) {
                 let id = key.value.id;
@@ -217,7 +235,7 @@ impl IdentityService {
         id: KeyId,
     ) -> Result<Versioned<ApiKey>, AppError> {
         let found = self.store.snapshot(ctx.tenant).await?.api_key(id).await?;
-        let found = found.filter(|found| found.value.kind != KeyKind::Invite);
+        let found = found.filter(|found| is_listed(found.value.kind));
         found.ok_or(AppError::KeyNotFound)
     }
 

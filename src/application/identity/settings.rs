@@ -12,6 +12,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::field::FieldErrors;
 use crate::domain::ids::TenantId;
+use crate::domain::tenant::joining::JoinMode;
 use crate::domain::tenant::registration::RegistrationMode;
 use crate::domain::tenant::retention::{Retention, RetentionName};
 use crate::domain::tenant::right::Lack;
@@ -27,6 +28,8 @@ pub struct TenantPatch {
     /// Its share of the instance, 0.1–100.
     pub weight: Option<f64>,
     /// How people come to it.
+    pub joining: Option<JoinMode>,
+    /// How external agents come to it.
     pub registration: Option<RegistrationMode>,
     /// How long its things are kept, `None` as the server says.
     pub retention: Vec<(RetentionName, Option<u32>)>,
@@ -128,6 +131,7 @@ fn apply(
         tenant.name = checked_name(name, &mut errors);
     }
     tenant.weight = checked_weight(patch.weight, &mut errors).unwrap_or(tenant.weight);
+    tenant.joining = patch.joining.unwrap_or(tenant.joining);
     tenant.registration = patch.registration.unwrap_or(tenant.registration);
     tenant.retention = tenant.retention.with(&patch.retention, kept, &mut errors);
     tenant.set_active(patch.is_active.unwrap_or(tenant.is_active), now);
@@ -139,20 +143,23 @@ fn apply(
 }
 
 fn changed(before: &Tenant, after: &Tenant) -> Vec<&'static str> {
-    let name = (before.name != after.name).then_some("name");
-    let weight = (before.weight != after.weight).then_some("settings.weight");
-    let registration =
-        (before.registration != after.registration).then_some("settings.registration_mode");
-    let active = (before.is_active != after.is_active).then_some("is_active");
-    let retention = (before.retention != after.retention).then_some("settings.retention");
-    name.into_iter().chain(weight).chain(registration).chain(retention).chain(active).collect()
+    let differs = [
+        ("name", before.name != after.name),
+        ("settings.weight", before.weight != after.weight),
+        ("settings.join_mode", before.joining != after.joining),
+        ("settings.registration_mode", before.registration != after.registration),
+        ("settings.retention", before.retention != after.retention),
+        ("is_active", before.is_active != after.is_active),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }
 
 /// What the audit keeps of a tenant.
 pub(super) fn facts(tenant: &Tenant) -> Value {
     json!({
         "slug": tenant.slug, "name": tenant.name, "is_active": tenant.is_active,
-        "weight": tenant.weight.number(), "registration_mode": tenant.registration,
+        "weight": tenant.weight.number(), "join_mode": tenant.joining,
+        "registration_mode": tenant.registration,
         "retention": days(tenant),
     })
 }

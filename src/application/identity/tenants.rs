@@ -8,7 +8,7 @@ use super::IdentityService;
 use super::settings::facts;
 use crate::application::agent::registration;
 use crate::application::error::AppError;
-use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
+use crate::application::ports::changes::{ChangeSet, Counter, CounterChange, Expect, Put, Write};
 use crate::application::ports::store::CommitError;
 use crate::application::principal::RequestContext;
 use crate::domain::audit::AuditEntry;
@@ -53,7 +53,8 @@ impl IdentityService {
             .audit(Some(audit));
         for wanted in self.built_in.iter() {
             let (agent, event) = registration(wanted, id, self.ids.as_ref(), now)?;
-            set = set.write(Write::Agent(Put { expect: Expect::Absent, value: agent }));
+            let put = Put { expect: Expect::Absent, value: agent };
+            set = set.write(Write::Agent(put)).count(Counter::Agents, CounterChange::Add(1));
             events.push(event);
         }
         match self.store.commit(set.events(events)).await {

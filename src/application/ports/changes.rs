@@ -109,6 +109,8 @@ pub enum Counter {
     FencingTokens,
     /// Webhooks that are not deleted.
     Webhooks,
+    /// Agents that are not deleted.
+    Agents,
     /// Tokens that were charged in this month.
     MonthTokens(Month),
     /// Millionths of a dollar that were charged in this month.

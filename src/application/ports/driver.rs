@@ -19,6 +19,7 @@ use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::attention::{AttentionKind, Risk};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::Phase;
+use crate::domain::session::artifact::Artifact;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::session::spec::PermissionPolicy;
 use crate::domain::time::Timestamp;
@@ -162,6 +163,44 @@ pub struct Assignment {
     pub prompt: Prompt,
     /// What was before.
     pub continuation: Continuation,
+    /// What whoever works elsewhere has to be told besides.
+    pub brief: Brief,
+}
+
+/// What an agent that works elsewhere is told of a session, beside what to do.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Brief {
+    /// `session_type` and `priority`.
+    pub facts: Map<String, Value>,
+    /// Required capabilities, then tags, each once.
+    pub requirements: Vec<String>,
+    /// What is left of its time.
+    pub time_left: Duration,
+    /// Repository, base, branch and commit; null without one.
+    pub workspace: Value,
+    /// The checkpoint that it goes on from, and what was saved with it; null for a new piece of work.
+    pub resume: Value,
+    /// What was used so far, in tokens and dollars: a result tells sums.
+    pub used: Usage,
+}
+
+/// What an agent tells of finished work, beside its last words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// What it brings back.
+    pub output: Value,
+    /// It is not all that was asked for.
+    pub is_partial: bool,
+    /// Why it failed, and whether it is worth another try.
+    pub failure: Option<(String, bool)>,
+    /// 0 to 1, when it says so.
+    pub success_rate: Option<f64>,
+    /// 0 to 1, when it says so.
+    pub quality_score: Option<f64>,
+    /// Files that it brings back, which are kept already.
+    pub artifacts: Vec<Artifact>,
+    /// SHA-256 of all of it.
+    pub digest: [u8; 32],
 }
 
 /// A run that was started: what it tells, and the way to command it.
@@ -313,6 +352,14 @@ pub enum AgentEvent {
         /// How it ended.
         end: TurnEnd,
     },
+    /// What the agent tells of its work beside words; the end of the turn follows.
+    Outcome(Box<Told>),
+    /// No sign of life came from the agent for a while, or one came again.
+    Quiet(bool),
+    /// None came for so long that its right to the work is void.
+    Expired,
+    /// The agent does not take the work, and says why; it has begun nothing.
+    Declined(String),
     /// The run cannot go on.
     Failed(DriverError),
 }
@@ -343,8 +390,17 @@ pub trait AgentDriver: Send + Sync {
     fn kind(&self) -> AgentKind;
     /// What it can do.
     fn abilities(&self) -> Abilities;
-    /// Whether agents with these settings could work now; starts nothing that stays.
-    async fn probe(&self, config: &Map<String, Value>) -> Result<ProbeReport, DriverError>;
+    /// Why agents of this tenant never get what these settings ask for, in words for people; `None` when that
+    /// is nothing that the settings alone can tell. Looks at nothing else.
+    fn refusal(&self, _tenant: TenantId, _config: &Map<String, Value>) -> Option<String> {
+        None
+    }
+    /// Whether agents of this tenant with these settings could work now; starts nothing that stays.
+    async fn probe(
+        &self,
+        tenant: TenantId,
+        config: &Map<String, Value>,
+    ) -> Result<ProbeReport, DriverError>;
     /// Starts a run, or takes one up. Returns within 60 s.
     async fn start(&self, assignment: Assignment) -> Result<Running, DriverError>;
     /// At start-up, before anything is started: ends what an earlier process left behind and says

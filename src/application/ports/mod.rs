@@ -1,6 +1,7 @@
 //! What the application needs from the world, named by need and not by technology.
 
 pub mod archives;
+pub mod artifacts;
 pub mod changes;
 pub mod clock;
 pub mod driver;
@@ -9,6 +10,7 @@ pub mod identity_provider;
 pub mod journal;
 pub mod notifier;
 pub mod people;
+pub mod push;
 pub mod reads;
 pub mod sealer;
 pub mod signer;

@@ -30,4 +30,8 @@ pub trait Sealer: Send + Sync {
     /// # Errors
     /// `SealError`.
     fn open(&self, sealed: &[u8], bound_to: &[u8]) -> Result<String, SealError>;
+
+    /// 32 bytes that follow from the key and a purpose, and that nobody can guess without the key
+    /// (HMAC-SHA256), spelled so that they may stand in a URL: a secret that need not be stored.
+    fn derive(&self, purpose: &[u8]) -> String;
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{LEFT_OVER, Reconciler};
 use crate::application::error::AppError;
+use crate::application::session::leave::Parting;
 use crate::domain::event::{EventType, StoredEvent};
 use crate::domain::ids::TenantId;
 
@@ -74,7 +75,7 @@ impl Reconciler {
                 continue;
             }
             // One that needs no agent any more comes to its end by itself.
-            match self.sessions.leave_agent(tenant, session, agent).await {
+            match self.sessions.leave_agent(tenant, session, agent, Parting::Removed).await {
                 Ok(_) | Err(AppError::SessionNotFound) => {}
                 Err(error) => {
                     tracing::warn!(session.id = %session, %error, "Session {session} could not leave its agent");

@@ -55,6 +55,17 @@ impl Words {
                 self.redactor.clean(&mut text);
                 AgentEvent::TurnEnded { prompt, message_ref, text, end }
             }
+            AgentEvent::Outcome(mut told) => {
+                self.redactor.clean_json(&mut told.output);
+                if let Some((message, _)) = &mut told.failure {
+                    self.redactor.clean(message);
+                }
+                AgentEvent::Outcome(told)
+            }
+            AgentEvent::Declined(mut reason) => {
+                self.redactor.clean(&mut reason);
+                AgentEvent::Declined(reason)
+            }
             AgentEvent::Usage { key, usage, mut model } => {
                 if let Some(model) = &mut model {
                     self.redactor.clean(model);
@@ -64,6 +75,8 @@ impl Words {
             AgentEvent::Failed(error) => AgentEvent::Failed(self.failed(error)),
             told @ (AgentEvent::Handshake { .. }
             | AgentEvent::Phase(_)
+            | AgentEvent::Quiet(_)
+            | AgentEvent::Expired
             | AgentEvent::AskGone { .. }
             | AgentEvent::AsksOpen { .. }
             | AgentEvent::Step { .. }

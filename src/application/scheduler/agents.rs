@@ -29,6 +29,8 @@ pub(super) struct Seen {
     down: BTreeMap<Endpoint, Option<String>>,
     /// Providers that agents leave alone.
     cooling: BTreeMap<AgentId, Vec<Cooldown>>,
+    /// Tenants whose stored heartbeats were read.
+    learned: BTreeSet<TenantId>,
 }
 
 impl Seen {
@@ -37,7 +39,7 @@ impl Seen {
         AgentSlot {
             agent: Arc::clone(agent),
             condition: *condition,
-            down: self.down.get(&Endpoint::of(agent)).cloned().flatten(),
+            down: asked(agent).and_then(|endpoint| self.down.get(&endpoint).cloned().flatten()),
             cooling: self.cooling.get(&agent.id).cloned().unwrap_or_default(),
         }
     }
@@ -47,12 +49,12 @@ impl Seen {
         let before = self.endpoints.len();
         if !read.tenants.is_empty() {
             let all = self.agents.values().flat_map(BTreeMap::values);
-            let all = all.map(|known| Endpoint::of(&known.agent)).collect();
+            let all = all.filter_map(|known| asked(&known.agent)).collect();
             return std::mem::replace(&mut self.endpoints, all) != self.endpoints;
         }
         for (tenant, id) in &read.agents {
             let known = self.agents.get(tenant).and_then(|agents| agents.get(id));
-            self.endpoints.extend(known.map(|known| Endpoint::of(&known.agent)));
+            self.endpoints.extend(known.and_then(|known| asked(&known.agent)));
         }
         self.endpoints.len() != before
     }
@@ -61,6 +63,11 @@ impl Seen {
         let known = self.agents.get(&tenant).into_iter().flat_map(BTreeMap::values);
         known.map(|known| self.slot(known)).collect()
     }
+}
+
+/// How an agent is asked whether it can work; those that tell it by themselves are not.
+fn asked(agent: &Agent) -> Option<Endpoint> {
+    agent.kind.is_asked().then(|| Endpoint::of(agent))
 }
 
 /// Of whom something was read.
@@ -88,6 +95,7 @@ impl Scheduler {
             (seen.down, seen.cooling) = (down, cooling);
             read.tenants = seen.agents.keys().copied().collect();
         }
+        self.feel_pulses(seen, &mut read);
         let mut state = self.queue.state();
         for (tenant, id) in read.agents {
             let known = seen.agents.get(&tenant).and_then(|agents| agents.get(&id));
@@ -98,6 +106,25 @@ impl Scheduler {
         for tenant in read.tenants {
             state.set_agents(tenant, seen.slots(tenant));
         }
+    }
+
+    /// Takes over what agents told by themselves meanwhile.
+    fn feel_pulses(&self, seen: &mut Seen, read: &mut Read) {
+        let pulses = self.agents.pulses();
+        for (tenant, id) in pulses.take_changed() {
+            let known = seen.agents.get_mut(&tenant).and_then(|agents| agents.get_mut(&id));
+            let Some(known) = known.filter(|known| !known.agent.kind.is_asked()) else { continue };
+            known.condition.pulse = Some(pulses.pulse((tenant, id), known.agent.created_at));
+            read.agents.insert((tenant, id));
+        }
+    }
+
+    /// How decisions see an agent.
+    fn known(&self, agent: Agent, vitals: Option<&Vitals>) -> Known {
+        let who = (agent.tenant_id, agent.id);
+        let tells = (!agent.kind.is_asked()).then_some(agent.created_at);
+        let pulse = tells.map(|since| self.agents.pulses().pulse(who, since));
+        Known { agent: Arc::new(agent), condition: Condition::of(vitals, pulse) }
     }
 
     /// Reads the agents of all tenants, or those that there is news of.
@@ -118,9 +145,14 @@ impl Scheduler {
             let vitals = snapshot.all_vitals().await?;
             let vitals: HashMap<AgentId, &Vitals> =
                 vitals.iter().map(|vitals| (vitals.agent_id, vitals)).collect();
+            if agents.iter().any(|agent| !agent.value.kind.is_asked())
+                && seen.learned.insert(tenant)
+            {
+                self.agents.pulses().learn(tenant, snapshot.heartbeats().await?);
+            }
             let known = agents.into_iter().map(|agent| {
-                let (id, agent) = (agent.value.id, Arc::new(agent.value));
-                (id, Known { agent, condition: Condition::of(vitals.get(&id).copied(), None) })
+                let id = agent.value.id;
+                (id, self.known(agent.value, vitals.get(&id).copied()))
             });
             seen.agents.insert(tenant, known.collect());
             news.tenants.remove(&tenant);
@@ -134,10 +166,8 @@ impl Scheduler {
                 match agent {
                     None => drop(all.remove(&id)),
                     Some(agent) => {
-                        let agent = Arc::new(agent.value);
                         let vitals = vitals.as_ref().map(|vitals| &vitals.value);
-                        let condition = Condition::of(vitals, None);
-                        all.insert(id, Known { agent, condition });
+                        all.insert(id, self.known(agent.value, vitals));
                     }
                 }
                 read.agents.insert((tenant, id));

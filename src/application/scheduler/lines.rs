@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::needs::Needs;
 use super::roster::Roster;
 use crate::domain::agent::Agent;
+use crate::domain::agent::status::AgentRules;
 use crate::domain::ids::AgentId;
 use crate::domain::schedule::fairness::{Account, Cost, Standing};
 use crate::domain::schedule::hold::Hold;
@@ -37,6 +38,11 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// Of a tenant whose agents are judged by these times.
+    pub(super) fn judged_by(rules: AgentRules) -> Self {
+        Self { roster: Roster::judged_by(rules), ..Self::default() }
+    }
+
     /// A session joins the line of its needs, whose one copy is returned.
     pub(super) fn join(&mut self, needs: Needs, rank: Rank, cost: Cost) -> Arc<Needs> {
         let needs = match self.by_needs.get_key_value(&needs) {

@@ -9,8 +9,11 @@ mod lines;
 pub mod needs;
 pub mod position;
 pub mod queue;
+mod refusal;
+pub mod reserve;
 pub mod roster;
 pub mod tick;
+pub mod trial;
 pub mod wake;
 mod why;
 
@@ -329,7 +332,15 @@ fn matters(event: &StoredEvent) -> bool {
                 | EventType::TenantAdmissionsReleased
                 | EventType::UsageHardLimitReached
         ),
-        SubjectKind::Agent => kind != EventType::AgentTaskCompleted,
+        SubjectKind::Agent => !matches!(
+            kind,
+            EventType::AgentTaskAssigned
+                | EventType::AgentTaskAcknowledged
+                | EventType::AgentTaskCompleted
+                | EventType::AgentLeaseExpired
+                | EventType::AgentTokenRotated
+                | EventType::AgentRebalanced
+        ),
         SubjectKind::Attention
         | SubjectKind::Key
         | SubjectKind::System

@@ -2,6 +2,7 @@
 
 use crate::domain::agent::load::Units;
 use crate::domain::agent::routing::{Match, Request};
+use crate::domain::ids::AgentId;
 use crate::domain::session::Session;
 
 /// What a session needs of its agent; sessions with the same needs stand in one line.
@@ -9,6 +10,8 @@ use crate::domain::session::Session;
 pub struct Needs {
     /// Pinned agent, by id or name.
     pub agent: Option<String>,
+    /// Who pinned it: room that they reserved at that agent is for it.
+    pub holder: Option<String>,
     /// Provider of its model; `None` for the one that the agent uses by default.
     pub provider: Option<String>,
     /// Who may be given it, and who had better be; its lists are sorted.
@@ -27,6 +30,9 @@ impl Needs {
         };
         let mut preferred_ids = spec.preferred_agent_ids.clone();
         preferred_ids.sort_unstable();
+        let mut excluded = session.run.avoid.clone();
+        excluded.sort_unstable();
+        excluded.dedup();
         let request = Request {
             tenant_id: session.tenant_id,
             required: sorted(&spec.required_capabilities),
@@ -37,9 +43,20 @@ impl Needs {
             preferred_type: spec.preferred_agent_type,
             preferred_ids,
             min_tier: spec.min_performance_tier,
-            excluded: Vec::new(),
+            excluded,
         };
         let provider = spec.provider().map(str::to_owned);
-        Self { agent: spec.agent.clone(), provider, request }
+        let holder = spec.agent.as_ref().map(|_| session.created_by.clone());
+        Self { agent: spec.agent.clone(), holder, provider, request }
+    }
+
+    /// The same, for anybody but this agent.
+    #[must_use]
+    pub fn without(mut self, agent: AgentId) -> Self {
+        let excluded = &mut self.request.excluded;
+        if let Err(at) = excluded.binary_search(&agent) {
+            excluded.insert(at, agent);
+        }
+        self
     }
 }

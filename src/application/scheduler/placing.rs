@@ -99,6 +99,7 @@ fn needs() -> impl Strategy<Value = Needs> {
     (required, any::<bool>(), 0.1f64..4.0, wished, of_type).prop_map(
         |(required, in_rust, complexity, wished, preferred_type)| Needs {
             agent: None,
+            holder: None,
             provider: None,
             request: Request {
                 required,
@@ -115,7 +116,7 @@ fn needs() -> impl Strategy<Value = Needs> {
 
 proptest! {
     #[test]
-    fn whoever_is_placed_is_whom_routing_chooses_among_those_with_room(
+    fn whoever_is_placed_is_whom_routing_chooses(
         seeds in proptest::collection::vec(seed(), 0..12),
         needs in needs(),
         ended in any::<proptest::sample::Index>(),
@@ -147,12 +148,18 @@ proptest! {
         let mut steps = steps;
         steps.sort_unstable();
         steps.into_iter().chain([NOW]).for_each(|moment| roster.advance(at(moment)));
-        let with_room: Vec<Candidate<'_>> = (0..roster.slots.len())
-            .map(|at| roster.candidate(at))
-            .filter(|one| one.standing.burden.load.tasks < one.profile.max_concurrent_capacity)
+        let all: Vec<Candidate<'_>> =
+            (0..roster.slots.len()).map(|at| roster.candidate(at)).collect();
+        let chosen = choose(&needs.request, &all).ok();
+        let order: Vec<AgentId> = chosen
+            .iter()
+            .flat_map(|choice| std::iter::once(&choice.selected).chain(&choice.alternatives))
+            .map(|ranked| ranked.candidate.id)
             .collect();
-        let chosen = choose(&needs.request, &with_room).ok();
-        let chosen = chosen.map(|choice| choice.selected.candidate.id);
-        prop_assert_eq!(roster.place(&needs, None).map(|agent| agent.id), chosen);
+        let placed = roster.place(&needs, None).map(|agent| agent.id);
+        prop_assert_eq!(placed, order.first().copied());
+        let best = roster.best(&needs.request, 4);
+        let best: Vec<AgentId> = best.iter().map(|ranked| ranked.candidate.id).collect();
+        prop_assert_eq!(best, order, "a trial ranks as routing does");
     }
 }

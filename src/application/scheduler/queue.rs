@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::needs::Needs;
 use super::position::Position;
 use super::tick::State;
 use crate::application::error::AppError;
@@ -10,8 +11,9 @@ use crate::application::ports::reads::Fleet;
 use crate::application::ports::store::{Store, StoreError};
 use crate::application::session::explain::Blocker;
 use crate::domain::agent::Agent;
-use crate::domain::agent::status::Standing;
-use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::agent::load::Burden;
+use crate::domain::agent::status::{AgentRules, Standing};
+use crate::domain::ids::{AgentId, SessionId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::month::Purse;
@@ -39,6 +41,8 @@ pub struct Queue {
     granting: Arc<tokio::sync::Mutex<()>>,
     /// Since when the store takes nothing new.
     held_back: Arc<Mutex<Option<Timestamp>>>,
+    /// By which times agents are judged.
+    rules: AgentRules,
 }
 
 impl Queue {
@@ -47,7 +51,20 @@ impl Queue {
     pub fn new(max_running: usize) -> Self {
         let state = Arc::new(Mutex::new(State::new(max_running)));
         let (reading, granting, held_back) = (Arc::default(), Arc::default(), Arc::default());
-        Self { state, reading, granting, held_back }
+        Self { state, reading, granting, held_back, rules: AgentRules::default() }
+    }
+
+    /// Where agents are judged by these times; said before any is known.
+    #[must_use]
+    pub fn judging_by(self, rules: AgentRules) -> Self {
+        self.state().judge_by(rules);
+        Self { rules, ..self }
+    }
+
+    /// By which times agents are judged.
+    #[must_use]
+    pub const fn rules(&self) -> AgentRules {
+        self.rules
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -128,6 +145,28 @@ impl Queue {
         let lines = state.tenants.get(&agent.tenant_id)?;
         let (standing, down) = lines.roster.stands(agent.id)?;
         Some(Stands { standing, down, waiting: lines.pinned_to(agent) })
+    }
+
+    /// Whether anybody but this agent could be given a session, now or when there is room.
+    #[must_use]
+    pub fn others_fit(&self, session: &Session, agent: AgentId) -> bool {
+        let needs = Needs::of(session).without(agent);
+        let state = self.state();
+        let lines = state.tenants.get(&session.tenant_id);
+        lines.is_some_and(|lines| lines.roster.to_be_kept(&needs).is_some())
+    }
+
+    /// Who but this agent would be given a session now, and how busy it would be then.
+    #[must_use]
+    pub fn would_go(&self, session: &Session, agent: AgentId) -> Option<(Arc<Agent>, f64)> {
+        let needs = Needs::of(session).without(agent);
+        let state = self.state();
+        let roster = &state.tenants.get(&session.tenant_id)?.roster;
+        let to = Arc::clone(roster.place(&needs, None)?);
+        let (standing, _) = roster.stands(to.id)?;
+        let burden = standing.burden;
+        let load = burden.load.with(needs.request.complexity);
+        Some((to, Burden { load, ..burden }.utilization()))
     }
 
     /// Sessions that may execute at once.

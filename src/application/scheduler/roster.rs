@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::needs::Needs;
+use super::reserve::{Reserved, Reserves};
 use crate::application::agent::cooldown::Cooldown;
 use crate::domain::agent::Agent;
 use crate::domain::agent::gate::{Gate, NoAgent};
 use crate::domain::agent::load::{Load, Units};
-use crate::domain::agent::profile::{Mastery, Profile};
-use crate::domain::agent::routing::{Candidate, Ranked, Request, Score, readiness};
+use crate::domain::agent::profile::Profile;
+use crate::domain::agent::routing::{Candidate, Match, Ranked, Request, Score, readiness};
 use crate::domain::agent::status::{AgentRules, Standing};
 use crate::domain::agent::vitals::Condition;
 use crate::domain::ids::AgentId;
@@ -45,35 +46,47 @@ impl AgentSlot {
         Self { agent, condition: Condition::default(), down: None, cooling: Vec::new() }
     }
 
-    /// Why it leaves the provider of a session alone, when it does.
-    fn cooling(&self, needs: &Needs) -> Option<&Cooldown> {
-        self.cooling.iter().find(|cooldown| cooldown.provider == needs.provider)
+    /// Why it leaves a provider alone, when it does; that of its own choice when there is none.
+    pub(super) fn cooling(&self, provider: Option<&String>) -> Option<&Cooldown> {
+        self.cooling.iter().find(|cooldown| cooldown.provider.as_ref() == provider)
     }
 }
 
 /// Why an agent cannot work before it was looked at for the first time.
 pub const LOOKING: &str = "it is still being looked at";
 
-/// Why an agent cannot work that speaks for itself.
-const SILENT: &str = "it was not heard of in time, or says that it is offline";
-
-/// What an agent works on.
-#[derive(Debug, Default)]
+/// What an agent works on, and what is reserved for.
+#[derive(Debug, Default, Clone)]
 struct Work {
     load: Load,
     /// When it was given what it works on, each moment with how much was given then.
     given: BTreeMap<Timestamp, u32>,
 }
 
+impl Work {
+    fn add(&mut self, units: Units, at: Timestamp) {
+        self.load = self.load.with(units);
+        *self.given.entry(at).or_default() += 1;
+    }
+
+    fn remove(&mut self, units: Units, at: Timestamp) {
+        self.load = self.load.without(units);
+        match self.given.get_mut(&at) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(self.given.remove(&at)),
+        }
+    }
+}
+
 /// The place of a free agent in its team: by what changes of its score, then as equal scores are ordered.
-type Place = (Reverse<u32>, u64, Option<Timestamp>, AgentId);
+pub(super) type Place = (Reverse<u32>, u64, Option<Timestamp>, AgentId);
 
 /// Agents of one profile.
 #[derive(Debug)]
-struct Team {
+pub(super) struct Team {
     /// One of them.
     of: usize,
-    free: BTreeSet<Place>,
+    pub(super) free: BTreeSet<Place>,
 }
 
 /// The agents of one tenant.
@@ -86,6 +99,8 @@ pub(super) struct Roster {
     teams: Vec<Team>,
     /// The team of each slot.
     team_of: Vec<usize>,
+    /// The teams that have each capability.
+    able: HashMap<String, Vec<usize>>,
     /// Where each slot stands in its team, while it does.
     placed: Vec<Option<Place>>,
     /// When agents will stand otherwise by the passing of time alone.
@@ -96,30 +111,21 @@ pub(super) struct Roster {
     work: HashMap<AgentId, Work>,
     /// Agents that nothing new is given to.
     held: BTreeMap<AgentId, Hold>,
-}
-
-/// Why nobody takes a session.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Refusal<'a> {
-    /// The tenant has no agent, or none of the pinned name.
-    NoAgent,
-    /// Nobody has all capabilities; those that come closest, and what each of them lacks.
-    Incapable(Vec<(&'a Agent, Vec<&'a str>)>),
-    /// Nobody is good enough, or may be given it for a reason of its own.
-    Unfit(NoAgent, &'a Agent, Gate),
-    /// Those who could are still being looked at.
-    Looking(&'a Agent),
-    /// Those who could cannot work at all, and why.
-    Down(&'a Agent, &'a str),
-    /// Those who could and work are held.
-    Held(&'a Agent, &'a Hold),
-    /// Those who could and work leave the provider alone.
-    Cooling(&'a Agent, &'a Cooldown),
-    /// Those who could work on as many sessions as they take.
-    Busy(Vec<&'a Agent>),
+    /// Room that is held for work to come; it counts as work.
+    reserves: Reserves,
 }
 
 impl Roster {
+    /// Nobody yet, judged by these times.
+    pub(super) fn judged_by(rules: AgentRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// The agents, by name.
+    pub(super) fn slots(&self) -> &[AgentSlot] {
+        &self.slots
+    }
+
     /// Whether these are its agents, as they are.
     pub(super) fn is(&self, slots: &[AgentSlot]) -> bool {
         self.slots == slots
@@ -183,6 +189,54 @@ impl Roster {
             });
             self.team_of.push(team);
         }
+        self.able.clear();
+        for (at, team) in self.teams.iter().enumerate() {
+            for slug in self.slots[team.of].agent.profile.capabilities() {
+                match self.able.get_mut(slug) {
+                    Some(teams) => teams.push(at),
+                    None => drop(self.able.insert(slug.to_owned(), vec![at])),
+                }
+            }
+        }
+    }
+
+    /// The teams that a request may be answered by, each once: by what they are good for, they pass.
+    pub(super) fn fitting(&self, request: &Request) -> impl Iterator<Item = &Team> {
+        self.able(request).map(|at| &self.teams[at]).filter(|team| {
+            let profile = &self.slots[team.of].agent.profile;
+            request.technologies.is_empty() || Gate::Technology.suits(request, profile)
+        })
+    }
+
+    /// The teams that have the capabilities of a request, each once.
+    fn able(&self, request: &Request) -> impl Iterator<Item = usize> {
+        let of = |slug: &String| self.able.get(slug).map_or(&[][..], Vec::as_slice);
+        let mut lists: Vec<&[usize]> = request.required.iter().map(of).collect();
+        // The rarest is looked at for the others, too.
+        lists.sort_unstable_by_key(|teams| teams.len());
+        let found: Vec<usize> = match (lists.split_first(), request.matching) {
+            (None, _) => (0..self.teams.len()).collect(),
+            (Some((rarest, others)), Match::All) => {
+                let has = |at: &&usize| others.iter().all(|teams| teams.binary_search(at).is_ok());
+                rarest.iter().filter(has).copied().collect()
+            }
+            (Some(_), Match::Any) => {
+                let mut any = lists.concat();
+                any.sort_unstable();
+                any.dedup();
+                any
+            }
+        };
+        found.into_iter()
+    }
+
+    /// Why none of them takes it, when none does; only those who are able are looked at.
+    pub(super) fn why_nobody(&self, request: &Request) -> NoAgent {
+        let mut is_able = vec![false; self.teams.len()];
+        self.able(request).for_each(|at| is_able[at] = true);
+        let able = (0..self.slots.len()).filter(|at| is_able[self.team_of[*at]]);
+        let able: Vec<Candidate<'_>> = able.map(|at| self.tried(at)).collect();
+        NoAgent::of(request, &able)
     }
 
     /// Nothing new is given to these agents from now on.
@@ -197,17 +251,10 @@ impl Roster {
         }
     }
 
-    /// Agents that nothing new is given to, and why.
-    pub(super) const fn held(&self) -> &BTreeMap<AgentId, Hold> {
-        &self.held
-    }
-
     /// An agent began to work on one more session.
     pub(super) fn begin(&mut self, id: AgentId, units: Units, at: Timestamp) {
         self.step_out(id);
-        let work = self.work.entry(id).or_default();
-        work.load = work.load.with(units);
-        *work.given.entry(at).or_default() += 1;
+        self.work.entry(id).or_default().add(units, at);
         self.step_in(id);
     }
 
@@ -215,16 +262,31 @@ impl Roster {
     pub(super) fn end(&mut self, id: AgentId, units: Units, at: Timestamp) {
         self.step_out(id);
         if let Some(work) = self.work.get_mut(&id) {
-            work.load = work.load.without(units);
-            match work.given.get_mut(&at) {
-                Some(count) if *count > 1 => *count -= 1,
-                Some(_) | None => drop(work.given.remove(&at)),
-            }
+            work.remove(units, at);
             if work.given.is_empty() {
                 self.work.remove(&id);
             }
         }
         self.step_in(id);
+    }
+
+    /// Room is held at an agent.
+    pub(super) fn reserve(&mut self, reserved: Reserved) {
+        let Reserved { agent, units, since, .. } = reserved;
+        self.reserves.add(reserved);
+        self.begin(agent, units, since);
+    }
+
+    /// Room that was held until then, or is used by a session with these needs, is free again.
+    pub(super) fn give_back(&mut self, which: impl Fn(&Reserved) -> bool, most: usize) {
+        for Reserved { agent, units, since, .. } in self.reserves.take(which, most) {
+            self.end(agent, units, since);
+        }
+    }
+
+    /// What is held.
+    pub(super) const fn reserves(&self) -> &Reserves {
+        &self.reserves
     }
 
     /// What an agent works on.
@@ -240,18 +302,14 @@ impl Roster {
 
     /// The agent that is given work with these needs; never the one that is kept free for others.
     pub(super) fn place(&self, needs: &Needs, kept: Option<AgentId>) -> Option<&Arc<Agent>> {
-        let takes = |at: usize| {
-            kept.is_none_or(|kept| kept != self.slots[at].agent.id) && self.takes(at, needs)
-        };
         if let Some(reference) = &needs.agent {
             let at = self.find(reference)?;
-            return takes(at).then_some(&self.slots[at].agent);
+            let is_kept = kept == Some(self.slots[at].agent.id);
+            let takes = (!is_kept && self.takes(at, needs)) || self.takes_reserved(at, needs);
+            return takes.then_some(&self.slots[at].agent);
         }
-        let is_fit = |team: &&Team| {
-            let one = self.candidate(team.of);
-            [Gate::Capability, Gate::Technology]
-                .iter()
-                .all(|gate| gate.lets_through(&needs.request, &one))
+        let takes = |at: usize| {
+            kept.is_none_or(|kept| kept != self.slots[at].agent.id) && self.takes(at, needs)
         };
         let first = |team: &Team| {
             let mut places = team.free.iter().filter_map(|place| self.by_id.get(&place.3).copied());
@@ -264,9 +322,7 @@ impl Roster {
             (Ranked { candidate, score: Score::of(&needs.request, &candidate) }, at)
         };
         let (_, at) = self
-            .teams
-            .iter()
-            .filter(is_fit)
+            .fitting(&needs.request)
             .filter_map(first)
             .chain(wished.filter(|at| takes(*at)))
             .map(ranked)
@@ -286,74 +342,38 @@ impl Roster {
             let (slot, candidate) = (&self.slots[*at], self.candidate(*at));
             let mut gates = Gate::ALL.iter().filter(|gate| **gate != Gate::Capacity);
             !self.held.contains_key(&slot.agent.id)
-                && slot.cooling(needs).is_none()
+                && slot.cooling(needs.provider.as_ref()).is_none()
                 && gates.all(|gate| gate.lets_through(&needs.request, &candidate))
         };
         let could = mine.filter(could).map(|at| self.slots[at].agent.id);
         could.min_by_key(|id| (self.load(*id).units, *id))
     }
 
-    /// Why nobody takes work with these needs; of use when `place` finds nobody.
-    pub(super) fn refusal<'a>(&'a self, needs: &'a Needs) -> Refusal<'a> {
-        let pinned = needs.agent.as_ref().map(|reference| self.find(reference));
-        let mine: Vec<usize> = match pinned {
-            None => (0..self.slots.len()).collect(),
-            Some(at) => at.into_iter().collect(),
-        };
-        let slots = |left: &[usize]| -> Vec<&'a AgentSlot> {
-            left.iter().map(|at| &self.slots[*at]).collect()
-        };
-        let passing = |left: &[usize], gate: Gate| -> Vec<usize> {
-            let passes = |at: &&usize| gate.lets_through(&needs.request, &self.candidate(**at));
-            left.iter().filter(passes).copied().collect()
-        };
-        if mine.is_empty() {
-            return Refusal::NoAgent;
-        }
-        let mut left = passing(&mine, Gate::Capability);
-        if left.is_empty() {
-            return Refusal::Incapable(nearest(&slots(&mine), needs));
-        }
-        for (gate, reason) in [
-            (Gate::Tier, NoAgent::Tier),
-            (Gate::Breaker, NoAgent::Degraded),
-            (Gate::Active, NoAgent::Other),
-            (Gate::Draining, NoAgent::Other),
-            (Gate::Technology, NoAgent::Other),
-        ] {
-            let next = passing(&left, gate);
-            if next.is_empty() {
-                return Refusal::Unfit(reason, &self.slots[left[0]].agent, gate);
-            }
-            left = next;
-        }
-        let (able, up) = (slots(&left), slots(&passing(&left, Gate::Alive)));
-        if up.is_empty() {
-            let looking = able.iter().find(|slot| slot.down.as_deref() == Some(LOOKING));
-            return match looking {
-                Some(slot) => Refusal::Looking(&slot.agent),
-                None => Refusal::Down(&able[0].agent, able[0].down.as_deref().unwrap_or(SILENT)),
-            };
-        }
-        let is_open = |slot: &&&AgentSlot| !self.held.contains_key(&slot.agent.id);
-        let open: Vec<&AgentSlot> = up.iter().filter(is_open).copied().collect();
-        let first = &up[0].agent;
-        match self.held.get(&first.id) {
-            Some(hold) if open.is_empty() => Refusal::Held(first, hold),
-            Some(_) | None => cooling_or_busy(&open, needs),
-        }
-    }
-
-    fn find(&self, reference: &str) -> Option<usize> {
+    /// Where an agent stands that is called so.
+    pub(super) fn find(&self, reference: &str) -> Option<usize> {
         let named = self.by_name.get(&reference.to_ascii_uppercase());
         let id = || AgentId::parse(reference).and_then(|id| self.by_id.get(&id));
         named.or_else(id).copied()
     }
 
+    /// Where the agent with this id stands.
+    pub(super) fn place_of(&self, id: AgentId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Agents that nothing new is given to, and why.
+    pub(super) const fn held(&self) -> &BTreeMap<AgentId, Hold> {
+        &self.held
+    }
+
     /// An agent as routing sees it.
-    fn candidate(&self, at: usize) -> Candidate<'_> {
+    pub(super) fn candidate(&self, at: usize) -> Candidate<'_> {
+        self.with_work(at, self.work.get(&self.slots[at].agent.id))
+    }
+
+    /// The same, as if it worked on this.
+    fn with_work(&self, at: usize, work: Option<&Work>) -> Candidate<'_> {
         let AgentSlot { agent, condition, down, cooling: _ } = &self.slots[at];
-        let work = self.work.get(&agent.id);
         let load = work.map(|work| work.load).unwrap_or_default();
         let newest = work.and_then(|work| work.given.keys().next_back().copied());
         let Agent { id, tenant_id, name, profile, switches, .. } = agent.as_ref();
@@ -366,9 +386,24 @@ impl Roster {
     fn takes(&self, at: usize, needs: &Needs) -> bool {
         let slot = &self.slots[at];
         !self.held.contains_key(&slot.agent.id)
-            && self.load(slot.agent.id).tasks < slot.agent.profile.max_concurrent_capacity
-            && slot.cooling(needs).is_none()
+            && slot.cooling(needs.provider.as_ref()).is_none()
             && Gate::refusing(&needs.request, &self.candidate(at)).is_none()
+    }
+
+    /// Whether room was reserved at an agent that a session with these needs may use.
+    fn takes_reserved(&self, at: usize, needs: &Needs) -> bool {
+        let slot = &self.slots[at];
+        let id = slot.agent.id;
+        let (Some(reserved), Some(work)) = (self.reserves.for_use(id, needs), self.work.get(&id))
+        else {
+            return false;
+        };
+        let mut beside = work.clone();
+        beside.remove(reserved.units, reserved.since);
+        let candidate = self.with_work(at, Some(&beside));
+        !self.held.contains_key(&id)
+            && slot.cooling(needs.provider.as_ref()).is_none()
+            && Gate::refusing(&needs.request, &candidate).is_none()
     }
 
     fn step_out(&mut self, id: AgentId) {
@@ -409,37 +444,6 @@ impl Roster {
     fn turn_of(&self, at: usize) -> Option<Timestamp> {
         self.slots[at].condition.next_turn(self.rules, self.now)
     }
-}
-
-/// Of those who could and may: the first whose provider answers again, or else whoever is busy.
-fn cooling_or_busy<'a>(open: &[&'a AgentSlot], needs: &Needs) -> Refusal<'a> {
-    let cooling = open.iter().filter_map(|slot| Some((&slot.agent, slot.cooling(needs)?)));
-    let first = cooling.clone().min_by_key(|(_, cooldown)| cooldown.until);
-    match first {
-        Some((agent, cooldown)) if cooling.count() == open.len() => {
-            Refusal::Cooling(agent, cooldown)
-        }
-        Some(_) | None => {
-            let busy = open.iter().filter(|slot| slot.cooling(needs).is_none());
-            Refusal::Busy(busy.map(|slot| slot.agent.as_ref()).collect())
-        }
-    }
-}
-
-/// Agents told about when none fits.
-const NEAREST: usize = 3;
-
-/// Those who lack the fewest of the capabilities, with what they lack.
-fn nearest<'a>(slots: &[&'a AgentSlot], needs: &'a Needs) -> Vec<(&'a Agent, Vec<&'a str>)> {
-    let lacks = |agent: &Agent| -> Vec<&'a str> {
-        let is_missing = |slug: &&String| agent.profile.mastery(slug) == Mastery::Missing;
-        needs.request.required.iter().filter(is_missing).map(String::as_str).collect()
-    };
-    let mut found: Vec<(&Agent, Vec<&str>)> =
-        slots.iter().map(|slot| (slot.agent.as_ref(), lacks(&slot.agent))).collect();
-    found.sort_by_key(|(_, lacking)| lacking.len());
-    found.truncate(NEAREST);
-    found
 }
 
 #[cfg(test)]

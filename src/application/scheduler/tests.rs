@@ -81,6 +81,7 @@ pub(super) fn taken(mut session: Session, by: u128, now: u64) -> Session {
         fencing_token: 1,
         granted_at: at(now),
         released_at: None,
+        settled: None,
         reason: LeaseReason::Start,
     };
     session.dispatch(lease, None, Cause::by("s", at(now))).expect("legal");

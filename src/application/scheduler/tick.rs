@@ -16,6 +16,7 @@ use super::needs::Needs;
 use super::roster::AgentSlot;
 use crate::domain::agent::Agent;
 use crate::domain::agent::load::Units;
+use crate::domain::agent::status::AgentRules;
 use crate::domain::ids::{AgentId, SessionId, TenantId};
 use crate::domain::schedule::fairness::{Cost, Standing};
 use crate::domain::schedule::hold::{Held, Hold};
@@ -82,6 +83,10 @@ pub struct State {
     turn: u64,
     /// When agents of a tenant will stand otherwise by the passing of time alone.
     agents_turn: BTreeSet<(Timestamp, TenantId)>,
+    /// When room that is held at agents of a tenant is given back.
+    pub(super) reserves_end: BTreeSet<(Timestamp, TenantId)>,
+    /// By which times agents are judged.
+    rules: AgentRules,
     now: Timestamp,
 }
 
@@ -101,8 +106,15 @@ impl State {
             lifts: BTreeSet::new(),
             turn: 0,
             agents_turn: BTreeSet::new(),
+            reserves_end: BTreeSet::new(),
+            rules: AgentRules::default(),
             now: Timestamp::EPOCH,
         }
+    }
+
+    /// Agents are judged by these times; said before any is known.
+    pub fn judge_by(&mut self, rules: AgentRules) {
+        self.rules = rules;
     }
 
     /// Takes note of a session as it stands, and of how long it can wait without delaying its task
@@ -170,7 +182,8 @@ impl State {
             return;
         }
         let now = self.now;
-        let roster = &mut self.tenants.entry(tenant).or_default().roster;
+        let roster =
+            &mut self.tenants.entry(tenant).or_insert_with(|| Lines::judged_by(self.rules)).roster;
         roster.advance(now);
         roster.replace(slots);
         self.settle(tenant);
@@ -193,7 +206,11 @@ impl State {
         let known =
             self.tenants.get(&tenant).map_or(Weight::DEFAULT, |known| known.account.weight());
         if known != weight {
-            self.tenants.entry(tenant).or_default().account.weigh(weight);
+            self.tenants
+                .entry(tenant)
+                .or_insert_with(|| Lines::judged_by(self.rules))
+                .account
+                .weigh(weight);
             self.settle(tenant);
         }
     }
@@ -218,7 +235,7 @@ impl State {
         let own = hold(Held::Tenant).or_else(|| (!tenant.is_active).then(inactive));
         let agents = agents.collect();
         self.set_weight(tenant.id, tenant.weight);
-        let lines = self.tenants.entry(tenant.id).or_default();
+        let lines = self.tenants.entry(tenant.id).or_insert_with(|| Lines::judged_by(self.rules));
         if lines.hold != own || *lines.roster.held() != agents {
             lines.hold = own;
             lines.roster.hold(agents);
@@ -230,7 +247,8 @@ impl State {
     pub fn set_spent(&mut self, tenant: TenantId, spent: bool) {
         let known = self.tenants.get(&tenant).is_some_and(|lines| lines.spent);
         if known != spent {
-            self.tenants.entry(tenant).or_default().spent = spent;
+            self.tenants.entry(tenant).or_insert_with(|| Lines::judged_by(self.rules)).spent =
+                spent;
             self.settle(tenant);
         }
     }
@@ -276,6 +294,7 @@ impl State {
             }
             self.lifts.extend(waiter.waiting.next_lift(self.now).map(|next| (next, id)));
         }
+        self.end_reserves();
         self.advance_agents();
     }
 
@@ -312,6 +331,8 @@ impl State {
             lines.account.charge(cost);
             lines.account.begin(cost);
             let units = needs.request.complexity;
+            // Room that was held for it is used, whether it was needed or not.
+            lines.roster.give_back(|reserved| reserved.is_for(agent.id, &needs), 1);
             lines.roster.begin(agent.id, units, self.now);
             if self.now.since(rank.queued_at()) >= AT_ONCE {
                 lines.pace.granted(self.now);
@@ -338,7 +359,7 @@ impl State {
         if let Some(queued_at) = queued_at.or(session.stamps.paused_at.filter(|_| resumes)) {
             let priority = session.spec.priority;
             let waiting = Waiting { session: id, priority, slack, queued_at };
-            let lines = self.tenants.entry(tenant).or_default();
+            let lines = self.tenants.entry(tenant).or_insert_with(|| Lines::judged_by(self.rules));
             let needs = lines.join(Needs::of(session), waiting.rank(self.now), cost);
             self.lifts.extend(waiting.next_lift(self.now).map(|at| (at, id)));
             let code = session.code;
@@ -346,7 +367,7 @@ impl State {
         }
         if let Some(lease) = &session.run.lease {
             let (agent, code) = (lease.agent_id, session.code);
-            let lines = self.tenants.entry(tenant).or_default();
+            let lines = self.tenants.entry(tenant).or_insert_with(|| Lines::judged_by(self.rules));
             lines.account.begin(cost);
             let units = Units::of(session.spec.estimated_complexity);
             let since = lease.granted_at;

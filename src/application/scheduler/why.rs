@@ -1,7 +1,7 @@
 //! Why a waiting session was not given out yet, in words for people.
 
 use super::needs::Needs;
-use super::roster::Refusal;
+use super::refusal::Refusal;
 use super::tick::State;
 use crate::application::agent::cooldown::Cooldown;
 use crate::application::session::explain::Blocker;

@@ -356,6 +356,7 @@ impl SessionService {
                 what: "it is deleted, but its files could not be put away yet; ask for the purge again",
             });
         }
+        self.remove_artifacts(by.tenant(), id).await?;
         let set = ChangeSet::new(by.tenant())
             .write(Write::PurgeSession(deleted.version, id))
             .audit(audit(by, "purge", None, None, &deleted.value, now));

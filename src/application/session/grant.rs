@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::SessionService;
 use super::after::{Before, Waits, before};
 use super::change::{By, Change};
@@ -15,6 +17,7 @@ use crate::application::error::AppError;
 use crate::application::ports::changes::{Counter, CounterChange, Guard};
 use crate::application::ports::store::{CommitError, Sequence};
 use crate::domain::agent::Agent;
+use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::attempt::{ErrorType, Lease, LeaseReason, SessionError};
 use crate::domain::session::checkpoint::CheckpointTrigger;
@@ -55,6 +58,8 @@ impl SessionService {
             let (status, wanted) = (change.session.status(), change.session.run.resume_wanted);
             let reason = if status == SessionStatus::Queued {
                 LeaseReason::Start
+            } else if status == SessionStatus::Paused && wanted && change.session.run.falls_back {
+                LeaseReason::Fallback
             } else if status == SessionStatus::Paused && wanted {
                 LeaseReason::Resume
             } else {
@@ -66,22 +71,36 @@ impl SessionService {
                 fencing_token: token,
                 granted_at: now,
                 released_at: None,
+                settled: None,
                 reason,
             };
-            if reason == LeaseReason::Resume {
-                apply(change, |session| session.resume(lease, by.cause(now)))?;
-                if change.session.run.prompt.is_none() {
-                    change.session.run.prompt = take_prompt(&mut change.session);
-                }
-            } else {
+            change.session.run.falls_back = false;
+            if reason == LeaseReason::Start {
+                change.session.run.avoid.clear();
                 let from = resumed_from(&change.session);
                 let first = begin(&change.session, uuids[0], now);
                 begin_anew(&mut change.session, first, uuids[2]);
                 apply(change, |session| session.dispatch(lease.clone(), from, by.cause(now)))?;
                 change.begin_attempt(lease, from, now);
+            } else {
+                apply(change, |session| session.resume(lease, by.cause(now)))?;
+                if change.session.run.prompt.is_none() {
+                    change.session.run.prompt = take_prompt(&mut change.session);
+                }
+                if reason == LeaseReason::Fallback {
+                    let fallback = DegradedReason::FallbackAgent;
+                    apply(change, |session| session.degrade(fallback, by.cause(now)))?;
+                }
             }
             let state = state_of(change, None);
             change.checkpoint(uuids[1], CheckpointTrigger::Start, state, now);
+            let payload = json!({
+                "session_id": id, "task_id": id, "attempt": change.session.run.attempt,
+                "fencing_token": token,
+            });
+            let subject = Subject { kind: SubjectKind::Agent, id: agent.id.uuid() };
+            let assigned = EventType::AgentTaskAssigned;
+            change.tell([DomainEvent::new(assigned, subject, now, payload)]);
             change.guard(vec![Guard::AgentOpen(agent.id)]);
             Ok(true)
         });

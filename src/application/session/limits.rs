@@ -28,6 +28,7 @@ pub const fn counter_of(quota: QuotaName, month: Month) -> Option<Counter> {
         QuotaName::MaxTokensPerMonth => Some(Counter::MonthTokens(month)),
         QuotaName::MonthlyBudgetUsd => Some(Counter::MonthMicros(month)),
         QuotaName::MaxStorageMb => Some(Counter::StoredBytes),
+        QuotaName::MaxAgents => Some(Counter::Agents),
         QuotaName::RequestsPerMinute => None,
     }
 }
@@ -41,6 +42,7 @@ pub fn quota_of(counter: Counter) -> Option<QuotaName> {
         Counter::MonthTokens(_) => Some(QuotaName::MaxTokensPerMonth),
         Counter::MonthMicros(_) => Some(QuotaName::MonthlyBudgetUsd),
         Counter::StoredBytes => Some(QuotaName::MaxStorageMb),
+        Counter::Agents => Some(QuotaName::MaxAgents),
         Counter::SessionsIn(_)
         | Counter::SessionCodes
         | Counter::FencingTokens
@@ -62,6 +64,12 @@ pub(super) fn to_queue(quotas: &Quotas) -> Vec<Guard> {
     guards(quotas, &[QuotaName::MaxConcurrentSessions, QuotaName::MaxQueueDepth])
 }
 
+/// What has to hold after an agent was registered.
+#[must_use]
+pub fn to_register(quotas: &Quotas) -> Vec<Guard> {
+    guards(quotas, &[QuotaName::MaxAgents])
+}
+
 fn guards(quotas: &Quotas, names: &[QuotaName]) -> Vec<Guard> {
     let bounded = names.iter().filter_map(|name| Some((counted_by(*name)?, quotas.get(*name)?)));
     bounded.map(|(counter, limit)| Guard::CounterAtMost { counter, limit }).collect()
@@ -72,6 +80,7 @@ const fn counted_by(quota: QuotaName) -> Option<Counter> {
     match quota {
         QuotaName::MaxConcurrentSessions => Some(Counter::OpenSessions),
         QuotaName::MaxQueueDepth => Some(Counter::SessionsIn(SessionStatus::Queued)),
+        QuotaName::MaxAgents => Some(Counter::Agents),
         QuotaName::MaxTokensPerMonth
         | QuotaName::MonthlyBudgetUsd
         | QuotaName::MaxStorageMb
@@ -131,7 +140,10 @@ pub async fn bounds_in(snapshot: &dyn Snapshot, now: Timestamp) -> Result<Bounds
 }
 
 /// The quotas of the tenant that is looked at.
-async fn quotas_in(snapshot: &dyn Snapshot) -> Result<Quotas, AppError> {
+///
+/// # Errors
+/// The store's.
+pub async fn quotas_in(snapshot: &dyn Snapshot) -> Result<Quotas, AppError> {
     Ok(snapshot.tenant().await?.map(|found| found.value.quotas).unwrap_or_default())
 }
 

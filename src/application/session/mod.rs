@@ -2,6 +2,7 @@
 
 pub mod after;
 pub mod alone;
+pub mod artifacts;
 pub mod ask;
 pub mod change;
 pub mod checkpoint;
@@ -21,6 +22,7 @@ pub mod query;
 pub mod rate;
 mod refusals;
 pub mod report;
+mod told;
 pub mod usage;
 pub mod work;
 
@@ -31,6 +33,7 @@ use self::alone::Turns;
 use self::change::{By, Change};
 use self::refusals::Refusals;
 use super::error::AppError;
+use super::ports::artifacts::ArtifactFiles;
 use super::ports::changes::ChangeSet;
 use super::ports::clock::{Clock, Ids};
 use super::ports::reads::Snapshot;
@@ -75,6 +78,8 @@ pub struct SessionService {
     pub(super) turns: Turns,
     pub(super) options: SessionOptions,
     refusals: Refusals,
+    /// Files that agents bring back, where any are kept.
+    pub(super) files: Option<Arc<dyn ArtifactFiles>>,
 }
 
 impl SessionService {
@@ -89,7 +94,13 @@ impl SessionService {
         options: SessionOptions,
     ) -> Self {
         let (turns, refusals) = (Turns::default(), Refusals::default());
-        Self { store, workspaces, clock, ids, wake, turns, options, refusals }
+        Self { store, workspaces, clock, ids, wake, turns, options, refusals, files: None }
+    }
+
+    /// Where files are kept that agents bring back.
+    #[must_use]
+    pub fn with_artifacts(self, files: Arc<dyn ArtifactFiles>) -> Self {
+        Self { files: Some(files), ..self }
     }
 
     /// The bells that these use cases ring.

@@ -13,12 +13,13 @@ use super::checkpoint::state_of;
 use super::control::apply;
 use super::limits::bounds_in;
 use super::next::{go_on, take_prompt, what_stands};
+use super::told;
 use super::usage::{self, Obstacle};
 use crate::application::error::AppError;
-use crate::application::ports::driver::{DriverError, Prompt, TurnEnd};
+use crate::application::ports::driver::{DriverError, Prompt, Told, TurnEnd};
 use crate::application::ports::reads::Snapshot;
 use crate::application::ports::store::StoreError;
-use crate::domain::event::EventType;
+use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::attempt::{ErrorType, SessionError};
 use crate::domain::session::checkpoint::CheckpointTrigger;
@@ -55,6 +56,8 @@ pub struct TurnOver {
     pub saved: Option<String>,
     /// Whether the supervisor had ended it, for a pause, a prompt or a budget.
     pub broken_off: bool,
+    /// What the agent told of its work beside words.
+    pub told: Option<Told>,
 }
 
 /// What comes after a turn.
@@ -150,6 +153,7 @@ impl SessionService {
             run.handle = Some(handle.clone());
             run.resume_from = None;
             change.updated(&["conversation"], self.clock.now());
+            change.tell(acknowledged(&change.session, self.clock.now()));
             Ok(())
         };
         self.report(holder, "handshake", decide).await.map(drop)
@@ -276,6 +280,15 @@ impl SessionService {
             if turn.message_ref.is_some() {
                 change.session.run.message_ref.clone_from(&turn.message_ref);
             }
+            if let Some(told) = &turn.told {
+                told::note(change, told, now);
+                if let Some((message, retryable)) = &told.failure {
+                    let mut error = SessionError::of(ErrorType::AgentError, message, now);
+                    error.retryable = *retryable;
+                    self.fail_with(change, error, turn.saved.clone(), by)?;
+                    return Ok(Next::Over);
+                }
+            }
             // With nothing else to be told, an agent that gave up has failed, pause or no pause.
             let gave_up = turn.end == TurnEnd::Rejected && change.session.run.prompts.is_empty();
             // Work that is done needs no more of a budget.
@@ -293,7 +306,7 @@ impl SessionService {
                     }
                 };
                 note_cut(change, turn, now);
-                change.session.metrics.result = Some(json!({ "text": turn.text }));
+                change.session.metrics.result = Some(told::result_of(turn));
                 self.mark(change, CheckpointTrigger::Pause, turn);
                 let cause = by.cause(now);
                 let cause = match obstacle {
@@ -307,6 +320,9 @@ impl SessionService {
                 let prompt = Prompt { id: next.id, text: next.text.clone() };
                 change.session.run.prompt = Some(next);
                 self.mark(change, CheckpointTrigger::Turn, turn);
+                // Whoever took over has shown that it can.
+                let (reason, cause) = (DegradedReason::FallbackAgent, by.cause(now));
+                apply(change, |session| session.recover(reason, cause))?;
                 return Ok(Next::Prompt(prompt));
             }
             if turn.end == TurnEnd::Aborted && turn.broken_off {
@@ -346,14 +362,18 @@ impl SessionService {
             TurnEnd::Done | TurnEnd::Cut => {
                 note_cut(change, turn, now);
                 self.mark(change, CheckpointTrigger::Turn, turn);
-                let result = json!({ "text": turn.text });
+                let outcome = told::outcome_of(turn);
+                if turn.told.as_ref().is_some_and(|told| told.is_partial) {
+                    let cause = by.cause(now);
+                    apply(change, |session| session.partially_complete(outcome, cause))?;
+                    return Ok(Next::Over);
+                }
                 if change.session.must_pass_gates() {
                     // With nothing left to be told, the gates are what is left to be done.
                     change.session.run.prompt = None;
-                    change.session.metrics.result = Some(result);
+                    change.session.metrics.result = Some(outcome.result);
                     return Ok(Next::Judge);
                 }
-                let outcome = Outcome { result, ..Outcome::default() };
                 apply(change, |session| session.complete(outcome, by.cause(now)))?;
             }
             TurnEnd::Rejected => {
@@ -462,4 +482,15 @@ fn note_cut(change: &mut Change, turn: &TurnOver, now: Timestamp) {
             context: Value::Null,
         });
     }
+}
+
+/// Tells that an agent took what it was given.
+fn acknowledged(session: &Session, now: Timestamp) -> Option<DomainEvent> {
+    let lease = session.run.lease.as_ref()?;
+    let subject = Subject { kind: SubjectKind::Agent, id: lease.agent_id.uuid() };
+    let payload = json!({
+        "session_id": session.id, "task_id": session.id, "attempt": session.run.attempt,
+        "fencing_token": lease.fencing_token,
+    });
+    Some(DomainEvent::new(EventType::AgentTaskAcknowledged, subject, now, payload))
 }

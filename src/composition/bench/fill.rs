@@ -142,6 +142,7 @@ impl Life {
             fencing_token: self.token,
             granted_at: self.now,
             released_at: None,
+            settled: None,
             reason: LeaseReason::Start,
         }
     }

@@ -12,6 +12,7 @@ mod measure;
 mod million;
 mod process;
 mod report;
+mod route;
 mod rows;
 mod sockets;
 
@@ -77,6 +78,8 @@ pub(super) enum RowName {
     Fanout,
     /// Resident memory of an idle server
     Memory,
+    /// Routing decisions among 10,000 agents, in this process
+    Route,
     /// All of it on one store with a million sessions; takes minutes, and only when it is named
     Million,
 }

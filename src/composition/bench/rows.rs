@@ -20,7 +20,8 @@ const EVENTS: u64 = 500;
 /// How long a server is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(2);
 
-const ALL: [(&str, &[RowName]); 5] = [
+const ALL: [(&str, &[RowName]); 6] = [
+    ("route", &[RowName::Route]),
     ("memory", &[RowName::Memory]),
     ("create", &[RowName::Create]),
     ("list, get, start", &[RowName::List, RowName::Get, RowName::Start]),
@@ -46,6 +47,7 @@ pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
         tell(&format!("bench: {name} …"));
         match group {
             [RowName::Memory] => bench.memory().await?,
+            [RowName::Route] => bench.route(),
             [RowName::Create] => bench.create().await?,
             [RowName::Fanout] => bench.fanout().await?,
             [RowName::Million] => bench.million().await?,

@@ -178,7 +178,7 @@ impl Settings {
     /// What every program that is started for a session may reach.
     #[must_use]
     pub fn sandbox(&self) -> Sandbox {
-        let AgentOptions { sandbox, writable, max_file_mb: _, acp_env: _ } = self.agents.clone();
+        let AgentOptions { sandbox, writable, .. } = self.agents.clone();
         let mut hidden = self.own_places();
         if let TlsOptions::Files { key, .. } = &self.server.tls {
             hidden.push(key.clone());

@@ -4,6 +4,8 @@ use std::fs;
 
 use super::layers::DEFAULTS;
 use super::*;
+use crate::domain::ids::TenantId;
+use crate::infrastructure::drivers::environment::HandedTo;
 use crate::presentation::api::server::ServerOptions as ListenerOptions;
 use crate::presentation::api::state::{ApiOptions, WsOptions};
 
@@ -158,6 +160,23 @@ fn limits_of_admission_are_as_the_api_has_them_and_can_be_lifted() {
     assert_eq!(lifted.load().expect("valid").server.admission.rate, None);
     let refused = Place::new().var("ORCHESTRATOR_SERVER__MAX_SOCKETS", "0").problems();
     assert!(refused[0].contains("`server.max_sockets` must be between 1"), "{refused:?}");
+}
+
+#[test]
+fn agents_are_judged_by_the_times_of_the_specification_unless_others_are_said() {
+    let rules = Place::new().load().expect("valid").agents.rules;
+    assert_eq!(rules, crate::domain::agent::status::AgentRules::default());
+    let changed = Place::new()
+        .file("[agents]\nheartbeat_interval_seconds = 5\nbreaker_open_seconds = 7\n")
+        .var("ORCHESTRATOR_AGENTS__INACTIVE_HOURS", "2");
+    let rules = changed.load().expect("valid").agents.rules;
+    assert_eq!((rules.liveness.interval.as_secs(), rules.breaker.open_for.as_secs()), (5, 7));
+    assert_eq!(rules.inactive_after.as_secs(), 7200);
+    let wrong = Place::new()
+        .file("[agents]\nheartbeat_expiry_seconds = 60\nbreaker_open_seconds = 0\n")
+        .problems();
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(wrong[0].contains("more than two heartbeat intervals, 60"), "{wrong:?}");
 }
 
 #[test]
@@ -354,4 +373,22 @@ fn an_identity_provider_is_named_whole_or_not_at_all() {
         let problems = Place::new().file(&text).problems();
         assert!(problems[0].contains("`server.public_url` must be an address"), "{problems:?}");
     }
+}
+
+#[test]
+fn variables_go_to_the_tenants_that_are_named() {
+    let given = |list: &str| Place::new().var("ORCHESTRATOR_AGENTS__ENV_TENANTS", list);
+    let read = |list: &str| given(list).load().expect("valid").agents.env_tenants;
+    assert_eq!(Place::new().load().expect("valid").agents.env_tenants, HandedTo::default());
+    assert_eq!(read("[]"), HandedTo::These([].into()));
+    let id = "00000000-0000-0000-0000-000000000009";
+    let named = TenantId::parse(id).expect("an id");
+    let both = [TenantId::BOOTSTRAP, named].into();
+    assert_eq!(read(&format!(r#"["default", "{id}"]"#)), HandedTo::These(both));
+    assert_eq!(read(r#"["*", "default"]"#), HandedTo::Everybody);
+    let problems = given(r#"["accounting"]"#).problems();
+    assert!(
+        problems[0].contains("`accounting`") && problems[0].contains("the id of a tenant"),
+        "{problems:?}"
+    );
 }

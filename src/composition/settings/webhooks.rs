@@ -34,7 +34,7 @@ impl WebhookSettings {
     }
 }
 
-fn networks(reader: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
+pub(super) fn networks(reader: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
     let texts = reader.list(key);
     let mut networks = Vec::with_capacity(texts.len());
     for text in texts {

@@ -135,6 +135,13 @@ impl Agent {
         self.changed_since(&before, now)
     }
 
+    /// A lead lets it in; the names of the fields that differ.
+    pub fn approve(&mut self, now: Timestamp) -> Vec<&'static str> {
+        let before = self.clone();
+        self.switches.is_approved = true;
+        self.changed_since(&before, now)
+    }
+
     /// It is to be removed once it has ended what it has; the names of the fields that differ.
     pub fn depart(&mut self, reason: Option<String>, now: Timestamp) -> Vec<&'static str> {
         let before = self.clone();

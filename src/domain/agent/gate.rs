@@ -3,7 +3,7 @@
 //! Invariant: gates stand in one order, and the first that refuses is the one that is told.
 
 use super::breaker::BreakerState;
-use super::profile::Mastery;
+use super::profile::{Mastery, Profile};
 use super::routing::{Candidate, Match, Request};
 use super::status::HeartbeatStatus;
 use crate::closed_enum;
@@ -42,6 +42,33 @@ impl Gate {
         Self::ALL.iter().copied().find(|gate| !gate.lets_through(request, candidate))
     }
 
+    /// Whether what an agent is good for is no reason to refuse it.
+    #[must_use]
+    pub fn suits(self, request: &Request, profile: &Profile) -> bool {
+        match self {
+            Self::Capability => {
+                let mut required = request.required.iter();
+                let has = |slug: &String| profile.mastery(slug) > Mastery::Missing;
+                match request.matching {
+                    _ if request.required.is_empty() => true,
+                    Match::All => required.all(has),
+                    Match::Any => required.any(has),
+                }
+            }
+            Self::Technology => {
+                let avoided = &profile.avoided_technologies;
+                !request.technologies.iter().any(|technology| avoided.contains(technology))
+            }
+            Self::Tenant
+            | Self::Active
+            | Self::Draining
+            | Self::Alive
+            | Self::Capacity
+            | Self::Tier
+            | Self::Breaker => true,
+        }
+    }
+
     /// Whether this one gate lets an agent through.
     #[must_use]
     pub fn lets_through(self, request: &Request, candidate: &Candidate<'_>) -> bool {
@@ -55,21 +82,12 @@ impl Gate {
             }
             Self::Draining => !switches.is_draining && !switches.in_maintenance,
             Self::Alive => standing.is_alive && !says(HeartbeatStatus::Offline),
-            Self::Capability => {
-                let mut required = request.required.iter();
-                let has = |slug: &String| profile.mastery(slug) > Mastery::Missing;
-                match request.matching {
-                    _ if request.required.is_empty() => true,
-                    Match::All => required.all(has),
-                    Match::Any => required.any(has),
-                }
-            }
+            Self::Capability | Self::Technology => self.suits(request, profile),
             Self::Capacity => {
-                standing.burden.accepts(request.complexity) && !says(HeartbeatStatus::Busy)
-            }
-            Self::Technology => {
-                let avoided = &profile.avoided_technologies;
-                !request.technologies.iter().any(|technology| avoided.contains(technology))
+                let burden = standing.burden;
+                burden.load.tasks < burden.capacity
+                    && burden.accepts(request.complexity)
+                    && !says(HeartbeatStatus::Busy)
             }
             Self::Tier => request.min_tier.is_none_or(|least| standing.tier <= least),
             Self::Breaker => match standing.breaker {
@@ -82,6 +100,23 @@ impl Gate {
 }
 
 impl NoAgent {
+    /// The same in words for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Capability => "none has the capabilities that are asked for",
+            Self::Tier => "none that could do it is of the tier that is asked for",
+            Self::Degraded => {
+                "those who could do it have failed too often, and are behind a breaker"
+            }
+            Self::Alive => "those who could do it cannot be reached",
+            Self::Capacity => "those who could do it take no more for now",
+            Self::Other => {
+                "those who could do it are switched off, draining, or avoid its technologies"
+            }
+        }
+    }
+
     /// Why none of a tenant's agents may be given the work: the first reason that holds for all who are
     /// left by those before it.
     #[must_use]

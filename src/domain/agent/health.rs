@@ -6,10 +6,7 @@ use super::load::LoadLevel;
 use super::performance::{LEAST, Performance, Tier};
 use super::status::Standing;
 use crate::closed_enum;
-use crate::domain::time::Timestamp;
 
-/// Without work or a sign of life for longer than this somebody should look.
-const INACTIVE: Duration = Duration::from_hours(24);
 /// Work that takes longer on the average should be cut finer.
 const SLOW_SECONDS: f64 = 3600.0;
 
@@ -51,13 +48,14 @@ pub struct Issue {
     pub message: String,
 }
 
-/// Everything that is wrong with an agent that was active last at that time.
+/// Everything that is wrong with an agent of which nothing was heard for so long, when that is longer
+/// than `inactive_after`.
 #[must_use]
 pub fn issues(
     standing: &Standing,
     performance: &Performance,
-    active_at: Timestamp,
-    now: Timestamp,
+    silent: Duration,
+    inactive_after: Duration,
 ) -> Vec<Issue> {
     let mut issues = Vec::new();
     let mut tell = |issue_type, message: String| issues.push(Issue { issue_type, message });
@@ -70,8 +68,7 @@ pub fn issues(
         let used = standing.burden.utilization() * 100.0;
         tell(IssueType::Overloaded, format!("{used:.0} % of its capacity is used"));
     }
-    let silent = now.since(active_at);
-    if silent > INACTIVE {
+    if silent > inactive_after {
         let hours = silent.as_secs() / 3600;
         tell(IssueType::Inactive, format!("nothing was heard of it for {hours} h"));
     }
@@ -105,6 +102,7 @@ mod tests {
     use crate::domain::agent::load::Burden;
     use crate::domain::agent::performance::{Finished, Outcome};
     use crate::domain::agent::status::tests::idle;
+    use crate::domain::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -115,15 +113,17 @@ mod tests {
     #[test]
     fn each_issue_is_told_by_its_rule() {
         let well = Performance::default();
-        assert_eq!(kinds(&issues(&idle(), &well, NOW, NOW)), []);
+        let hours = Duration::from_hours;
+        let all = |standing: &Standing, performance: &Performance, silent| {
+            kinds(&issues(standing, performance, silent, hours(24)))
+        };
+        assert_eq!(all(&idle(), &well, hours(0)), []);
         let poor = Standing { tier: Tier::Degraded, ..idle() };
         let full = Standing { burden: Burden { reported: 1.1, ..idle().burden }, ..idle() };
-        let hours = |count| NOW.after(Duration::from_hours(count));
-        let tell = |standing, at| kinds(&issues(&standing, &well, NOW, at));
-        assert_eq!(tell(poor, NOW), [IssueType::PerformanceDegradation]);
-        assert_eq!(tell(full, NOW), [IssueType::Overloaded]);
-        assert_eq!(tell(idle(), hours(24)), []);
-        assert_eq!(tell(idle(), hours(25)), [IssueType::Inactive]);
+        assert_eq!(all(&poor, &well, hours(0)), [IssueType::PerformanceDegradation]);
+        assert_eq!(all(&full, &well, hours(0)), [IssueType::Overloaded]);
+        assert_eq!(all(&idle(), &well, hours(24)), []);
+        assert_eq!(all(&idle(), &well, hours(25)), [IssueType::Inactive]);
         let mut bad = Performance::default();
         for count in 1..=5 {
             let slow = Finished {
@@ -131,7 +131,7 @@ mod tests {
                 ..Finished::plain(Outcome::Failure, NOW)
             };
             bad.record(&slow);
-            let told = kinds(&issues(&idle(), &bad, NOW, NOW));
+            let told = all(&idle(), &bad, hours(0));
             assert_eq!(told.contains(&IssueType::LowSuccessRate), count == 5);
         }
         assert_eq!(recommendations(&full, &bad).len(), 3);

@@ -38,6 +38,12 @@ closed_enum!(
 );
 
 impl AgentKind {
+    /// Whether agents of this kind are asked whether they can work; others tell it by themselves.
+    #[must_use]
+    pub const fn is_asked(self) -> bool {
+        !matches!(self, Self::Eap)
+    }
+
     /// Whether this server can have an agent of the kind without being told how to reach it.
     #[must_use]
     pub const fn needs_no_settings(self) -> bool {

@@ -21,6 +21,7 @@ pub mod status;
 mod tests;
 pub mod trend;
 pub mod vitals;
+pub mod wanted;
 
 use serde_json::{Map, Value};
 

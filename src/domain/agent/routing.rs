@@ -121,13 +121,15 @@ impl Component {
     }
 }
 
+/// The parts of a score that depend on nothing but how the agent is.
+const READY: [Component; 3] = [Component::Tier, Component::Load, Component::Availability];
+
 /// What an agent scores whatever is asked, in thousandths: of two with the same profile the one with
 /// more scores more for every request.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 700")]
 pub fn readiness(standing: &Standing) -> u32 {
-    let parts = [Component::Tier, Component::Load, Component::Availability];
-    let sum: f64 = parts.iter().map(|part| part.weight() * part.of_standing(standing)).sum();
+    let sum: f64 = READY.iter().map(|part| part.weight() * part.of_standing(standing)).sum();
     (sum * 1000.0).round() as u32
 }
 
@@ -172,6 +174,15 @@ impl Request {
             min_tier: None,
             excluded: Vec::new(),
         }
+    }
+
+    /// The most that an agent scores that is so ready, and was not asked for by its id.
+    #[must_use]
+    pub fn at_most(&self, readiness: u32) -> f64 {
+        let suits = Component::ALL.iter().filter(|component| !READY.contains(component));
+        let suits: f64 = suits.map(|component| component.weight()).sum();
+        let bonus = if self.preferred_type.is_some() { BONUS_TYPE } else { 0.0 };
+        (f64::from(readiness) / 1000.0 + suits + bonus) / (1.0 + self.wishes())
     }
 
     /// What all wishes together may earn; the same for every candidate.
@@ -271,7 +282,13 @@ impl Choice<'_> {
     /// Why it is this one, in a sentence.
     #[must_use]
     pub fn reason(&self) -> String {
-        let Ranked { candidate, score } = &self.selected;
+        Self::reason_for(&self.selected)
+    }
+
+    /// Why it would be this one.
+    #[must_use]
+    pub fn reason_for(selected: &Ranked<'_>) -> String {
+        let Ranked { candidate, score } = selected;
         let mut words = Vec::new();
         if candidate.standing.tier <= Tier::Advanced {
             words.push("high tier");

@@ -52,12 +52,24 @@ impl Default for LivenessRules {
 }
 
 /// By which times agents are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentRules {
     /// How long silence is borne.
     pub liveness: LivenessRules,
     /// How long work is kept away.
     pub breaker: BreakerRules,
+    /// Without work or a sign of life for longer than this, somebody should look.
+    pub inactive_after: Duration,
+}
+
+impl Default for AgentRules {
+    fn default() -> Self {
+        Self {
+            liveness: LivenessRules::default(),
+            breaker: BreakerRules::default(),
+            inactive_after: Duration::from_hours(24),
+        }
+    }
 }
 
 /// When an agent was heard last, and what it said.

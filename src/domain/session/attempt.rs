@@ -108,6 +108,9 @@ pub struct Lease {
     pub released_at: Option<Timestamp>,
     /// Why it was granted.
     pub reason: LeaseReason,
+    /// SHA-256 of the result that it ended with, when the agent gave one: the same result again gets the
+    /// same answer.
+    pub settled: Option<[u8; 32]>,
 }
 
 /// One run of a session, from dispatch to its end.

@@ -4,6 +4,7 @@
 //! session's own fields (clock, stamps, lease, wishes) happens there and nowhere else.
 //! Invariant: a session that executes holds a lease, and no other does.
 
+pub mod artifact;
 pub mod at_risk;
 pub mod attempt;
 pub mod checkpoint;
@@ -23,6 +24,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
+use self::artifact::Artifact;
 use self::attempt::{ExecutionClock, Lease};
 use self::gates::Verification;
 use self::metrics::Metrics;
@@ -30,7 +32,7 @@ use self::spec::SessionSpec;
 use self::status::{InvalidTransition, SessionStatus, Trigger};
 use super::attention::Attention;
 use super::event::{DomainEvent, EventType, Subject, SubjectKind};
-use super::ids::{SessionId, TaskId, TenantId};
+use super::ids::{AgentId, SessionId, TaskId, TenantId};
 use super::time::Timestamp;
 use super::usage::budget::{self, BudgetLevel, BudgetUse};
 use super::workspace::Workspace;
@@ -170,6 +172,7 @@ pub struct QueuedPrompt {
 
 /// What the session's execution needs to go on after any interruption.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one run")]
 pub struct RunState {
     /// Number of the current or latest attempt; 0 before the first.
     pub attempt: u32,
@@ -219,6 +222,12 @@ pub struct RunState {
     pub verification: Option<Verification>,
     /// Of those that it comes after, the ones that were seen to have completed.
     pub met: Vec<SessionId>,
+    /// Agents that this attempt is not given to any more: they refused it, or were lost with it.
+    pub avoid: Vec<AgentId>,
+    /// Its agent was lost: the next lease is a fallback.
+    pub falls_back: bool,
+    /// Files that agents brought back, by path.
+    pub artifacts: Vec<Artifact>,
 }
 
 /// A session as it stands.

@@ -33,6 +33,7 @@ fn lease(token: u64, now: Timestamp) -> Lease {
         fencing_token: token,
         granted_at: now,
         released_at: None,
+        settled: None,
         reason: LeaseReason::Start,
     }
 }

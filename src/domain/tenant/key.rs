@@ -43,6 +43,10 @@ closed_enum!(
         Browser = "browser",
         /// Nothing but becoming a member, once.
         Invite = "invite",
+        /// Nothing but registering one external agent, once.
+        Enrolment = "enrolment",
+        /// What one external agent says of itself and of its work. It has the id of the agent.
+        Agent = "agent",
     }
 );
 
@@ -166,10 +170,10 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Whether it has its place among the keys that a tenant may have: browsers come and go without
-    /// anybody's doing.
+    /// anybody's doing, and agents have a bound of their own.
     #[must_use]
     pub fn is_counted(&self) -> bool {
-        self.kind != KeyKind::Browser && self.revoked_at.is_none()
+        !matches!(self.kind, KeyKind::Browser | KeyKind::Agent) && self.revoked_at.is_none()
     }
 
     /// Whether it is one that could have been made here, whoever says so.

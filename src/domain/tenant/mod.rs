@@ -1,5 +1,6 @@
 //! Tenants and the keys that act for them.
 
+pub mod joining;
 pub mod key;
 pub mod network;
 pub mod quotas;
@@ -10,6 +11,7 @@ pub mod scope;
 pub mod user;
 pub mod weight;
 
+use self::joining::JoinMode;
 use self::quotas::{QuotaName, Quotas};
 use self::registration::RegistrationMode;
 use self::retention::{Retention, RetentionName};
@@ -37,6 +39,8 @@ pub struct Tenant {
     /// Its share of the instance, compared with other tenants.
     pub weight: Weight,
     /// How people come to it.
+    pub joining: JoinMode,
+    /// How external agents come to it.
     pub registration: RegistrationMode,
     /// What it has gone earlier than the server would.
     pub retention: Retention,
@@ -56,6 +60,8 @@ pub struct TenantDraft {
     /// Its share of the instance, 0.1–100.
     pub weight: Option<f64>,
     /// How people come to it; by invitation when omitted.
+    pub joining: Option<JoinMode>,
+    /// How external agents come to it; with a key when omitted.
     pub registration: Option<RegistrationMode>,
     /// What goes earlier than the server would have it.
     pub retention: Vec<(RetentionName, Option<u32>)>,
@@ -89,10 +95,17 @@ impl TenantDraft {
             }
         };
         let usual = Tenant::bootstrap(now);
-        let registration = self.registration.unwrap_or(usual.registration);
-        let slug = self.slug;
-        let tenant = Tenant { id, slug, name, quotas, weight, registration, retention, ..usual };
-        errors.into_result(tenant)
+        errors.into_result(Tenant {
+            id,
+            slug: self.slug,
+            name,
+            quotas,
+            weight,
+            joining: self.joining.unwrap_or(usual.joining),
+            registration: self.registration.unwrap_or(usual.registration),
+            retention,
+            ..usual
+        })
     }
 }
 
@@ -161,7 +174,8 @@ impl Tenant {
             inactive_since: None,
             quotas: Quotas::default(),
             weight: Weight::DEFAULT,
-            registration: RegistrationMode::Invite,
+            joining: JoinMode::Invite,
+            registration: RegistrationMode::Key,
             retention: Retention::default(),
             holds: Vec::new(),
             created_at: now,

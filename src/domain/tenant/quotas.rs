@@ -18,6 +18,7 @@ closed_enum!(
         MaxTokensPerMonth = "max_tokens_per_month",
         MonthlyBudgetUsd = "monthly_budget_usd",
         MaxStorageMb = "max_storage_mb",
+        MaxAgents = "max_agents",
         RequestsPerMinute = "requests_per_minute",
     }
 );
@@ -35,6 +36,8 @@ pub struct Quotas {
     pub monthly_budget_micros: Option<u64>,
     /// Checkpoints, transcripts and logs, in MiB.
     pub max_storage_mb: Option<u64>,
+    /// Agents that are registered.
+    pub max_agents: Option<u64>,
     /// Requests of all its keys together, 1 or more; a sixth of them at once.
     pub requests_per_minute: Option<u64>,
 }
@@ -47,6 +50,7 @@ impl Default for Quotas {
             max_tokens_per_month: Some(1_000_000),
             monthly_budget_micros: None,
             max_storage_mb: Some(10_240),
+            max_agents: Some(50),
             requests_per_minute: Some(600),
         }
     }
@@ -60,6 +64,7 @@ impl Quotas {
         max_tokens_per_month: None,
         monthly_budget_micros: None,
         max_storage_mb: None,
+        max_agents: None,
         requests_per_minute: None,
     };
 
@@ -72,6 +77,7 @@ impl Quotas {
             QuotaName::MaxTokensPerMonth => self.max_tokens_per_month,
             QuotaName::MonthlyBudgetUsd => self.monthly_budget_micros,
             QuotaName::MaxStorageMb => self.max_storage_mb,
+            QuotaName::MaxAgents => self.max_agents,
             QuotaName::RequestsPerMinute => self.requests_per_minute,
         }
     }
@@ -83,6 +89,7 @@ impl Quotas {
             QuotaName::MaxTokensPerMonth => &mut self.max_tokens_per_month,
             QuotaName::MonthlyBudgetUsd => &mut self.monthly_budget_micros,
             QuotaName::MaxStorageMb => &mut self.max_storage_mb,
+            QuotaName::MaxAgents => &mut self.max_agents,
             QuotaName::RequestsPerMinute => &mut self.requests_per_minute,
         }
     }
@@ -135,6 +142,7 @@ impl QuotaName {
             | Self::MaxQueueDepth
             | Self::MaxTokensPerMonth
             | Self::MaxStorageMb
+            | Self::MaxAgents
             | Self::RequestsPerMinute => json!(number),
             Self::MonthlyBudgetUsd => {
                 json!(Usd::from_micros(i64::try_from(number).unwrap_or(i64::MAX)))
@@ -151,6 +159,7 @@ impl QuotaName {
             | Self::MaxQueueDepth
             | Self::MaxTokensPerMonth
             | Self::MonthlyBudgetUsd
+            | Self::MaxAgents
             | Self::RequestsPerMinute => 1,
         }
     }
@@ -161,6 +170,7 @@ impl QuotaName {
             Self::MaxConcurrentSessions
             | Self::MaxQueueDepth
             | Self::MaxStorageMb
+            | Self::MaxAgents
             | Self::RequestsPerMinute => 1_000_000_000,
             Self::MaxTokensPerMonth | Self::MonthlyBudgetUsd => 1_000_000_000_000_000,
         }
@@ -173,7 +183,8 @@ impl QuotaName {
             Self::MaxQueueDepth
             | Self::MaxTokensPerMonth
             | Self::MonthlyBudgetUsd
-            | Self::MaxStorageMb => 0,
+            | Self::MaxStorageMb
+            | Self::MaxAgents => 0,
         }
     }
 }

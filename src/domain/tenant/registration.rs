@@ -1,14 +1,15 @@
-//! How people come to a tenant.
+//! How external agents come to a tenant.
 
 use crate::closed_enum;
 
 closed_enum!(
-    /// How people come to a tenant.
+    /// How external agents come to a tenant.
     RegistrationMode {
-        /// By an invitation, or made by its administrators.
-        Invite = "invite",
-        /// Also by signing in through the identity provider of the server, when their address is of a
-        /// domain that the settings name.
-        IdentityProvider = "identity_provider",
+        /// With a key of a member, one for registering agents, or an enrolment token.
+        Key = "key",
+        /// With the same; a lead lets each of them in.
+        Approval = "approval",
+        /// Without anything, from the machine of the server itself.
+        Open = "open",
     }
 );

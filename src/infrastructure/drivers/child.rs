@@ -1,5 +1,6 @@
 //! A child behind its guard: the words that start it, and its end.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -7,7 +8,7 @@ use tokio::process::{Child, ChildStdin};
 use tokio::task::spawn_blocking;
 use tracing::debug;
 
-use super::guard;
+use super::guard::{self, FOR_CHILD, Input};
 use super::marker::Marker;
 use crate::application::ports::clock::Clock;
 use crate::infrastructure::sandbox::Confines;
@@ -20,14 +21,26 @@ pub(super) fn behind(
     guard: &[String],
     marker: &Marker,
     confines: Option<&Confines>,
-    fed_bytes: Option<usize>,
+    input: Input,
 ) -> Vec<String> {
     let mut words = guard.to_vec();
     words.extend(["--marker".to_owned(), marker.entry()]);
     words.extend(confines.map(Confines::flags).unwrap_or_default());
-    words.extend(fed_bytes.into_iter().flat_map(|count| ["--feed".to_owned(), count.to_string()]));
+    words.extend(input.flags());
     words.push("--".to_owned());
     words
+}
+
+/// The environment of the guard of a child that sees these variables. Of its own it has the marker, by which it is
+/// found, and the place of temporary files; nothing that a tenant chose means anything to it.
+pub(super) fn environment(
+    child: Vec<(String, String)>,
+    marker: &Marker,
+) -> impl Iterator<Item = (OsString, OsString)> {
+    let theirs =
+        child.into_iter().map(|(name, value)| (format!("{FOR_CHILD}{name}").into(), value.into()));
+    let temp = std::env::var_os("TMPDIR").map(|folder| ("TMPDIR".into(), folder));
+    theirs.chain(temp).chain([(marker.name.clone().into(), marker.value.clone().into())])
 }
 
 /// Ends a child and everything that carries its marker; how many processes were left behind.

@@ -5,6 +5,9 @@
 //! that carries the marker in its environment. Tools of an agent lead groups of their own, so the
 //! group alone is not enough.
 //!
+//! What the child is to see of an environment comes under other names: whoever chose it has no say in how the
+//! guard itself is loaded, which nothing confines.
+//!
 //! On its way it puts the child into its sandbox and under its limits; the guard itself stays outside, where
 //! the child can neither end nor read it.
 //!
@@ -12,8 +15,9 @@
 //! process group.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -26,6 +30,7 @@ use rand::rngs::SysRng;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::stdio::dup2_stdout;
 
 use super::limits::Limits;
 use crate::infrastructure::sandbox::Confines;
@@ -36,6 +41,8 @@ const UNUSABLE: u8 = 127;
 const MOST_FED: usize = 4 * 1024 * 1024;
 /// Exit code after the other end of the pipe was closed.
 const ORPHANED: u8 = 137;
+/// Stands before the names of the child's variables in the environment of the guard.
+pub(super) const FOR_CHILD: &str = "ORCHESTRATOR_FOR_CHILD_";
 /// Scans in a row; a process may fork while it is being looked for.
 const SWEEPS: usize = 10;
 
@@ -48,7 +55,7 @@ enum News {
 
 /// What the child reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Input {
+pub(super) enum Input {
     /// Nothing.
     None,
     /// What is written to us; its end is the end of both.
@@ -56,6 +63,17 @@ enum Input {
     /// So many bytes of it, before the end of its own standard input. Whatever comes after them asks the
     /// child to end.
     Fed(usize),
+}
+
+impl Input {
+    /// The flags by which the guard is told.
+    pub(super) fn flags(self) -> Vec<String> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Shared => vec!["--input".to_owned(), "program".to_owned()],
+            Self::Fed(count) => vec!["--feed".to_owned(), count.to_string()],
+        }
+    }
 }
 
 /// What the guard is told.
@@ -142,6 +160,7 @@ fn start(task: &Task<'_>, temp: Option<&Path>) -> Result<Child, String> {
         Input::Fed(_) => Stdio::piped(),
     };
     command.args(task.arguments).stdin(input).process_group(0);
+    name_variables(&mut command, task.marker);
     command.envs(temp.map(|temp| ("TMPDIR", temp)));
     let begin = |mut command: Command| {
         command.spawn().map_err(|error| {
@@ -158,6 +177,18 @@ fn start(task: &Task<'_>, temp: Option<&Path>) -> Result<Child, String> {
     let work = || confines.enter().and_then(|()| begin(command));
     std::thread::scope(|scope| scope.spawn(work).join())
         .unwrap_or_else(|_| Err("the child could not be started".to_owned()))
+}
+
+/// Gives the child its own variables and the marker; where there are none, it sees what we see.
+fn name_variables(command: &mut Command, marker: &str) {
+    let own = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.as_bytes().strip_prefix(FOR_CHILD.as_bytes())?;
+        Some((OsStr::from_bytes(name).to_owned(), value))
+    });
+    let mut own = own.peekable();
+    if own.peek().is_some() {
+        command.env_clear().envs(own).envs(marker.split_once('='));
+    }
 }
 
 /// Ends every process that carries `NAME=VALUE` in its environment; `VALUE` may end in `*`.
@@ -214,6 +245,10 @@ fn run(task: &Task<'_>, temp: Option<&Path>) -> u8 {
         }
     };
     let group = Pid::from_child(&child);
+    // A child that closes its output has closed it: we do not keep it open.
+    if let Ok(nowhere) = std::fs::File::options().write(true).open("/dev/null") {
+        dup2_stdout(nowhere).ok();
+    }
     // Two senders, three messages at most.
     let (news, inbox) = mpsc::sync_channel(3);
     let pipe = news.clone();
@@ -263,8 +298,17 @@ fn read_to_end(input: Input, child: Option<ChildStdin>, news: &mpsc::SyncSender<
         may_ask = true;
         let mut bytes = Vec::new();
         stdin.by_ref().take(count as u64).read_to_end(&mut bytes).ok();
-        // A child that does not read is waited for by nobody but this thread.
-        std::thread::spawn(move || into.write_all(&bytes).ok());
+        // A child that does not read is waited for by nobody but this thread. What came in only in part, since who
+        // wrote it is gone, is not told at all: the child has no time left for it, and half of it may mean anything.
+        std::thread::spawn(move || {
+            if bytes.len() == count {
+                into.write_all(&bytes).ok();
+            } else {
+                loop {
+                    std::thread::park();
+                }
+            }
+        });
     }
     let mut nothing = [0_u8; 256];
     while matches!(stdin.read(&mut nothing), Ok(count) if count > 0) {

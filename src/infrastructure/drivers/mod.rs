@@ -4,7 +4,7 @@ pub mod acp;
 mod bounds;
 mod child;
 pub mod command;
-mod environment;
+pub mod environment;
 pub mod guard;
 pub mod limits;
 mod marker;

@@ -17,8 +17,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::child::end;
-use super::guard;
+use super::child::{behind, end, environment as guarded};
+use super::guard::{self, Input};
 use super::marker::Marker;
 use crate::application::ports::clock::Clock;
 use crate::infrastructure::sandbox::Confines;
@@ -67,30 +67,26 @@ impl Start<'_> {
     /// Starts it. What it says on standard output and error is to be listened to.
     pub(super) fn spawn(self) -> io::Result<(Process, Option<ChildStdout>, Option<ChildStderr>)> {
         let Self { name, guard_command, confines, marker, command, environment, .. } = self;
-        let mut words: Vec<String> = guard_command.unwrap_or_default().to_vec();
-        if !words.is_empty() {
-            words.extend(["--marker".to_owned(), marker.entry()]);
-            words.extend(confines.map(Confines::flags).unwrap_or_default());
-            if self.reads {
-                words.extend(["--input".to_owned(), "program".to_owned()]);
-            }
-            words.push("--".to_owned());
-        }
-        words.extend(command);
+        let input = if self.reads { Input::Shared } else { Input::None };
+        let words = match guard_command {
+            Some(guard) => [behind(guard, &marker, confines, input), command].concat(),
+            None => command,
+        };
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
         command
             .args(words)
             .env_clear()
-            .envs(environment)
             .current_dir(self.folder)
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if guard_command.is_none() {
+        if guard_command.is_some() {
+            command.envs(guarded(environment, &marker));
+        } else {
             // A guard must outlive us for the moment that it needs; a bare program must not.
-            command.kill_on_drop(true);
+            command.envs(environment).kill_on_drop(true);
         }
         let mut child = command.spawn()?;
         let (input, output, errors) =
@@ -147,15 +143,20 @@ impl Process {
     /// Its last words, without secrets.
     pub(super) fn said(&self) -> String {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = tail.iter().map(String::as_str).collect::<Vec<_>>().join(" | ");
-        for secret in &self.secrets {
-            text = text.replace(secret, "***");
-        }
+        let text = self.clean(tail.iter().map(String::as_str).collect::<Vec<_>>().join(" | "));
         if text.is_empty() {
             "it said nothing".to_owned()
         } else {
             text.chars().take(600).collect()
         }
+    }
+
+    /// A text without its secrets.
+    pub(super) fn clean(&self, mut text: String) -> String {
+        for secret in &self.secrets {
+            text = text.replace(secret, "***");
+        }
+        text
     }
 
     /// Asks it and everything that it started to end; the guard stays.

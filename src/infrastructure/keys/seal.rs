@@ -7,6 +7,9 @@
 use std::io;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::file::KeyError;
@@ -21,6 +24,7 @@ const HEAD_BYTES: usize = 1 + NAME_BYTES + NONCE_LEN;
 /// Seals with one key.
 pub struct AesSealer {
     key: RandomizedNonceKey,
+    derived: hmac::Key,
     name: [u8; NAME_BYTES],
 }
 
@@ -35,7 +39,9 @@ impl AesSealer {
         let digest = Sha256::digest([b"name of a seal key".as_slice(), bytes].concat());
         let mut name = [0; NAME_BYTES];
         name.copy_from_slice(&digest[..NAME_BYTES]);
-        Ok(Self { key, name })
+        // The key of one purpose is not that of another.
+        let own = Sha256::digest([b"derived secrets".as_slice(), bytes].concat());
+        Ok(Self { key, derived: hmac::Key::new(hmac::HMAC_SHA256, &own), name })
     }
 }
 
@@ -62,11 +68,26 @@ impl Sealer for AesSealer {
         let plain = plain.map_err(|_| SealError::Damaged)?;
         String::from_utf8(plain.to_vec()).map_err(|_| SealError::Damaged)
     }
+
+    fn derive(&self, purpose: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.derived, purpose))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_derived_follows_from_key_and_purpose() {
+        let ours = AesSealer::new(&[7; 32]).expect("a key");
+        let again = AesSealer::new(&[7; 32]).expect("the same key");
+        let other = AesSealer::new(&[8; 32]).expect("another key");
+        assert_eq!(ours.derive(b"a").len(), 43);
+        assert_eq!(ours.derive(b"a"), again.derive(b"a"));
+        assert_ne!(ours.derive(b"a"), ours.derive(b"b"));
+        assert_ne!(ours.derive(b"a"), other.derive(b"a"));
+    }
 
     #[test]
     fn what_is_sealed_opens_for_its_purpose_and_key_alone() {

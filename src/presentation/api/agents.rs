@@ -22,7 +22,7 @@ use super::params::Params;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::application::agent::Departure;
-use crate::application::agent::query::AgentQuery;
+use crate::application::agent::query::{AgentPage, AgentQuery};
 use crate::application::principal::Subject;
 use crate::domain::ids::AgentId;
 
@@ -50,13 +50,16 @@ pub async fn register_too(
     register(app, command).await
 }
 
-/// List agents in order of registration.
+/// List agents: by registration; with `capability` by tier, utilisation and name; else with
+/// `available_only` by utilisation and name; else with `tier` by name.
 #[utoipa::path(get, path = "/api/v1/agents", tag = "agents",
     params(
         ("agent_type" = Option<String>, Query, description = "Of this type", example = "implementer"),
         ("kind" = Option<String>, Query, description = "Spoken to by this driver", example = "opencode"),
         ("capability" = Option<Vec<String>>, Query, description = "With all of these capabilities; repeatable", example = "testing"),
         ("status" = Option<Vec<String>>, Query, description = "In any of these states; repeatable", example = "idle"),
+        ("tier" = Option<String>, Query, description = "Of this tier", example = "elite"),
+        ("available_only" = Option<bool>, Query, description = "Only those that have room for more and may be given it"),
         ("limit" = Option<u32>, Query, description = "1 to 200, 50 when omitted"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("count" = Option<bool>, Query, description = "Also count all that match"),
@@ -74,12 +77,17 @@ pub async fn list(
     let count = params.flag("count");
     params.finish()?;
     let page = app.agents.page(&ctx, &query).await?;
-    Ok(Json(Page {
+    Ok(Json(told(&page, &scope, count)))
+}
+
+/// A page as it is told.
+pub(super) fn told(page: &AgentPage, scope: &Scope, count: bool) -> Page<AgentDto> {
+    Page {
         items: page.items.iter().map(AgentDto::from).collect(),
         next_cursor: page.next.map(|last| scope.cursor(last.uuid())),
         has_more: page.next.is_some(),
         total: count.then_some(page.total),
-    }))
+    }
 }
 
 fn query(params: &mut Params, after: Option<AgentId>) -> AgentQuery {
@@ -88,6 +96,8 @@ fn query(params: &mut Params, after: Option<AgentId>) -> AgentQuery {
         kind: params.word("kind"),
         capabilities: params.all("capability"),
         states: params.words("status"),
+        tier: params.word("tier"),
+        available_only: params.flag("available_only"),
         after,
         limit: limit(params),
     }
@@ -146,7 +156,7 @@ pub async fn delete(
     })
 }
 
-fn departure(params: &mut Params) -> Departure {
+pub(super) fn departure(params: &mut Params) -> Departure {
     let graceful = match params.text("graceful").as_deref() {
         None | Some("true") => true,
         Some("false") => false,
@@ -188,6 +198,7 @@ pub async fn drain(
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
     let view = app.agents.drain(&command.ctx, &id, true).await?;
+    app.external.tell_to_drain(&view.agent.value);
     Ok(command.answer(&Subject::Agent(&view)))
 }
 
@@ -217,6 +228,19 @@ pub async fn maintenance(
     Ok(command.answer(&Subject::Agent(&view)))
 }
 
+/// Let an agent in that registered itself.
+#[utoipa::path(post, path = "/api/v1/agents/{id}/approve", tag = "agents",
+    params(("id" = String, Path, description = "Id or name of the agent")),
+    responses((status = 200, description = "The agent as it now stands", body = AgentDto)))]
+pub async fn approve(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    command: Command<Nothing>,
+) -> Result<Response, Problem> {
+    let view = app.agents.approve(&command.ctx, &id).await?;
+    Ok(command.answer(&Subject::Agent(&view)))
+}
+
 /// Ask now whether an agent could work; `last_probe` says what was found.
 #[utoipa::path(post, path = "/api/v1/agents/{id}/probe", tag = "agents",
     params(("id" = String, Path, description = "Id or name of the agent")),
@@ -226,6 +250,8 @@ pub async fn probe(
     Path(id): Path<String>,
     command: Command<Nothing>,
 ) -> Result<Response, Problem> {
+    let found = app.agents.get(&command.ctx, &id).await?;
+    app.external.ask(&found.agent.value).await;
     let view = app.agents.probe_now(&command.ctx, &id).await?;
     Ok(command.answer(&Subject::Agent(&view)))
 }

@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
 use super::dto::agent::AgentDto;
+use super::dto::agent_views::OutlookDto;
 use super::dto::attention::AttentionDto;
 use super::dto::checkpoint::CheckpointDto;
 use super::dto::invite::InviteDto;
@@ -65,6 +66,9 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
                 () => 200,
             };
             Rendered { status, headers, body: json(&AgentDto::from(*view)) }
+        }
+        Subject::Outlook(outlook) => {
+            Rendered { status: 200, headers: Vec::new(), body: json(&OutlookDto::from(*outlook)) }
         }
         Subject::Webhook(view) => {
             let made = route == "/api/v1/webhooks";

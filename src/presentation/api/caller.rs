@@ -171,8 +171,9 @@ pub async fn recognise(
     }
     found?;
     match rights::needs(&parts.method, route) {
-        Some(Needs::Right(right)) => context.principal.check(right)?,
-        Some(Needs::Key | Needs::Nothing) => {}
+        Some(Needs::Right(right) | Needs::AgentOr(right)) => context.principal.check(right)?,
+        Some(Needs::Key | Needs::Nothing | Needs::Registrar) => {}
+        Some(Needs::Agent) => return Err(not_accepted("Invalid agent token")),
         None => return Err(Problem::new(ErrorCode::Forbidden, "nobody may use this route")),
     }
     Ok(context)

@@ -333,6 +333,7 @@ macro_rules! words {
 
 words!(
     crate::domain::tenant::key::Role,
+    crate::domain::tenant::joining::JoinMode,
     crate::domain::tenant::registration::RegistrationMode,
     crate::domain::tenant::key::KeyKind,
     crate::domain::session::spec::SessionType,
@@ -346,6 +347,7 @@ words!(
     crate::domain::agent::kind::AgentType,
     crate::domain::agent::kind::ComplexityPreference,
     crate::domain::agent::status::AgentState,
+    crate::domain::agent::routing::Match,
     crate::domain::attention::Attention,
     crate::domain::attention::AttentionState,
     crate::domain::attention::Decision,
@@ -354,6 +356,7 @@ words!(
     crate::domain::workspace::WorkspaceKind,
     crate::application::ports::workspaces::MergeMode,
     crate::application::usage::query::GroupBy,
+    crate::application::agent::route::Explain,
 );
 
 impl AsWord for Tier {

@@ -1,7 +1,10 @@
 //! What a session left behind: checkpoints, its changes, and bringing them home.
 
 use axum::extract::State;
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::codes::ErrorCode;
@@ -15,6 +18,9 @@ use super::page::Page;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::application::ports::workspaces::MergeMode;
+use crate::domain::canonical::hex;
+use crate::domain::session::artifact::Artifact;
+use crate::domain::time::Timestamp;
 
 /// The checkpoints that are kept, oldest first.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}/checkpoints", tag = "sessions",
@@ -89,6 +95,73 @@ pub async fn diff_file(
         Some(file) => Ok(Json(file.into())),
         None => Err(Problem::new(ErrorCode::RouteNotFound, "this file was not changed")),
     }
+}
+
+/// A file that an agent brought back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Artifact)]
+pub struct ArtifactDto {
+    /// Relative, its parts joined by `/`.
+    pub path: String,
+    /// Of its bytes, in hexadecimal digits.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+    /// What the agent says that it is.
+    pub mime_type: String,
+    /// The attempt that it came of.
+    pub attempt: u32,
+    /// When it came.
+    pub created_at: Timestamp,
+}
+
+/// All files that agents brought back for a session.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Artifacts)]
+pub struct ArtifactsDto {
+    /// By path.
+    pub items: Vec<ArtifactDto>,
+}
+
+/// List the files that agents brought back, by path.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/artifacts", tag = "sessions",
+    params(("id" = String, Path, description = "Id or code of the session", example = "IND-000042")),
+    responses((status = 200, description = "The files", body = ArtifactsDto)))]
+pub async fn artifacts(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<ArtifactsDto>, Problem> {
+    let id = app.sessions.find(ctx.tenant, &id).await?;
+    let all = app.sessions.artifacts(&ctx, id).await?;
+    let items = all.into_iter().map(|artifact| {
+        let Artifact { path, sha256, size, mime_type, attempt, at } = artifact;
+        ArtifactDto { path, sha256: hex(&sha256), size, mime_type, attempt, created_at: at }
+    });
+    Ok(Json(ArtifactsDto { items: items.collect() }))
+}
+
+/// Read a file that an agent brought back, byte for byte.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/artifacts/{*path}", tag = "sessions",
+    params(
+        ("id" = String, Path, description = "Id or code of the session", example = "IND-000042"),
+        ("path" = String, Path, description = "Path of the file", example = "report/summary.txt"),
+    ),
+    responses((status = 200, description = "The file, which browsers keep and do not show", content_type = "application/octet-stream", body = Vec<u8>)))]
+pub async fn artifact(
+    State(app): State<AppState>,
+    Caller(ctx): Caller,
+    Path((id, path)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let id = app.sessions.find(ctx.tenant, &id).await?;
+    let (artifact, bytes) = app.sessions.artifact(&ctx, id, &path).await?;
+    // What an agent calls it is no reason for a browser to run it.
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, "attachment".to_owned()),
+        (header::ETAG, format!("\"{}\"", hex(&artifact.sha256))),
+    ];
+    Ok((headers, bytes).into_response())
 }
 
 /// Bring the work home: merge, squash, or export as a patch. Nothing changes on a conflict.

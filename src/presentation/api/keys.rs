@@ -35,7 +35,7 @@ pub async fn create(
 /// List keys, oldest first.
 #[utoipa::path(get, path = "/api/v1/keys", tag = "keys",
     params(
-        ("kind" = Option<String>, Query, description = "`key` or `browser`; both when omitted"),
+        ("kind" = Option<String>, Query, description = "`key`, `browser` or `enrolment`; all of them when omitted"),
         ("limit" = Option<u32>, Query, description = "1 to 200, 50 when omitted"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -50,12 +50,9 @@ pub async fn list(
     let after = scope.take(&mut params).map(KeyId::new);
     let limit = limit(&mut params);
     let kind = params.word("kind");
-    if kind == Some(KeyKind::Invite) {
-        params.wrong(
-            "kind",
-            "invalid",
-            "must be key or browser; invitations have a list of their own",
-        );
+    if matches!(kind, Some(KeyKind::Invite | KeyKind::Agent)) {
+        let rule = "must be key, browser or enrolment; invitations have a list of their own";
+        params.wrong("kind", "invalid", rule);
     }
     params.finish()?;
     let mut found = app.identity.keys(&ctx, kind, after, limit + 1).await?;

@@ -17,7 +17,7 @@ use super::metrics::Served;
 use super::problem::{self, Problem};
 use super::request_id::{self, RequestId};
 use super::state::AppState;
-use super::{guard, idempotency};
+use super::{external, guard, idempotency};
 use crate::domain::time::Timestamp;
 
 /// The whole way of a request, in and out, as one layer: each layer costs every request a copy of
@@ -68,7 +68,9 @@ async fn admit(app: &AppState, request: Request, next: Next) -> Response {
 /// Refuses a body whose declared length is over the limit before anything else is done, and ends a
 /// request that takes too long; the body of a stream is not part of that time.
 async fn limited(app: &AppState, request: Request, next: Next) -> Response {
-    let (largest, limit) = (app.options.body_limit, app.options.request_timeout);
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let largest = external::largest(route).unwrap_or(app.options.body_limit);
+    let limit = external::longest(route).unwrap_or(app.options.request_timeout);
     let declared = length(request.headers());
     if declared.is_some_and(|length| length > u64::try_from(largest).unwrap_or(u64::MAX)) {
         return too_large(largest).into_response();

@@ -17,9 +17,11 @@ pub mod control;
 mod csv;
 pub mod docs;
 pub mod dto;
+pub mod external;
 pub mod extract;
 pub mod fields;
 pub mod files;
+pub mod fleet;
 pub mod forwarded;
 pub mod guard;
 pub mod idempotency;
@@ -68,6 +70,37 @@ use super::ws;
 
 pub use self::openapi::openapi_json;
 
+/// The routes of agents.
+fn of_agents() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(agents::register, agents::list))
+        .routes(routes!(agents::register_too))
+        .routes(routes!(fleet::statistics))
+        .routes(routes!(fleet::by_capability))
+        .routes(routes!(fleet::route))
+        .routes(routes!(fleet::performance, fleet::report))
+        .routes(routes!(fleet::reset_metrics))
+        .routes(routes!(fleet::rebalance))
+        .routes(routes!(fleet::health))
+        .routes(routes!(agents::get, agents::patch, agents::delete))
+        .routes(routes!(agents::deregister))
+        .routes(routes!(agents::drain))
+        .routes(routes!(agents::undrain))
+        .routes(routes!(agents::maintenance))
+        .routes(routes!(agents::probe))
+        .routes(routes!(agents::approve))
+        .routes(routes!(external::register))
+        .routes(routes!(external::heartbeat))
+        .routes(routes!(external::heartbeat_too))
+        .routes(routes!(external::next))
+        .routes(routes!(external::events))
+        .routes(routes!(external::result))
+        .routes(routes!(external::nack))
+        .routes(routes!(external::rotate))
+        .routes(routes!(external::rotate_too))
+        .routes(routes!(external::deregister))
+}
+
 /// Every route with its place in the document.
 pub(crate) fn documented() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -95,6 +128,8 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(files::diff))
         .routes(routes!(files::diff_file))
         .routes(routes!(files::merge))
+        .routes(routes!(files::artifacts))
+        .routes(routes!(files::artifact))
         .routes(routes!(streams::session_events))
         .routes(routes!(streams::logs))
         .routes(routes!(streams::transcript))
@@ -110,14 +145,7 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(usage::usage))
         .routes(routes!(usage::prices, usage::set_prices))
         .routes(routes!(usage::budgets, usage::set_budgets))
-        .routes(routes!(agents::register, agents::list))
-        .routes(routes!(agents::register_too))
-        .routes(routes!(agents::get, agents::patch, agents::delete))
-        .routes(routes!(agents::deregister))
-        .routes(routes!(agents::drain))
-        .routes(routes!(agents::undrain))
-        .routes(routes!(agents::maintenance))
-        .routes(routes!(agents::probe))
+        .merge(of_agents())
         .routes(routes!(admissions::list))
         .routes(routes!(admissions::hold))
         .routes(routes!(admissions::release))

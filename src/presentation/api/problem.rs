@@ -3,16 +3,18 @@
 //! Invariant: a `Problem` leaves its handler as an extension of the response; the body is made in
 //! one place, `render`, which knows the request id and logs once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::codes::{ErrorCode, Row};
+use super::codes::{ErrorCode, ErrorCode as C, Row};
 use super::request_id::RequestId;
 use crate::application::error::AppError;
 use crate::application::ports::workspaces::WorkspaceError;
+use crate::domain::agent::gate::{Gate, NoAgent};
 use crate::domain::attention::ResolveError;
 use crate::domain::field::FieldError;
 use crate::domain::redact::Redactor;
@@ -173,7 +175,9 @@ impl Problem {
     fn log(&self, request_id: &str) {
         let status = self.0.code.row().status;
         let (code, detail) = (self.0.code.as_str(), &self.0.detail);
-        if status.is_server_error() {
+        // That nobody takes a piece of work is an answer, and no fault of the server's.
+        let is_fault = status.is_server_error() && self.0.code != ErrorCode::AgentUnavailable;
+        if is_fault {
             let source = self.0.source.as_deref().unwrap_or("");
             tracing::error!(code, request.id = request_id, source, "Request failed: {detail}");
         } else {
@@ -258,9 +262,16 @@ impl From<Lack> for Problem {
     }
 }
 
+/// Nobody takes a piece of work: why, and how many agents each gate refuses.
+fn no_agent(detail: String, reason: NoAgent, refused: &BTreeMap<Gate, usize>) -> Problem {
+    Problem::new(ErrorCode::AgentUnavailable, detail)
+        .with("reason", json!(reason))
+        .with("refused", json!(refused))
+        .retry_after(5)
+}
+
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
-        use ErrorCode as C;
         let detail = error.to_string();
         let plain = |code| Self::new(code, detail.clone());
         match &error {
@@ -298,6 +309,7 @@ impl From<AppError> for Problem {
                 plain(C::RateLimited).with("remedy", json!(TOO_MANY_LINKS)).retry_after(60)
             }
             AppError::PrivilegeEscalation => plain(C::PrivilegeEscalation),
+            AppError::ArtifactNotFound => plain(C::RouteNotFound),
             AppError::WebhookNotFound => plain(C::WebhookNotFound),
             AppError::DeliveryNotFound => plain(C::DeliveryNotFound),
             AppError::EndpointNotAllowed { pointer, message } => plain(C::EndpointNotAllowed).with(
@@ -347,7 +359,7 @@ impl From<AppError> for Problem {
             AppError::Workspace(WorkspaceError::Failed(_)) => {
                 Self::new(C::InternalError, "the workspace operation failed").because(&error)
             }
-            AppError::AgentUnavailable(_) => plain(C::AgentUnavailable).retry_after(5),
+            AppError::NoAgent { reason, refused } => no_agent(detail, *reason, refused),
             AppError::CursorExpired { oldest } => {
                 plain(C::CursorExpired).with("oldest", json!(oldest))
             }

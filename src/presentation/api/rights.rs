@@ -23,6 +23,13 @@ pub enum Needs {
     Key,
     /// Rights.
     Right(Right),
+    /// The own token of the agent that the path names.
+    Agent,
+    /// That, or rights.
+    AgentOr(Right),
+    /// A key of a member or for registering agents, an enrolment, an agent's own token, or nothing where
+    /// that is enough.
+    Registrar,
 }
 
 /// One line of the table.
@@ -55,6 +62,7 @@ const READ_WEBHOOKS: Needs = read(Role::Admin, Area::Events);
 const MANAGE_WEBHOOKS: Needs = write(Role::Admin, Area::Events);
 const READ_AGENTS: Needs = read(Role::Viewer, Area::Agents);
 const LEAD_AGENTS: Needs = write(Role::Lead, Area::Agents);
+const AGENT_OR_LEAD: Needs = Needs::AgentOr(Right::write(Role::Lead, Area::Agents));
 const READ_EVENTS: Needs = read(Role::Viewer, Area::Events);
 const READ_USAGE: Needs = read(Role::Viewer, Area::Usage);
 const READ_MONEY: Needs = read(Role::Admin, Area::Usage);
@@ -88,6 +96,8 @@ pub const TABLE: &[Row] = &[
     row("GET", "/api/v1/sessions/{id}/events", READ_SESSIONS),
     row("GET", "/api/v1/sessions/{id}/logs", READ_SESSIONS),
     row("GET", "/api/v1/sessions/{id}/transcript", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/artifacts", READ_SESSIONS),
+    row("GET", "/api/v1/sessions/{id}/artifacts/{*path}", READ_SESSIONS),
     row("GET", "/api/v1/sessions/{id}/diff", READ_SESSIONS),
     row("GET", "/api/v1/sessions/{id}/diff/files/{*path}", READ_SESSIONS),
     row("GET", "/api/v1/sessions/{id}/checkpoints", READ_SESSIONS),
@@ -117,6 +127,14 @@ pub const TABLE: &[Row] = &[
     row("GET", "/api/v1/agents", READ_AGENTS),
     row("POST", "/api/v1/agents", LEAD_AGENTS),
     row("POST", "/api/v1/agents/register", LEAD_AGENTS),
+    row("GET", "/api/v1/agents/stats", READ_AGENTS),
+    row("GET", "/api/v1/agents/by-capability/{capability}", READ_AGENTS),
+    // Whoever wants room to be held needs more.
+    row("POST", "/api/v1/agents/route", READ_AGENTS),
+    row("GET", "/api/v1/agents/{id}/performance", READ_AGENTS),
+    row("POST", "/api/v1/agents/{id}/performance", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/{id}/reset-metrics", LEAD_AGENTS),
+    row("GET", "/api/v1/agents/{id}/health", READ_AGENTS),
     row("GET", "/api/v1/agents/{id}", READ_AGENTS),
     row("PATCH", "/api/v1/agents/{id}", LEAD_AGENTS),
     row("DELETE", "/api/v1/agents/{id}", LEAD_AGENTS),
@@ -125,6 +143,18 @@ pub const TABLE: &[Row] = &[
     row("POST", "/api/v1/agents/{id}/undrain", LEAD_AGENTS),
     row("POST", "/api/v1/agents/{id}/maintenance", LEAD_AGENTS),
     row("POST", "/api/v1/agents/{id}/probe", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/rebalance", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/{id}/approve", LEAD_AGENTS),
+    row("POST", "/api/v1/agents/{id}/heartbeat", AGENT_OR_LEAD),
+    row("POST", "/api/v1/agents/{id}/rotate-token", AGENT_OR_LEAD),
+    row("POST", "/api/v1/agents/external/register", Needs::Registrar),
+    row("DELETE", "/api/v1/agents/external/{id}", AGENT_OR_LEAD),
+    row("POST", "/api/v1/agents/external/{id}/heartbeat", Needs::Agent),
+    row("GET", "/api/v1/agents/external/{id}/tasks/next", Needs::Agent),
+    row("POST", "/api/v1/agents/external/{id}/tasks/{task_id}/events", Needs::Agent),
+    row("POST", "/api/v1/agents/external/{id}/tasks/{task_id}/result", Needs::Agent),
+    row("POST", "/api/v1/agents/external/{id}/tasks/{task_id}/nack", Needs::Agent),
+    row("POST", "/api/v1/agents/external/{id}/rotate-token", AGENT_OR_LEAD),
     row("GET", "/api/v1/events", READ_EVENTS),
     row("GET", "/api/v1/webhooks", READ_WEBHOOKS),
     row("POST", "/api/v1/webhooks", MANAGE_WEBHOOKS),

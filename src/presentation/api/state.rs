@@ -17,6 +17,7 @@ use crate::application::agent::AgentService;
 use crate::application::attention::AttentionService;
 use crate::application::audit::AuditService;
 use crate::application::events::EventService;
+use crate::application::external::ExternalService;
 use crate::application::identity::IdentityService;
 use crate::application::identity::provider::ProviderSignIn;
 use crate::application::judge::JudgeService;
@@ -127,6 +128,7 @@ pub struct Parts {
     pub judge: JudgeService,
     pub attention: AttentionService,
     pub agents: AgentService,
+    pub external: ExternalService,
     pub events: EventService,
     pub webhooks: WebhookService,
     pub usage: UsageService,
@@ -156,6 +158,8 @@ pub struct Shared {
     pub attention: AttentionService,
     /// Use cases of agents.
     pub agents: AgentService,
+    /// Use cases of agents that speak by themselves.
+    pub external: ExternalService,
     /// Reading and following events and journals.
     pub events: EventService,
     /// Use cases of webhooks.
@@ -218,6 +222,7 @@ impl AppState {
             judge,
             attention,
             agents,
+            external,
             events,
             webhooks,
             usage,
@@ -247,6 +252,7 @@ impl AppState {
             judge,
             attention,
             agents,
+            external,
             events,
             webhooks,
             usage,

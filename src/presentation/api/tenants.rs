@@ -21,6 +21,7 @@ use crate::application::identity::settings::TenantPatch;
 use crate::application::principal::Subject;
 use crate::domain::ids::TenantId;
 use crate::domain::money::Usd;
+use crate::domain::tenant::joining::JoinMode;
 use crate::domain::tenant::quotas::QuotaName;
 use crate::domain::tenant::registration::RegistrationMode;
 use crate::domain::tenant::retention::{Retention, RetentionName};
@@ -43,6 +44,8 @@ pub struct QuotasDto {
     pub monthly_budget_usd: Option<Usd>,
     /// Most MiB of checkpoints, transcripts and logs.
     pub max_storage_mb: Option<u64>,
+    /// Most agents that are registered.
+    pub max_agents: Option<u64>,
     /// Most requests of all keys together in a minute; a sixth of them, and ten at least, at once.
     pub requests_per_minute: Option<u64>,
     /// What is used of each; requests are not told.
@@ -63,6 +66,8 @@ pub struct UsedDto {
     pub monthly_budget_usd: Usd,
     /// MiB of checkpoints, transcripts and logs, rounded up.
     pub max_storage_mb: u64,
+    /// Agents that are registered.
+    pub max_agents: u64,
 }
 
 impl From<QuotaReport> for QuotasDto {
@@ -77,6 +82,7 @@ impl From<QuotaReport> for QuotasDto {
             max_tokens_per_month: report.quotas.max_tokens_per_month,
             monthly_budget_usd: report.quotas.monthly_budget_micros.map(dollars),
             max_storage_mb: report.quotas.max_storage_mb,
+            max_agents: report.quotas.max_agents,
             requests_per_minute: report.quotas.requests_per_minute,
             used: UsedDto {
                 max_concurrent_sessions: used(QuotaName::MaxConcurrentSessions),
@@ -84,6 +90,7 @@ impl From<QuotaReport> for QuotasDto {
                 max_tokens_per_month: used(QuotaName::MaxTokensPerMonth),
                 monthly_budget_usd: dollars(used(QuotaName::MonthlyBudgetUsd)),
                 max_storage_mb: used(QuotaName::MaxStorageMb),
+                max_agents: used(QuotaName::MaxAgents),
             },
         }
     }
@@ -108,6 +115,8 @@ pub struct SetQuotasBody {
     pub monthly_budget_usd: Option<f64>,
     #[schema(minimum = 0, maximum = 1_000_000_000)]
     pub max_storage_mb: Option<u64>,
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    pub max_agents: Option<u64>,
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub requests_per_minute: Option<u64>,
 }
@@ -150,6 +159,8 @@ pub struct TenantSettingsDto {
     /// Its share of the instance, compared with other tenants.
     pub weight: f64,
     /// How people come to it.
+    pub join_mode: JoinMode,
+    /// How external agents come to it.
     pub registration_mode: RegistrationMode,
     /// What it has gone earlier than the server would.
     pub retention: TenantRetentionDto,
@@ -186,6 +197,7 @@ impl From<&Tenant> for TenantDto {
             is_active: tenant.is_active,
             settings: TenantSettingsDto {
                 weight: tenant.weight.number(),
+                join_mode: tenant.joining,
                 registration_mode: tenant.registration,
                 retention: tenant.retention.into(),
             },
@@ -215,6 +227,10 @@ pub struct PatchTenantSettingsBody {
     pub weight: Option<f64>,
     /// `invite`: by invitation; `identity_provider`: also by signing in through the provider of the
     /// server, as a member, with an address of a domain that the server's settings name.
+    pub join_mode: Option<JoinMode>,
+    /// `key`: external agents register with a key of a member, one with the scope `agents:register`, or
+    /// an enrolment token; `approval`: with the same, and get work once a lead has approved them;
+    /// `open`: without anything, from the machine of the server.
     pub registration_mode: Option<RegistrationMode>,
     /// Shorter than the server keeps things, or null to have them kept so long.
     pub retention: Option<PatchTenantRetentionBody>,
@@ -237,6 +253,7 @@ pub struct PatchTenantRetentionBody {
 #[derive(Default)]
 struct PatchTenantSettings {
     weight: Option<f64>,
+    joining: Option<JoinMode>,
     registration: Option<RegistrationMode>,
     retention: Vec<(RetentionName, Option<u32>)>,
 }
@@ -252,8 +269,9 @@ impl FromFields for PatchTenantSettings {
             changes
         };
         let retention = fields.object("retention", days).unwrap_or_default();
+        let joining = fields.word("join_mode");
         let registration = fields.word("registration_mode");
-        Self { weight: fields.number("weight"), registration, retention }
+        Self { weight: fields.number("weight"), joining, registration, retention }
     }
 }
 
@@ -264,9 +282,9 @@ impl FromFields for PatchTenant {
     fn read(fields: &mut Fields) -> Self {
         let name = fields.text("name");
         let settings = fields.object("settings", PatchTenantSettings::read).unwrap_or_default();
-        let PatchTenantSettings { weight, registration, retention } = settings;
+        let PatchTenantSettings { weight, joining, registration, retention } = settings;
         let is_active = fields.flag("is_active");
-        Self(TenantPatch { name, weight, registration, retention, is_active })
+        Self(TenantPatch { name, weight, joining, registration, retention, is_active })
     }
 }
 
@@ -293,9 +311,9 @@ impl FromFields for CreateTenant {
         let slug = fields.required_text("slug");
         let name = fields.text("name");
         let settings = fields.object("settings", PatchTenantSettings::read).unwrap_or_default();
-        let PatchTenantSettings { weight, registration, retention } = settings;
+        let PatchTenantSettings { weight, joining, registration, retention } = settings;
         let quotas = fields.object("quotas", |inner| SetQuotas::read(inner).0).unwrap_or_default();
-        Self(TenantDraft { slug, name, weight, registration, retention, quotas })
+        Self(TenantDraft { slug, name, weight, joining, registration, retention, quotas })
     }
 }
 

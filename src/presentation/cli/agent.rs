@@ -9,6 +9,7 @@ use super::args::{
 };
 use super::client::Client;
 use super::exit::{CliError, code};
+use super::fleet;
 use super::format::{facts, line, plain, relative};
 use super::output::{BOLD, Printer, painted};
 
@@ -37,6 +38,24 @@ pub(super) async fn run(
         AgentCommand::Probe { agent } => {
             let found = verb(client, &agent, "probe", &json!({})).await?;
             return probed(&found, client, printer);
+        }
+        AgentCommand::Approve { agent } => verb(client, &agent, "approve", &json!({})).await?,
+        AgentCommand::RotateToken { agent } => {
+            let tokens = verb(client, &agent, "rotate-token", &json!({})).await?;
+            return Ok(fleet::tokens(&tokens, printer));
+        }
+        AgentCommand::Rebalance { dry_run } => {
+            return fleet::rebalance(dry_run, client, printer).await;
+        }
+        AgentCommand::Route(args) => return fleet::route(&args, client, printer).await,
+        AgentCommand::Stats => return fleet::stats(client, printer).await,
+        AgentCommand::Performance { agent } => {
+            return fleet::performance(&agent, client, printer).await;
+        }
+        AgentCommand::Health { agent } => return fleet::health(&agent, client, printer).await,
+        AgentCommand::Report(args) => return fleet::report(&args, client, printer).await,
+        AgentCommand::ResetMetrics { agent } => {
+            verb(client, &agent, "reset-metrics", &json!({})).await?
         }
         AgentCommand::Remove(args) => return remove(&args, client, printer).await,
     };
@@ -108,12 +127,14 @@ fn fields(traits: &AgentTraits, command: &[String]) -> Map<String, Value> {
 }
 
 async fn list(args: &AgentListArgs, client: &Client, printer: &Printer) -> Result<u8, CliError> {
-    let AgentListArgs { agent_type, kind, capabilities, states } = args;
+    let AgentListArgs { agent_type, kind, capabilities, states, tier, available } = args;
     let mut query: Vec<(&str, &str)> = Vec::new();
     query.extend(agent_type.iter().map(|word| ("agent_type", word.as_str())));
     query.extend(kind.iter().map(|word| ("kind", word.as_str())));
     query.extend(capabilities.iter().map(|slug| ("capability", slug.as_str())));
     query.extend(states.iter().map(|state| ("status", state.as_str())));
+    query.extend(tier.iter().map(|tier| ("tier", tier.as_str())));
+    query.extend(available.then_some(("available_only", "true")));
     let mut items = client.all_of(&["agents"], &query).await?;
     if printer.is_json() {
         printer.json(&json!({ "items": items }));
@@ -123,7 +144,10 @@ async fn list(args: &AgentListArgs, client: &Client, printer: &Printer) -> Resul
         printer.note("there is no such agent");
         return Ok(code::OK);
     }
-    items.sort_by_key(|item| plain(&item["name"]));
+    // What was asked for has an order of its own.
+    if capabilities.is_empty() && !available {
+        items.sort_by_key(|item| plain(&item["name"]));
+    }
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
     printer.table(&["NAME", "STATE", "KIND", "TYPE", "AT ONCE", "CAN", "TROUBLE"], &rows);
     Ok(code::OK)
@@ -168,6 +192,8 @@ fn show(agent: &Value, client: &Client, printer: &Printer) {
         ("kind", kind),
         ("comes from", yes(&agent["is_built_in"], "the settings of the server")),
         ("switched off", yes(&json!(agent["is_active"] == json!(false)), "gets nothing new")),
+        ("tier", plain(&agent["performance_tier"])),
+        ("breaker", plain(&agent["breaker"])),
         ("at once", plain(&agent["max_concurrent_capacity"])),
         ("can", line(&words(&agent["capabilities"]), 200)),
         ("model", text(&agent["model_identifier"])),

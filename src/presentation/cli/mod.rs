@@ -14,9 +14,11 @@ pub mod client;
 mod connection;
 pub mod detect;
 pub mod doctor;
+pub mod eap_check;
 mod events;
 pub mod exit;
 mod feed;
+mod fleet;
 pub mod format;
 mod key;
 mod login;
@@ -64,6 +66,9 @@ pub struct ServerHandle {
     pub stop: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
 }
 
+/// Signs a call to an external agent: its dispatch token, seconds since 1970, and the body.
+pub type Sign = fn(&str, i64, &[u8]) -> String;
+
 /// What composition does for the command line.
 pub trait Host: Send + Sync {
     /// Starts a server on the data directory, on a free loopback port, without signal handlers.
@@ -84,6 +89,8 @@ pub trait Host: Send + Sync {
     fn import(&self, file: PathBuf) -> BoxFuture<'_, Result<Value, CliError>>;
     /// Settings in effect, or every problem with them.
     fn settings(&self) -> Result<Shown, CliError>;
+    /// What signs calls to external agents.
+    fn signer(&self) -> Sign;
     /// What tells whether a signature is genuine.
     fn verifier(&self) -> Verify;
     /// Time.
@@ -191,6 +198,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         Command::Doctor { airgap } => {
             Ok(doctor::report(&context.host.checks(airgap).await, printer))
         }
+        Command::EapCheck(args) => Box::pin(eap_check::run(*args, context)).await,
         Command::Config(command) => config(command, context),
         Command::Openapi => {
             printer.text(&context.host.openapi());
@@ -260,6 +268,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         | Command::Restore(_)
         | Command::Import(_)
         | Command::Doctor { .. }
+        | Command::EapCheck(_)
         | Command::Config(_)
         | Command::Openapi
         | Command::Sbom

@@ -38,9 +38,11 @@ pub(super) async fn run(
             Ok(code::OK)
         }
         TenantCommand::Quotas { set } => quotas(set, client, printer).await,
-        TenantCommand::Update { name, weight, registration, retention } => {
+        TenantCommand::Update { name, weight, joining, registration, retention } => {
             let mut settings = Map::new();
             settings.extend(weight.map(|weight| ("weight".to_owned(), json!(weight))));
+            let mode = joining.map(|mode| ("join_mode".to_owned(), json!(mode)));
+            settings.extend(mode);
             let mode = registration.map(|mode| ("registration_mode".to_owned(), json!(mode)));
             settings.extend(mode);
             if !retention.is_empty() {
@@ -100,7 +102,7 @@ fn table(tenants: &[Value], printer: &Printer) {
     let row = |tenant: &Value| {
         let state = if tenant["is_active"] == json!(true) { "active" } else { "inactive" };
         let weight = plain(&tenant["settings"]["weight"]);
-        let joining = plain(&tenant["settings"]["registration_mode"]);
+        let joining = plain(&tenant["settings"]["join_mode"]);
         let name = line(&plain(&tenant["name"]), 40);
         vec![plain(&tenant["slug"]), name, weight, joining, state.to_owned()]
     };

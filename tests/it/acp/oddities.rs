@@ -9,12 +9,14 @@ use orchestrator::application::ports::driver::{
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::session::attempt::ErrorType;
 use orchestrator::domain::session::spec::PermissionDecision::{Allow, Ask};
+use orchestrator::infrastructure::sandbox::{self, Mode, Status};
 use serde_json::{Value, json};
 
 use crate::support::acp::{
     AcpBench, STUBBORN, acp_assignment, acp_options, agent, calls, heard, odd_config, prompts,
 };
 use crate::support::opencode::{Run, eventually, policy, prompt, same_prompt};
+use crate::support::repo::Neighbours;
 
 /// An agent that begins like this, and what it needs.
 struct Stage {
@@ -110,6 +112,30 @@ async fn what_half_an_answer_said_is_told_before_the_failure() {
     let mut run = stage.run("exits").await;
     run.failure().await;
     assert_eq!(run.transcript("text")[0].body["text"], json!("half a"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_cannot_be_heard_any_more_is_lost_at_once() {
+    let stage = Stage::new("");
+    for (word, how) in [
+        ("closes", "closed its standard output"),
+        ("leaves", "exit status: 3"),
+        ("haunts", "exit status: 3"),
+    ] {
+        let failed = tokio::time::timeout(Duration::from_secs(30), stage.failure(word));
+        let error = failed.await.expect("it is noticed");
+        assert_eq!(error.error_type, ErrorType::AgentLost, "{word}");
+        assert!(error.message.contains(how), "{word}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_conversation_has_cost_is_not_counted_again_by_the_next_run() {
+    let stage = Stage::new("");
+    let mut run = stage.run("quota").await;
+    assert_eq!(run.turn().await.0, TurnEnd::Done);
+    assert_eq!(run.handle["cost_micros"], json!(250_000), "what was told is stored");
+    run.control.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -210,6 +236,28 @@ async fn what_was_asked_before_is_not_allowed_by_an_old_answer() {
     answer(&first.fingerprint, Answer::AllowOnce).await;
     answer(&second.fingerprint, Answer::Deny("no".to_owned())).await;
     assert_eq!(run.turn().await.1, "chosen: no");
+    run.control.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_asked_again_after_its_answer_is_another_ask() {
+    let stage = Stage::new("");
+    let mut run = stage.asking("asks").await;
+    let first = run.ask().await;
+    let answer = async |run: &Run, ask: &orchestrator::application::ports::driver::Ask| {
+        let (name, fingerprint) = (&ask.agent_ref, &ask.fingerprint);
+        run.control.answer(name, fingerprint, Answer::AllowOnce).await.expect("taken");
+    };
+    answer(&run, &first).await;
+    assert_eq!(run.turn().await.1, "chosen: yes, 1");
+    // The agent gives it the name that it gave the first one.
+    run.control.prompt(prompt("asks".to_owned())).await.expect("taken");
+    let second = run.ask().await;
+    assert_eq!(first.fingerprint, second.fingerprint);
+    assert_ne!(first.agent_ref, second.agent_ref, "it was allowed once");
+    answer(&run, &first).await;
+    answer(&run, &second).await;
+    assert_eq!(run.turn().await.1, "chosen: yes, 1");
     run.control.close().await;
 }
 
@@ -364,6 +412,30 @@ async fn a_shutdown_ends_every_process_and_what_nobody_ended_is_reaped() {
     let reaped = AcpBench::new(options).driver.reap().await;
     assert!(reaped >= 2, "{reaped}");
     assert_eq!(bench.processes(), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_reaches_the_worktree_of_its_session_and_no_other() {
+    let root = tempfile::tempdir().expect("a folder");
+    let place = root.path().canonicalize().expect("there");
+    let neighbours = Neighbours::below(&place);
+    let mut options = acp_options(&place.join("state"));
+    options.sandbox.mode = Some(Mode::Data);
+    options.sandbox.hidden = vec![place.join("state"), neighbours.root.clone()];
+    let bench = AcpBench::new(options);
+    let (mut config, log) = odd_config(&place, "");
+    // What a shell can do where the agent is started, the agent can.
+    let (said, script) = (place.join("said"), neighbours.script());
+    for file in [&said, &log] {
+        std::fs::write(file, "").expect("written");
+    }
+    let first = format!("{{ {script}; }} > {} 2>&1\nexec python3 \"$0\"", said.display());
+    config["command"] = json!(["sh", "-c", first, config["command"][1]]);
+    let mut run = bench.run(acp_assignment(&config, &neighbours.mine(), "hello")).await;
+    assert_eq!(run.turn().await.1, "heard: hello");
+    run.control.close().await;
+    let said = std::fs::read_to_string(said).expect("there");
+    neighbours.check(&said, matches!(sandbox::status(), Status::Landlock(_)));
 }
 
 fn usage(event: &AgentEvent) -> Option<(String, u64, Option<i64>)> {

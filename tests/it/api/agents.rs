@@ -1,9 +1,16 @@
 //! Agents over HTTP: registering, changing, closing and removing them.
 
+use std::sync::Arc;
+
 use axum::http::{Method, StatusCode};
 use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::tenant::key::Role;
+use orchestrator::infrastructure::clock::SystemClock;
+use orchestrator::infrastructure::drivers::acp::{AcpDriver, Options};
+use orchestrator::presentation::api::state::ApiOptions;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{as_who, text};
 use crate::support::app::{ADMIN, Answer, TestApp, agent_of_new_tenants, bearer, request};
@@ -272,4 +279,35 @@ async fn an_agent_of_the_settings_is_closed_but_neither_removed_nor_made_another
     let after = app.get(&path).await;
     assert_eq!((&after.body["draining"], &after.body["is_active"]), (&json!(true), &json!(false)));
     assert_eq!(after.body["metadata"], json!({ "rack": 7 }));
+}
+
+#[tokio::test]
+async fn variables_of_the_server_are_refused_to_agents_of_another_tenant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let driver = AcpDriver::new(
+        Options::new(folder.path()),
+        Arc::new(SystemClock::new()),
+        TaskTracker::new(),
+        &CancellationToken::new(),
+    );
+    let app = TestApp::with(ApiOptions::default(), vec![Arc::new(driver)]).await;
+    let acp = |env: Value| {
+        let config = json!({ "command": ["agent"], "env": env });
+        json!({ "name": "AGENT-A", "kind": "acp", "capabilities": ["testing"], "config": config })
+    };
+    let asking = acp(json!({ "MODEL": "$LAB_MODEL" }));
+    assert_eq!(app.post(AGENTS, asking.clone()).await.status, StatusCode::CREATED);
+    let other = app.key(app.other, Role::Lead).await;
+    let refused = as_who(&app, &other, Method::POST, AGENTS, Some(asking)).await;
+    let expected = [("/config/env".to_owned(), "not_allowed".to_owned())];
+    assert_eq!(pointers(&refused), expected, "{refused:?}");
+    let message = refused.body["errors"][0].to_string();
+    assert!(message.contains("$LAB_MODEL") && message.contains("agents.env_tenants"), "{message}");
+    let plain = acp(json!({ "MODEL": "$$LAB" }));
+    let made = as_who(&app, &other, Method::POST, AGENTS, Some(plain)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let path = format!("{AGENTS}/AGENT-A");
+    let more = json!({ "config": { "env": { "MODEL": "$LAB_MODEL" } } });
+    let refused = as_who(&app, &other, Method::PATCH, &path, Some(more)).await;
+    assert_eq!(pointers(&refused), expected, "{refused:?}");
 }

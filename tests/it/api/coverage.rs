@@ -4,6 +4,7 @@ use axum::http::{Method, StatusCode};
 use orchestrator::presentation::api::codes::ErrorCode;
 use orchestrator::presentation::api::docs::problem_page;
 use orchestrator::presentation::api::dto::admission::AdmissionBody;
+use orchestrator::presentation::api::dto::agent_ask::{ReportPerformance, RouteAgent};
 use orchestrator::presentation::api::dto::agent_input::{
     Deregister, MaintenanceBody, PatchAgent, RegisterAgent,
 };
@@ -70,6 +71,7 @@ async fn every_documented_operation_has_a_route_and_no_other_method_does() {
             .replace("{delivery_id}", "1")
             .replace("{path}", "a/b.rs")
             .replace("{file}", "swagger-ui.css")
+            .replace("{capability}", "testing")
             .replace("{name}", "validation-error");
         let probe = Method::from_bytes(b"PROBE").expect("a method");
         let answer = app.send(request(probe, &concrete, None, &[])).await;
@@ -195,6 +197,8 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("ResolveMany", names::<ResolveManyBody>()));
     all.push(("Admission", names::<AdmissionBody>()));
     all.push(("RegisterAgent", names::<RegisterAgent>()));
+    all.push(("RouteAgent", names::<RouteAgent>()));
+    all.push(("ReportPerformance", names::<ReportPerformance>()));
     all.push(("PatchAgent", names::<PatchAgent>()));
     all.push(("Deregister", names::<Deregister>()));
     all.push(("Maintenance", names::<MaintenanceBody>()));

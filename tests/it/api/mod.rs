@@ -10,6 +10,7 @@ mod commands;
 mod coverage;
 mod door;
 mod edges;
+mod fleet;
 mod inherited;
 mod invites;
 mod keys;

@@ -68,7 +68,7 @@ async fn quotas_are_read_and_set_one_by_one_and_told() {
     );
     let used = json!({
         "max_concurrent_sessions": 1, "max_queue_depth": 0, "max_tokens_per_month": 0,
-        "monthly_budget_usd": 0.0, "max_storage_mb": 0,
+        "monthly_budget_usd": 0.0, "max_storage_mb": 0, "max_agents": 0,
     });
     assert_eq!(second["used"], used);
     assert_eq!(app.get(QUOTAS).await.body, second);
@@ -282,4 +282,36 @@ async fn keys_of_a_tenant_share_its_requests_of_a_minute() {
     }
     assert_eq!(set(Value::Null).await.status.as_u16(), 200);
     assert_eq!(list(&keys[0]).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn as_many_agents_are_registered_as_the_quota_says() {
+    let app = TestApp::new().await;
+    set(&app, json!({ "max_agents": 2 })).await;
+    let register = async |name: &str| {
+        let wanted = json!({ "name": name, "kind": "simulated", "capabilities": ["testing"] });
+        app.post("/api/v1/agents", wanted).await
+    };
+    id(&register("AGENT-A").await);
+    id(&register("AGENT-B").await);
+    refused(&register("AGENT-C").await, "max_agents", 2, 2);
+    assert_eq!(register("AGENT-B").await.code(), "ALREADY_EXISTS");
+    assert_eq!(app.get(QUOTAS).await.body["used"]["max_agents"], 2);
+    let path = "/api/v1/agents/AGENT-A/deregister";
+    assert_eq!(app.post(path, json!({})).await.status.as_u16(), 200);
+    id(&register("AGENT-C").await);
+    let all = futures_util::future::join_all((0..10).map(async |number| {
+        app.post(&format!("/api/v1/agents/AGENT-{}/deregister", ["B", "C"][number % 2]), json!({}))
+            .await
+    }));
+    all.await;
+    assert_eq!(app.get(QUOTAS).await.body["used"]["max_agents"], 0);
+    let fleet = app.store.fleet().await.expect("readable");
+    let counted = fleet.recount(TenantId::BOOTSTRAP, Counter::Agents).await.expect("readable");
+    assert!(counted.is_some_and(|counted| counted.stored == Some(counted.counted)), "{counted:?}");
+    drop(fleet);
+    let names: Vec<String> = (0..10).map(|number| format!("AGENT-N{number}")).collect();
+    let made = futures_util::future::join_all(names.iter().map(|name| register(name))).await;
+    let made = made.iter().filter(|answer| answer.status.as_u16() == 201).count();
+    assert_eq!(made, 2, "however many come at once");
 }

@@ -32,6 +32,7 @@ async fn dispatch(app: &TestApp, path: &str) {
             fencing_token: 1,
             granted_at: cause.at,
             released_at: None,
+            settled: None,
             reason: LeaseReason::Start,
         };
         let code = change.session.code.to_string();

@@ -57,6 +57,7 @@ async fn knock(app: &TestApp, row: &Row, secret: Option<&str>) -> Answer {
     let id = "0198c5d2-90aa-7c55-8c1d-6d2a54c6e9b3";
     let path = row.route.replace("{id}", id).replace("{delivery_id}", id).replace("{seq}", "1");
     let path = path.replace("{*path}", "a.rs").replace("{file}", "a").replace("{name}", "a");
+    let path = path.replace("{capability}", "testing");
     let secret = secret.map(bearer);
     let mut headers = vec![
         ("x-tenant-id", "default"),
@@ -87,6 +88,19 @@ fn lacking(
     }
 }
 
+/// What somebody lacks who wants to register an external agent.
+fn lacking_to_register(role: Role, scope: Scope) -> Option<(&'static str, String)> {
+    let writes = [Scope::All, Scope::Of(Area::Agents, Access::Write)];
+    match role {
+        _ if scope == Scope::RegisterAgents => None,
+        Role::Viewer => Some(("required_role", "member".to_owned())),
+        Role::Member | Role::Lead | Role::Admin if writes.contains(&scope) => None,
+        Role::Member | Role::Lead | Role::Admin => {
+            Some(("required_scope", "agents:register".to_owned()))
+        }
+    }
+}
+
 async fn walled() -> TestApp {
     let options = ApiOptions { rate: None, open_metrics: false, ..ApiOptions::default() };
     TestApp::with(options, Vec::new()).await
@@ -110,8 +124,12 @@ async fn every_route_asks_every_role_and_scope_for_exactly_what_its_line_says() 
         for (role, scope, is_system, secret) in &callers {
             let answer = knock(&app, row, Some(secret)).await;
             let lack = match row.needs {
-                Needs::Right(right) => lacking(right, *role, *scope, *is_system),
-                Needs::Key | Needs::Nothing => None,
+                Needs::Right(right) | Needs::AgentOr(right) => {
+                    lacking(right, *role, *scope, *is_system)
+                }
+                Needs::Registrar => lacking_to_register(*role, *scope),
+                // A key is no token: nothing is told but whether there is such an agent.
+                Needs::Agent | Needs::Key | Needs::Nothing => None,
             };
             let who = format!("{row:?} as {role} with {scope}, system {is_system}: {answer:?}");
             if let Some((field, wanted)) = lack {
@@ -142,7 +160,9 @@ async fn every_route_but_the_open_ones_asks_for_a_credential() {
         for answer in [&none, &wrong] {
             // Wrong secrets are counted, so that the later ones are told to wait.
             let told = (answer.status, answer.code());
-            let limited = told == (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED");
+            let limited = told == (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED")
+                || (row.needs == Needs::Agent
+                    && told == (StatusCode::NOT_FOUND, "AGENT_NOT_FOUND"));
             assert!(limited || told == (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{row:?}");
         }
     }

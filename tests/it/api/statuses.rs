@@ -60,6 +60,7 @@ fn lease(app: &TestApp) -> Lease {
         fencing_token: 1,
         granted_at: app.clock.now(),
         released_at: None,
+        settled: None,
         reason: LeaseReason::Start,
     }
 }

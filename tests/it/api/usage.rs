@@ -220,7 +220,7 @@ async fn the_share_of_a_tenant_is_a_setting() {
         (&first.body["slug"], &first.body["settings"]),
         (
             &json!("default"),
-            &json!({ "weight": 1.0, "registration_mode": "invite", "retention": {
+            &json!({ "weight": 1.0, "join_mode": "invite", "registration_mode": "key", "retention": {
             "sessions_days": null, "deleted_sessions_days": null, "events_days": null,
         } })
         )

@@ -43,6 +43,7 @@ fn help_of_the_main_commands() {
         ("help_audit", &["audit"]),
         ("help_key_create", &["key", "create"]),
         ("help_doctor", &["doctor"]),
+        ("help_eap_check", &["eap-check"]),
     ] {
         check(name, &help(arguments));
     }

@@ -17,7 +17,7 @@ use orchestrator::presentation::cli::client::Connection;
 use orchestrator::presentation::cli::detect::Sighting;
 use orchestrator::presentation::cli::doctor::Check;
 use orchestrator::presentation::cli::exit::CliError;
-use orchestrator::presentation::cli::{Host, ServerHandle, Shown, run_client};
+use orchestrator::presentation::cli::{Host, ServerHandle, Shown, Sign, run_client};
 use serde_json::Value;
 
 use super::fake::{Fake, ID, KEY, SHORT, Script};
@@ -207,6 +207,10 @@ impl Host for Machine {
 
     fn openapi(&self) -> String {
         String::new()
+    }
+
+    fn signer(&self) -> Sign {
+        |_, _, _| String::new()
     }
 
     fn verifier(&self) -> Verify {

@@ -1,5 +1,6 @@
 //! How turns and processes end.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use orchestrator::application::ports::driver::{AgentDriver, AgentEvent, TurnEnd};
@@ -109,6 +110,74 @@ async fn an_abort_before_anything_was_started_starts_nothing() {
     let mut run = Run::begin(running).await;
     assert_eq!(run.turn().await.0, TurnEnd::Aborted);
     assert_eq!(bench.lines("count"), 0);
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_just_told_can_be_aborted() {
+    let bench = Bench::new();
+    let mut run = bench.run("read word; [ \"$word\" = go ] || sleep 300; echo done", "go\n").await;
+    assert_eq!(run.turn().await.0, TurnEnd::Done);
+    // Nobody had the time to take it.
+    run.control.prompt(prompt("hang\n".to_owned())).await.expect("taken");
+    run.control.abort().await.expect("told");
+    let turn = tokio::time::timeout(Duration::from_mins(1), run.turn()).await;
+    assert_eq!(turn.expect("it was aborted").0, TurnEnd::Aborted);
+    run.control.prompt(prompt("go\n".to_owned())).await.expect("taken");
+    assert_eq!(run.turn().await.0, TurnEnd::Done, "the abort was for the one before");
+}
+
+#[tokio::test]
+async fn what_a_tenant_chooses_means_nothing_to_the_guard() {
+    let bench = Bench::new();
+    let program = bench.script("agent", "echo ready; exec sleep 300");
+    let env = json!({ "LD_PRELOAD": "/nonexistent/own.so", "TMPDIR": "/nonexistent" });
+    let config = json!({ "command": [program], "env": env });
+    let mut run = bench.start(bench.assignment(&config, "x")).await;
+    printed(&mut run, "ready").await;
+    let read = |pid: &i32, what: &str| {
+        let bytes = std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+        format!("\n{}", String::from_utf8_lossy(&bytes).replace('\0', "\n"))
+    };
+    let (guards, programs): (Vec<i32>, Vec<i32>) =
+        bench.processes().into_iter().partition(|pid| read(pid, "cmdline").contains("--marker"));
+    assert!(guards.len() == 1 && !programs.is_empty());
+    let of_guard = read(&guards[0], "environ");
+    assert!(
+        !of_guard.contains("\nLD_PRELOAD=") && !of_guard.contains("\nTMPDIR=/nonexistent"),
+        "{of_guard}"
+    );
+    let of_program = read(&programs[0], "environ");
+    assert!(of_program.contains("\nLD_PRELOAD=/nonexistent/own.so\n"), "{of_program}");
+    assert!(!of_program.contains("FOR_CHILD"), "{of_program}");
+    run.control.close().await;
+}
+
+#[tokio::test]
+async fn a_prompt_of_which_only_half_came_in_is_not_told() {
+    let bench = Bench::new();
+    let program = bench.script("agent", "touch ready; read -r word && echo \"$word\" > heard");
+    for _ in 0..5 {
+        let marker = format!("{}=of-half-a-prompt", bench.options.marker);
+        let words = ["--marker", &marker, "--feed", "100", "--", &program];
+        let mut guard = std::process::Command::new(&bench.options.guard_command[0])
+            .arg("guard")
+            .args(words)
+            .env(&bench.options.marker, "of-half-a-prompt")
+            .current_dir(bench.work())
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let ready = bench.work().join("ready");
+        eventually("it waits for its prompt", async || ready.exists()).await;
+        // Whoever writes it is gone in the middle.
+        let mut pipe = guard.stdin.take().expect("a pipe");
+        pipe.write_all(b"remove everything\nthat is older than a year").expect("written");
+        drop(pipe);
+        assert_eq!(guard.wait().expect("it ends").code(), Some(137));
+        std::fs::remove_file(ready).expect("removed");
+    }
+    assert!(!bench.work().join("heard").exists());
+    assert_eq!(bench.processes(), [0; 0]);
 }
 
 #[tokio::test]

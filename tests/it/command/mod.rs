@@ -99,7 +99,8 @@ impl Bench {
 
     fn assignment(&self, config: &Value, text: &str) -> Assignment {
         let agent = self.agent(config);
-        Assignment { agent, ..assignment(&self.work(), text.to_owned()) }
+        let tenant = TenantId::BOOTSTRAP;
+        Assignment { tenant, agent, ..assignment(&self.work(), text.to_owned()) }
     }
 
     /// Starts a run and shakes hands.

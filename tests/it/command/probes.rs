@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use orchestrator::application::ports::driver::{AgentDriver, DriverError, ProbeReport};
+use orchestrator::domain::ids::TenantId;
 use serde_json::{Value, json};
 
 use super::Bench;
 
 async fn probe(bench: &Bench, config: &Value) -> Result<ProbeReport, DriverError> {
-    bench.driver.probe(config.as_object().expect("an object")).await
+    bench.driver.probe(TenantId::BOOTSTRAP, config.as_object().expect("an object")).await
 }
 
 /// How often the program was asked.
@@ -79,4 +80,56 @@ async fn a_program_that_hangs_or_floods_when_it_is_asked_is_ended() {
     assert!(report.is_ok_and(|version| version == "y"), "only its beginning is kept");
     crate::support::opencode::eventually("all is gone", async || bench.processes().is_empty())
         .await;
+}
+
+#[tokio::test]
+async fn variables_of_the_server_are_for_its_own_tenant() {
+    let bench = Bench::with(|options, _| {
+        options.env = vec![("LAB_KEY".to_owned(), "canary-of-the-server".to_owned())];
+    });
+    let other = TenantId::new(uuid::Uuid::from_u128(9));
+    let program = bench.script("agent", "env");
+    let config = json!({ "command": [program], "env": { "MINE": "$LAB_KEY" } });
+    let members = config.as_object().expect("an object");
+    let refused = bench.driver.probe(other, members).await.expect_err("refused");
+    assert!(!refused.retryable && refused.message.contains("$LAB_KEY"), "{refused}");
+    assert_eq!(bench.driver.refusal(other, members), Some(refused.message.clone()));
+    assert_eq!(bench.driver.refusal(TenantId::BOOTSTRAP, members), None);
+    let mut theirs = bench.assignment(&config, "x");
+    theirs.tenant = other;
+    let told = bench.driver.start(theirs).await.err().expect("refused");
+    assert_eq!(told.message, refused.message);
+    let mut run = bench.start(bench.assignment(&config, "x")).await;
+    assert!(run.turn().await.1.contains("MINE=canary-of-the-server"));
+}
+
+#[tokio::test]
+async fn what_a_preset_takes_of_the_server_is_for_its_own_tenant() {
+    let bench = Bench::with(|options, _| {
+        options.env = vec![("OPENAI_API_KEY".to_owned(), "canary-of-the-server".to_owned())];
+    });
+    let config = counting(&bench, "echo \"1.0-${OPENAI_API_KEY:-none}\"");
+    let members = config.as_object().expect("an object");
+    for (tenant, version) in [
+        (TenantId::BOOTSTRAP, "1.0-canary-of-the-server"),
+        (TenantId::new(uuid::Uuid::from_u128(9)), "1.0-none"),
+    ] {
+        let report = bench.driver.probe(tenant, members).await.expect("it works");
+        assert_eq!(report.version, version);
+    }
+    assert_eq!(asked(&bench), 2, "one tenant's answer is none of another's");
+}
+
+#[tokio::test]
+async fn programs_of_two_tenants_are_asked_in_two_homes() {
+    let bench = Bench::new();
+    let config = counting(
+        &bench,
+        "ls ~/.planted 2>&1 | grep -q cannot && echo 1.0 || echo 2.0; touch ~/.planted",
+    );
+    let members = config.as_object().expect("an object");
+    for number in [1, 2] {
+        let tenant = TenantId::new(uuid::Uuid::from_u128(number));
+        assert_eq!(bench.driver.probe(tenant, members).await.expect("it works").version, "1.0");
+    }
 }

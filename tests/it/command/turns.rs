@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Bench, grown, logs};
 use crate::support::opencode::{policy, prompt};
+use crate::support::repo::Neighbours;
 
 #[tokio::test]
 async fn a_prompt_is_read_from_standard_input_which_ends_then() {
@@ -173,6 +174,27 @@ async fn the_sandbox_keeps_what_is_hidden_and_leaves_what_is_its_own() {
         Status::Landlock(_) => assert!(!said.contains("hidden words"), "{said}"),
         // Where the kernel keeps nothing, the same script shows that it would read it.
         Status::None(_) => assert!(said.contains("hidden words"), "{said}"),
+    }
+}
+
+#[tokio::test]
+async fn a_program_reaches_the_worktree_of_its_session_and_no_other() {
+    for mode in [Mode::Data, Mode::Strict] {
+        let is_kept = matches!(sandbox::status(), Status::Landlock(_));
+        if mode == Mode::Strict && !is_kept {
+            return;
+        }
+        let bench = Bench::with(|options, place| {
+            options.sandbox.mode = Some(mode);
+            options.sandbox.hidden = vec![place.join("state"), place.join("worktrees")];
+        });
+        let neighbours = Neighbours::below(&bench.place(""));
+        let program = bench.script("agent", &format!("exec 2>&1\n{}", neighbours.script()));
+        let mut assignment = bench.assignment(&json!({ "command": [program] }), "x");
+        assignment.workdir = neighbours.mine();
+        let mut run = bench.start(assignment).await;
+        let (_, said, _) = run.turn().await;
+        neighbours.check(&said, is_kept);
     }
 }
 

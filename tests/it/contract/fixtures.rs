@@ -146,6 +146,7 @@ pub(crate) fn lease(fencing_token: u64) -> Lease {
         fencing_token,
         granted_at: at(1),
         released_at: None,
+        settled: None,
         reason: LeaseReason::Start,
     }
 }

@@ -39,6 +39,7 @@ async fn agents_are_registered_closed_and_removed_from_the_shell() {
     );
     let probed = site.cli(&["agent", "probe", "AGENT-SECOND"]).await;
     assert_eq!(probed.exit, 0, "{}", probed.err);
+    looked_at_as_a_fleet(&site).await;
     let drained = site.cli(&["agent", "drain", "AGENT-SIMULATED", "--json"]).await;
     assert_eq!(parsed(&drained.out)["state"], "draining");
     let id = begin(&server, &json!([{ "say": "Done." }])).await;
@@ -67,4 +68,38 @@ async fn agents_are_registered_closed_and_removed_from_the_shell() {
     let names: Vec<&str> = array(&left["items"]).iter().map(|item| text(&item["name"])).collect();
     assert_eq!(names, ["AGENT-SIMULATED"]);
     server.stop().await;
+}
+
+/// Routing, figures and health from the shell.
+async fn looked_at_as_a_fleet(site: &Site) {
+    let task = "Mend the build of the parser";
+    let route = ["agent", "route", task, "--capability", "testing", "--prefer", "agent-second"];
+    let told = site.cli(&route).await;
+    assert!(told.exit == 0 && told.out.starts_with("AGENT-SECOND:"), "{} {}", told.out, told.err);
+    assert!(told.out.contains("SCORE") && told.out.contains("TIER ×0.40"), "{}", told.out);
+    let held = site.cli(&[&route[..], &["--reserve", "--json"]].concat()).await;
+    assert!(parsed(&held.out)["reservation"]["id"].is_string(), "{}", held.out);
+    let none = site.cli(&["agent", "route", task, "--capability", "juggling"]).await;
+    assert!(none.exit != 0 && none.err.contains("none has the capabilities"), "{}", none.err);
+    let words = [
+        "agent",
+        "report",
+        "AGENT-SECOND",
+        "--outcome",
+        "partial",
+        "--quality",
+        "0.8",
+        "--cost",
+        "0.5",
+    ];
+    let reported = site.cli(&words).await;
+    assert!(reported.out.contains("1: 0 done, 1 in part, 0 failed"), "{}", reported.out);
+    let done = site.cli(&["agent", "performance", "AGENT-SECOND", "--json"]).await;
+    assert_eq!(parsed(&done.out)["performance"]["total_cost_usd"], 0.5, "{}", done.out);
+    let health = site.cli(&["agent", "health", "AGENT-SECOND"]).await;
+    assert!(health.out.contains("nothing is wrong"), "{}", health.out);
+    let reset = site.cli(&["agent", "reset-metrics", "AGENT-SECOND", "--json"]).await;
+    assert_eq!(parsed(&reset.out)["breaker"], "closed", "{}", reset.out);
+    let stats = site.cli(&["agent", "stats"]).await;
+    assert!(stats.exit == 0 && stats.out.contains("CAPABILITY"), "{} {}", stats.out, stats.err);
 }

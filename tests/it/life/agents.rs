@@ -206,5 +206,5 @@ async fn a_turn_that_is_ended_twice_ends_no_other() {
 }
 
 fn endpoint(kind: AgentKind) -> Endpoint {
-    Endpoint::new(kind, &Map::new())
+    Endpoint::new(TenantId::BOOTSTRAP, kind, &Map::new())
 }

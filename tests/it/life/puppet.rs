@@ -9,6 +9,7 @@ use orchestrator::application::ports::driver::{
     RunControl, Running, TurnEnd,
 };
 use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::session::attempt::ErrorType;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -104,7 +105,7 @@ impl AgentDriver for Puppet {
         Abilities::default()
     }
 
-    async fn probe(&self, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
+    async fn probe(&self, _: TenantId, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
         if self.0.mute {
             std::future::pending::<()>().await;
         }

@@ -89,9 +89,9 @@ async fn without_an_invitation_comes_only_who_may_and_only_as_a_member() {
     let house = with_domains(&["example.org"]).await;
     let new = || person("new", "new@Example.ORG");
     refused(&house.sign_in(new()).await);
-    let body = json!({ "settings": { "registration_mode": "identity_provider" } });
+    let body = json!({ "settings": { "join_mode": "identity_provider" } });
     let open = patch(&house.app, "/api/v1/tenants/default", body).await;
-    assert_eq!(open.body["settings"]["registration_mode"], "identity_provider", "{open:?}");
+    assert_eq!(open.body["settings"]["join_mode"], "identity_provider", "{open:?}");
     for email in ["new@elsewhere.example", "new@sub.example.org", "example.org@evil.example"] {
         refused(&house.sign_in(person("new", email)).await);
     }
@@ -106,10 +106,10 @@ async fn without_an_invitation_comes_only_who_may_and_only_as_a_member() {
     assert_eq!(user["created_by"], json!(house.hostile.issuer()));
     let again = house.sign_in(person("new", "later@elsewhere.example")).await;
     assert_eq!(json!(who(&house, &again).await), user["id"], "from now on the name decides");
-    let back = json!({ "settings": { "registration_mode": "invite" } });
+    let back = json!({ "settings": { "join_mode": "invite" } });
     patch(&house.app, "/api/v1/tenants/default", back).await;
     refused(&house.sign_in(person("newer", "newer@example.org")).await);
-    let body = json!({ "settings": { "registration_mode": "open" } });
+    let body = json!({ "settings": { "join_mode": "open" } });
     let wrong = patch(&house.app, "/api/v1/tenants/default", body).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
 }
@@ -117,7 +117,7 @@ async fn without_an_invitation_comes_only_who_may_and_only_as_a_member() {
 #[tokio::test]
 async fn without_domains_the_mode_lets_nobody_in() {
     let house = House::new().await;
-    let body = json!({ "settings": { "registration_mode": "identity_provider" } });
+    let body = json!({ "settings": { "join_mode": "identity_provider" } });
     patch(&house.app, "/api/v1/tenants/default", body).await;
     refused(&house.sign_in(person("new", "new@example.org")).await);
 }
@@ -125,7 +125,7 @@ async fn without_domains_the_mode_lets_nobody_in() {
 #[tokio::test]
 async fn names_that_cannot_be_shown_are_not_taken_over() {
     let house = with_domains(&["example.org"]).await;
-    let body = json!({ "settings": { "registration_mode": "identity_provider" } });
+    let body = json!({ "settings": { "join_mode": "identity_provider" } });
     patch(&house.app, "/api/v1/tenants/default", body).await;
     for (number, name) in ["a\u{202e}b", "", "a\nb"].into_iter().enumerate() {
         let email = format!("p{number}@example.org");
@@ -139,7 +139,7 @@ async fn names_that_cannot_be_shown_are_not_taken_over() {
 #[tokio::test]
 async fn two_who_come_at_once_as_one_are_one() {
     let house = with_domains(&["example.org"]).await;
-    let body = json!({ "settings": { "registration_mode": "identity_provider" } });
+    let body = json!({ "settings": { "join_mode": "identity_provider" } });
     patch(&house.app, "/api/v1/tenants/default", body).await;
     let new = || house.sign_in(person("new", "new@example.org"));
     let all = futures_util::future::join_all((0..8).map(|_| new())).await;

@@ -6,6 +6,7 @@ use orchestrator::application::ports::driver::{
     AgentDriver, AgentEvent, Answer, Continuation, TurnEnd,
 };
 use orchestrator::domain::attention::{AttentionKind, Risk};
+use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::session::attempt::ErrorType;
 use orchestrator::domain::session::spec::PermissionDecision::{Allow, Ask, Deny};
 use serde_json::{Map, json};
@@ -33,7 +34,8 @@ async fn one_server_carries_many_conversations() {
     llm.rule("inner work", &inner).await;
     let bench = Bench::new(opencode_options(&root.path().join("state"), &llm));
     assert!(bench.processes().is_empty(), "something was started before it was needed");
-    let found = bench.driver.probe(&Map::new()).await.expect("a healthy server");
+    let found =
+        bench.driver.probe(TenantId::BOOTSTRAP, &Map::new()).await.expect("a healthy server");
     assert_eq!(found.version, "1.18.33");
     let stage = Stage { bench: &bench, llm: &llm, root: root.path() };
     edits_and_tells(&stage).await;

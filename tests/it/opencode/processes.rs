@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use orchestrator::application::ports::driver::{AgentDriver, AgentEvent, Continuation, TurnEnd};
+use orchestrator::domain::ids::TenantId;
 use serde_json::{Map, json};
 
 use crate::support::opencode::{
@@ -82,9 +83,13 @@ async fn a_server_that_nobody_uses_goes_and_a_probe_does_not_wake_it() {
     options.idle_time = Duration::from_secs(1);
     options.probe_every = Duration::from_millis(200);
     let bench = Bench::new(options);
-    let version = bench.driver.probe(&Map::new()).await.expect("it works").version;
+    let version =
+        bench.driver.probe(TenantId::BOOTSTRAP, &Map::new()).await.expect("it works").version;
     eventually("the idle server is gone", async || bench.processes().is_empty()).await;
-    assert_eq!(bench.driver.probe(&Map::new()).await.expect("it would work").version, version);
+    assert_eq!(
+        bench.driver.probe(TenantId::BOOTSTRAP, &Map::new()).await.expect("it would work").version,
+        version
+    );
     assert_eq!(bench.processes(), [0; 0]);
     let repo = repository(root.path(), "repo");
     let text = scripted("work", &json!([{ "say": "Awake." }]));
@@ -149,8 +154,11 @@ async fn what_a_killed_guard_left_behind_is_reaped() {
     options.command = vec!["sh".to_owned(), "-c".to_owned(), "setsid sleep 300 & wait".to_owned()];
     options.guard_command = None;
     let bench = Bench::new(options.clone());
-    let starting =
-        tokio::time::timeout(Duration::from_secs(1), bench.driver.probe(&Map::new())).await;
+    let starting = tokio::time::timeout(
+        Duration::from_secs(1),
+        bench.driver.probe(TenantId::BOOTSTRAP, &Map::new()),
+    )
+    .await;
     assert!(starting.is_err(), "it cannot be ready");
     assert!(!bench.processes().is_empty());
     let marker = bench.marker.clone();

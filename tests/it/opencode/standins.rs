@@ -10,6 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get};
 use futures_util::StreamExt;
 use orchestrator::application::ports::driver::{AgentDriver, DriverError};
+use orchestrator::domain::ids::TenantId;
 use orchestrator::domain::session::attempt::ErrorType;
 use orchestrator::infrastructure::drivers::opencode::{Attach, Options};
 use secrecy::SecretString;
@@ -81,8 +82,11 @@ async fn a_wrong_password_is_named() {
     }
     let root = tempfile::tempdir().expect("a folder");
     let stand_in = StandIn::serve(Router::new().fallback(any(guarded))).await;
-    let refused =
-        attached(root.path(), &stand_in.url).driver.probe(&Map::new()).await.expect_err("refused");
+    let refused = attached(root.path(), &stand_in.url)
+        .driver
+        .probe(TenantId::BOOTSTRAP, &Map::new())
+        .await
+        .expect_err("refused");
     assert!(!refused.retryable && refused.message.contains("password"), "{refused}");
 }
 
@@ -138,8 +142,11 @@ async fn a_server_that_hangs_is_given_up() {
     let hang = Router::new().fallback(any(std::future::pending::<StatusCode>));
     let root = tempfile::tempdir().expect("a folder");
     let stand_in = StandIn::serve(hang).await;
-    let refused =
-        attached(root.path(), &stand_in.url).driver.probe(&Map::new()).await.expect_err("late");
+    let refused = attached(root.path(), &stand_in.url)
+        .driver
+        .probe(TenantId::BOOTSTRAP, &Map::new())
+        .await
+        .expect_err("late");
     assert_eq!(refused.error_type, ErrorType::AgentLost, "{refused}");
 }
 
@@ -159,7 +166,7 @@ async fn a_server_that_needs_no_password_is_killed() {
         .fallback(any(async || json_body(&json!([]))));
     let stand_in = StandIn::serve(open).await;
     let bench = supervised(&root.path().join("state"), &stand_in.url);
-    let refused = bench.driver.probe(&Map::new()).await.expect_err("refused");
+    let refused = bench.driver.probe(TenantId::BOOTSTRAP, &Map::new()).await.expect_err("refused");
     assert!(!refused.retryable && refused.message.contains("401"), "{refused}");
     assert_eq!(bench.processes(), [0; 0], "it still runs");
 }
@@ -170,7 +177,7 @@ async fn unknown_versions_and_failed_starts_are_told_with_their_reason() {
     let old = async || json_body(&json!({ "healthy": true, "version": "2.0.1" }));
     let stand_in = StandIn::serve(Router::new().route("/global/health", get(old))).await;
     let bench = supervised(&root.path().join("state"), &stand_in.url);
-    let refused = bench.driver.probe(&Map::new()).await.expect_err("refused");
+    let refused = bench.driver.probe(TenantId::BOOTSTRAP, &Map::new()).await.expect_err("refused");
     assert!(refused.message.contains("2.0.1") && !refused.retryable, "{refused}");
     assert_eq!(bench.processes(), [0; 0]);
 
@@ -178,12 +185,16 @@ async fn unknown_versions_and_failed_starts_are_told_with_their_reason() {
     options.env = vec![("LAB_KEY".to_owned(), "canary-of-the-provider".to_owned())];
     let script = "echo the disk is full $LAB_KEY >&2; exit 3".to_owned();
     options.command = vec!["sh".to_owned(), "-c".to_owned(), script];
-    let refused = Bench::new(options.clone()).driver.probe(&Map::new()).await.expect_err("refused");
+    let refused = Bench::new(options.clone())
+        .driver
+        .probe(TenantId::BOOTSTRAP, &Map::new())
+        .await
+        .expect_err("refused");
     assert!(refused.message.contains("the disk is full ***"), "{refused}");
     options.command = vec!["sh".to_owned(), "-c".to_owned(), "exec sleep 300".to_owned()];
     options.ready_timeout = Duration::from_millis(300);
     let bench = Bench::new(options);
-    let refused = bench.driver.probe(&Map::new()).await.expect_err("refused");
+    let refused = bench.driver.probe(TenantId::BOOTSTRAP, &Map::new()).await.expect_err("refused");
     assert!(refused.message.contains("did not listen"), "{refused}");
     assert_eq!(bench.processes(), [0; 0]);
 }

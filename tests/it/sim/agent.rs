@@ -13,7 +13,7 @@ use orchestrator::application::ports::driver::{
 };
 use orchestrator::domain::agent::AgentKind;
 use orchestrator::domain::attention::AttentionKind;
-use orchestrator::domain::ids::SessionId;
+use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::money::Usd;
 use orchestrator::domain::session::attempt::ErrorType;
 use orchestrator::domain::usage::Usage;
@@ -64,7 +64,7 @@ impl AgentDriver for SimDriver {
         }
     }
 
-    async fn probe(&self, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
+    async fn probe(&self, _: TenantId, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
         self.town.weather.moment().await;
         if self.town.weather.strikes(0.05) {
             return Err(DriverError::new(ErrorType::AgentLost, "it does not answer"));

@@ -153,6 +153,7 @@ impl World {
                         .random_bool(0.3)
                         .then(|| self.dice.random_range(20_000..400_000)),
                     max_storage_mb: None,
+                    max_agents: None,
                     requests_per_minute: None,
                 };
                 let (slug, now) = (format!("tenant-{number}"), self.ground.clock.now());

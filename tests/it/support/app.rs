@@ -12,6 +12,7 @@ use orchestrator::application::attention::AttentionService;
 use orchestrator::application::audit::AuditService;
 use orchestrator::application::daily::Kept;
 use orchestrator::application::events::{Deltas, EventService};
+use orchestrator::application::external::{Exchange, ExternalRules, ExternalService, Ports};
 use orchestrator::application::identity::IdentityService;
 use orchestrator::application::identity::provider::{ProviderOptions, ProviderSignIn};
 use orchestrator::application::judge::JudgeService;
@@ -39,11 +40,13 @@ use orchestrator::domain::tenant::quotas::Quotas;
 use orchestrator::domain::tenant::scope::Scopes;
 use orchestrator::domain::time::Timestamp;
 use orchestrator::domain::webhook::delivery::Schedule;
+use orchestrator::infrastructure::artifacts::ArtifactFolder;
 use orchestrator::infrastructure::clock::SystemClock;
 use orchestrator::infrastructure::gates::LocalGates;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::keys::seal::AesSealer;
 use orchestrator::infrastructure::keys::sign::KeySigner;
+use orchestrator::infrastructure::push::HttpPush;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
 use orchestrator::infrastructure::webhooks::HttpNotifier;
 use orchestrator::infrastructure::webhooks::egress::{Allowed, Egress, SystemLookup};
@@ -163,6 +166,35 @@ fn webhooks(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) 
     WebhookService::new(store, clock, ids, notifier, sealer, webhook_options())
 }
 
+async fn make(store: &dyn Store, tenant: Tenant) {
+    let set = ChangeSet::new(tenant.id);
+    let put = Put { expect: Expect::Absent, value: tenant };
+    store.commit(set.write(Write::Tenant(put))).await.expect("made");
+}
+
+type World<'a> = (&'a Arc<dyn Store>, &'a Arc<dyn Clock>, &'a Arc<dyn Ids>);
+
+/// External agents; those on this machine may be called.
+fn external(
+    (store, clock, ids): World<'_>,
+    shutdown: &CancellationToken,
+    known: (AgentService, SessionService, IdentityService),
+) -> ExternalService {
+    let allowed =
+        Allowed { networks: vec!["127.0.0.0/8".parse().expect("a network")], ..Allowed::default() };
+    let egress = Egress::new(allowed, Arc::new(SystemLookup));
+    let reached = Ports {
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
+        ids: Arc::clone(ids),
+        sealer: Arc::new(AesSealer::new(&[7; 32]).expect("a key")),
+        push: Arc::new(HttpPush::new(egress, Arc::clone(clock)).expect("a client")),
+        files: Arc::new(ArtifactFolder::new("/nowhere".into())),
+    };
+    let exchange = Exchange::new(&reached, ExternalRules::default(), shutdown);
+    ExternalService::new(&reached, &exchange, known)
+}
+
 type KnownProvider = (Arc<dyn IdentityProvider>, ProviderOptions);
 
 /// Signing in through a provider.
@@ -204,7 +236,7 @@ impl TestApp {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let memory = MemoryStore::new(Arc::clone(&clock), Arc::clone(&ids));
-        let store: Arc<dyn Store> = Arc::clone(&memory) as _;
+        let store = Arc::clone(&memory) as Arc<dyn Store>;
         let folders = tempfile::tempdir().expect("a folder");
         let workspaces = Arc::new(workspaces(folders.path(), &clock, &ids));
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
@@ -227,16 +259,11 @@ impl TestApp {
         let other = TenantId::new(ids.uuid());
         identity.load().await.expect("loaded");
         lift_quotas(&*store).await;
-        let put = Put { expect: Expect::Absent, value: other_tenant(other, clock.now()) };
-        store.commit(ChangeSet::new(other).write(Write::Tenant(put))).await.expect("made");
+        make(&*store, other_tenant(other, clock.now())).await;
         identity.load().await.expect("loaded");
         identity.admit_administrator(ADMIN).await.expect("admitted");
-        let system = SystemService::new(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            agents.clone(),
-            Queue::new(50),
-        );
+        let (of_store, of_clock) = (Arc::clone(&store), Arc::clone(&clock));
+        let system = SystemService::new(of_store, of_clock, agents.clone(), Queue::new(50));
         system.set_recovered();
         let judge = JudgeService::new(
             sessions.clone(),
@@ -261,7 +288,9 @@ impl TestApp {
         let supervisors = Supervisors::new(tools, tracker.clone(), shutdown.clone());
         let recovery = RecoveryService::new(supervisors, Arc::clone(&store), Arc::clone(&clock));
         let provider = provider.map(|known| sign_in(&identity, known, (&clock, &ids)));
+        let known = (agents.clone(), sessions.clone(), identity.clone());
         let parts = Parts {
+            external: external((&store, &clock, &ids), &shutdown, known),
             webhooks: webhooks(&store, &clock, &ids),
             usage: UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone()),
             judge,

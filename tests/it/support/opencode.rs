@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::driver::{
-    AgentDriver, AgentEvent, Ask, Assignment, Continuation, DriverError, Prompt, RunControl,
+    AgentDriver, AgentEvent, Ask, Assignment, Brief, Continuation, DriverError, Prompt, RunControl,
     Running, TranscriptItem, TurnEnd,
 };
 use orchestrator::domain::agent::draft::AgentDraft;
@@ -232,6 +232,7 @@ impl Run {
 /// An assignment in which everything is allowed.
 pub(crate) fn assignment(workdir: &Path, text: String) -> Assignment {
     Assignment {
+        brief: Brief::default(),
         tenant: TenantId::new(SystemIds.uuid()),
         session: SessionId::new(SystemIds.uuid()),
         code: "S-1".to_owned(),

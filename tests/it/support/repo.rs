@@ -121,3 +121,47 @@ pub(crate) fn files(folder: &Path) -> Files {
     }
     found
 }
+
+/// Two worktrees of one repository below a root, as two sessions have them, and what a program in the first one
+/// does that is fine and what is not.
+pub(crate) struct Neighbours {
+    pub(crate) repo: TestRepo,
+    pub(crate) root: PathBuf,
+}
+
+impl Neighbours {
+    /// Below this folder.
+    pub(crate) fn below(place: &Path) -> Self {
+        let (repo, root) = (TestRepo::with(&[("a.txt", "one\n")]), place.join("worktrees"));
+        for name in ["mine", "theirs"] {
+            let folder = root.join(name);
+            repo.git(&["worktree", "add", "-q", "-b", name, folder.to_str().expect("UTF-8")]);
+        }
+        write(&root.join("theirs/secret.txt"), b"words of theirs\n");
+        Self { repo, root }
+    }
+
+    /// Where the program works.
+    pub(crate) fn mine(&self) -> PathBuf {
+        self.root.join("mine")
+    }
+
+    /// Lines of a shell that say what they could do.
+    pub(crate) fn script(&self) -> String {
+        let theirs = self.root.join("theirs").display().to_string();
+        format!(
+            "git status --short --branch; echo two > b.txt; git add b.txt && git commit -qm made && echo committed
+             cat {theirs}/secret.txt; cat ../theirs/secret.txt; echo x > {theirs}/planted; true"
+        )
+    }
+
+    /// What the program left, and what it said.
+    pub(crate) fn check(&self, said: &str, is_kept: bool) {
+        assert!(said.contains("## mine") && said.contains("committed"), "{said}");
+        assert_eq!(self.repo.git(&["log", "-1", "--format=%s", "mine"]), "made");
+        assert_eq!(git(&self.mine(), &["status", "--porcelain"]), "");
+        // Where the kernel keeps nothing, the same lines show what they would do.
+        assert_eq!(said.contains("words of theirs"), !is_kept, "{said}");
+        assert_eq!(self.root.join("theirs/planted").exists(), !is_kept);
+    }
+}

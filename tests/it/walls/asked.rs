@@ -126,6 +126,10 @@ fn rest(place: &Place) -> Value {
         ("PATCH", "/api/v1/sessions/{id}") => json!({ "title": "stolen" }),
         ("PATCH", "/api/v1/tenants/{id}") => json!({ "name": "stolen" }),
         ("PUT", "/api/v1/tenants/{id}/quotas") => json!({ "max_queue_depth": 1 }),
+        ("POST", "/api/v1/agents/route") => {
+            json!({ "task_description": "x".repeat(10), "required_capabilities": ["testing"] })
+        }
+        ("POST", "/api/v1/agents/{id}/performance") => json!({ "task_success": false }),
         ("POST", "/api/v1/agents/{id}/maintenance") => json!({ "on": true }),
         ("PATCH", "/api/v1/agents/{id}" | "/api/v1/webhooks/{id}") => {
             json!({ "description": "stolen" })
@@ -160,7 +164,7 @@ fn set(body: &mut Value, field: &str, id: &str) {
             continue;
         }
         at[name] = match name {
-            "after" | "ids" | "preferred_agent_ids" => json!([id]),
+            "after" | "ids" | "preferred_agent_ids" | "exclude_agent_ids" => json!([id]),
             "from_checkpoint" => json!(id.parse::<u64>().expect("a number")),
             _ => json!(id),
         };

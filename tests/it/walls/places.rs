@@ -59,10 +59,11 @@ fn of_path(route: &str, name: &str) -> Vec<Kind> {
         "keys" => vec![Kind::Key],
         "users" => vec![Kind::User],
         "invites" => vec![Kind::Invite],
-        "agents" => vec![Kind::Agent, Kind::AgentName],
+        "agents" | "external" => vec![Kind::Agent, Kind::AgentName],
+        "tasks" => vec![Kind::Session],
         "tenants" => vec![Kind::Tenant, Kind::TenantSlug],
-        // A path within the workspace of the session in front of it.
-        "files" => vec![],
+        // A path within the workspace of the session in front of it; a word that agents have in common.
+        "files" | "artifacts" | "by-capability" => vec![],
         other => panic!("say in tests/it/walls what kind of id stands behind {other} in {route}"),
     }
 }
@@ -76,11 +77,12 @@ fn of_query(route: &str, name: &str) -> Vec<Kind> {
         "agent" => vec![Kind::Agent, Kind::AgentName],
         "checkpoint" => vec![Kind::Checkpoint],
         // Cursors and the tenants of sockets have tests of their own.
-        "cursor" | "tenant" | "after" | "action" | "agent_type" | "attention" | "capability"
-        | "client_id" | "count" | "graceful" | "reason" | "created_after" | "created_before"
-        | "depth" | "follow" | "from" | "group_by" | "include" | "kind" | "limit" | "outcome"
-        | "priority" | "purge" | "q" | "redact" | "session_type" | "sort" | "state" | "status"
-        | "tag" | "to" | "type" | "wait" => vec![],
+        "cursor" | "tenant" | "after" | "action" | "agent_type" | "attention" | "notices"
+        | "available_only" | "capability" | "client_id" | "count" | "graceful" | "reason"
+        | "created_after" | "created_before" | "depth" | "follow" | "from" | "group_by"
+        | "include" | "kind" | "limit" | "outcome" | "priority" | "purge" | "q" | "redact"
+        | "session_type" | "sort" | "state" | "status" | "tag" | "tier" | "to" | "type"
+        | "wait" => vec![],
         other => panic!("say in tests/it/walls whether {other} of {route} names anything"),
     }
 }
@@ -92,9 +94,11 @@ fn of_field(route: &str, field: &str) -> Vec<Kind> {
         // Numbers of events are counted in each tenant; a token or key is a secret, no id.
         ("/api/v1/webhooks", "after") | (_, "token" | "key") => vec![],
         (_, "parent_id" | "parent_session_id" | "after") => vec![Kind::Session, Kind::SessionCode],
-        (_, "agent" | "preferred_agent_ids") => vec![Kind::Agent, Kind::AgentName],
+        (_, "agent" | "preferred_agent_ids" | "exclude_agent_ids") => {
+            vec![Kind::Agent, Kind::AgentName]
+        }
         (_, "fingerprint") => vec![Kind::Fingerprint],
-        (_, "ids") => vec![Kind::Session],
+        (_, "ids" | "task_id") => vec![Kind::Session],
         (_, "from_checkpoint") => vec![Kind::Checkpoint],
         (_, "created_by") => vec![Kind::Key],
         (_, "user_id") => vec![Kind::User],

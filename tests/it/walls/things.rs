@@ -133,7 +133,8 @@ impl Things {
             _ => "default",
         };
         let filled = route.replace("{id}", id).replace("{delivery_id}", &self.delivery);
-        filled.replace("{seq}", "1").replace("{path}", "a.rs")
+        let filled = filled.replace("{seq}", "1").replace("{path}", "a.rs");
+        filled.replace("{capability}", "testing")
     }
 
     /// Which of their ids a text holds.
@@ -162,6 +163,7 @@ impl Things {
             "/api/v1/attention/{id}",
             "/api/v1/agents",
             "/api/v1/agents/{id}",
+            "/api/v1/agents/{id}/performance",
             "/api/v1/webhooks/{id}",
             "/api/v1/webhooks/{id}/deliveries",
             "/api/v1/keys/{id}",

@@ -10,6 +10,7 @@ use crate::application::error::AppError;
 use crate::application::ports::driver::{
     AgentDriver, Assignment, Continuation, DriverError, Prompt, Running,
 };
+use crate::application::session::leave::Parting;
 use crate::domain::agent::Agent;
 use crate::domain::session::Session;
 use crate::domain::session::attempt::ErrorType;
@@ -81,6 +82,7 @@ impl Supervisor {
             policy: session.spec.permission_policy.clone(),
             prompt,
             continuation: self.continuation(session).await?,
+            brief: self.brief(session, workspace).await?,
         };
         let clock = Arc::clone(&self.tools.clock);
         let limit = self.tools.options.start_timeout;
@@ -140,7 +142,9 @@ impl Supervisor {
         if let Some(lease) = &session.run.lease {
             let agent = lease.agent_id;
             let is_there = sessions.readable(tenant).await?.agent(agent).await?.is_some();
-            if !is_there && sessions.leave_agent(tenant, session.id, agent).await? {
+            if !is_there
+                && sessions.leave_agent(tenant, session.id, agent, Parting::Removed).await?
+            {
                 return Ok(Begun::Released);
             }
         }

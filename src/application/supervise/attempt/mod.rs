@@ -7,6 +7,8 @@
 
 mod asks;
 mod begin;
+mod brief;
+mod elsewhere;
 mod judge;
 mod provider;
 
@@ -22,7 +24,7 @@ use self::begin::Begun;
 use super::Tools;
 use super::outbox::Outbox;
 use crate::application::error::AppError;
-use crate::application::ports::driver::{AgentEvent, DriverError, Prompt, Running, TurnEnd};
+use crate::application::ports::driver::{AgentEvent, DriverError, Prompt, Running, Told, TurnEnd};
 use crate::application::redacted::Words;
 use crate::application::scheduler::wake::Bell;
 use crate::application::session::report::{CallUsage, Holder, Next, TurnOver};
@@ -66,6 +68,8 @@ pub struct Supervisor {
     asks: BTreeMap<String, AttentionId>,
     /// How asks of this turn were answered, by the agent's names.
     answered: BTreeMap<String, AttentionItem>,
+    /// What the agent told of its work beside words.
+    told: Option<Told>,
     /// An answer did not reach the agent: it is told again then.
     told_again_at: Option<Timestamp>,
     /// What waits for the journal is written then.
@@ -95,6 +99,7 @@ impl Supervisor {
             message_ref: None,
             asks: BTreeMap::new(),
             answered: BTreeMap::new(),
+            told: None,
             told_again_at: None,
             flush_at: None,
             began,
@@ -146,7 +151,7 @@ impl Supervisor {
         };
         let prompt = Prompt { id: prompt.id, text: prompt.text };
         match self.start(&session, &workspace, prompt).await? {
-            Begun::Running(running) => match self.watch(running).await? {
+            Begun::Running(running) => match Box::pin(self.watch(running)).await? {
                 Ended::Judge => Box::pin(self.judge()).await,
                 ended @ (Ended::Released | Ended::Shutdown) => Ok(ended),
             },
@@ -360,6 +365,14 @@ impl Supervisor {
                 }
                 return self.turn_ended(running, message_ref, text, end).await;
             }
+            AgentEvent::Outcome(told) => self.told = Some(*told),
+            AgentEvent::Quiet(is_quiet) => {
+                sessions.capacity(holder, DegradedReason::HeartbeatLate, is_quiet).await?;
+            }
+            AgentEvent::Expired => return Box::pin(self.expired()).await,
+            AgentEvent::Declined(reason) => {
+                return Box::pin(self.declined(&reason)).await.map(Some);
+            }
             AgentEvent::Failed(error) => return self.fail(error).await.map(Some),
         }
         Ok(None)
@@ -384,8 +397,8 @@ impl Supervisor {
         self.count().await?;
         self.outbox.flush().await;
         let saved = self.save("turn").await;
-        let broken_off = self.aborted;
-        let turn = TurnOver { end, text, message_ref, saved, broken_off };
+        let (broken_off, told) = (self.aborted, self.told.take());
+        let turn = TurnOver { end, text, message_ref, saved, broken_off, told };
         self.checkpoint_at = self.tools.clock.now().after(self.tools.options.checkpoint_interval);
         (self.abort_at, self.aborted) = (None, false);
         match self.tools.sessions.turn_over(self.holder, &turn).await {
@@ -393,6 +406,10 @@ impl Supervisor {
             Ok(Next::Judge) => Ok(Some(Ended::Judge)),
             Ok(Next::Prompt(prompt)) => match running.control.prompt(prompt).await {
                 Ok(()) => Ok((!self.look_again(running).await?).then_some(Ended::Released)),
+                Err(error) if error.full => {
+                    Self::released(self.tools.sessions.put_back(self.holder, &error.message).await)
+                        .map(Some)
+                }
                 Err(error) => self.fail(error).await.map(Some),
             },
             Err(AppError::StaleResult) => {

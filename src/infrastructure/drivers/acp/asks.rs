@@ -2,6 +2,7 @@
 //!
 //! Invariant: an agent is allowed one call at a time. That a person allowed something for good is
 //! remembered here; an agent's own `always` would hold for whatever it takes for the like.
+//! Invariant: a request that comes after an answer is another one, whatever the agent calls it.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::calls::{Call, Wanted};
 use super::run::{Run, Stop};
+use super::teller::short;
 use super::wire::{self, WRONG_PARAMETERS};
 use crate::application::ports::driver::{AgentEvent, Answer, Ask, DriverError};
 use crate::domain::attention::AttentionKind;
@@ -21,8 +23,9 @@ use crate::infrastructure::drivers::permission::{decide, line, risk, shortened};
 const MAX_OPEN: usize = 100;
 /// Pieces of a call that a person is shown.
 const MAX_SHOWN: usize = 200;
-/// Options of a request that are looked at.
+/// Options of a request that are looked at, and their longest name.
 const MAX_OPTIONS: usize = 50;
+const MAX_OPTION_BYTES: usize = 1024;
 /// JSON-RPC, as agents use it: the request was withdrawn.
 const WITHDRAWN: i64 = -32800;
 /// Why the policy denied a call.
@@ -44,6 +47,7 @@ impl Choices {
             .filter_map(|option| {
                 Some((option.get("kind")?.as_str()?, option.get("optionId")?.as_str()?))
             })
+            .filter(|(_, id)| id.len() <= MAX_OPTION_BYTES)
             .collect();
         let first = |wanted: &str| {
             let found = options.iter().find(|(kind, _)| *kind == wanted);
@@ -71,11 +75,19 @@ struct Open {
 pub(super) struct Asks {
     open: BTreeMap<String, Open>,
     allowed: HashSet<Wanted>,
+    /// How many there were.
+    count: u64,
 }
 
 impl Asks {
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// What an open request is known by outside.
+    fn known(&self, name: &Value) -> Option<String> {
+        let found = self.open.iter().find(|(_, open)| open.name == *name);
+        found.map(|(agent_ref, _)| agent_ref.clone())
     }
 
     /// Those that wait for a person.
@@ -99,7 +111,7 @@ impl Run {
         if !self.is_working() {
             return self.choose(&name, None);
         }
-        let id = said.get("toolCallId").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let id = short(said.get("toolCallId").and_then(Value::as_str).unwrap_or_default());
         if self.teller.known(&id).is_none() {
             self.call(said).await?;
         }
@@ -112,9 +124,12 @@ impl Run {
             PermissionDecision::Allow => self.allow(&name, &call.headline(), &choices).await,
             PermissionDecision::Deny => self.deny(&name, &call.headline(), &choices, DENIED),
             PermissionDecision::Ask => {
-                let agent_ref = name.to_string();
+                let agent_ref = self.asks.known(&name).unwrap_or_else(|| {
+                    self.asks.count += 1;
+                    format!("{}-{}", self.prefix, self.asks.count)
+                });
                 let told = self.facts(agent_ref.clone(), &call, &wanted);
-                let (call, headline) = (id, call.headline());
+                let (call, headline) = (id, line(&call.headline()));
                 let fingerprint = told.fingerprint.clone();
                 let open = Open { name, call, headline, fingerprint, wanted, choices };
                 let before = self.asks.open.insert(agent_ref, open);
@@ -160,7 +175,7 @@ impl Run {
 
     /// The agent does not wait for this any more.
     pub(super) async fn withdrawn(&mut self, name: &Value) -> Result<(), Stop> {
-        let agent_ref = name.to_string();
+        let Some(agent_ref) = self.asks.known(name) else { return Ok(()) };
         let Some(open) = self.asks.open.remove(&agent_ref) else { return Ok(()) };
         self.link.send(wire::refusal(&open.name, WITHDRAWN, "it was withdrawn"))?;
         self.tell(AgentEvent::AskGone { agent_ref }).await
@@ -168,6 +183,7 @@ impl Run {
 
     /// Nobody needs to be asked about a call that is over.
     pub(super) async fn asked_in_vain(&mut self, call: &str) -> Result<(), Stop> {
+        let call = short(call);
         let about = self.asks.open.iter().filter(|(_, open)| open.call == call);
         let about: Vec<String> = about.map(|(agent_ref, _)| agent_ref.clone()).collect();
         self.drop_asks(about).await

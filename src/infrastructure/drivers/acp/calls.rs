@@ -32,6 +32,8 @@ const FILES: [&str; 7] =
 const MAX_WHOLE_BYTES: usize = 4096;
 /// Files of a call that are looked at, and commands of a line.
 const MAX_PIECES: usize = 1000;
+/// What the pieces of a call may say together; a command line is in them twice.
+const MAX_SAID_BYTES: usize = 256 * 1024;
 /// Longest command line that is taken apart.
 const MAX_COMMAND_BYTES: usize = 64 * 1024;
 
@@ -118,8 +120,17 @@ impl Call {
         known.to_owned()
     }
 
-    /// What it would do in this folder.
+    /// What it would do in this folder. What is too long to be shown to people is named by its sum.
     pub(super) fn wanted(&self, place: &Path) -> Wanted {
+        let Wanted { tool, patterns, is_too_much } = self.in_pieces(place);
+        if patterns.iter().map(String::len).sum::<usize>() <= MAX_SAID_BYTES {
+            return Wanted { tool, patterns, is_too_much };
+        }
+        let sum = sha256_hex(canonical(&Value::from(patterns)).as_bytes());
+        Wanted { tool, patterns: vec![format!("sha256:{sum}")], is_too_much: true }
+    }
+
+    fn in_pieces(&self, place: &Path) -> Wanted {
         let tool = self.tool();
         let patterns = if tool == "bash" { self.commands(place) } else { Vec::new() };
         if !patterns.is_empty() {
@@ -317,6 +328,21 @@ mod tests {
             assert_eq!(tool("other", pretended), "other", "{pretended}");
         }
         assert_eq!((tool("delete", "x"), tool("fetch", "x")), ("delete".into(), "webfetch".into()));
+    }
+
+    #[test]
+    fn what_is_too_long_is_a_sum_that_no_rule_allows() {
+        let said = |letter: &str| {
+            let mut call = Call::default();
+            let url = letter.repeat(MAX_SAID_BYTES + 1);
+            call.learn(&json!({ "kind": "fetch", "rawInput": { "url": url } }));
+            call.wanted(Path::new("/w/repo"))
+        };
+        let (one, other) = (said("a"), said("b"));
+        assert!(one.is_too_much && one != other);
+        assert!(one.patterns.len() == 1 && one.patterns[0].starts_with("sha256:"));
+        let short = wanted(&json!({ "kind": "fetch", "rawInput": { "url": "https://x" } }));
+        assert_eq!(short.1, ["https://x"]);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::domain::session::attempt::ErrorType;
 /// Names that are told when the wanted one is not among them.
 const MAX_TOLD: usize = 20;
 
+/// Longest name; what is called otherwise is not offered.
+const MAX_NAME_BYTES: usize = 256;
+
 /// What is to be chosen.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
@@ -104,7 +107,7 @@ fn find(offer: &Value, session: &str, what: &'static str) -> Option<Offer> {
             current: text(option, "currentValue"),
             names: values(option.get("options")),
             method: "session/set_config_option",
-            params: json!({ "sessionId": session, "configId": option.get("id") }),
+            params: json!({ "sessionId": session, "configId": text(option, "id") }),
             field: "value",
         });
     }
@@ -138,7 +141,8 @@ fn values(options: Option<&Value>) -> Vec<String> {
 }
 
 fn text(value: &Value, name: &str) -> Option<String> {
-    value.get(name).and_then(Value::as_str).map(str::to_owned)
+    let text = value.get(name).and_then(Value::as_str);
+    text.filter(|text| text.len() <= MAX_NAME_BYTES).map(str::to_owned)
 }
 
 fn listed(names: &[String]) -> String {
@@ -196,6 +200,8 @@ mod tests {
         let names = find(&options(), "s", "model").expect("offered").names;
         assert_eq!(names, ["lab/a", "b"]);
         assert!(find(&json!({ "models": null }), "s", "model").is_none());
+        let long = json!({ "models": { "availableModels": [{ "modelId": "x".repeat(9999) }] } });
+        assert!(find(&long, "s", "model").expect("offered").names.is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, ChildStdout};
@@ -18,14 +19,17 @@ use super::wire::{self, Fault, Message, NO_SUCH_METHOD};
 use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::DriverError;
 use crate::domain::session::attempt::ErrorType;
+use crate::domain::time::Timestamp;
 use crate::infrastructure::drivers::process::{Process, Start};
 
 /// Lines that may wait until the agent reads; it is taken for deaf when there are more.
 const WAITING: usize = 256;
 /// Lines that are no messages, between two that are.
 const MAX_GARBAGE: u32 = 200;
-/// How long the end of a process is waited for after its output ended.
+/// How long the end of a process is waited for after its output ended, and its output after its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Lines that are heard after the end of a process: who escaped from it may write for ever.
+const MAX_LATE: u32 = 10_000;
 
 /// Why a request of ours came to nothing.
 #[derive(Debug)]
@@ -46,6 +50,10 @@ pub(super) struct Link {
     out: mpsc::Sender<String>,
     next_id: u64,
     garbage: u32,
+    /// When its process had ended, as far as that was noticed.
+    over_at: Option<Timestamp>,
+    /// Lines since then.
+    late: u32,
     clock: Arc<dyn Clock>,
     /// Lets go of what the agent reads from.
     writer: Option<DropGuard>,
@@ -79,6 +87,8 @@ impl Link {
             out,
             next_id: 1,
             garbage: 0,
+            over_at: None,
+            late: 0,
             clock: Arc::clone(clock),
             writer: Some(over.drop_guard()),
         })
@@ -113,7 +123,7 @@ impl Link {
     pub(super) async fn next(&mut self) -> Result<Option<Message>, DriverError> {
         let wrong = |message: String| DriverError::new(ErrorType::AgentProtocolError, message);
         loop {
-            let line = match self.lines.next().await {
+            let line = match self.line().await {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(None),
                 Err(Broken::TooLong) => {
@@ -149,6 +159,31 @@ impl Link {
                     return Ok(Some(message));
                 }
             }
+        }
+    }
+
+    /// The next line, as long as there can be one: others than the process may keep its output open after its
+    /// end. May be dropped at any time.
+    async fn line(&mut self) -> Result<Option<Bytes>, Broken> {
+        let over_at = if let Some(over_at) = self.over_at {
+            over_at
+        } else {
+            tokio::select! {
+                biased;
+                line = self.lines.next() => return line,
+                _ = self.process.wait() => *self.over_at.insert(self.clock.now()),
+            }
+        };
+        self.late += 1;
+        if self.late > MAX_LATE {
+            return Ok(None);
+        }
+        let left = over_at.after(LAST_WORDS).since(self.clock.now());
+        tokio::select! {
+            // What it said before its end is there already.
+            biased;
+            line = self.lines.next() => line,
+            () = self.clock.sleep(left) => Ok(None),
         }
     }
 
@@ -190,6 +225,12 @@ impl Link {
     pub(super) fn refuse(&self, id: &Value, method: &str) -> Result<(), DriverError> {
         let method: String = method.chars().take(100).collect();
         self.send(wire::refusal(id, NO_SUCH_METHOD, &format!("{method} is not offered")))
+    }
+
+    /// The same without its secrets.
+    pub(super) fn clean(&self, mut error: DriverError) -> DriverError {
+        error.message = self.process.clean(error.message);
+        error
     }
 
     /// Its last words, without secrets.

@@ -39,6 +39,7 @@ use tokio_util::task::TaskTracker;
 use self::control::{Control, Shared};
 use self::probe::Probes;
 use self::run::Run;
+use super::environment::HandedTo;
 use super::guard;
 use super::marker::Marker;
 use crate::application::ports::clock::Clock;
@@ -46,6 +47,7 @@ use crate::application::ports::driver::{
     Abilities, AgentDriver, Assignment, DriverError, ProbeReport, Running,
 };
 use crate::domain::agent::AgentKind;
+use crate::domain::ids::TenantId;
 use crate::domain::session::attempt::ErrorType;
 use crate::infrastructure::sandbox::Sandbox;
 
@@ -70,6 +72,8 @@ pub struct Options {
     pub marker: String,
     /// Variables of ours that agents get whose settings ask for them.
     pub env: Vec<(String, String)>,
+    /// Whose agents get any.
+    pub env_tenants: HandedTo,
     /// What agents and their tools may reach; needs a guard.
     pub sandbox: Sandbox,
     /// How long a started agent may take to answer.
@@ -87,6 +91,7 @@ impl Options {
             state_dir: state_dir.into(),
             marker: "ORCHESTRATOR_ACP".to_owned(),
             env: Vec::new(),
+            env_tenants: HandedTo::default(),
             sandbox: Sandbox::default(),
             ready_timeout: Duration::from_secs(30),
             silence: Duration::from_mins(30),
@@ -103,6 +108,7 @@ impl std::fmt::Debug for Options {
             .field("state_dir", &self.state_dir)
             .field("marker", &self.marker)
             .field("env", &env)
+            .field("env_tenants", &self.env_tenants)
             .field("sandbox", &self.sandbox)
             .field("ready_timeout", &self.ready_timeout)
             .field("silence", &self.silence)
@@ -183,9 +189,17 @@ impl AgentDriver for AcpDriver {
         }
     }
 
-    async fn probe(&self, config: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
+    fn refusal(&self, tenant: TenantId, config: &Map<String, Value>) -> Option<String> {
+        self.host.options.env_tenants.refusal(tenant, config)
+    }
+
+    async fn probe(
+        &self,
+        tenant: TenantId,
+        config: &Map<String, Value>,
+    ) -> Result<ProbeReport, DriverError> {
         tokio::select! {
-            found = probe::probe(&self.host, config) => found,
+            found = probe::probe(&self.host, tenant, config) => found,
             () = self.host.cancel.cancelled() => Err(ended()),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 
 use super::Host;
@@ -15,6 +15,7 @@ use super::program::{Identity, Program};
 use super::start::greet;
 use crate::application::ports::driver::{DriverError, ProbeReport};
 use crate::domain::canonical::canonical_hash;
+use crate::domain::ids::TenantId;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::time::Timestamp;
 
@@ -34,15 +35,15 @@ struct Known {
 /// Held while the program of these settings is asked.
 type Slot = Arc<tokio::sync::Mutex<Option<Known>>>;
 
-/// What programs answered, by the settings that name them.
+/// What programs answered, by whose they are and the settings that name them.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
     known: Mutex<HashMap<String, Slot>>,
 }
 
 impl Probes {
-    fn slot(&self, config: &Map<String, Value>) -> Slot {
-        let key = canonical_hash(&Value::Object(config.clone()));
+    fn slot(&self, tenant: TenantId, config: &Map<String, Value>) -> Slot {
+        let key = canonical_hash(&json!([tenant, config]));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_KNOWN && !known.contains_key(&key) {
             known.clear();
@@ -51,18 +52,21 @@ impl Probes {
     }
 }
 
-/// Whether an agent with these settings could work now.
+/// Whether an agent of this tenant with these settings could work now.
 pub(super) async fn probe(
     host: &Host,
+    tenant: TenantId,
     config: &Map<String, Value>,
 ) -> Result<ProbeReport, DriverError> {
-    let home = host.options.state_dir.join("acp").join("probe");
+    // One tenant's program must not find at home what another's left there.
+    let home = host.options.state_dir.join("acp").join(format!("probe-{tenant}"));
     let (options, own, folder) = (Arc::clone(&host.options), config.clone(), home.clone());
-    let look = move || Program::of(&own, &options, &folder).map(|program| program.identity());
+    let look =
+        move || Program::of(tenant, &own, &options, &folder).map(|program| program.identity());
     let identity = spawn_blocking(look).await.map_err(|error| {
         DriverError::new(ErrorType::Internal, format!("the agent's program: {error}"))
     })??;
-    let slot = host.probes.slot(config);
+    let slot = host.probes.slot(tenant, config);
     let mut known = slot.lock().await;
     let now = host.clock.now();
     if let Some(known) = known.as_ref().filter(|known| known.identity == identity)
@@ -74,7 +78,7 @@ pub(super) async fn probe(
     let message = "the agent did not answer `initialize` while it was waited for";
     let late = Err(DriverError::new(ErrorType::DispatchFailed, message));
     *known = Some(Known { identity: identity.clone(), at: now, found: late });
-    let found = match greet(host, config, home, None).await {
+    let found = match greet(host, (tenant, config), home, None).await {
         Ok((link, greeting)) => {
             link.end().await;
             let version = match greeting.version.as_str() {

@@ -12,14 +12,11 @@ use serde_json::{Map, Value};
 use super::Options;
 use crate::application::ports::driver::DriverError;
 use crate::domain::agent::AgentKind;
+use crate::domain::ids::TenantId;
 use crate::domain::session::attempt::ErrorType;
-use crate::infrastructure::drivers::marker::{Marker, is_secret};
+use crate::infrastructure::drivers::environment::{Handout, Variables};
+use crate::infrastructure::drivers::marker::Marker;
 use crate::infrastructure::drivers::presets::{self, Piece, Preset};
-
-/// Variables of ours that every agent may see.
-const INHERITED: [&str; 3] = ["PATH", "LANG", "TZ"];
-/// What the names of our own variables begin with.
-const OURS: &str = "ORCHESTRATOR_";
 
 /// A program that can be started.
 #[derive(Debug)]
@@ -27,7 +24,7 @@ pub(super) struct Program {
     /// Program and arguments; the program is a file.
     pub(super) command: Vec<String>,
     /// Complete, but for the marker.
-    environment: Vec<(String, String)>,
+    environment: Variables,
     /// Where it is started, when that is not where it works.
     pub(super) folder: Option<PathBuf>,
 }
@@ -43,6 +40,7 @@ pub(super) struct Identity {
 impl Program {
     /// The program of these settings, with this folder as its home. Looks at files.
     pub(super) fn of(
+        tenant: TenantId,
         config: &Map<String, Value>,
         options: &Options,
         home: &Path,
@@ -53,9 +51,12 @@ impl Program {
         if let (true, Some(preset)) = (command.is_empty(), preset) {
             command = words_of(preset);
         }
-        let environment = environment(config, preset, options, home)?;
-        let path = environment.iter().find(|(name, _)| name == "PATH");
-        let path = path.map(|(_, value)| value.as_str()).unwrap_or_default();
+        let mut environment = Variables::usual();
+        environment.set("HOME", home.display().to_string());
+        let (variables, to) = (&options.env, &options.env_tenants);
+        let handout = Handout { variables, to, tenant, setting: "agents.acp.env" };
+        environment.name(preset, config, &handout)?;
+        let path = environment.get("PATH").unwrap_or_default();
         match command.first_mut() {
             Some(first) => *first = found(first, path)?,
             None => return Err(wrong("the agent's settings name no command".to_owned())),
@@ -73,15 +74,18 @@ impl Program {
     }
 
     /// Its environment, with a marker.
-    pub(super) fn environment(&self, marker: &Marker) -> Vec<(String, String)> {
-        let marker = (marker.name.clone(), marker.value.clone());
-        self.environment.iter().cloned().chain([marker]).collect()
+    pub(super) fn environment(
+        &self,
+        marker: &Marker,
+    ) -> Result<Vec<(String, String)>, DriverError> {
+        let mut environment = self.environment.clone();
+        environment.mark(marker);
+        environment.checked("the agent")
     }
 
     /// What is to be told to nobody.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let secret = self.environment.iter().filter(|(name, _)| is_secret(name));
-        secret.map(|(_, value)| value.clone()).collect()
+        self.environment.secrets()
     }
 
     /// Tells it from the next one.
@@ -113,58 +117,6 @@ fn words_of(preset: &Preset) -> Vec<String> {
         Piece::Optional(_) => None,
     };
     preset.command.iter().filter_map(word).collect()
-}
-
-fn environment(
-    config: &Map<String, Value>,
-    preset: Option<&Preset>,
-    options: &Options,
-    home: &Path,
-) -> Result<Vec<(String, String)>, DriverError> {
-    let mut all: Vec<(String, String)> = INHERITED
-        .iter()
-        .filter_map(|name| {
-            let value = std::env::var_os(name)?.into_string().ok()?;
-            Some(((*name).to_owned(), value))
-        })
-        .collect();
-    let mut set = |name: &str, value: String| {
-        all.retain(|(known, _)| known != name);
-        all.push((name.to_owned(), value));
-    };
-    set("TERM", "dumb".to_owned());
-    set("HOME", home.display().to_string());
-    if let Some(preset) = preset {
-        let handed = options.env.iter().filter(|(name, _)| preset.env.contains(name));
-        handed.for_each(|(name, value)| set(name, value.clone()));
-        preset.variables.iter().for_each(|(name, value)| set(name, value.clone()));
-    }
-    for (name, value) in config.get("env").and_then(Value::as_object).into_iter().flatten() {
-        let value = value.as_str().unwrap_or_default();
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return Err(wrong(format!("the agent's env holds {name:?}, which is no variable")));
-        }
-        if name.starts_with(OURS) {
-            return Err(wrong(format!("the agent's env names {name}, which is the server's own")));
-        }
-        set(name, resolved(name, value, options)?);
-    }
-    Ok(all)
-}
-
-/// `$NAME` stands for a variable of the server, `$$` at the beginning for a plain `$`.
-fn resolved(name: &str, value: &str, options: &Options) -> Result<String, DriverError> {
-    let Some(wanted) = value.strip_prefix('$') else { return Ok(value.to_owned()) };
-    if wanted.starts_with('$') {
-        return Ok(wanted.to_owned());
-    }
-    let known = options.env.iter().find(|(known, _)| known == wanted);
-    known.map(|(_, value)| value.clone()).ok_or_else(|| {
-        wrong(format!(
-            "the agent's env gives {name} the value of ${wanted}, which the server does not have or \
-             does not hand out: set it where the server is started, and name it in agents.acp.env"
-        ))
-    })
 }
 
 /// The file behind a command.
@@ -207,7 +159,7 @@ mod tests {
         let mut options = Options::new("/nonexistent");
         options.env = vec![("LAB_KEY".to_owned(), "canary".to_owned())];
         let config = config.as_object().cloned().unwrap_or_default();
-        Program::of(&config, &options, Path::new("/nonexistent/home"))
+        Program::of(TenantId::BOOTSTRAP, &config, &options, Path::new("/nonexistent/home"))
     }
 
     fn refusal(config: &Value) -> String {
@@ -222,7 +174,7 @@ mod tests {
         let program = program(&json!({ "command": ["sh", "-c", "x"], "env": env })).expect("there");
         assert!(program.command[0].ends_with("/sh") && program.command[1..] == ["-c", "x"]);
         let marker = Marker { name: "MARK".to_owned(), value: "x".to_owned() };
-        let environment = program.environment(&marker);
+        let environment = program.environment(&marker).expect("small enough");
         let value = |name: &str| {
             let mut found = environment.iter().filter(|(known, _)| known == name);
             let value = found.next().map(|(_, value)| value.clone());
@@ -249,10 +201,11 @@ mod tests {
             .to_vec();
         let config = json!({ "preset": "opencode-acp", "command": ["sh"], "env": { "A": "b" } });
         let config = config.as_object().cloned().unwrap_or_default();
-        let program = Program::of(&config, &options, Path::new("/nonexistent/home"));
+        let program =
+            Program::of(TenantId::BOOTSTRAP, &config, &options, Path::new("/nonexistent/home"));
         let program = program.expect("there");
         assert!(program.command[0].ends_with("/sh") && program.command.len() == 1);
-        let names: Vec<&str> = program.environment.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = program.environment.iter().map(|(name, _)| name).collect();
         assert!(names.contains(&"OPENAI_API_KEY") && names.contains(&"A"));
         assert!(names.contains(&"OPENCODE_DISABLE_AUTOUPDATE") && !names.contains(&"LAB_KEY"));
         let told = refusal(&json!({ "preset": "claude" }));
@@ -263,8 +216,10 @@ mod tests {
     fn what_cannot_work_says_what_helps() {
         let with_env = |env: Value| refusal(&json!({ "command": ["sh"], "env": env }));
         assert!(with_env(json!({ "KEY": "$OTHER" })).contains("agents.acp.env"));
-        assert!(with_env(json!({ "ORCHESTRATOR_ADMIN_KEY": "x" })).contains("server's own"));
-        assert!(with_env(json!({ "A=B": "x" })).contains("no variable"));
+        assert!(
+            with_env(json!({ "ORCHESTRATOR_ADMIN_KEY": "x" })).contains("belongs to the server")
+        );
+        assert!(with_env(json!({ "A=B": "x" })).contains("cannot be a variable"));
         assert!(refusal(&json!({ "command": ["no-such-agent"] })).contains("not installed"));
         assert!(refusal(&json!({ "command": ["./agent"] })).contains("absolute path"));
         assert!(refusal(&json!({ "command": ["/etc/passwd"] })).contains("no program"));

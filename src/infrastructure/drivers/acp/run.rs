@@ -231,7 +231,7 @@ impl Run {
     }
 
     /// Waits until it is stored that this prompt may have been heard.
-    async fn shake_hands(&mut self, prompt: Uuid) -> Result<(), Stop> {
+    pub(super) async fn shake_hands(&mut self, prompt: Uuid) -> Result<(), Stop> {
         let (stored, is_stored) = oneshot::channel();
         let handle = json!({
             "sessionId": self.session,

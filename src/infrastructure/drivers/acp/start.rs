@@ -22,6 +22,7 @@ use super::run::Begin;
 use super::spent::Spent;
 use super::wire::PROTOCOL;
 use crate::application::ports::driver::{Assignment, Continuation, DriverError, Prompt};
+use crate::domain::ids::TenantId;
 use crate::domain::session::attempt::ErrorType;
 use crate::infrastructure::drivers::marker::Marker;
 use crate::infrastructure::drivers::place::directory;
@@ -66,7 +67,7 @@ struct Conversation {
 /// Starts the program of these settings in a folder of its own, and greets it.
 pub(super) async fn greet(
     host: &Host,
-    config: &Map<String, Value>,
+    (tenant, config): (TenantId, &Map<String, Value>),
     home: PathBuf,
     place: Option<&Path>,
 ) -> Result<(Link, Greeting), DriverError> {
@@ -74,7 +75,7 @@ pub(super) async fn greet(
     let work = place.map(Path::to_owned);
     let prepare = move || {
         make_folder(&home)?;
-        let program = Program::of(&config, &options, &home)?;
+        let program = Program::of(tenant, &config, &options, &home)?;
         let own = work.iter().flat_map(|work| folders_of(work).into_iter().chain([work.clone()]));
         let own: Vec<PathBuf> = own.chain([home.clone()]).collect();
         let confines = options.sandbox.around(own.iter().map(PathBuf::as_path));
@@ -90,7 +91,7 @@ pub(super) async fn greet(
         name: "an ACP agent",
         guard_command: options.guard_command.as_deref(),
         confines: confines.as_ref().filter(|_| options.guard_command.is_some()),
-        environment: program.environment(&marker),
+        environment: program.environment(&marker)?,
         marker,
         command: program.command.clone(),
         folder: program.folder.as_deref().or(place).unwrap_or(&home),
@@ -101,6 +102,7 @@ pub(super) async fn greet(
     match initialize(host, &mut link).await {
         Ok(greeting) => Ok((link, greeting)),
         Err(error) => {
+            let error = link.clean(error);
             link.end().await;
             Err(error)
         }
@@ -175,7 +177,8 @@ pub(super) async fn begin(host: &Host, assignment: Assignment) -> Result<Begin, 
     let agent = &assignment.agent;
     let folder = format!("{}-{}", assignment.tenant, agent.id);
     let home = host.options.state_dir.join("acp").join(folder);
-    let (mut link, greeting) = greet(host, &agent.config, home, Some(&place)).await?;
+    let (mut link, greeting) =
+        greet(host, (assignment.tenant, &agent.config), home, Some(&place)).await?;
     let begun = match converse(&mut link, &greeting, &assignment, &place).await {
         Ok(conversation) => {
             let chosen = choose(&conversation.offer, &conversation.session, &assignment);
@@ -186,6 +189,7 @@ pub(super) async fn begin(host: &Host, assignment: Assignment) -> Result<Begin, 
     let (conversation, chosen) = match begun {
         Ok(begun) => begun,
         Err(error) => {
+            let error = link.clean(error);
             link.end().await;
             return Err(error);
         }
@@ -332,7 +336,7 @@ impl Replay {
     fn hear(&mut self, update: &Value) {
         let kind = update.get("sessionUpdate").and_then(Value::as_str).unwrap_or_default();
         if kind != "user_message_chunk" {
-            self.current.clear();
+            self.message_is_over();
             return;
         }
         self.is_replayed = true;
@@ -342,11 +346,17 @@ impl Replay {
         if self.current.len() <= self.wanted.len().saturating_add(128 * 1024) {
             self.current.push_str(text);
         }
-        self.is_heard |= plain(&self.current).contains(&self.wanted);
+    }
+
+    /// Looks at a message as a whole, and not at each of its pieces: there may be as many as it has letters.
+    fn message_is_over(&mut self) {
+        let message = std::mem::take(&mut self.current);
+        self.is_heard = self.is_heard || plain(&message).contains(&self.wanted);
     }
 
     /// How a prompt is told that was about to be told before.
-    fn texts(&self, prompt: &str) -> Vec<String> {
+    fn texts(mut self, prompt: &str) -> Vec<String> {
+        self.message_is_over();
         match (self.is_heard, self.is_replayed) {
             (true, _) => vec![GO_ON.to_owned()],
             (false, true) => vec![prompt.to_owned()],
@@ -393,6 +403,17 @@ mod tests {
         assert_eq!(replayed(&[(user, "before"), (agent, "do the work")]), again);
         assert_eq!(replayed(&[(user, "do the"), (agent, "x"), (user, " work")]), again);
         assert_eq!(replayed(&[(agent, "x")]), [MAYBE_HEARD, again[0]]);
+    }
+
+    #[test]
+    fn a_message_in_many_pieces_is_looked_at_once() {
+        let prompt = "word ".repeat(40_000);
+        let mut replay = Replay::of(&prompt);
+        for _ in 0..40_000 {
+            let content = json!({ "type": "text", "text": "word " });
+            replay.hear(&json!({ "sessionUpdate": "user_message_chunk", "content": content }));
+        }
+        assert_eq!(replay.texts(&prompt), [GO_ON]);
     }
 
     #[test]

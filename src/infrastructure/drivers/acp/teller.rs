@@ -20,6 +20,8 @@ const MAX_TEXT_BYTES: usize = 1024 * 1024;
 const MAX_NAME_BYTES: usize = 128;
 /// Calls that one prompt may make.
 const MAX_CALLS: usize = 2000;
+/// What is said of a call at any length.
+const SIZED: [&str; 4] = ["rawInput", "rawOutput", "content", "locations"];
 /// What may be known of calls that are not over.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
 
@@ -40,6 +42,8 @@ struct Growing {
 #[derive(Debug, Default)]
 struct Known {
     call: Call,
+    /// Sum of its input.
+    input: String,
     told: String,
     bytes: usize,
     is_over: bool,
@@ -162,32 +166,35 @@ impl Teller {
     /// # Errors
     /// Too many calls.
     pub(super) fn call(&mut self, said: &Value) -> Result<News, TooMany> {
-        let Some(name) = said.get("toolCallId").and_then(Value::as_str) else {
+        let Some(name) = said.get("toolCallId").and_then(Value::as_str).map(short) else {
             return Ok(News::default());
         };
-        let is_new = !self.calls.contains_key(name);
+        let is_new = !self.calls.contains_key(&name);
         if is_new && self.calls.len() >= MAX_CALLS {
             return Err(TooMany);
         }
-        let known = self.calls.entry(name.to_owned()).or_default();
+        let known = self.calls.entry(name.clone()).or_default();
         if known.is_over {
             return Ok(News::default());
         }
         known.call.learn(said);
         let status = status(&known.call.status);
         known.is_over = matches!(status, "completed" | "error");
-        let before = std::mem::replace(&mut known.bytes, known.call.bytes());
-        self.held = (self.held + known.bytes).saturating_sub(before);
+        // All that is known of a call is looked at when some of it is new, and not whenever it is named.
+        if is_new || SIZED.iter().any(|field| said.get(*field).is_some()) {
+            known.input = sha256_hex(canonical(&known.call.input).as_bytes());
+            let before = std::mem::replace(&mut known.bytes, known.call.bytes());
+            self.held = (self.held + known.bytes).saturating_sub(before);
+        }
         if self.held > MAX_HELD_BYTES {
             return Err(TooMany);
         }
-        let told = format!("{status} {}", canonical(&known.call.input));
-        let told = sha256_hex(told.as_bytes());
+        let told = format!("{status} {}", known.input);
         if known.told == told {
             return Ok(News { told: None, is_new, is_over: known.is_over });
         }
         known.told = told;
-        let id = format!("{}-{}", self.prefix, short(name));
+        let id = format!("{}-{name}", self.prefix);
         let body = body(&known.call, status);
         if known.is_over {
             self.newest = Some(id.clone());
@@ -203,7 +210,7 @@ impl Teller {
 
     /// What is known of a call.
     pub(super) fn known(&self, name: &str) -> Option<&Call> {
-        self.calls.get(name).map(|known| &known.call)
+        self.calls.get(&short(name)).map(|known| &known.call)
     }
 
     /// The todo list.
@@ -278,7 +285,8 @@ fn output(call: &Call) -> Option<String> {
     (!said.is_empty()).then(|| cut(&said, MAX_CALL_BYTES))
 }
 
-fn short(name: &str) -> String {
+/// The name of a call, or its sum where it is long: it is held for as long as its prompt is worked on.
+pub(super) fn short(name: &str) -> String {
     if name.len() <= MAX_NAME_BYTES {
         return name.to_owned();
     }
@@ -374,6 +382,20 @@ mod tests {
     }
 
     #[test]
+    fn a_large_call_is_not_read_anew_with_each_word_about_it() {
+        let mut teller = Teller::new("f1".to_owned());
+        let input: Vec<u32> = (0..200_000).collect();
+        teller.call(&json!({ "toolCallId": "c", "rawInput": input })).expect("one call");
+        for number in 0..5_000 {
+            let status = if number % 2 == 0 { "pending" } else { "unknown" };
+            let again = teller.call(&json!({ "toolCallId": "c", "status": status }));
+            assert!(again.expect("known").told.is_none());
+        }
+        let running = json!({ "toolCallId": "c", "status": "in_progress" });
+        assert!(teller.call(&running).expect("known").told.is_some());
+    }
+
+    #[test]
     fn calls_are_bounded_per_prompt() {
         let mut teller = Teller::new("f1".to_owned());
         let call = |number: usize| json!({ "toolCallId": format!("c{number}") });
@@ -383,6 +405,10 @@ mod tests {
         assert!(teller.call(&call(MAX_CALLS)).is_err() && teller.call(&call(0)).is_ok());
         teller.begin();
         assert!(teller.call(&call(MAX_CALLS)).is_ok());
+        let long = "n".repeat(1_000_000);
+        teller.call(&json!({ "toolCallId": long })).expect("one call");
+        assert!(teller.known(&long).is_some(), "it is found under its name");
+        assert!(teller.calls.keys().all(|name| name.len() <= MAX_NAME_BYTES));
         let large = "x".repeat(MAX_HELD_BYTES / 4);
         let large = |number: usize, status: &str| {
             json!({

@@ -32,10 +32,15 @@ impl Run {
         let Some(turn) = &self.turn else { return Ok(()) };
         let is_cancelled = turn.cancelled_at.is_some();
         let answer = result.as_ref().ok().cloned().unwrap_or_default();
+        let (prompt, counted) = (turn.prompt, self.spent.counted_micros());
         if let Some(usage) = self.spent.of_answer(&answer) {
-            let key = format!("{}-{}-{}", turn.prompt, self.prefix, turn.sent);
+            let key = format!("{prompt}-{}-{}", self.prefix, turn.sent);
             let model = self.model.clone();
             self.tell(AgentEvent::Usage { key, usage, model }).await?;
+        }
+        if self.spent.counted_micros() != counted {
+            // Whoever takes the conversation up hears the cost of all of it, and must not count this again.
+            self.shake_hands(prompt).await?;
         }
         if is_cancelled {
             return self.turn_ended(TurnEnd::Aborted).await;

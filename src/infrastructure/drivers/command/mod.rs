@@ -22,7 +22,7 @@ mod run;
 mod teller;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ use self::lines::Lines;
 use self::plan::{Plan, wrong};
 use self::process::Launch;
 use self::programs::{Identity, Versions, version_in};
+use super::environment::HandedTo;
 use super::guard;
 use super::marker::Marker;
 use super::marker::is_secret;
@@ -45,6 +46,7 @@ use crate::application::ports::driver::{
     Abilities, AgentDriver, Assignment, DriverError, ProbeReport, Running,
 };
 use crate::domain::agent::AgentKind;
+use crate::domain::ids::TenantId;
 use crate::domain::redact::Redactor;
 use crate::domain::session::attempt::ErrorType;
 use crate::infrastructure::sandbox::Sandbox;
@@ -68,6 +70,8 @@ pub struct Options {
     pub marker: String,
     /// Variables of ours that agents may be given.
     pub env: Vec<(String, String)>,
+    /// Whose agents may be given any.
+    pub env_tenants: HandedTo,
     /// What processes may reach.
     pub sandbox: Sandbox,
     /// How long a process that was asked to end is given for it.
@@ -87,6 +91,7 @@ impl Options {
             state_dir: state_dir.into(),
             marker: "ORCHESTRATOR_RUN".to_owned(),
             env: Vec::new(),
+            env_tenants: HandedTo::default(),
             sandbox: Sandbox::default(),
             grace: Duration::from_secs(4),
             version_time: Duration::from_secs(20),
@@ -97,8 +102,7 @@ impl Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { guard_command, state_dir, marker, env, sandbox, grace, version_time, redactor } =
-            self;
+        let Self { guard_command, state_dir, marker, env, env_tenants, sandbox, .. } = self;
         let shown = |(name, value): &(String, String)| {
             (name.clone(), if is_secret(name) { "***".to_owned() } else { value.clone() })
         };
@@ -108,10 +112,11 @@ impl std::fmt::Debug for Options {
             .field("state_dir", state_dir)
             .field("marker", marker)
             .field("env", &env.iter().map(shown).collect::<Vec<_>>())
+            .field("env_tenants", env_tenants)
             .field("sandbox", sandbox)
-            .field("grace", grace)
-            .field("version_time", version_time)
-            .field("redactor", redactor)
+            .field("grace", &self.grace)
+            .field("version_time", &self.version_time)
+            .field("redactor", &self.redactor)
             .finish()
     }
 }
@@ -157,17 +162,20 @@ impl CommandDriver {
         Self { host: Arc::new(Host { options, clock, ids, tasks, busy, cancel, versions }) }
     }
 
-    /// The program of agents of this kind with these settings, and its version.
+    /// The program of agents of this tenant and kind with these settings, and its version.
     ///
     /// # Errors
     /// Settings that cannot be followed, and a program that is not there.
     pub async fn find(
         &self,
+        tenant: TenantId,
         kind: AgentKind,
         config: &Map<String, Value>,
     ) -> Result<Found, DriverError> {
-        let plan = self.host.plan(kind, config, "probe").await?;
-        let version = self.host.version(&plan).await;
+        // One tenant's program must not find at home what another's left there.
+        let home = self.host.home(&format!("probe-{tenant}"));
+        let plan = self.host.plan((tenant, kind), config, &home).await?;
+        let version = self.host.version(&plan, home).await;
         Ok(Found { program: plan.program, version })
     }
 }
@@ -189,8 +197,16 @@ impl AgentDriver for CommandDriver {
         Abilities { usage: true, ..Abilities::default() }
     }
 
-    async fn probe(&self, config: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
-        let Found { program, version } = self.find(AgentKind::Command, config).await?;
+    fn refusal(&self, tenant: TenantId, config: &Map<String, Value>) -> Option<String> {
+        self.host.options.env_tenants.refusal(tenant, config)
+    }
+
+    async fn probe(
+        &self,
+        tenant: TenantId,
+        config: &Map<String, Value>,
+    ) -> Result<ProbeReport, DriverError> {
+        let Found { program, version } = self.find(tenant, AgentKind::Command, config).await?;
         let preset = config.get("preset").and_then(Value::as_str);
         let preset = preset.and_then(|name| super::presets::find(AgentKind::Command, name));
         let abilities = preset.map_or(&[][..], |preset| &preset.abilities);
@@ -230,17 +246,17 @@ impl AgentDriver for CommandDriver {
 }
 
 impl Host {
-    /// The plan for an agent whose home has this name.
+    /// The plan for an agent of this tenant and kind with this home.
     async fn plan(
         self: &Arc<Self>,
-        kind: AgentKind,
+        who: (TenantId, AgentKind),
         config: &Map<String, Value>,
-        home: &str,
+        home: &Path,
     ) -> Result<Plan, DriverError> {
-        let (host, config, home) = (Arc::clone(self), config.clone(), self.home(home));
+        let (host, config, home) = (Arc::clone(self), config.clone(), home.to_owned());
         let made = blocking(move || {
             make_private(&home)?;
-            Ok(Plan::of(&host.options, kind, &config, &home))
+            Ok(Plan::of(&host.options, who, &config, &home))
         });
         made.await?.map_err(|error| self.clean(error))
     }
@@ -256,18 +272,22 @@ impl Host {
     }
 
     /// What the program of a plan says it is. It is asked once as long as its file stays the same.
-    async fn version(self: &Arc<Self>, plan: &Plan) -> Result<Option<String>, DriverError> {
+    async fn version(
+        self: &Arc<Self>,
+        plan: &Plan,
+        home: PathBuf,
+    ) -> Result<Option<String>, DriverError> {
         let arguments = plan.version_arguments();
         if arguments.is_empty() {
             return Ok(None);
         }
-        let (path, asked_with) = (plan.program.clone(), arguments.to_vec());
-        let identity = blocking(move || Identity::of(&path, &asked_with)).await?;
+        let (path, asked_with) = (plan.program.clone(), plan.asked_with());
+        let identity = blocking(move || Identity::of(&path, asked_with)).await?;
         let known = self.versions.known(&identity, self.clock.now());
         let answer = if let Some(answer) = known {
             answer
         } else {
-            let answer = self.ask_version(plan, arguments).await?;
+            let answer = self.ask_version(plan, arguments, home).await?;
             self.versions.said(identity, self.clock.now(), answer.clone());
             answer
         };
@@ -279,10 +299,10 @@ impl Host {
         self: &Arc<Self>,
         plan: &Plan,
         arguments: &[String],
+        home: PathBuf,
     ) -> Result<Result<String, String>, DriverError> {
         let program = plan.program.to_string_lossy().into_owned();
         let words = [program].into_iter().chain(arguments.iter().cloned()).collect();
-        let home = self.home("probe");
         let variables = plan.variables.clone();
         let launch = Launch { words, fed: Vec::new(), variables, folder: home.clone(), home };
         let stop = self.cancel.child_token();

@@ -5,21 +5,21 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Options;
-use super::programs;
+use super::programs::{self, AskedWith};
 use crate::application::ports::driver::DriverError;
 use crate::domain::agent::AgentKind;
+use crate::domain::canonical::canonical_hash;
+use crate::domain::ids::TenantId;
 use crate::domain::session::attempt::ErrorType;
-use crate::infrastructure::drivers::environment::{INHERITED, Variables};
+use crate::infrastructure::drivers::environment::{Handout, Variables, own, reference};
 use crate::infrastructure::drivers::marker::is_secret;
 use crate::infrastructure::drivers::presets::{self, Output, Piece, Preset, Rule};
 
 /// Variables of ours that a program sees beside those of every child.
 const USUAL: [&str; 2] = ["LC_ALL", "TMPDIR"];
-/// Beginning of the names that are ours alone.
-const OURS: &str = "ORCHESTRATOR_";
 /// The format of a program of one's own.
 const PLAIN: &str = "plain";
 
@@ -39,13 +39,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The plan for an agent of this kind with a home of its own. Looks for its program.
+    /// The plan for an agent of this tenant and kind with a home of its own. Looks for its program.
     ///
     /// # Errors
     /// Settings that cannot be followed, and a program that is not there.
     pub(super) fn of(
         options: &Options,
-        kind: AgentKind,
+        (tenant, kind): (TenantId, AgentKind),
         config: &Map<String, Value>,
         home: &Path,
     ) -> Result<Self, DriverError> {
@@ -61,7 +61,7 @@ impl Plan {
             })?,
         };
         let format = preset.and_then(|preset| preset.format.as_deref()).unwrap_or(PLAIN);
-        let variables = variables(options, preset, config, home)?;
+        let variables = variables(options, tenant, preset, config, home)?;
         let Some(Piece::Word(name)) = command.first() else {
             return Err(wrong("the agent has neither a command nor a preset".to_owned()));
         };
@@ -84,6 +84,13 @@ impl Plan {
     /// What it is asked its version with; nothing when nobody knows how.
     pub(super) fn version_arguments(&self) -> &'static [String] {
         self.preset.filter(|_| !self.is_own).map_or(&[], |preset| &preset.version)
+    }
+
+    /// What its answer depends on beside its file.
+    pub(super) fn asked_with(&self) -> AskedWith {
+        let variables: Vec<_> = self.variables.iter().collect();
+        let variables = canonical_hash(&json!(variables));
+        AskedWith { arguments: self.version_arguments().to_vec(), variables }
     }
 }
 
@@ -113,56 +120,23 @@ fn own_command(config: &Map<String, Value>) -> Option<Vec<Piece>> {
 
 fn variables(
     options: &Options,
+    tenant: TenantId,
     preset: Option<&Preset>,
     config: &Map<String, Value>,
     home: &Path,
 ) -> Result<Variables, DriverError> {
-    let handed = |name: &str| options.env.iter().find(|(known, _)| known == name);
-    let mut all = Variables::inherited(&INHERITED);
-    for (name, value) in Variables::inherited(&USUAL).iter() {
-        all.set(name, value);
-    }
-    all.set("TERM", "dumb");
+    let mut all = Variables::usual();
+    all.inherit(&USUAL);
     all.set("NO_COLOR", "1");
     all.set("HOME", home.display().to_string());
-    if let Some(preset) = preset {
-        for (name, value) in &preset.variables {
-            all.set(name, value);
-        }
-        for (name, value) in preset.env.iter().filter_map(|name| handed(name)) {
-            all.set(name, value);
-        }
-    }
-    let own = config.get("env").and_then(Value::as_object).into_iter().flatten();
-    for (name, value) in own {
-        let value = value.as_str().unwrap_or_default();
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return Err(wrong(format!(
-                "`env` holds `{}`, which cannot be a variable",
-                short(name)
-            )));
-        }
-        if name.starts_with(OURS) {
-            return Err(wrong(format!("{} in `env` belongs to the server", short(name))));
-        }
-        let value = match value.strip_prefix('$') {
-            None => {
-                // It should be a reference; where it is not, it is told to nobody all the same.
-                if is_secret(name) {
-                    options.redactor.learn([value]);
-                }
-                value
-            }
-            Some(literal) if literal.starts_with('$') => literal,
-            Some(wanted) => handed(wanted).map(|(_, value)| value.as_str()).ok_or_else(|| {
-                let (name, wanted) = (short(name), short(wanted));
-                wrong(format!(
-                    "{name} in `env` refers to {wanted}, which the server does not have, or which \
-                     agents.command.env does not hand out"
-                ))
-            })?,
-        };
-        all.set(name, value);
+    let to = &options.env_tenants;
+    let handout = Handout { variables: &options.env, to, tenant, setting: "agents.command.env" };
+    all.name(preset, config, &handout)?;
+    // A secret should be a reference; where it is not, it is told to nobody all the same. Others than those who
+    // share the server's own secrets do not choose what is blanked in everybody's words.
+    let literal = own(config).filter(|(name, value)| is_secret(name) && reference(value).is_none());
+    if to.has(tenant) {
+        options.redactor.learn(literal.map(|(_, value)| value));
     }
     Ok(all)
 }
@@ -178,8 +152,6 @@ pub(super) fn wrong(message: String) -> DriverError {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn plan(config: &Value) -> Result<Plan, String> {
@@ -189,7 +161,8 @@ mod tests {
             ("OPENAI_API_KEY".to_owned(), "another-key".to_owned()),
         ];
         let config = config.as_object().cloned().unwrap_or_default();
-        let made = Plan::of(&options, AgentKind::Command, &config, Path::new("/home-of-its-own"));
+        let who = (TenantId::BOOTSTRAP, AgentKind::Command);
+        let made = Plan::of(&options, who, &config, Path::new("/home-of-its-own"));
         made.map_err(|error| {
             assert!(!error.retryable, "{error}");
             error.message

@@ -21,8 +21,9 @@ use super::Host;
 use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::DriverError;
 use crate::domain::session::attempt::ErrorType;
-use crate::infrastructure::drivers::child::{behind, end};
+use crate::infrastructure::drivers::child::{behind, end, environment};
 use crate::infrastructure::drivers::environment::Variables;
+use crate::infrastructure::drivers::guard::Input;
 use crate::infrastructure::drivers::marker::Marker;
 use crate::infrastructure::sandbox::folders_of;
 
@@ -73,8 +74,9 @@ pub(super) async fn start(
     let confines = spawn_blocking(look).await.map_err(|_| {
         DriverError::new(ErrorType::Internal, "the working directory could not be looked at")
     })?;
-    variables.set(&marker.name, marker.value.clone());
-    let guard = behind(&options.guard_command, &marker, confines.as_ref(), Some(fed.len()));
+    variables.mark(&marker);
+    let input = Input::Fed(fed.len());
+    let guard = behind(&options.guard_command, &marker, confines.as_ref(), input);
     let (program, arguments) =
         guard.split_first().ok_or_else(|| failed("no guard is set".to_owned()))?;
     let mut command = Command::new(program);
@@ -82,7 +84,7 @@ pub(super) async fn start(
         .args(arguments)
         .args(words)
         .env_clear()
-        .envs(variables.checked("the command")?)
+        .envs(environment(variables.checked("the command")?, &marker))
         .current_dir(folder)
         .process_group(0)
         .stdin(Stdio::piped())

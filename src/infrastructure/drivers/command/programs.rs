@@ -48,6 +48,14 @@ fn runnable(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
+/// What a program is asked with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct AskedWith {
+    pub(super) arguments: Vec<String>,
+    /// Sum of its environment: what one agent sets makes no answer for another.
+    pub(super) variables: String,
+}
+
 /// A file as it is now, and what it is asked with: when one of these changes, so may the version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
@@ -56,12 +64,12 @@ pub(super) struct Identity {
     inode: u64,
     bytes: u64,
     changed: (i64, i64),
-    arguments: Vec<String>,
+    asked_with: AskedWith,
 }
 
 impl Identity {
-    /// Of a program that is asked with these arguments.
-    pub(super) fn of(path: &Path, arguments: &[String]) -> std::io::Result<Self> {
+    /// Of a program that is asked with this.
+    pub(super) fn of(path: &Path, asked_with: AskedWith) -> std::io::Result<Self> {
         let about = std::fs::metadata(path)?;
         Ok(Self {
             path: path.to_owned(),
@@ -69,7 +77,7 @@ impl Identity {
             inode: about.ino(),
             bytes: about.len(),
             changed: (about.mtime(), about.mtime_nsec()),
-            arguments: arguments.to_vec(),
+            asked_with,
         })
     }
 }
@@ -91,7 +99,9 @@ impl Versions {
 
     pub(super) fn said(&self, program: Identity, now: Timestamp, answer: Answer) {
         let mut known = self.lock();
-        known.retain(|other, _| other.path != program.path || other.arguments != program.arguments);
+        known.retain(|other, _| {
+            other.path != program.path || other.asked_with != program.asked_with
+        });
         if known.len() >= KEPT {
             known.clear();
         }
@@ -175,13 +185,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("agent");
         program(&path, 0o755);
-        let arguments = ["--version".to_owned()];
-        let identity = || Identity::of(&path, &arguments).expect("there");
+        let asked = |variables: &str| AskedWith {
+            arguments: vec!["--version".to_owned()],
+            variables: variables.to_owned(),
+        };
+        let identity = || Identity::of(&path, asked("x")).expect("there");
         let versions = Versions::default();
         let (now, later) = (Timestamp::from_millis(0), Timestamp::from_millis(300_000));
         assert_eq!(versions.known(&identity(), now), None);
         versions.said(identity(), now, Ok("1.0".to_owned()));
         assert_eq!(versions.known(&identity(), later), Some(Ok("1.0".to_owned())));
+        let other = Identity::of(&path, asked("y")).expect("there");
+        assert_eq!(versions.known(&other, now), None, "another environment, another answer");
         std::fs::write(&path, "#!/bin/sh\n# newer\n").expect("written");
         assert_eq!(versions.known(&identity(), later), None, "it is another file now");
         versions.said(identity(), now, Err("no node".to_owned()));

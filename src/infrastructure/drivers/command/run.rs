@@ -5,7 +5,7 @@
 //! gone by then, and whatever it started.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -60,20 +60,48 @@ struct Shared {
     cancel: CancellationToken,
     /// The run is over.
     ended: CancellationToken,
-    /// Ends the turn that is on.
-    turn: Mutex<Option<CancellationToken>>,
+    turns: Mutex<Turns>,
+}
+
+/// The turn that is on, or else the one that comes next: prompts that were told and are not taken yet can be
+/// aborted, too.
+#[derive(Default)]
+struct Turns {
+    /// Ends it.
+    current: Option<CancellationToken>,
+    /// Prompts that were told and whose turns are not over.
+    told: usize,
 }
 
 impl Shared {
-    /// What ends the turn that begins now, or has begun.
-    fn turn(&self) -> CancellationToken {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        turn.get_or_insert_with(|| self.cancel.child_token()).clone()
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// No turn is on any more, and none can be aborted; what it was ended with.
-    fn turn_is_over(&self) -> Option<CancellationToken> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// A prompt is told.
+    fn turn_is_told(&self) {
+        let mut turns = self.turns();
+        turns.told += 1;
+        turns.current.get_or_insert_with(|| self.cancel.child_token());
+    }
+
+    /// What ends the turn that begins now.
+    fn turn(&self) -> CancellationToken {
+        self.turns().current.get_or_insert_with(|| self.cancel.child_token()).clone()
+    }
+
+    /// The turn is over, and what is aborted from now on is the next one.
+    fn turn_is_over(&self) {
+        let mut turns = self.turns();
+        turns.told = turns.told.saturating_sub(1);
+        turns.current = (turns.told > 0).then(|| self.cancel.child_token());
+    }
+
+    /// Ends the turn that is on, or comes next.
+    fn abort(&self) {
+        if let Some(turn) = &self.turns().current {
+            turn.cancel();
+        }
     }
 }
 
@@ -86,6 +114,7 @@ struct Control {
 #[async_trait]
 impl RunControl for Control {
     async fn prompt(&self, prompt: Prompt) -> Result<(), DriverError> {
+        self.shared.turn_is_told();
         // A run that is over takes nothing more; that is no error.
         tokio::select! {
             sent = self.prompts.send(prompt) => drop(sent),
@@ -95,9 +124,7 @@ impl RunControl for Control {
     }
 
     async fn abort(&self) -> Result<(), DriverError> {
-        if let Some(turn) = &*self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner) {
-            turn.cancel();
-        }
+        self.shared.abort();
         Ok(())
     }
 
@@ -150,20 +177,20 @@ pub(super) async fn start(
     assignment: Assignment,
 ) -> Result<Running, DriverError> {
     let workdir = directory(&assignment.workdir, "a command").await?;
-    let (agent, kind) = (&assignment.agent, AgentKind::Command);
-    let name = agent.id.to_string();
-    let plan = host.plan(kind, &agent.config, &name).await?;
+    let agent = &assignment.agent;
+    let (who, home) = ((assignment.tenant, AgentKind::Command), host.home(&agent.id.to_string()));
+    let plan = host.plan(who, &agent.config, &home).await?;
     let notes = host.options.state_dir.join("conversations");
     let from = &assignment.continuation;
     let conversation = Conversation::open(&notes, from, host.ids.uuid()).await?;
     let cancel = host.cancel.child_token();
-    let (ended, turn) = (CancellationToken::new(), Mutex::default());
-    let shared = Arc::new(Shared { host: Arc::clone(host), cancel, ended, turn });
+    let (ended, turns) = (CancellationToken::new(), Mutex::default());
+    let shared = Arc::new(Shared { host: Arc::clone(host), cancel, ended, turns });
     // The first prompt can be aborted from here on.
-    shared.turn();
+    shared.turn_is_told();
     let (events, told) = mpsc::channel(EVENTS);
     let (prompts, orders) = mpsc::channel(PROMPTS);
-    let (home, processes) = (host.home(&name), TaskTracker::new());
+    let processes = TaskTracker::new();
     let run = Run {
         shared: Arc::clone(&shared),
         plan,
@@ -187,9 +214,7 @@ impl Run {
             () = shared.cancel.cancelled() => Stop(None),
             () = events.closed() => Stop(None),
         };
-        if let Some(turn) = shared.turn_is_over() {
-            turn.cancel();
-        }
+        shared.abort();
         self.processes.close();
         self.processes.wait().await;
         if let Some(error) = stop.0 {

@@ -12,13 +12,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Options, tidy};
 use crate::application::ports::driver::DriverError;
-use crate::domain::session::attempt::ErrorType;
+use crate::infrastructure::drivers::environment::Variables;
 use crate::infrastructure::drivers::marker::{Marker, is_secret};
 
-/// Largest environment entry that Linux takes.
-const MAX_ENTRY_BYTES: usize = 128 * 1024 - 1;
-/// Variables of ours that the child may see.
-const INHERITED: [&str; 3] = ["PATH", "LANG", "TZ"];
 /// The user of the server; its password is random.
 pub(super) const USER: &str = "opencode";
 
@@ -81,20 +77,9 @@ impl Layout {
         password: &str,
         marker: &Marker,
     ) -> Result<Vec<(String, String)>, DriverError> {
-        let mut all: Vec<(String, String)> = INHERITED
-            .iter()
-            .filter_map(|name| {
-                let value = std::env::var_os(name)?.into_string().ok()?;
-                Some(((*name).to_owned(), value))
-            })
-            .collect();
-        let mut set = |name: &str, value: String| {
-            all.retain(|(known, _)| known != name);
-            all.push((name.to_owned(), value));
-        };
-        set("TERM", "dumb".to_owned());
+        let mut all = Variables::usual();
         for (name, value) in &options.env {
-            set(name, value.clone());
+            all.set(name, value);
         }
         for (name, folder) in [
             ("HOME", "home"),
@@ -103,7 +88,7 @@ impl Layout {
             ("XDG_STATE_HOME", "state"),
             ("XDG_CACHE_HOME", "cache"),
         ] {
-            set(name, self.root.join(folder).display().to_string());
+            all.set(name, self.root.join(folder).display().to_string());
         }
         for name in [
             "AUTOUPDATE",
@@ -113,28 +98,19 @@ impl Layout {
             "CLAUDE_CODE",
             "EMBEDDED_WEB_UI",
         ] {
-            set(&format!("OPENCODE_DISABLE_{name}"), "1".to_owned());
+            all.set(&format!("OPENCODE_DISABLE_{name}"), "1");
         }
         if !options.trust_repositories {
-            set("OPENCODE_DISABLE_PROJECT_CONFIG", "1".to_owned());
+            all.set("OPENCODE_DISABLE_PROJECT_CONFIG", "1");
         }
         if let Some(auth) = &options.auth {
-            set("OPENCODE_AUTH_CONTENT", auth.clone());
+            all.set("OPENCODE_AUTH_CONTENT", auth);
         }
-        set("OPENCODE_SERVER_USERNAME", USER.to_owned());
-        set("OPENCODE_SERVER_PASSWORD", password.to_owned());
-        set("OPENCODE_CONFIG_CONTENT", self.config(options).to_string());
-        set(&marker.name, marker.value.clone());
-        match all.iter().find(|(name, value)| name.len() + value.len() >= MAX_ENTRY_BYTES) {
-            Some((name, _)) => Err(DriverError {
-                retryable: false,
-                ..DriverError::new(
-                    ErrorType::DispatchFailed,
-                    format!("{name} for OpenCode is larger than 128 KiB; make it shorter"),
-                )
-            }),
-            None => Ok(all),
-        }
+        all.set("OPENCODE_SERVER_USERNAME", USER);
+        all.set("OPENCODE_SERVER_PASSWORD", password);
+        all.set("OPENCODE_CONFIG_CONTENT", self.config(options).to_string());
+        all.mark(marker);
+        all.checked("OpenCode")
     }
 
     /// The user's configuration with our guards over it.

@@ -47,6 +47,7 @@ use crate::application::ports::driver::{
     Abilities, AgentDriver, Assignment, DriverError, ProbeReport, Running,
 };
 use crate::domain::agent::AgentKind;
+use crate::domain::ids::TenantId;
 use crate::domain::redact::Redactor;
 use crate::infrastructure::sandbox::Sandbox;
 
@@ -228,7 +229,7 @@ impl AgentDriver for OpencodeDriver {
         }
     }
 
-    async fn probe(&self, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
+    async fn probe(&self, _: TenantId, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
         if let Some(version) = self.host.asleep() {
             return Ok(ProbeReport { version, details: json!({ "mode": "asleep" }) });
         }

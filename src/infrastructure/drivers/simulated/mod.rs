@@ -32,6 +32,7 @@ use crate::application::ports::driver::{
     RunControl, Running,
 };
 use crate::domain::agent::AgentKind;
+use crate::domain::ids::TenantId;
 use crate::domain::session::attempt::ErrorType;
 
 /// Events on their way; a full channel makes the run wait.
@@ -117,7 +118,7 @@ impl AgentDriver for SimulatedDriver {
         Abilities { resume, inject, asks, usage, fork, simulated, outlives: false }
     }
 
-    async fn probe(&self, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
+    async fn probe(&self, _: TenantId, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
         let details = json!({ "simulated": true, "seed": self.options.seed });
         Ok(ProbeReport { version: env!("CARGO_PKG_VERSION").to_owned(), details })
     }

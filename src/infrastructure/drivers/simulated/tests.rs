@@ -5,7 +5,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::application::ports::driver::{AgentEvent, TranscriptItem};
+use crate::application::ports::driver::{AgentEvent, Brief, TranscriptItem};
 use crate::domain::agent::Agent;
 use crate::domain::agent::draft::AgentDraft;
 use crate::domain::ids::{AgentId, SessionId, TenantId};
@@ -33,6 +33,7 @@ impl Stage {
 
     fn assignment(&self, text: &str, continuation: Continuation) -> Assignment {
         Assignment {
+            brief: Brief::default(),
             tenant: TenantId::BOOTSTRAP,
             session: SessionId::new(Uuid::from_u128(7)),
             code: "IND-000007".to_owned(),
@@ -138,6 +139,10 @@ fn word(event: &AgentEvent) -> String {
         AgentEvent::StreamLost => "lost".to_owned(),
         AgentEvent::StreamBack => "found".to_owned(),
         AgentEvent::TurnEnded { end, text, .. } => format!("ended {end} {text}"),
+        AgentEvent::Outcome(told) => format!("outcome {}", told.output),
+        AgentEvent::Quiet(is_quiet) => format!("quiet {is_quiet}"),
+        AgentEvent::Expired => "expired".to_owned(),
+        AgentEvent::Declined(reason) => format!("declined {reason}"),
         AgentEvent::Failed(error) => format!("failed {error}"),
     }
 }

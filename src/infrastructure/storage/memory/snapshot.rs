@@ -344,6 +344,9 @@ impl Fleet for MemoryFleet {
             Counter::OpenSessions => in_rows(|is, _| is.is_open(), SessionStatus::Pending),
             Counter::SessionsIn(status) => in_rows(|is, wanted| is == wanted, status),
             Counter::Webhooks => data.webhooks.all.len(),
+            Counter::Agents => {
+                data.agents.values().filter(|agent| agent.value.deleted_at.is_none()).count()
+            }
             Counter::ApiKeys => {
                 let usable = |key: &&Arc<Versioned<ApiKey>>| key.value.is_counted();
                 data.api_keys.values().filter(usable).count()

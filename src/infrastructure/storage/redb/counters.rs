@@ -99,6 +99,7 @@ fn in_rows<R: Rows>(
             open
         }
         Counter::SessionsIn(status) => in_status(status)?,
+        Counter::Agents => count(rows, Table::AgentsByName, &keys::agent_names(tenant))?,
         Counter::Webhooks => count(rows, Table::Webhooks, &keys::webhooks(tenant))?,
         Counter::ApiKeys => usable_keys(rows, tenant)?,
         Counter::Users => count(rows, Table::Users, &keys::users(tenant))?,

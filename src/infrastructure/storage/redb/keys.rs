@@ -245,6 +245,11 @@ pub(super) fn agent_name(tenant: TenantId, name: &str) -> Key {
     join(&[tenant.as_bytes(), &Sha256::digest(name.as_bytes())])
 }
 
+/// The names of all agents of a tenant.
+pub(super) fn agent_names(tenant: TenantId) -> Span {
+    Span::of(tenant.as_bytes().to_vec(), 48)
+}
+
 pub(super) fn tenant(tenant: TenantId) -> Key {
     tenant.as_bytes().to_vec()
 }
@@ -357,6 +362,7 @@ pub(super) fn counter(tenant: TenantId, counter: Counter) -> Key {
         Counter::ApiKeys => (19, 0),
         Counter::Users => (20, 0),
         Counter::StoredBytes => (21, 0),
+        Counter::Agents => (22, 0),
         Counter::MonthTokens(month) => return of_month(32, month),
         Counter::MonthMicros(month) => return of_month(33, month),
     };

@@ -169,7 +169,7 @@ pub(super) fn holder(key: &ApiKey) -> Option<Key> {
         (KeyKind::Key | KeyKind::Browser, Some(user)) => {
             Some(keys::held_key(*tenant_id, Some(*user), *id))
         }
-        (KeyKind::Key | KeyKind::Browser, None) => None,
+        (KeyKind::Key | KeyKind::Browser, None) | (KeyKind::Enrolment | KeyKind::Agent, _) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Counters against rows, at every opening.
 //!
-//! Invariant: after opening, the counters of open sessions say what the index of sessions says: a
+//! Invariant: after opening, the counters of open sessions and of agents say what their indexes say: a
 //! counter that was damaged or is wrong neither refuses work for ever nor admits too much. Ended
 //! sessions and what was used are not counted again, that is done once a day: opening takes time by
 //! what is open, not by what is stored.
@@ -49,6 +49,7 @@ type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// The tables that are compared.
 struct Counted {
     sessions: Rows,
+    agents: Rows,
     counters: Rows,
 }
 
@@ -56,12 +57,14 @@ impl Counted {
     fn open(transaction: &ReadTransaction) -> Result<Self, OpenError> {
         let open =
             |table: Table| transaction.open_table(table.definition()).map_err(OpenError::failed);
-        Ok(Self { sessions: open(Table::SessionsByStatus)?, counters: open(Table::Counters)? })
+        let (sessions, agents) = (open(Table::SessionsByStatus)?, open(Table::AgentsByName)?);
+        Ok(Self { sessions, agents, counters: open(Table::Counters)? })
     }
 
     /// The counters that disagree, as they should be.
     fn wrong(&self) -> Result<Vec<(Key, i64)>, OpenError> {
         let mut tenants = tenants_of(&self.sessions)?;
+        tenants.extend(tenants_of(&self.agents)?);
         tenants.extend(tenants_of(&self.counters)?);
         let mut wrong = Vec::new();
         for tenant in tenants {
@@ -76,6 +79,8 @@ impl Counted {
                 )?;
             }
             self.compare(keys::counter(tenant, Counter::OpenSessions), open, &mut wrong)?;
+            let agents = count(&self.agents, &keys::agent_names(tenant))?;
+            self.compare(keys::counter(tenant, Counter::Agents), agents, &mut wrong)?;
         }
         Ok(wrong)
     }

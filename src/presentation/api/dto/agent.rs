@@ -12,7 +12,7 @@ use crate::domain::agent::kind::{AgentType, ComplexityPreference};
 use crate::domain::agent::load::{Burden, LoadLevel, Units};
 use crate::domain::agent::performance::Tier;
 use crate::domain::agent::profile::{Profile, Switches};
-use crate::domain::agent::status::AgentState;
+use crate::domain::agent::status::{AgentState, HeartbeatStatus};
 use crate::domain::agent::{Agent, AgentKind, Behavior, config};
 use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::session::spec::SessionType;
@@ -79,6 +79,10 @@ pub struct AgentDto {
     pub is_built_in: bool,
     /// What the newest probe found; null before the first one.
     pub last_probe: Option<ProbeDto>,
+    /// What it said of itself last; null for agents that are probed instead.
+    pub heartbeat_status: Option<HeartbeatStatus>,
+    /// When it was heard last.
+    pub last_heartbeat_at: Option<Timestamp>,
     /// It is to be removed, at this time at the latest.
     pub removal_due_at: Option<Timestamp>,
     /// Why it is to be removed.
@@ -154,7 +158,8 @@ impl From<Liveness> for ProbeDto {
 impl From<&AgentView> for AgentDto {
     fn from(view: &AgentView) -> Self {
         let state = view.state();
-        let AgentView { agent, is_built_in, standing, queue_length, probed } = view.clone();
+        let AgentView { agent, is_built_in, standing, queue_length, probed, heartbeat } =
+            view.clone();
         let Versioned { version: revision, value } = agent;
         let Agent {
             id,
@@ -228,6 +233,8 @@ impl From<&AgentView> for AgentDto {
             is_external: kind == AgentKind::Eap,
             is_built_in,
             last_probe: probed.map(ProbeDto::from),
+            heartbeat_status: heartbeat.as_ref().map(|beat| beat.status),
+            last_heartbeat_at: heartbeat.map(|beat| beat.heard_at),
             removal_due_at,
             removal_reason: removal_reason.flatten(),
             metadata,

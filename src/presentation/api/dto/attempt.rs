@@ -86,7 +86,15 @@ impl From<Attempt> for AttemptDto {
 
 impl From<Lease> for LeaseDto {
     fn from(lease: Lease) -> Self {
-        let Lease { agent_id, agent_name, fencing_token, granted_at, released_at, reason } = lease;
+        let Lease {
+            agent_id,
+            agent_name,
+            fencing_token,
+            granted_at,
+            released_at,
+            reason,
+            settled: _,
+        } = lease;
         Self { agent_id, agent_name, fencing_token, granted_at, released_at, reason }
     }
 }

@@ -132,6 +132,8 @@ pub struct CreateKeyBody {
     /// It belongs to nobody: a program will act with it.
     #[schema(default = false)]
     pub service: Option<bool>,
+    /// `enrolment` for one that registers a single external agent, once, and belongs to nobody.
+    pub kind: Option<KeyKind>,
 }
 
 /// The body of `POST /keys`, read.
@@ -140,14 +142,26 @@ pub struct CreateKey(pub NewKey);
 impl FromFields for CreateKey {
     fn read(fields: &mut Fields) -> Self {
         let name = fields.required_text("name");
-        let role = fields.word("role");
+        let kind = fields.word("kind").unwrap_or(KeyKind::Key);
+        let is_enrolment = kind == KeyKind::Enrolment;
+        if !is_enrolment && kind != KeyKind::Key {
+            fields.wrong("kind", "invalid", "must be key or enrolment");
+        }
+        let role = fields.word("role").or(is_enrolment.then_some(Role::Member));
         if role.is_none() {
             fields.require_one("role", "must be viewer, member, lead or admin");
         }
         let expires_at = fields.nullable("expires_at", time);
         let (scopes, networks) = (scopes(fields), networks(fields));
-        let (role, holder) = (role.unwrap_or(Role::Viewer), holder(fields));
-        Self(NewKey { name, role, scopes, expires_at, networks, holder })
+        let role = role.unwrap_or(Role::Viewer);
+        let mut holder = holder(fields);
+        if is_enrolment {
+            if scopes.is_some() || holder != Holder::Maker {
+                fields.wrong("kind", "invalid", "an enrolment has its own scope and no holder");
+            }
+            holder = Holder::Nobody;
+        }
+        Self(NewKey { kind, name, role, scopes, expires_at, networks, holder })
     }
 }
 

@@ -6,7 +6,9 @@
 pub mod actions;
 pub mod admission;
 pub mod agent;
+pub mod agent_ask;
 pub mod agent_input;
+pub mod agent_views;
 pub mod attempt;
 pub mod attention;
 pub mod audit;
@@ -21,6 +23,7 @@ pub mod key;
 pub mod login;
 pub mod metrics;
 pub mod recovery;
+pub mod routing;
 pub mod session;
 pub mod spec;
 pub mod stats;

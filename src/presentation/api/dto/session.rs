@@ -250,6 +250,9 @@ impl SessionDto {
             verify_wanted: _,
             verification,
             met: _,
+            avoid: _,
+            falls_back: _,
+            artifacts: _,
         } = run;
         Self {
             id,

@@ -349,6 +349,7 @@ pub fn bound(fields: &mut Fields, name: QuotaName) -> Option<Option<u64>> {
         | QuotaName::MaxQueueDepth
         | QuotaName::MaxTokensPerMonth
         | QuotaName::MaxStorageMb
+        | QuotaName::MaxAgents
         | QuotaName::RequestsPerMinute => fields.nullable(name.as_str(), Fields::integer),
         QuotaName::MonthlyBudgetUsd => fields.nullable(name.as_str(), |fields, name| {
             let amount = dollars(fields, name)?;

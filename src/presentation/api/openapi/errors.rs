@@ -128,6 +128,9 @@ fn of_places(path: &str, writes: bool) -> Vec<ErrorCode> {
 /// Errors about who works.
 fn of_agents(path: &str, writes: bool) -> Vec<ErrorCode> {
     use ErrorCode as C;
+    if path.ends_with("/agents/route") {
+        return vec![C::AgentUnavailable];
+    }
     match (path.contains("/agents"), path.contains("{id}"), writes) {
         (false, _, _) | (true, false, false) => Vec::new(),
         (true, true, false) => vec![C::AgentNotFound],

@@ -7,6 +7,8 @@ Examples:
   orchestrator agent detect --register
   orchestrator agent register AGENT-LINT --kind command --capability code_review -- my-linter --jsonl
   orchestrator agent list --status idle
+  orchestrator agent route 'Review the new parser' --capability code_review
+  orchestrator agent performance AGENT-LINT
   orchestrator agent drain AGENT-LINT
   orchestrator agent remove AGENT-LINT --reason 'replaced'
 
@@ -18,6 +20,13 @@ Settings by the kind of agent (--set KEY=VALUE, where VALUE is JSON or a text):
   opencode       base_url, username, password_ref, managed
   simulated      script, seed, latency_ms
 A secret is named, never said: --env API_KEY='$MY_KEY' reads MY_KEY from the server's environment.";
+
+const ROUTING: &str = "\
+Example:
+  orchestrator agent route 'Mend the build of the parser' --capability debugging --technology rust
+
+Each column is one part of the score, from 0 to 1, with its weight: the parts by their weights, and what was
+earned by wishes, divided by 1 and all that the wishes could earn, are the score. Docs: docs/agents.md";
 
 /// The verbs of agents.
 #[derive(Debug, Subcommand)]
@@ -51,6 +60,28 @@ pub enum AgentCommand {
     },
     /// Ask now whether an agent could work.
     Probe { agent: String },
+    /// Let an agent in that registered itself.
+    Approve { agent: String },
+    /// Give an external agent another token; it is shown once.
+    RotateToken { agent: String },
+    /// Give work that waits for agents which are overloaded, offline or draining to others.
+    Rebalance {
+        /// Only tell what would be moved.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Ask who would be given a piece of work, and why.
+    Route(Box<AgentRouteArgs>),
+    /// All agents together, in figures.
+    Stats,
+    /// How an agent does: figures, trends, and what would help it.
+    Performance { agent: String },
+    /// What is wrong with an agent, if anything.
+    Health { agent: String },
+    /// Report work of an agent by hand; it counts like the outcome of a session.
+    Report(AgentReportArgs),
+    /// Judge an agent anew: its breaker is closed, and its totals stay.
+    ResetMetrics { agent: String },
     /// Remove an agent, once it has ended what it works on.
     #[command(visible_alias = "rm")]
     Remove(AgentRemoveArgs),
@@ -80,6 +111,12 @@ pub struct AgentListArgs {
     /// Only in this state: idle, active, busy, draining, …; repeatable.
     #[arg(long = "status", value_name = "STATE")]
     pub states: Vec<String>,
+    /// Only of this tier: elite, advanced, competent, trainee, degraded.
+    #[arg(long)]
+    pub tier: Option<String>,
+    /// Only those that have room for more and may be given it.
+    #[arg(long)]
+    pub available: bool,
 }
 
 /// An agent to be registered.
@@ -144,6 +181,80 @@ pub struct AgentTraits {
     /// A setting of its driver; repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub settings: Vec<(String, String)>,
+}
+
+/// Work that an agent is wanted for.
+#[derive(Debug, Args)]
+#[command(after_help = ROUTING)]
+pub struct AgentRouteArgs {
+    /// What is to be done, 10 to 5000 characters.
+    pub task: String,
+    /// What the agent is to be able to do; repeatable.
+    #[arg(long = "capability", value_name = "CAPABILITY", required = true)]
+    pub capabilities: Vec<String>,
+    /// One of the capabilities is enough.
+    #[arg(long)]
+    pub any: bool,
+    /// A technology of the work; repeatable.
+    #[arg(long = "technology", value_name = "NAME")]
+    pub technologies: Vec<String>,
+    /// Type of the session: execution, review, debug, …
+    #[arg(long, value_name = "TYPE")]
+    pub session_type: Option<String>,
+    /// How large the work is, 0.1 to 10.
+    #[arg(long, value_name = "NUMBER")]
+    pub complexity: Option<f64>,
+    /// An agent that you would rather have; repeatable.
+    #[arg(long = "prefer", value_name = "AGENT")]
+    pub prefer: Vec<String>,
+    /// A type of agents that you would rather have.
+    #[arg(long = "prefer-type", value_name = "TYPE")]
+    pub prefer_type: Option<String>,
+    /// This tier or better: elite, advanced, competent, trainee.
+    #[arg(long = "min-tier", value_name = "TIER")]
+    pub min_tier: Option<String>,
+    /// An agent that it is not to be; repeatable.
+    #[arg(long = "exclude", value_name = "AGENT")]
+    pub exclude: Vec<String>,
+    /// Hold room for it for 60 s, for a session that you create for the chosen agent.
+    #[arg(long)]
+    pub reserve: bool,
+    /// Tell of the 10 best only.
+    #[arg(long)]
+    pub best: bool,
+}
+
+/// Work of an agent, as you judge it.
+#[derive(Debug, Args)]
+pub struct AgentReportArgs {
+    /// Which agent.
+    pub agent: String,
+    /// How it ended.
+    #[arg(long, value_enum)]
+    pub outcome: OutcomeWord,
+    /// How good it is, 0 to 1.
+    #[arg(long, value_name = "NUMBER")]
+    pub quality: Option<f64>,
+    /// How long it took.
+    #[arg(long, value_name = "SECONDS")]
+    pub seconds: Option<f64>,
+    /// Tokens that it used.
+    #[arg(long, value_name = "COUNT")]
+    pub tokens: Option<u64>,
+    /// What it cost, in US dollars.
+    #[arg(long, value_name = "USD")]
+    pub cost: Option<f64>,
+}
+
+/// How work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutcomeWord {
+    /// It is done.
+    Success,
+    /// A part of it is done; it counts half.
+    Partial,
+    /// It is not done.
+    Failure,
 }
 
 /// How an agent is to go.

@@ -5,6 +5,7 @@ mod admissions;
 mod agent;
 mod archive;
 mod audit;
+mod eap_check;
 mod key;
 mod recovery;
 mod run;
@@ -21,16 +22,17 @@ use secrecy::SecretString;
 
 pub use self::admissions::{AdmissionArgs, AdmissionsCommand, ScopeWord};
 pub use self::agent::{
-    AgentCommand, AgentListArgs, AgentRegisterArgs, AgentRemoveArgs, AgentTraits, AgentUpdateArgs,
-    Switch,
+    AgentCommand, AgentListArgs, AgentRegisterArgs, AgentRemoveArgs, AgentReportArgs,
+    AgentRouteArgs, AgentTraits, AgentUpdateArgs, OutcomeWord, Switch,
 };
 pub use self::archive::{BackupArgs, ExportArgs, ImportArgs, RestoreArgs};
 pub use self::audit::{AuditCommand, AuditListArgs};
+pub use self::eap_check::EapCheckArgs;
 pub use self::key::{KeyCommand, KeyCreateArgs};
 pub use self::recovery::RecoveryCommand;
 pub use self::run::RunArgs;
 pub use self::session::{
-    CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
+    ArtifactsArgs, CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
 };
 pub use self::team::{TeamCommand, TeamInitArgs, TeamJoinArgs};
 pub use self::usage::{GroupWord, UsageArgs, UsageCommand};
@@ -278,6 +280,9 @@ pub enum Command {
         #[arg(long)]
         airgap: bool,
     },
+    /// Check an external agent against its protocol, without a server.
+    #[command(after_help = eap_check::EXAMPLES)]
+    EapCheck(Box<EapCheckArgs>),
     /// Settings in effect.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -421,6 +426,10 @@ pub enum TenantCommand {
         weight: Option<f64>,
         /// How people come to it: by invitation alone, or also through the identity provider.
         #[arg(long, value_name = "MODE", value_parser = ["invite", "identity_provider"])]
+        joining: Option<String>,
+        /// How external agents come to it: with a key, also after a lead approved them, or from the
+        /// server's own machine without anything.
+        #[arg(long, value_name = "MODE", value_parser = ["key", "approval", "open"])]
         registration: Option<String>,
         /// Days of `sessions_days`, `deleted_sessions_days` or `events_days`, at most as long as the
         /// server keeps them, or `none` for just as long; repeatable.

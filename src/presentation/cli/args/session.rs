@@ -189,6 +189,8 @@ pub enum SessionCommand {
     },
     /// What a session changed.
     Diff(DiffArgs),
+    /// Files that agents brought back for a session.
+    Artifacts(ArtifactsArgs),
     /// Bring the work of a session home.
     Merge(MergeArgs),
     /// A session and its children.
@@ -378,6 +380,16 @@ pub struct DiffArgs {
     /// As of this checkpoint.
     #[arg(long, value_name = "SEQ")]
     pub checkpoint: Option<u64>,
+}
+
+/// Which files that agents brought back.
+#[derive(Debug, Clone, Args)]
+pub struct ArtifactsArgs {
+    /// Code or id of the session.
+    pub session: String,
+    /// Write this one to standard output, byte for byte.
+    #[arg(long, value_name = "PATH")]
+    pub get: Option<String>,
 }
 
 /// How work is brought home.

@@ -68,6 +68,7 @@ pub(super) async fn run(verb: Verb, client: &Client, printer: &Printer) -> Resul
         Verb::Logs { session, follow, after } => {
             follow::logs(&session, follow, after.unwrap_or(0), client, printer).await
         }
+        Verb::Artifacts(args) => work::artifacts(&args, client, printer).await,
         Verb::Diff(args) => work::diff(&args, client, printer).await,
         Verb::Merge(args) => work::merge(&args, client, printer).await,
         Verb::Tree { session } => show::tree(&session, client, printer).await,

@@ -1,9 +1,11 @@
 //! What a session changed, and bringing it home.
 
+use std::io::Write as _;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::super::args::{DiffArgs, MergeArgs};
+use super::super::args::{ArtifactsArgs, DiffArgs, MergeArgs};
 use super::super::client::Client;
 use super::super::exit::{CliError, code};
 use super::super::format::{clean, plain};
@@ -40,6 +42,43 @@ pub(super) async fn diff(
     if diff["truncated"] == json!(true) {
         printer.note("the whole is larger than 4 MiB: parts are left out; use --file");
     }
+    Ok(code::OK)
+}
+
+/// Lists the files that agents brought back, or writes one of them out.
+pub(super) async fn artifacts(
+    args: &ArtifactsArgs,
+    client: &Client,
+    printer: &Printer,
+) -> Result<u8, CliError> {
+    let mut segments = vec!["sessions", args.session.as_str(), "artifacts"];
+    if let Some(path) = &args.get {
+        segments.extend(path.split('/'));
+        let answer = client.send(client.request(Method::GET, &segments)).await?;
+        let bytes =
+            answer.bytes().await.map_err(|error| CliError::new(code::FAILED, error.to_string()))?;
+        std::io::stdout()
+            .lock()
+            .write_all(&bytes)
+            .map_err(|error| CliError::new(code::FAILED, error.to_string()))?;
+        return Ok(code::OK);
+    }
+    let found = client.get(&segments, &[]).await?;
+    if printer.is_json() {
+        printer.json(&found);
+        return Ok(code::OK);
+    }
+    let row = |item: &Value| {
+        let hash: String = plain(&item["sha256"]).chars().take(12).collect();
+        vec![plain(&item["path"]), plain(&item["size"]), plain(&item["mime_type"]), hash]
+    };
+    let items = found["items"].as_array().into_iter().flatten();
+    let rows: Vec<Vec<String>> = items.map(row).collect();
+    if rows.is_empty() {
+        printer.note("no agent brought a file back");
+        return Ok(code::OK);
+    }
+    printer.table(&["PATH", "BYTES", "TYPE", "SHA-256"], &rows);
     Ok(code::OK)
 }
 

@@ -37,6 +37,7 @@ pub(super) struct LeaseV1 {
     granted_at: i64,
     released_at: Option<i64>,
     reason: String,
+    settled: Option<[u8; 32]>,
 }
 
 /// An error, within an attempt or a session.
@@ -64,8 +65,9 @@ pub(super) struct UsageV1 {
 
 impl LeaseV1 {
     pub(super) fn of(lease: &Lease) -> Self {
-        let Lease { agent_id, agent_name, fencing_token, granted_at, released_at, reason } =
-            lease.clone();
+        let lease = lease.clone();
+        let Lease { agent_id, agent_name, fencing_token, granted_at, released_at, reason, settled } =
+            lease;
         Self {
             agent_id: *agent_id.as_bytes(),
             agent_name,
@@ -73,11 +75,13 @@ impl LeaseV1 {
             granted_at: granted_at.millis(),
             released_at: millis(released_at),
             reason: reason.as_str().to_owned(),
+            settled,
         }
     }
 
     pub(super) fn domain(self) -> Result<Lease, Unreadable> {
-        let Self { agent_id, agent_name, fencing_token, granted_at, released_at, reason } = self;
+        let Self { agent_id, agent_name, fencing_token, granted_at, released_at, reason, settled } =
+            self;
         Ok(Lease {
             agent_id: AgentId::from_bytes(agent_id),
             agent_name,
@@ -85,6 +89,7 @@ impl LeaseV1 {
             granted_at: Timestamp::from_millis(granted_at),
             released_at: time(released_at),
             reason: word(&reason, LeaseReason::parse, "lease.reason")?,
+            settled,
         })
     }
 }

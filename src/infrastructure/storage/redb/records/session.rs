@@ -10,7 +10,8 @@ use super::{
     Payload, Record, Unreadable, Unstorable, millis, optional_json, optional_value, time, word,
 };
 use crate::domain::attention::Attention;
-use crate::domain::ids::{SessionId, TaskId, TenantId};
+use crate::domain::ids::{AgentId, SessionId, TaskId, TenantId};
+use crate::domain::session::artifact::Artifact;
 use crate::domain::session::attempt::ExecutionClock;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{
@@ -265,6 +266,7 @@ impl WorkspaceV1 {
 }
 
 #[derive(Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "as in the domain")]
 struct RunV1 {
     attempt: u32,
     lease: Option<LeaseV1>,
@@ -291,6 +293,9 @@ struct RunV1 {
     verify_wanted: Option<i64>,
     verification: Option<VerificationV1>,
     met: Vec<[u8; 16]>,
+    avoid: Vec<[u8; 16]>,
+    falls_back: bool,
+    artifacts: Vec<ArtifactV1>,
 }
 
 impl RunV1 {
@@ -320,6 +325,9 @@ impl RunV1 {
             verify_wanted,
             verification,
             met,
+            avoid,
+            falls_back,
+            artifacts,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
         Ok(Self {
@@ -348,6 +356,9 @@ impl RunV1 {
             verify_wanted: millis(*verify_wanted),
             verification: verification.as_ref().map(VerificationV1::of),
             met: met.iter().map(|id| *id.as_bytes()).collect(),
+            avoid: avoid.iter().map(|id| *id.as_bytes()).collect(),
+            falls_back: *falls_back,
+            artifacts: artifacts.iter().map(ArtifactV1::of).collect(),
         })
     }
 
@@ -378,6 +389,9 @@ impl RunV1 {
             verify_wanted,
             verification,
             met,
+            avoid,
+            falls_back,
+            artifacts,
         } = self;
         let reasons = degraded_reasons
             .iter()
@@ -409,6 +423,31 @@ impl RunV1 {
             verify_wanted: time(verify_wanted),
             verification: verification.map(VerificationV1::domain),
             met: met.into_iter().map(SessionId::from_bytes).collect(),
+            avoid: avoid.into_iter().map(AgentId::from_bytes).collect(),
+            falls_back,
+            artifacts: artifacts.into_iter().map(ArtifactV1::domain).collect(),
         })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ArtifactV1 {
+    path: String,
+    sha256: [u8; 32],
+    size: u64,
+    mime_type: String,
+    attempt: u32,
+    at: i64,
+}
+
+impl ArtifactV1 {
+    fn of(artifact: &Artifact) -> Self {
+        let Artifact { path, sha256, size, mime_type, attempt, at } = artifact.clone();
+        Self { path, sha256, size, mime_type, attempt, at: at.millis() }
+    }
+
+    fn domain(self) -> Artifact {
+        let Self { path, sha256, size, mime_type, attempt, at } = self;
+        Artifact { path, sha256, size, mime_type, attempt, at: Timestamp::from_millis(at) }
     }
 }

@@ -6,6 +6,7 @@ use super::{Payload, Record, Unreadable, Unstorable, millis, time, word};
 use crate::domain::ids::{AgentId, KeyId, TenantId, UserId};
 use crate::domain::schedule::hold::{Held, Hold, HoldScope};
 use crate::domain::tenant::Tenant;
+use crate::domain::tenant::joining::JoinMode;
 use crate::domain::tenant::key::{
     ApiKey, Invited, Inviter, InviterId, KeyKind, KeySecret, OpenedBy, Role,
 };
@@ -32,8 +33,10 @@ struct TenantV1 {
     max_tokens_per_month: Option<u64>,
     monthly_budget_micros: Option<u64>,
     max_storage_mb: Option<u64>,
+    max_agents: Option<u64>,
     requests_per_minute: Option<u64>,
     weight_hundredths: u32,
+    joining: String,
     registration: String,
     sessions_days: Option<u32>,
     deleted_sessions_days: Option<u32>,
@@ -91,6 +94,7 @@ impl Record for Versioned<Tenant> {
             inactive_since,
             quotas,
             weight,
+            joining,
             registration,
             retention,
             holds,
@@ -103,6 +107,7 @@ impl Record for Versioned<Tenant> {
             max_tokens_per_month,
             monthly_budget_micros,
             max_storage_mb,
+            max_agents,
             requests_per_minute,
         } = *quotas;
         Ok(codec::encode(&TenantV1 {
@@ -117,8 +122,10 @@ impl Record for Versioned<Tenant> {
             max_tokens_per_month,
             monthly_budget_micros,
             max_storage_mb,
+            max_agents,
             requests_per_minute,
             weight_hundredths: weight.hundredths(),
+            joining: joining.as_str().to_owned(),
             registration: registration.as_str().to_owned(),
             sessions_days,
             deleted_sessions_days,
@@ -141,8 +148,10 @@ impl Record for Versioned<Tenant> {
             max_tokens_per_month,
             monthly_budget_micros,
             max_storage_mb,
+            max_agents,
             requests_per_minute,
             weight_hundredths,
+            joining,
             registration,
             sessions_days,
             deleted_sessions_days,
@@ -162,10 +171,12 @@ impl Record for Versioned<Tenant> {
                 max_tokens_per_month,
                 monthly_budget_micros,
                 max_storage_mb,
+                max_agents,
                 requests_per_minute,
             },
             weight: Weight::from_hundredths(weight_hundredths)
                 .ok_or(Unreadable::Field("weight_hundredths"))?,
+            joining: word(&joining, JoinMode::parse, "joining")?,
             registration: word(&registration, RegistrationMode::parse, "registration")?,
             retention: Retention { sessions_days, deleted_sessions_days, events_days },
             holds: holds.into_iter().map(hold).collect::<Result<_, _>>()?,

@@ -28,6 +28,7 @@ use crate::domain::ids::{
 };
 use crate::domain::money::Usd;
 use crate::domain::schedule::hold::{Held, Hold};
+use crate::domain::session::artifact::Artifact;
 use crate::domain::session::attempt::{Attempt, ExecutionClock, Lease, LeaseReason, SessionError};
 use crate::domain::session::checkpoint::{Checkpoint, CheckpointTrigger};
 use crate::domain::session::draft::SessionDraft;
@@ -79,6 +80,7 @@ fn lease() -> Lease {
         fencing_token: 41,
         granted_at: at(1),
         released_at: Some(at(2)),
+        settled: Some([9; 32]),
         reason: LeaseReason::Fallback,
     }
 }
@@ -147,6 +149,16 @@ fn run() -> RunState {
         at_risk_told: true,
         verify_wanted: Some(at(8)),
         met: vec![SessionId::new(id(7))],
+        avoid: vec![AgentId::new(id(8))],
+        falls_back: true,
+        artifacts: vec![Artifact {
+            path: "a/b".to_owned(),
+            sha256: [3; 32],
+            size: 9,
+            mime_type: "text/plain".to_owned(),
+            attempt: 1,
+            at: at(4),
+        }],
         verification: Some(Verification {
             passed: true,
             tree_hash: Some("t".to_owned()),
