@@ -332,12 +332,6 @@ impl AgentService {
         self.queue.stands(agent).map(|stands| stands.standing)
     }
 
-    /// How many sessions an agent works on.
-    #[must_use]
-    pub fn given(&self, agent: &Agent) -> u32 {
-        self.standing(agent).map_or(0, |standing| standing.burden.load.tasks)
-    }
-
     /// Who but this agent would be given a session now, and how busy it would be then.
     #[must_use]
     pub fn would_go(&self, session: &Session, agent: AgentId) -> Option<(Arc<Agent>, f64)> {

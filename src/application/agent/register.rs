@@ -75,15 +75,10 @@ impl AgentService {
     ) -> AuditEntry {
         let Audited { action, reason, before, after } = what;
         AuditEntry {
-            at: self.clock.now(),
-            actor: ctx.actor(),
-            action: (*action).to_owned(),
-            subject: About { kind: SubjectKind::Agent, id: agent.id.uuid() },
-            ok: true,
             reason: reason.map(str::to_owned),
             before: before.map(facts),
             after: after.map(facts),
-            request_id: Some(ctx.request_id.clone()),
+            ..audit_of(ctx, agent, action, self.clock.now())
         }
     }
 }

@@ -98,6 +98,7 @@ impl AgentDriver for ExternalDriver {
         let offer = Offer {
             session: assignment.session,
             agent: agent.id,
+            attempt: assignment.attempt,
             fencing_token: assignment.fencing_token,
             is_brought: line_of(&agent).is_some(),
             prompt: assignment.prompt.id,

@@ -48,7 +48,8 @@ impl ExternalService {
 
     /// What follows from a heartbeat; `counts` when the agent counts its work in it.
     async fn take_note(&self, agent: &Agent, beat: Heartbeat, counts: bool) {
-        let given = self.agents.given(agent);
+        // What still waits to be fetched is none of its work yet.
+        let given = self.desk.taken(agent.id);
         let said = beat.tasks_in_progress;
         let beaten = self.agents.pulses().beat(agent.tenant_id, beat, given);
         if beaten.matters {

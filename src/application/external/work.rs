@@ -326,8 +326,7 @@ pub(super) async fn kept(
     result: &TaskResult,
     at: Timestamp,
 ) -> Result<Vec<Artifact>, AppError> {
-    let attempt = held.offer.document.get("attempt").and_then(Value::as_u64).unwrap_or_default();
-    let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+    let attempt = held.offer.attempt;
     let mut all = Vec::with_capacity(result.artifacts.len());
     for (index, sent) in result.artifacts.iter().enumerate() {
         let of = (tenant, held.offer.session);

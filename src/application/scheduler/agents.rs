@@ -164,7 +164,10 @@ impl Scheduler {
                 let (agent, vitals) = (snapshot.agent(id).await?, snapshot.vitals(id).await?);
                 let all = seen.agents.entry(tenant).or_default();
                 match agent {
-                    None => drop(all.remove(&id)),
+                    None => {
+                        all.remove(&id);
+                        self.agents.pulses().forget((tenant, id));
+                    }
                     Some(agent) => {
                         let vitals = vitals.as_ref().map(|vitals| &vitals.value);
                         all.insert(id, self.known(agent.value, vitals));

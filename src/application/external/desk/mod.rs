@@ -29,6 +29,8 @@ pub(super) struct Offer {
     pub(super) session: SessionId,
     /// Who is to do it.
     pub(super) agent: AgentId,
+    /// Number of the attempt.
+    pub(super) attempt: u32,
     /// The right to it.
     pub(super) fencing_token: u64,
     /// It is brought to the agent, which does not fetch it.
@@ -170,6 +172,17 @@ impl Desk {
         let job = state.jobs.get(&(agent, session));
         let job = job.filter(|job| job.offer.fencing_token == fencing_token);
         job.is_some_and(|job| job.place == Place::Waiting)
+    }
+
+    /// How many pieces of work an agent has taken and not ended.
+    #[must_use]
+    pub(super) fn taken(&self, agent: AgentId) -> u32 {
+        let state = self.state();
+        let taken = state
+            .jobs_of(agent)
+            .filter(|job| job.place == Place::Taken && !job.is_over_for_agent)
+            .count();
+        u32::try_from(taken).unwrap_or(u32::MAX)
     }
 
     /// Pieces of work that wait for an agent, newest first.

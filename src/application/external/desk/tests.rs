@@ -8,6 +8,7 @@ fn offer(session: u128, fencing_token: u64) -> Offer {
     Offer {
         session: SessionId::new(Uuid::from_u128(session)),
         agent: AGENT,
+        attempt: 1,
         fencing_token,
         is_brought: false,
         prompt: Uuid::nil(),
@@ -78,6 +79,10 @@ async fn what_may_not_have_arrived_is_handed_over_again() {
     desk.0.lock().expect("whole").jobs.values_mut().for_each(|job| job.place = Place::Taken);
     desk.lay_out_again(AGENT);
     assert!(desk.begin_to_hand(AGENT, None).is_none(), "it has it");
+    let _waiting = lay_out(&desk, 2, 6);
+    assert_eq!(desk.taken(AGENT), 1, "what it did not fetch is none of its work");
+    assert!(desk.end_for_agent(AGENT, session, 5));
+    assert_eq!(desk.taken(AGENT), 0, "nor what it has ended");
 }
 
 #[test]
