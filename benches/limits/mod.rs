@@ -6,6 +6,7 @@
 //! Invariant: an answer to a create is sent after its transaction is synced, as in the product.
 
 mod fanout;
+pub(crate) mod locks;
 mod record;
 mod store;
 

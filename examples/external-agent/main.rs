@@ -11,10 +11,12 @@
 //! what it had not done, and brings again what may not have arrived.
 
 mod agent;
+mod guard;
 mod memory;
 mod talk;
 mod work;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -59,6 +61,12 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let [first, parent, command @ ..] = &words[..]
+        && first == guard::WORD
+    {
+        return guard::run(parent, command).await;
+    }
     let options = Options::parse();
     let http = Client::builder().timeout(Duration::from_mins(1)).build();
     let http = http.expect("a client without settings can be made");

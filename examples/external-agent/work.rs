@@ -5,8 +5,9 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::Command;
 use tokio::sync::mpsc;
+
+use crate::guard::guarded;
 
 /// Most of a command's output that is brought.
 const MOST_OUTPUT: u64 = 1024 * 1024;
@@ -57,8 +58,8 @@ pub(crate) async fn run(
     input: &str,
     tell: &mpsc::Sender<Value>,
 ) -> std::io::Result<(String, Option<String>)> {
-    let mut command = Command::new(program);
-    command.args(arguments).process_group(0).kill_on_drop(true);
+    let mut command = guarded(program, arguments)?;
+    command.kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // The key is for registering alone.
     command.env_remove("ORCHESTRATOR_KEY");

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use crate::domain::agent::gate::{Gate, NoAgent};
 use crate::domain::attention::ResolveError;
 use crate::domain::field::FieldError;
+use crate::domain::lock::Refusal;
 use crate::domain::session::life::RetryRefused;
 use crate::domain::session::status::{InvalidTransition, SessionStatus};
 use crate::domain::tenant::quotas::QuotaName;
 use crate::domain::tenant::right::Lack;
 use crate::domain::usage::budget::BudgetUse;
 
+use super::context::error::ContextError;
 use super::ports::store::{CommitError, StoreError};
 use super::ports::workspaces::WorkspaceError;
 use super::session::limits::quota_of;
@@ -66,6 +68,17 @@ pub enum AppError {
         name: String,
         /// What follows from that.
         what: String,
+    },
+    /// No agent server has this name.
+    #[error("no such host")]
+    HostNotFound,
+    /// Its server cannot be replaced as it stands.
+    #[error("host {id} cannot be recycled: {why}")]
+    HostBusy {
+        /// Its name.
+        id: String,
+        /// Why not.
+        why: String,
     },
     /// A tenant keeps an administrator.
     #[error("the last administrator of a tenant stays its administrator")]
@@ -134,6 +147,12 @@ pub enum AppError {
     /// A report came with a token that is no longer current.
     #[error("this report belongs to an earlier lease")]
     StaleResult,
+    /// A lock was refused.
+    #[error(transparent)]
+    Lock(#[from] Box<Refusal>),
+    /// Nobody holds this lock or waits for it.
+    #[error("nobody holds this lock or waits for it")]
+    LockNotFound,
     /// The caller has not the rights.
     #[error(transparent)]
     Forbidden(#[from] Lack),
@@ -175,6 +194,9 @@ pub enum AppError {
         /// How many agents each gate refuses; nothing when only the best were to be told.
         refused: BTreeMap<Gate, usize>,
     },
+    /// A context cannot be used so.
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// Events before this are gone.
     #[error("events up to {oldest} are no longer kept")]
     CursorExpired {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::error::AppError;
 use crate::domain::audit::Actor;
-use crate::domain::ids::{KeyId, TenantId, UserId};
+use crate::domain::ids::{AgentId, KeyId, TenantId, UserId};
 use crate::domain::session::Session;
-use crate::domain::tenant::key::{ApiKey, Role};
+use crate::domain::tenant::key::{ApiKey, KeyKind, Role};
 use crate::domain::tenant::network::Reach;
 use crate::domain::tenant::right::{Lack, Right};
 use crate::domain::tenant::scope::Scopes;
@@ -23,6 +23,8 @@ pub struct Principal {
     pub credential: Option<[u8; 32]>,
     /// Who holds the key; `None` for a program.
     pub user: Option<UserId>,
+    /// The external agent whose token it is.
+    pub agent: Option<AgentId>,
     /// The tenant of the key; `None` for `--dev`.
     pub home: Option<TenantId>,
     /// Address of whoever holds the key, else name of the key.
@@ -94,6 +96,10 @@ pub enum Subject<'a> {
     Invite(&'a super::identity::invites::InviteView),
     /// A tenant.
     Tenant(&'a Versioned<crate::domain::tenant::Tenant>),
+    /// A context.
+    Context(&'a super::context::ContextView),
+    /// A merge of contexts that waits.
+    PendingMerge(&'a crate::domain::context::merge::PendingMerge),
     /// A delivery of a webhook.
     Delivery(&'a Versioned<crate::domain::webhook::delivery::Delivery>),
 }
@@ -123,6 +129,7 @@ impl Principal {
             key: key.id,
             credential: Some(hash),
             user: key.user_id,
+            agent: (key.kind == KeyKind::Agent).then(|| AgentId::new(key.id.uuid())),
             home: Some(key.tenant_id),
             name: holder.map_or(key.name, |holder| holder.email),
             role,

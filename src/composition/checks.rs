@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::encryption;
-use super::graph::{Opened, opencode_options, sandbox_status};
+use super::graph::{opencode_options, sandbox_status};
 use super::host::ThisMachine;
+use super::opened::Opened;
 use super::provider;
 use super::settings::{Enabled, Settings};
 use crate::application::ports::clock::{Clock, Ids};

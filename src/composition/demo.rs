@@ -141,6 +141,7 @@ async fn populate(running: &Running) -> Result<(), AppError> {
 fn director(running: &Running) -> RequestContext {
     let principal = Principal {
         user: None,
+        agent: None,
         home: None,
         reach: Reach::default(),
         key: KeyId::new(running.graph.ids.uuid()),

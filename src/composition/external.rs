@@ -44,7 +44,7 @@ pub(super) fn exchange(
         clock: Arc::clone(clock),
         ids: Arc::clone(ids),
         sealer: Arc::clone(sealer),
-        push: Arc::new(HttpPush::new(egress, Arc::clone(clock))?),
+        push: Arc::new(HttpPush::new(egress, Arc::clone(clock), wanted.calls)?),
         files: artifacts(settings),
     };
     let rules = ExternalRules {

@@ -10,15 +10,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::external;
-use super::settings::{Enabled, Environment, Settings, StoreLocation, secrets};
+use super::locks::Locks;
+use super::opened::Opened;
+use super::settings::{Enabled, Environment, Settings, secrets};
 use crate::application::agent::AgentService;
 use crate::application::agent::pulses::Pulses;
 use crate::application::attention::AttentionService;
 use crate::application::audit::AuditService;
+use crate::application::context::ContextService;
 use crate::application::daily::Daily;
 use crate::application::events::{Deltas, EventService};
 use crate::application::external::ExternalService;
 use crate::application::identity::IdentityService;
+use crate::application::inside::{Door, InsideService};
 use crate::application::judge::JudgeService;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::driver::AgentDriver;
@@ -46,70 +50,9 @@ use crate::infrastructure::drivers::opencode::{Attach, OpencodeDriver, Options};
 use crate::infrastructure::drivers::simulated::{SimulatedDriver, SimulatedOptions};
 use crate::infrastructure::gates::LocalGates;
 use crate::infrastructure::sandbox::{self, Mode, Sandbox};
-use crate::infrastructure::storage::memory::MemoryStore;
-use crate::infrastructure::storage::redb::{OpenError, RedbOptions, RedbStore};
 use crate::infrastructure::webhooks::HttpNotifier;
 use crate::infrastructure::webhooks::egress::{Allowed, Egress, SystemLookup};
 use crate::infrastructure::workspaces::{Folders, WorkspaceOptions};
-
-/// The store that was opened, with what only its adapter can do.
-pub(super) enum Opened {
-    /// The embedded store.
-    Redb(Arc<RedbStore>),
-    /// Nothing is kept.
-    Memory(Arc<MemoryStore>),
-}
-
-impl Opened {
-    pub(super) fn open(
-        settings: &Settings,
-        clock: &Arc<dyn Clock>,
-        ids: &Arc<dyn Ids>,
-    ) -> Result<Self, OpenError> {
-        match &settings.store.location {
-            StoreLocation::Redb(file) => {
-                let dir = file.parent().unwrap_or(&settings.server.data_dir);
-                let mut options = RedbOptions::new(dir);
-                options.cache_bytes = settings.store.cache_mb as usize * 1024 * 1024;
-                options.queue_capacity = settings.store.queue_capacity as usize;
-                options.space = settings.store.space();
-                Ok(Self::Redb(RedbStore::open(options, Arc::clone(clock), Arc::clone(ids))?))
-            }
-            StoreLocation::Memory => {
-                Ok(Self::Memory(MemoryStore::new(Arc::clone(clock), Arc::clone(ids))))
-            }
-        }
-    }
-
-    pub(super) fn store(&self) -> Arc<dyn Store> {
-        match self {
-            Self::Redb(store) => Arc::clone(store) as Arc<dyn Store>,
-            Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
-        }
-    }
-
-    pub(super) fn journal(&self) -> Arc<dyn Journal> {
-        match self {
-            Self::Redb(store) => Arc::clone(store) as Arc<dyn Journal>,
-            Self::Memory(store) => Arc::clone(store) as Arc<dyn Journal>,
-        }
-    }
-
-    /// Writes what waits and lets go of the file.
-    pub(super) async fn close(&self) {
-        match self {
-            Self::Redb(store) => store.close().await,
-            Self::Memory(_) => {}
-        }
-    }
-
-    pub(super) const fn name(&self) -> &'static str {
-        match self {
-            Self::Redb(_) => "redb",
-            Self::Memory(_) => "memory",
-        }
-    }
-}
 
 /// What a server is given beside its settings.
 pub(super) struct Surroundings<'a> {
@@ -117,6 +60,10 @@ pub(super) struct Surroundings<'a> {
     pub environment: &'a Environment,
     /// Seals what has to be used again.
     pub sealer: Arc<dyn Sealer>,
+    /// Where processes on this machine reach it.
+    pub url: String,
+    /// SHA-256 of its certificate, in hex, when it speaks TLS.
+    pub fingerprint: Option<String>,
 }
 
 /// All services of one server.
@@ -131,6 +78,9 @@ pub(super) struct Graph {
     pub external: ExternalService,
     pub events: EventService,
     pub webhooks: WebhookService,
+    pub contexts: ContextService,
+    pub inside: InsideService,
+    pub locks: Locks,
     pub usage: UsageService,
     pub identity: IdentityService,
     pub system: SystemService,
@@ -163,13 +113,12 @@ impl Graph {
         };
         let workspaces: Arc<dyn Workspaces> =
             Arc::new(Folders::new(options, Arc::clone(&clock), Arc::clone(&ids)));
-        let wake = Wake::default();
         let sessions = SessionService::new(
             Arc::clone(&store),
             Arc::clone(&workspaces),
             Arc::clone(&clock),
             Arc::clone(&ids),
-            wake,
+            Wake::default(),
             SessionOptions {
                 checkpoint_timeout: settings.supervisor.checkpoint_timeout,
                 ..SessionOptions::default()
@@ -202,6 +151,10 @@ impl Graph {
         );
         let deltas = Deltas::default();
         let events = EventService::new(Arc::clone(&store), Arc::clone(&journal), deltas.clone());
+        let door = door(around);
+        let waits = settings.supervisor.question_timeout;
+        let inside = (Arc::clone(&store), sessions.clone(), attention.clone());
+        let inside = InsideService::new(inside.0, inside.1, inside.2, door.clone(), waits);
         let tools = Tools {
             sessions: sessions.clone(),
             attention: attention.clone(),
@@ -211,28 +164,22 @@ impl Graph {
             workspaces,
             clock: Arc::clone(&clock),
             deltas,
+            door: Some(door.clone()),
             options: supervisor_options(settings),
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
         let webhooks = webhooks(settings, &store, &clock, &ids, &around.sealer)?;
+        let contexts =
+            ContextService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
         let usage = UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone());
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
                 .with_agents(&built_in)
                 .keeping(settings.retention.0.days());
+        let locks = Locks::new(&store, &clock, &ids, &sessions, &exchange);
         let known = (agents.clone(), sessions.clone(), identity.clone());
         let external = ExternalService::new(&reached, &exchange, known);
-        let system = SystemService::new(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            agents.clone(),
-            queue.clone(),
-        )
-        .with_sandbox(sandbox_status(settings));
-        let system = match opened {
-            Opened::Redb(store) => system.with_archives(Arc::clone(store) as _),
-            Opened::Memory(_) => system,
-        };
+        let system = system(settings, opened, &clock, (agents.clone(), queue.clone()));
         Ok(Self {
             store,
             clock,
@@ -244,6 +191,9 @@ impl Graph {
             external,
             events,
             webhooks,
+            contexts,
+            inside,
+            locks,
             usage,
             identity,
             system,
@@ -270,6 +220,7 @@ impl Graph {
     pub(super) fn daily(&self, settings: &Settings, audit: AuditService) -> Daily {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         Daily::new(store, clock, self.sessions.clone(), audit, settings.retention.0)
+            .with_agents(self.agents.clone())
     }
 
     /// What was left open, for whoever runs the server.
@@ -293,6 +244,22 @@ impl Graph {
             self.agents.clone(),
             self.supervisors.clone(),
         )
+        .with_contexts(self.contexts.clone())
+    }
+}
+
+/// What is told of the server as a whole.
+fn system(
+    settings: &Settings,
+    opened: &Opened,
+    clock: &Arc<dyn Clock>,
+    (agents, queue): (AgentService, Queue),
+) -> SystemService {
+    let system = SystemService::new(opened.store(), Arc::clone(clock), agents, queue)
+        .with_sandbox(sandbox_status(settings));
+    match opened {
+        Opened::Redb(store) => system.with_archives(Arc::clone(store) as _),
+        Opened::Memory(_) => system,
     }
 }
 
@@ -366,7 +333,7 @@ fn drivers(
         drivers.push(Arc::new(driver));
         let capabilities = settings.opencode.capabilities.clone();
         let agent = AgentDraft::new("AGENT-OPENCODE", AgentKind::Opencode, capabilities);
-        built_in.push(agent.with_capacity(settings.opencode.max_runs));
+        built_in.push(agent.with_capacity(settings.opencode.capacity()));
     }
     // It starts nothing before somebody registers an agent of its kind.
     let options = acp_options(settings, environment);
@@ -408,10 +375,20 @@ fn sandbox_of_one(settings: &Settings) -> Sandbox {
 
 /// Our own executable as the guard of a child, which has these limits.
 fn guard_command(settings: &Settings) -> Vec<String> {
-    let own = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-    let mut words = vec![own.to_string_lossy().into_owned(), "guard".to_owned()];
+    let mut words = vec![own_program(), "guard".to_owned()];
     words.extend(Limits::with(settings.agents.max_file_mb).flags());
     words
+}
+
+fn own_program() -> String {
+    let own = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    own.to_string_lossy().into_owned()
+}
+
+/// How agents at work come back in.
+fn door(around: &Surroundings<'_>) -> Door {
+    let (url, print) = (around.url.clone(), around.fingerprint.clone());
+    Door::new(Arc::clone(&around.sealer), url, print, vec![own_program(), "mcp".to_owned()])
 }
 
 /// These variables of ours, as far as they are set. Ours are not for agents, whoever lists them.
@@ -454,7 +431,15 @@ pub(super) fn opencode_options(settings: &Settings, environment: &Environment) -
     options.limits.steps_per_prompt = wanted.max_steps;
     options.ready_timeout = wanted.ready_timeout;
     options.recycle_rss_bytes = u64::from(wanted.recycle_rss_mb) * 1024 * 1024;
+    options.max_rss_bytes = u64::from(wanted.max_rss_mb) * 1024 * 1024;
     options.recycle_age = wanted.recycle_age;
+    options.recycle_served = u64::from(wanted.recycle_sessions);
+    options.move_grace = wanted.recycle_grace;
+    options.deep_probe_every = wanted.deep_probe;
+    options.health_timeout = wanted.probe_timeout;
+    options.probe_failures = wanted.probe_failures;
+    options.max_hosts = wanted.max_hosts as usize;
+    options.host_runs = wanted.host_runs as usize;
     options.idle_time = wanted.idle_time;
     options
 }

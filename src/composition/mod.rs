@@ -13,6 +13,8 @@ mod host;
 mod keys;
 mod lifecycle;
 mod listener;
+mod locks;
+mod opened;
 mod provider;
 mod server;
 pub mod settings;
@@ -60,6 +62,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         key: cli.globals.key,
         tenant: cli.globals.tenant,
         cacert: cli.globals.cacert,
+        fingerprint: cli.globals.fingerprint,
     };
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     let host = ThisMachine { flags, environment, clock: Arc::new(SystemClock::new()) };
@@ -78,6 +81,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Session(_)
         | Command::Attention(_)
         | Command::Admissions(_)
+        | Command::Host(_)
         | Command::Recovery(_)
         | Command::Why { .. }
         | Command::Agent(_)
@@ -95,8 +99,11 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Usage(_)
         | Command::Event(_)
         | Command::Webhook(_)
+        | Command::Context(_)
+        | Command::Lock(_)
         | Command::Doctor { .. }
         | Command::EapCheck(_)
+        | Command::Mcp
         | Command::Config(_)
         | Command::Openapi
         | Command::Sbom

@@ -20,9 +20,10 @@ use tokio_util::task::TaskTracker;
 
 use super::data_dir;
 use super::encryption::{self, Encryption};
-use super::graph::{Graph, Opened, Surroundings, given_admin_key};
+use super::graph::{Graph, Surroundings, given_admin_key};
 use super::keys::{sealer, signer};
 use super::listener::listen;
+use super::opened::Opened;
 use super::provider;
 use super::settings::{Environment, Settings};
 use crate::application::audit::AuditService;
@@ -101,7 +102,12 @@ impl Running {
         let mut known = settings.clone();
         known.server.listen = address;
         let sealer = sealer(settings)?;
-        let around = Surroundings { environment, sealer: Arc::clone(&sealer) };
+        let around = Surroundings {
+            environment,
+            sealer: Arc::clone(&sealer),
+            url: encryption::url(address, tls.is_some()),
+            fingerprint: tls.as_ref().map(|tls| tls.fingerprint.clone()),
+        };
         let graph = Graph::build(&known, &around, &opened, clock, ids, &work, &stop_work)
             .map_err(|error| failed("the HTTP client", &error))?;
         let provider = provider::sign_in(settings, &graph, sealer)?;
@@ -185,10 +191,14 @@ impl Running {
         self.work.spawn(self.graph.reconciler().run(self.stop_work.clone()));
         self.work.spawn(self.graph.usage.clone().run(self.stop_work.clone()));
         self.work.spawn(self.graph.agents.clone().keep_figures(self.stop_work.clone()));
+        let (agents, sessions) = (self.graph.agents.clone(), self.graph.sessions.clone());
+        self.work.spawn(agents.tell_of_changes(sessions, self.stop_work.clone()));
         self.work.spawn(self.audit.clone().sign(self.stop_work.clone()));
         self.work.spawn(self.graph.daily(settings, self.audit.clone()).run(self.stop_work.clone()));
         self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
         self.work.spawn(self.graph.external.clone().run());
+        self.graph.locks.work(&self.work, &self.stop_work);
+        self.work.spawn(self.graph.system.hosts().tell(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
             self.graph.agents.clone(),
             Arc::clone(&self.graph.clock),
@@ -221,6 +231,9 @@ impl Running {
             external: graph.external.clone(),
             events: graph.events.clone(),
             webhooks: graph.webhooks.clone(),
+            contexts: graph.contexts.clone(),
+            inside: graph.inside.clone(),
+            locks: graph.locks.desk.clone(),
             usage: graph.usage.clone(),
             system: graph.system.clone(),
             identity: graph.identity.clone(),
@@ -352,6 +365,7 @@ impl Running {
         self.stop_work.cancel();
         self.work.close();
         within(clock.as_ref(), half, self.work.wait(), "supervisors").await;
+        within(clock.as_ref(), half, self.graph.locks.close(), "events of locks").await;
         self.graph.agents.shutdown().await;
         self.opened.close().await;
     }

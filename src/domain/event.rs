@@ -59,6 +59,7 @@ closed_enum!(
         SystemRecovered = "system.recovered",
         SystemStopping = "system.stopping",
         SystemAlert = "system.alert",
+        SystemHealthChanged = "system.health_changed",
         TenantCreated = "tenant.created",
         TenantActivated = "tenant.activated",
         TenantDeactivated = "tenant.deactivated",
@@ -77,6 +78,27 @@ closed_enum!(
         AgentLeaseExpired = "agent.lease_expired",
         AgentTokenRotated = "agent.token_rotated",
         AgentRebalanced = "agent.rebalanced",
+        ContextCreated = "context.created",
+        ContextUpdated = "context.updated",
+        ContextDeleted = "context.deleted",
+        ContextExpired = "context.expired",
+        ContextConflictRejected = "context.conflict_rejected",
+        ContextMerged = "context.merged",
+        ContextMergeConflicted = "context.merge_conflicted",
+        ContextMergeResolved = "context.merge_resolved",
+        ContextShared = "context.shared",
+        ContextPromoted = "context.promoted",
+        LockQueued = "lock.queued",
+        LockAcquired = "lock.acquired",
+        LockReleased = "lock.released",
+        LockExpired = "lock.expired",
+        LockLost = "lock.lost",
+        LockForceReleased = "lock.force_released",
+        LockWaitTimeout = "lock.wait_timeout",
+        LockDeadlockDetected = "lock.deadlock_detected",
+        AgentStateChanged = "agent.state_changed",
+        AgentLoadChanged = "agent.load_changed",
+        AgentTaskOverrun = "agent.task_overrun",
     }
 );
 
@@ -85,6 +107,28 @@ impl EventType {
     #[must_use]
     pub fn needs(self) -> Role {
         if self.as_str().starts_with("tenant.") { Role::Admin } else { Role::Viewer }
+    }
+
+    /// Whether an external agent is told of it when it is about itself: its work, and how it is seen. Who
+    /// changed something about it, and what others are given, is none of its business.
+    #[must_use]
+    pub fn is_for_its_agent(self) -> bool {
+        matches!(
+            self,
+            Self::AgentRegistered
+                | Self::AgentDeregistered
+                | Self::AgentTaskAssigned
+                | Self::AgentTaskAcknowledged
+                | Self::AgentTaskCompleted
+                | Self::AgentTaskOverrun
+                | Self::AgentLeaseExpired
+                | Self::AgentStaleResultRejected
+                | Self::AgentStateChanged
+                | Self::AgentLoadChanged
+                | Self::AgentPerformanceUpdated
+                | Self::AgentTierChanged
+                | Self::AgentBreakerChanged
+        )
     }
 }
 
@@ -99,6 +143,8 @@ closed_enum!(
         System = "system",
         Webhook = "webhook",
         User = "user",
+        Context = "context",
+        Lock = "lock",
     }
 );
 

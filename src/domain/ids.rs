@@ -81,6 +81,10 @@ id!(/// A message to a webhook.
     DeliveryId);
 id!(/// A record of what was used.
     UsageId);
+id!(/// Shared memory of sessions, tasks and agents.
+    ContextId);
+id!(/// One hold of a lock, from its grant to its end.
+    LockId);
 
 impl TenantId {
     /// The tenant `default`, made at first start.

@@ -17,7 +17,9 @@ pub mod event;
 
 pub mod agent;
 pub mod attention;
+pub mod context;
 pub mod eap;
+pub mod lock;
 pub mod redact;
 pub mod schedule;
 pub mod session;

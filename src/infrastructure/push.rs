@@ -4,6 +4,7 @@
 //! judge for this very call.
 
 use std::error::Error as _;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Map, Value};
 use sha2::Sha256;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use crate::application::ports::clock::Clock;
 use crate::application::ports::notifier::AddressError;
@@ -23,26 +26,53 @@ use crate::infrastructure::webhooks::egress::{Checked, Egress, HandedOver};
 
 /// Who calls.
 const WE: &str = "IndustrialOrchestrator/1.0";
-/// Longest wait for a connection.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// Longest time of a call that brings no work.
 const SHORT_TIME: Duration = Duration::from_secs(10);
-/// Longest time between two parts of an answer.
-const IDLE_TIME: Duration = Duration::from_secs(30);
 /// Largest answer.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// What of an answer is kept in memory before it is one of the large ones.
+const SMALL: usize = 256 * 1024;
+/// Large answers that are in memory at once; others wait, and their senders with them.
+const LARGE_AT_ONCE: usize = 3;
 /// Largest answer that tells how an agent is.
 const MOST_HEALTH: usize = 64 * 1024;
+/// Values in an answer: each takes many times the memory of the byte or two that it may be spelled with.
+const MOST_VALUES: usize = 250_000;
 /// Deepest nesting of an answer.
 const MOST_DEPTH: usize = 64;
 /// Characters of an answer's words that are told on.
 const TOLD: usize = 300;
+
+/// Longest times of calls that bring work. How long an agent may work on it before it begins to answer
+/// is up to each piece of work.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until there is a connection.
+    pub connect: Duration,
+    /// Between two parts of an answer.
+    pub pause: Duration,
+    /// From the beginning of an answer to its end.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            pause: Duration::from_secs(30),
+            answer: Duration::from_mins(2),
+        }
+    }
+}
 
 /// Calls over HTTP.
 pub struct HttpPush {
     client: Client,
     egress: Egress,
     clock: Arc<dyn Clock>,
+    limits: Limits,
+    /// A permit for each large answer in memory.
+    large: Semaphore,
 }
 
 /// Why a call gave nothing.
@@ -60,14 +90,17 @@ impl HttpPush {
     ///
     /// # Errors
     /// No HTTP client can be made on this machine.
-    pub fn new(egress: Egress, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        egress: Egress,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Result<Self, reqwest::Error> {
         let builder = || {
             Client::builder()
                 .no_proxy()
                 .redirect(Policy::none())
                 .dns_resolver(Arc::new(HandedOver))
-                .connect_timeout(CONNECT_TIME)
-                .read_timeout(IDLE_TIME)
+                .connect_timeout(limits.connect)
                 .pool_idle_timeout(Duration::from_secs(10))
                 .pool_max_idle_per_host(4)
         };
@@ -76,7 +109,7 @@ impl HttpPush {
             tracing::warn!(%error, "There are no root certificates: calls to agents with https will fail");
             builder().tls_certs_only([]).build()
         })?;
-        Ok(Self { client, egress, clock })
+        Ok(Self { client, egress, clock, limits, large: Semaphore::new(LARGE_AT_ONCE) })
     }
 
     /// The address below an agent's own, judged.
@@ -93,14 +126,29 @@ impl HttpPush {
 
     async fn send(
         &self,
-        line: &Line,
+        token: &str,
         checked: Checked,
         request: RequestBuilder,
         limit: Duration,
     ) -> Result<Response, Failure> {
-        let request = request.header("X-Agent-Token", &line.token).header(USER_AGENT, WE);
+        let request = request.header("X-Agent-Token", token).header(USER_AGENT, WE);
         let sent = checked.lend(request.timeout(limit).send()).await;
-        sent.map_err(|error| Failure::Lost(unanswered(&error)))
+        sent.map_err(|error| broken_off(&error))
+    }
+
+    /// Calls with what the agent knows us by. One that does not know it yet is shown what it knew us by
+    /// before, while that is good.
+    async fn shown<F>(&self, line: &Line, call: impl Fn(String) -> F) -> Result<Response, Failure>
+    where
+        F: Future<Output = Result<Response, Failure>>,
+    {
+        let response = call(line.token.clone()).await?;
+        match &line.before {
+            Some(before) if response.status() == StatusCode::UNAUTHORIZED => {
+                call(before.clone()).await
+            }
+            Some(_) | None => Ok(response),
+        }
     }
 
     async fn post(
@@ -111,18 +159,86 @@ impl HttpPush {
         limit: Duration,
         more: &[(&str, &str)],
     ) -> Result<Response, Failure> {
-        let checked = self.judged(line, below).await?;
-        let seconds = self.clock.now().millis() / 1000;
-        let signature = signature(&line.token, seconds, body);
-        let request = self
-            .client
-            .post(checked.url().clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header("X-Orchestrator-Signature", signature)
-            .body(body.to_vec());
-        let request =
-            more.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        self.send(line, checked, request, limit).await
+        let post = |token: String| async move {
+            let checked = self.judged(line, below).await?;
+            let seconds = self.clock.now().millis() / 1000;
+            let request = self
+                .client
+                .post(checked.url().clone())
+                .header(CONTENT_TYPE, "application/json")
+                .header("X-Orchestrator-Signature", signature(&token, seconds, body))
+                .body(body.to_vec());
+            let request =
+                more.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            self.send(&token, checked, request, limit).await
+        };
+        self.shown(line, post).await
+    }
+
+    /// The object in an answer.
+    async fn object(&self, response: Response, most: usize) -> Result<Map<String, Value>, Failure> {
+        let (bytes, _permit) = self.body(response, most).await?;
+        read(&bytes)
+    }
+
+    /// What an answer holds; of the large ones a few at once.
+    async fn body(
+        &self,
+        mut response: Response,
+        most: usize,
+    ) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Failure> {
+        let too_large = || Failure::Unreadable(format!("its answer has more than {most} bytes"));
+        let length = response.content_length().unwrap_or(0);
+        if usize::try_from(length).map_or(true, |length| length > most) {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::new();
+        if self.fill(&mut bytes, &mut response, most.min(SMALL)).await? {
+            return Ok((bytes, None));
+        }
+        if bytes.len() > most {
+            return Err(too_large());
+        }
+        // Nobody closes it.
+        let permit = self.large.acquire().await.ok();
+        if self.fill(&mut bytes, &mut response, most).await? {
+            return Ok((bytes, permit));
+        }
+        Err(too_large())
+    }
+
+    /// Reads until an answer ends or has more than so many bytes; whether it has ended.
+    async fn fill(
+        &self,
+        bytes: &mut Vec<u8>,
+        response: &mut Response,
+        most: usize,
+    ) -> Result<bool, Failure> {
+        let Limits { connect: _, pause, answer } = self.limits;
+        let seconds = |what: &str, limit: Duration| {
+            Failure::Unreadable(format!("its answer {what} {} s", limit.as_secs()))
+        };
+        let reading = async {
+            while bytes.len() <= most {
+                match timeout(pause, response.chunk()).await {
+                    Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
+                    Ok(Ok(None)) => return Ok(true),
+                    Ok(Err(error)) => return Err(broken_off(&error)),
+                    Err(_) => return Err(seconds("stood still for", pause)),
+                }
+            }
+            Ok(false)
+        };
+        timeout(answer, reading).await.unwrap_or_else(|_| Err(seconds("took more than", answer)))
+    }
+
+    /// The beginning of what an answer says.
+    async fn words(&self, response: Response) -> String {
+        let read = timeout(Duration::from_secs(1), self.body(response, MOST_HEALTH));
+        let Ok(Ok((bytes, _))) = read.await else { return String::new() };
+        let text = String::from_utf8_lossy(&bytes);
+        let text: String = text.chars().filter(|letter| !letter.is_control()).take(TOLD).collect();
+        if text.is_empty() { text } else { format!(": {text}") }
     }
 
     async fn brought(&self, line: &Line, parcel: &Parcel) -> Result<Brought, Failure> {
@@ -132,7 +248,7 @@ impl HttpPush {
         let status = response.status();
         match status {
             StatusCode::ACCEPTED => Ok(Brought::Accepted),
-            StatusCode::OK => object(response, MOST_BYTES).await.map(Brought::Result),
+            StatusCode::OK => self.object(response, MOST_BYTES).await.map(Brought::Result),
             StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => Ok(Brought::Lost(format!("it answered {status}"))),
@@ -144,7 +260,7 @@ impl HttpPush {
                 Ok(Brought::Refused(why))
             }
             _ => {
-                let words = words(response).await;
+                let words = self.words(response).await;
                 Ok(Brought::Refused(format!("it answered {status}{words}")))
             }
         }
@@ -162,10 +278,13 @@ pub fn signature(token: &str, seconds: i64, body: &[u8]) -> String {
     format!("t={seconds},v1={}", hex(&mac.finalize().into_bytes()))
 }
 
-/// The object in an answer.
-async fn object(response: Response, most: usize) -> Result<Map<String, Value>, Failure> {
-    let bytes = body(response, most).await?;
-    let value: Value = serde_json::from_slice(&bytes)
+/// The object that an answer is.
+fn read(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
+    if values_in(bytes) > MOST_VALUES {
+        let why = format!("its answer has more than {MOST_VALUES} values");
+        return Err(Failure::Unreadable(why));
+    }
+    let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Failure::Unreadable(format!("its answer is not JSON: {error}")))?;
     if depth(&value) > MOST_DEPTH {
         return Err(Failure::Unreadable("its answer is nested deeper than 64 levels".to_owned()));
@@ -178,32 +297,36 @@ async fn object(response: Response, most: usize) -> Result<Map<String, Value>, F
     }
 }
 
-async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
-    let too_large = || Failure::Unreadable(format!("its answer has more than {most} bytes"));
-    if response
-        .content_length()
-        .is_some_and(|length| usize::try_from(length).is_ok_and(|n| n > most))
-    {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > most => return Err(too_large()),
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Ok(bytes),
-            Err(error) => return Err(Failure::Lost(unanswered(&error))),
+/// How many values a JSON text has at most: each but the first follows a comma, or opens a list or a map.
+fn values_in(bytes: &[u8]) -> usize {
+    let (mut count, mut in_text, mut is_escaped) = (1, false, false);
+    for byte in bytes {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => count += 1,
+            _ => {}
         }
     }
+    count
 }
 
-/// The beginning of what an answer says.
-async fn words(response: Response) -> String {
-    let read = tokio::time::timeout(Duration::from_secs(1), body(response, MOST_HEALTH));
-    let Ok(Ok(bytes)) = read.await else { return String::new() };
-    let text = String::from_utf8_lossy(&bytes);
-    let text: String = text.chars().filter(|letter| !letter.is_control()).take(TOLD).collect();
-    if text.is_empty() { text } else { format!(": {text}") }
+/// What it means that an exchange broke off: nobody knows what became of it, unless what came is not the
+/// protocol.
+fn broken_off(error: &reqwest::Error) -> Failure {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let is_http = inner.downcast_ref::<hyper::Error>().is_none_or(|error| !error.is_parse());
+        let is_framed = inner.downcast_ref::<std::io::Error>().is_none_or(|error| {
+            !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData)
+        });
+        if !(is_http && is_framed) {
+            return Failure::Unreadable(format!("its answer is not HTTP: {inner}"));
+        }
+        cause = inner.source();
+    }
+    Failure::Lost(unanswered(error))
 }
 
 /// Why no answer came, in words that name no more than the address does.
@@ -242,11 +365,14 @@ impl PushAgents for HttpPush {
 
     async fn ask(&self, line: &Line) -> Result<Map<String, Value>, String> {
         let asked = async {
-            let checked = self.judged(line, &["health"]).await?;
-            let request = self.client.get(checked.url().clone());
-            let response = self.send(line, checked, request, SHORT_TIME).await?;
+            let get = |token: String| async move {
+                let checked = self.judged(line, &["health"]).await?;
+                let request = self.client.get(checked.url().clone());
+                self.send(&token, checked, request, SHORT_TIME).await
+            };
+            let response = self.shown(line, get).await?;
             match response.status() {
-                StatusCode::OK => object(response, MOST_HEALTH).await,
+                StatusCode::OK => self.object(response, MOST_HEALTH).await,
                 status => Err(Failure::Unreadable(format!("it answered {status}"))),
             }
         };
@@ -268,7 +394,78 @@ impl PushAgents for HttpPush {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::BoxFuture;
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::infrastructure::clock::SystemClock;
+    use crate::infrastructure::webhooks::egress::{Allowed, Lookup};
+
+    /// Leads to a permitted address the first time, and to others afterwards.
+    struct Flips(AtomicUsize, [&'static str; 2]);
+
+    impl Lookup for Flips {
+        fn lookup(&self, _: String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
+            let turn = self.0.fetch_add(1, Ordering::Relaxed).min(1);
+            let address = self.1[turn].parse().expect("an address");
+            Box::pin(async move { Ok(vec![address]) })
+        }
+    }
+
+    fn calling(then: &'static str) -> HttpPush {
+        let networks = vec!["127.0.0.1/32".parse().expect("a network")];
+        let allowed = Allowed { networks, ..Allowed::default() };
+        let lookup = Arc::new(Flips(AtomicUsize::new(0), ["127.0.0.1", then]));
+        let second = Duration::from_secs(1);
+        let limits = Limits { connect: second, pause: second, answer: second };
+        let egress = Egress::new(allowed, lookup);
+        HttpPush::new(egress, Arc::new(SystemClock::new()), limits).expect("a client")
+    }
+
+    fn parcel() -> Parcel {
+        let (idempotency_key, body) = ("task:1".to_owned(), b"{}".to_vec());
+        Parcel { idempotency_key, body, limit: Duration::from_secs(1) }
+    }
+
+    fn line(url: String) -> Line {
+        Line { url, token: "token".to_owned(), before: None }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_listed_is_never_connected_to_whatever_its_name_led_to_before() {
+        // Both listen on the same port: only the address tells them apart.
+        let permitted = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = permitted.local_addr().expect("an address").port();
+        let unlisted = TcpListener::bind(("127.0.0.2", port)).await.expect("the same port");
+        for then in ["127.0.0.2", "169.254.169.254", "10.1.2.3"] {
+            let push = calling(then);
+            let url = format!("http://agent.test:{port}");
+            assert!(push.check(&url).await.is_ok(), "as when it registered");
+            let told = push.bring(&line(url), &parcel()).await;
+            assert!(matches!(told, Brought::Refused(_)), "{then}: {told:?}");
+        }
+        for host in ["127.0.0.2", "169.254.169.254", "[fe80::1]", "192.168.1.1"] {
+            let told = calling("127.0.0.1").ask(&line(format!("http://{host}:{port}"))).await;
+            assert!(told.is_err(), "{host}");
+        }
+        for listener in [permitted, unlisted] {
+            let nobody = timeout(Duration::from_millis(50), listener.accept()).await;
+            assert!(nobody.is_err(), "{nobody:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_counted_before_they_take_memory() {
+        assert_eq!(values_in(br#"{"a": [1, 2], "b,[{\"": ",,", "c": "\\"}"#), 6);
+        let many = format!(r#"{{"output_data": {{"x": [{}0]}}}}"#, "0,".repeat(300_000));
+        let Err(Failure::Unreadable(why)) = read(many.as_bytes()) else { panic!("it is read") };
+        assert!(why.contains("250000 values"), "{why}");
+        let long = format!(r#"{{"output_data": {{"x": "{}"}}}}"#, "0,".repeat(300_000));
+        assert!(read(long.as_bytes()).is_ok());
+    }
 
     #[test]
     fn a_signature_covers_time_and_body() {

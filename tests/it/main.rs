@@ -7,6 +7,7 @@ mod browser;
 mod canaries;
 mod cli;
 mod command;
+mod contexts;
 mod contract;
 mod e2e;
 mod external;

@@ -111,7 +111,7 @@ impl AgentService {
         }
         let what = Audited { action: "probe", ..Audited::default() };
         let audit = self.audit(ctx, &found.value, &what);
-        let view = self.view(found);
+        let view = self.with_figures(self.view(found)).await?;
         let set = ChangeSet::new(ctx.tenant)
             .audit(Some(audit))
             .remember(ctx.remembered(&Subject::Agent(&view), self.clock.now()));
@@ -136,6 +136,7 @@ impl AgentService {
             let is_changed = !changed.is_empty();
             let version = if is_changed { found.version.next() } else { found.version };
             let view = self.view(Versioned { version, value: agent.clone() });
+            let view = self.with_figures(view).await?;
             let remembered = ctx.remembered(&Subject::Agent(&view), now);
             if !is_changed && remembered.is_none() {
                 return Ok(view);

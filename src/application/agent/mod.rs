@@ -3,6 +3,7 @@
 mod change;
 pub mod cooldown;
 mod figures;
+mod herald;
 pub mod outlook;
 pub mod pool;
 pub mod pulses;
@@ -342,6 +343,11 @@ impl AgentService {
     #[must_use]
     pub const fn cooldowns(&self) -> &Cooldowns {
         &self.cooldowns
+    }
+
+    /// Every driver.
+    pub(in crate::application) fn drivers(&self) -> impl Iterator<Item = &Arc<dyn AgentDriver>> {
+        self.drivers.values()
     }
 
     /// Ends what an earlier process left behind; how many processes that were.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::agent::heartbeat::Heartbeat;
+use crate::domain::agent::load::{Burden, Load};
 use crate::domain::agent::status::Pulse;
 use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::time::Timestamp;
@@ -99,10 +100,15 @@ impl Pulses {
         let who = (tenant, beat.agent_id);
         let mut heard = self.heard();
         let known = heard.agents.entry(who).or_default();
-        let differs = known.beat.as_ref().is_none_or(|before| {
-            before.status != beat.status
-                || before.current_load.to_bits() != beat.current_load.to_bits()
-        });
+        // How busy it is within a level is seen with the next look, which comes within a second.
+        let level = |beat: &Heartbeat| {
+            let (load, reported) = (Load::default(), beat.current_load);
+            Burden { load, capacity: 1, reported }.level()
+        };
+        let differs = known
+            .beat
+            .as_ref()
+            .is_none_or(|before| before.status != beat.status || level(before) != level(&beat));
         known.missing = if beat.tasks_in_progress < given { known.missing + 1 } else { 0 };
         let misses_work = known.missing == 2;
         known.heard_at = known.heard_at.max(Some(beat.heard_at));
@@ -158,12 +164,37 @@ impl Pulses {
         heard.unwritten.extend(beats.iter().map(|beat| (tenant, beat.agent_id)));
     }
 
+    /// Only these agents of a tenant are there: what is known of others from before then is forgotten.
+    pub fn forget_others(
+        &self,
+        tenant: TenantId,
+        then: Timestamp,
+        is_there: impl Fn(AgentId) -> bool,
+    ) {
+        let mut heard = self.heard();
+        let first = (tenant, AgentId::new(uuid::Uuid::nil()));
+        let own = heard.agents.range(first..).take_while(|((of, _), _)| *of == tenant);
+        let is_gone = |who: &Who, known: &Known| {
+            !is_there(who.1) && known.heard_at.is_none_or(|at| at < then)
+        };
+        let gone = own.filter(|(who, known)| is_gone(who, known)).map(|(who, _)| *who);
+        let gone: Vec<Who> = gone.collect();
+        for who in gone {
+            heard.forget(who);
+        }
+    }
+
     /// An agent is gone.
     pub fn forget(&self, who: Who) {
-        let mut heard = self.heard();
-        heard.agents.remove(&who);
-        heard.changed.remove(&who);
-        heard.unwritten.remove(&who);
+        self.heard().forget(who);
+    }
+}
+
+impl Heard {
+    fn forget(&mut self, who: Who) {
+        self.agents.remove(&who);
+        self.changed.remove(&who);
+        self.unwritten.remove(&who);
     }
 }
 
@@ -255,5 +286,24 @@ mod tests {
         assert_eq!(pulses.take_unwritten(), taken);
         pulses.forget(WHO);
         assert!(pulses.newest(WHO).is_none());
+        assert!(pulses.take_unwritten().is_empty());
+    }
+
+    #[test]
+    fn of_agents_that_are_gone_nothing_is_kept() {
+        let pulses = Pulses::new(at(0));
+        let known = |number: u128| AgentId::new(Uuid::from_u128(number));
+        for (number, seconds) in [(1, 5), (2, 5), (3, 10)] {
+            let beat =
+                Heartbeat { agent_id: known(number), ..beat(seconds, HeartbeatStatus::Healthy, 0) };
+            drop_beat(pulses.beat(WHO.0, beat, 0));
+        }
+        let elsewhere = TenantId::new(Uuid::from_u128(77));
+        drop_beat(pulses.beat(elsewhere, beat(5, HeartbeatStatus::Healthy, 0), 0));
+        pulses.forget_others(WHO.0, at(10), |agent| agent == known(1));
+        let is_known = |who| pulses.newest(who).is_some();
+        assert!(is_known((WHO.0, known(1))) && is_known((elsewhere, WHO.1)));
+        assert!(!is_known((WHO.0, known(2))), "it is gone");
+        assert!(is_known((WHO.0, known(3))), "it may have come since");
     }
 }

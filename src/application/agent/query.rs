@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::outlook::vitals_in;
 use super::{AgentService, Endpoint, Liveness};
 use crate::application::error::AppError;
 use crate::application::ports::reads::Snapshot;
@@ -11,12 +12,13 @@ use crate::domain::agent::gate::Gate;
 use crate::domain::agent::heartbeat::Heartbeat;
 use crate::domain::agent::kind::AgentType;
 use crate::domain::agent::load::Load;
-use crate::domain::agent::performance::Tier;
+use crate::domain::agent::performance::{Performance, Tier};
 use crate::domain::agent::routing::{Candidate, Request};
 use crate::domain::agent::status::{AgentState, HeartbeatStatus, Standing};
 use crate::domain::agent::vitals::{Condition, Vitals};
 use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::ids::{AgentId, TenantId};
+use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
 
 /// An agent, and how it is.
@@ -34,6 +36,10 @@ pub struct AgentView {
     pub probed: Option<Liveness>,
     /// What it said of itself last; nothing of agents that are asked instead.
     pub heartbeat: Option<Heartbeat>,
+    /// What came of its work; nothing where nobody asked for that.
+    pub performance: Option<Box<Performance>>,
+    /// When this was seen.
+    pub at: Timestamp,
 }
 
 /// Which agents.
@@ -155,7 +161,11 @@ impl AgentService {
         let has_more = items.len() > query.limit;
         items.truncate(query.limit);
         let next = items.last().filter(|_| has_more).map(|view| view.agent.value.id);
-        Ok(AgentPage { items, next, total })
+        let mut seen = Vec::with_capacity(items.len());
+        for view in items {
+            seen.push(self.with_figures(view).await?);
+        }
+        Ok(AgentPage { items: seen, next, total })
     }
 
     /// One agent, by id or name.
@@ -163,7 +173,15 @@ impl AgentService {
     /// # Errors
     /// `AgentNotFound`.
     pub async fn get(&self, ctx: &RequestContext, reference: &str) -> Result<AgentView, AppError> {
-        Ok(self.view(self.find(ctx.tenant, reference).await?))
+        self.with_figures(self.view(self.find(ctx.tenant, reference).await?)).await
+    }
+
+    /// The same with what came of its work.
+    pub(super) async fn with_figures(&self, view: AgentView) -> Result<AgentView, AppError> {
+        let Agent { id, tenant_id, .. } = view.agent.value;
+        let snapshot = self.store.snapshot(tenant_id).await?;
+        let (vitals, _) = vitals_in(&*snapshot, id, view.at).await?;
+        Ok(AgentView { performance: Some(Box::new(vitals.performance)), ..view })
     }
 
     /// The agent that an id or a name means.
@@ -190,7 +208,8 @@ impl AgentService {
         let switches = agent.value.switches;
         let standing = Standing { switches, is_alive: is_alive && standing.is_alive, ..standing };
         let heartbeat = self.pulses.newest((agent.value.tenant_id, agent.value.id));
-        AgentView { agent, is_built_in, standing, queue_length, probed, heartbeat }
+        let (performance, at) = (None, self.clock.now());
+        AgentView { agent, is_built_in, standing, queue_length, probed, heartbeat, performance, at }
     }
 
     /// An agent that is not known to the scheduler yet. Nothing of its work was judged, so that its tier is
@@ -207,7 +226,8 @@ impl AgentService {
     pub(super) fn down(&self, agent: &Agent) -> Option<String> {
         match self.seen(agent) {
             Some(seen) => seen.result.err(),
-            None => Some(LOOKING.to_owned()),
+            // Those that tell by themselves how they are are not looked for.
+            None => agent.kind.is_asked().then(|| LOOKING.to_owned()),
         }
     }
 

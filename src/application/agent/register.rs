@@ -42,6 +42,7 @@ impl AgentService {
             let entry = Audited { action: "register", after: Some(&agent), ..Audited::default() };
             let audit = self.audit(ctx, &agent, &entry);
             let view = self.view(Versioned { version: Version::FIRST, value: agent.clone() });
+            let view = AgentView { performance: Some(Box::default()), ..view };
             let quotas = quotas_in(&*self.store.snapshot(ctx.tenant).await?).await?;
             // Whose name is taken hears of that first.
             let named = ChangeSet::new(ctx.tenant).guard(Guard::AgentNameFree(agent.name.clone()));

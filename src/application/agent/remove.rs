@@ -78,7 +78,7 @@ impl AgentService {
                 continue;
             }
             if wanted.graceful && self.is_at_work(ctx.tenant, found.value.id).await? {
-                let view = self.view(found);
+                let view = self.with_figures(self.view(found)).await?;
                 let remembered = ctx.remembered(&Subject::Agent(&view), now);
                 if remembered.is_none()
                     || self.tried(ChangeSet::new(ctx.tenant).remember(remembered)).await?
@@ -88,7 +88,7 @@ impl AgentService {
                 continue;
             }
             let (mut set, gone) = removal(&found, wanted.graceful, reason, now);
-            let view = self.view(gone);
+            let view = self.with_figures(self.view(gone)).await?;
             if !wanted.graceful {
                 let (before, after) = (Some(&found.value), Some(&view.agent.value));
                 let what = Audited { action: "deregister", reason, before, after };
@@ -111,7 +111,7 @@ impl AgentService {
     ) -> Result<AgentView, AppError> {
         let now = self.clock.now();
         let (_, gone) = removal(left, true, None, now);
-        let view = self.view(gone);
+        let view = self.with_figures(self.view(gone)).await?;
         if let Some(answer) = ctx.remembered(&Subject::Agent(&view), now) {
             self.store.commit(ChangeSet::new(ctx.tenant).remember(Some(answer))).await?;
         }

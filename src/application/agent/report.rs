@@ -148,6 +148,7 @@ impl AgentService {
         standing.tier = vitals.tier();
         standing.breaker = vitals.breaker.state(rules, now).0;
         standing.is_probing = vitals.breaker.is_probing(rules, now, standing.assigned_at);
+        view.performance = Some(Box::new(vitals.performance.clone()));
         view
     }
 }

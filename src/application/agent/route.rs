@@ -125,7 +125,9 @@ impl AgentService {
             vitals.iter().map(|vitals| (vitals.agent_id, vitals)).collect();
         let slots = agents.into_iter().map(|found| {
             let agent = found.value;
-            let condition = Condition::of(vitals.get(&agent.id).copied(), None);
+            let tells = (!agent.kind.is_asked()).then_some(agent.created_at);
+            let pulse = tells.map(|since| self.pulses.pulse((tenant, agent.id), since));
+            let condition = Condition::of(vitals.get(&agent.id).copied(), pulse);
             let down = self.down(&agent);
             AgentSlot { condition, down, ..AgentSlot::new(agent.into()) }
         });

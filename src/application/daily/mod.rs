@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::agent::AgentService;
 use super::audit::AuditService;
 use super::error::AppError;
 use super::ports::clock::Clock;
@@ -43,7 +44,7 @@ pub const LEAP: Option<Duration> = Some(Duration::from_hours(7 * 24));
 pub struct Kept {
     /// Sessions after their end, until they are deleted.
     pub sessions: Option<Duration>,
-    /// Deleted sessions, until they are gone for good.
+    /// Deleted sessions, and agents that were removed, until they are gone for good.
     pub deleted_sessions: Option<Duration>,
     /// Events.
     pub events: Option<Duration>,
@@ -110,6 +111,7 @@ closed_enum!(
         Audit = "audit",
         SetAside = "set_aside",
         Browsers = "browsers",
+        Agents = "agents",
     }
 );
 
@@ -121,6 +123,8 @@ pub struct Daily {
     sessions: SessionService,
     audit: AuditService,
     kept: Kept,
+    /// Knows what is kept of agents beside the store.
+    agents: Option<AgentService>,
 }
 
 impl Daily {
@@ -133,7 +137,13 @@ impl Daily {
         audit: AuditService,
         kept: Kept,
     ) -> Self {
-        Self { store, clock, sessions, audit, kept }
+        Self { store, clock, sessions, audit, kept, agents: None }
+    }
+
+    /// With the agents, of which files are kept, too.
+    #[must_use]
+    pub fn with_agents(self, agents: AgentService) -> Self {
+        Self { agents: Some(agents), ..self }
     }
 
     /// Does the jobs soon after the start, since a server may never be up at their time, and then
@@ -195,6 +205,7 @@ impl Daily {
             Job::Audit => self.old_audit().await,
             Job::SetAside => self.old_copies().await,
             Job::Browsers => self.old_browsers().await,
+            Job::Agents => self.old_agents().await,
             Job::Counters => self.recount().await,
         }
     }

@@ -1,6 +1,7 @@
-//! What is kept no longer: ended sessions are deleted, deleted ones go for good; events, the oldest
+//! What is kept no longer: ended sessions are deleted, deleted ones and removed agents go for good; events, the oldest
 //! part of the audit, copies of damaged records and browsers that were signed in are removed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -9,6 +10,7 @@ use futures_util::stream;
 use super::{BATCH, Daily};
 use crate::application::error::AppError;
 use crate::application::ports::store::Outdated;
+use crate::domain::agent::Agent;
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::tenant::Tenant;
@@ -137,6 +139,35 @@ impl Daily {
     pub(super) async fn old_browsers(&self) -> Result<usize, AppError> {
         let Some(before) = self.before(Some(ENDED_BROWSERS)) else { return Ok(0) };
         self.remove(Outdated::Browsers(before)).await
+    }
+
+    /// Agents that were removed long ago go for good, with their figures, their keys and their homes. The
+    /// homes go first: while the record is there, whatever was cut off is done again.
+    pub(super) async fn old_agents(&self) -> Result<usize, AppError> {
+        let mut removed = 0;
+        let tenants = self.store.fleet().await?.tenants().await?;
+        let kept: BTreeMap<TenantId, Option<Timestamp>> = tenants
+            .into_iter()
+            .map(|found| found.value)
+            .map(|own| (own.id, self.before(self.kept.of(own.retention).deleted_sessions)))
+            .collect();
+        let Some(newest) = kept.values().copied().flatten().max() else { return Ok(0) };
+        let found = self.store.fleet().await?.agents_deleted_by(newest, usize::MAX).await?;
+        for Agent { id, tenant_id, kind, deleted_at, .. } in found {
+            let before = kept.get(&tenant_id).copied().flatten();
+            if deleted_at.zip(before).is_none_or(|(at, before)| at > before) {
+                continue;
+            }
+            let driver = self.agents.as_ref().and_then(|agents| agents.driver(kind));
+            if let Some(driver) = driver
+                && let Err(error) = driver.forget(tenant_id, id).await
+            {
+                tracing::warn!(agent.id = %id, %error, "What agent {id} left behind could not be removed; it is tried again");
+                continue;
+            }
+            removed += self.store.remove_outdated(Outdated::Agent(tenant_id, id), 1).await?;
+        }
+        Ok(removed)
     }
 
     async fn remove(&self, what: Outdated) -> Result<usize, AppError> {

@@ -53,7 +53,7 @@ fn document(assignment: &Assignment) -> Map<String, Value> {
     facts.insert("title".to_owned(), json!(title));
     let mut context = Map::new();
     context.insert("session".to_owned(), Value::Object(facts));
-    context.insert("shared".to_owned(), json!({}));
+    context.insert("shared".to_owned(), Value::Object(brief.shared.clone()));
     for (name, value) in [("workspace", &brief.workspace), ("resume", &brief.resume)] {
         if !value.is_null() {
             context.insert(name.to_owned(), value.clone());
@@ -185,7 +185,7 @@ impl Run {
     }
 
     /// Tells the agent that its right to the work is void.
-    fn cancel(self: &Arc<Self>, reason: &str) {
+    pub(super) fn cancel(self: &Arc<Self>, reason: &str) {
         let (agent, task, fencing_token) = self.place();
         if line_of(&self.agent).is_none() {
             let reason = reason.to_owned();

@@ -1,8 +1,9 @@
 //! How external agents say how they are, and how those are asked that are called.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde_json::{Map, Value, json};
 
 use super::work::Known;
@@ -16,14 +17,27 @@ use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::eap::said;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::field::FieldError;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AgentId, TenantId};
+use crate::domain::time::Timestamp;
 
 /// How often what was heard is written.
 const WRITTEN_EVERY: Duration = Duration::from_secs(1);
 /// Heartbeats that are written at once.
 const AT_ONCE: usize = 500;
 /// Agents that are asked at the same time.
-const ASKED_AT_ONCE: usize = 32;
+const ASKED_AT_ONCE: usize = 256;
+
+/// What an agent said of how it is, for whoever listens. Never stored; a listener that lags misses some.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(missing_docs, reason = "the fields are those of domain 9.4")]
+pub struct Beat {
+    pub tenant: TenantId,
+    pub agent: AgentId,
+    pub status: HeartbeatStatus,
+    pub current_load: f64,
+    pub tasks_in_progress: u32,
+    pub at: Timestamp,
+}
 
 impl ExternalService {
     /// An agent gave a sign of life by calling; what was sent to it before has arrived.
@@ -51,6 +65,13 @@ impl ExternalService {
         // What still waits to be fetched is none of its work yet.
         let given = self.desk.taken(agent.id);
         let said = beat.tasks_in_progress;
+        if self.beats.receiver_count() > 0 {
+            let Heartbeat { status, current_load, tasks_in_progress, heard_at: at, .. } = beat;
+            let (tenant, agent) = (agent.tenant_id, agent.id);
+            let beat = Beat { tenant, agent, status, current_load, tasks_in_progress, at };
+            // Whoever listened is gone meanwhile, which is no failure.
+            drop(self.beats.send(beat));
+        }
         let beaten = self.agents.pulses().beat(agent.tenant_id, beat, given);
         if beaten.matters {
             self.sessions.wake().scheduler();
@@ -95,15 +116,31 @@ impl ExternalService {
         }
     }
 
+    /// Asks each agent that is called once per interval. One that takes its time to answer keeps nobody
+    /// else from being asked, and is asked again when it has answered.
     async fn ask_now_and_then(&self) {
+        let (mut asking, mut waiting) = (FuturesUnordered::new(), VecDeque::new());
+        // Those that are asked or wait for it.
+        let mut due = BTreeSet::new();
         loop {
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                () = self.ask_all() => {}
-            }
-            if !self.goes_on_after(self.rules.liveness.interval).await {
-                return;
+            let called = self.called().await;
+            waiting.extend(called.into_iter().filter(|agent| due.insert(agent.id)));
+            let next_round = self.goes_on_after(self.rules.liveness.interval);
+            tokio::pin!(next_round);
+            loop {
+                while asking.len() < ASKED_AT_ONCE
+                    && let Some(agent) = waiting.pop_front()
+                {
+                    asking.push(async move {
+                        self.ask(&agent).await;
+                        agent.id
+                    });
+                }
+                tokio::select! {
+                    biased;
+                    goes_on = &mut next_round => if goes_on { break } else { return },
+                    Some(agent) = asking.next() => drop(due.remove(&agent)),
+                }
             }
         }
     }
@@ -133,8 +170,8 @@ impl ExternalService {
         }
     }
 
-    /// Asks every agent that is called how it is.
-    async fn ask_all(&self) {
+    /// Every agent that is called.
+    async fn called(&self) -> Vec<Agent> {
         let mut called: Vec<Agent> = Vec::new();
         for tenant in self.identity.tenants() {
             let agents = self.agents.list(tenant.id).await.unwrap_or_default();
@@ -142,8 +179,7 @@ impl ExternalService {
                 |agent: &Agent| agent.kind == AgentKind::Eap && line_of(agent).is_some();
             called.extend(agents.into_iter().filter(is_called));
         }
-        let ask = |agent: Agent| async move { self.ask(&agent).await };
-        stream::iter(called).for_each_concurrent(ASKED_AT_ONCE, ask).await;
+        called
     }
 
     /// Asks an agent how it is; one that gives no readable answer is offline.

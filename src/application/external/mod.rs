@@ -12,11 +12,14 @@ pub mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::desk::Desk;
+pub use self::desk::{Bell, Lying};
 pub use self::driver::ExternalDriver;
+pub use self::heartbeat::Beat;
 use self::push::Caller;
 pub use self::register::{Registered, Registrar, Rotated};
 use self::tokens::DispatchTokens;
@@ -32,6 +35,12 @@ use super::ports::store::Store;
 use super::session::SessionService;
 use crate::domain::agent::Agent;
 use crate::domain::agent::status::LivenessRules;
+use crate::domain::eap::notice::Notice;
+use crate::domain::ids::AgentId;
+use crate::domain::lock::{Grant, Owner};
+
+/// Heartbeats that are held for a listener that is busy; older ones are dropped for it.
+const BEATS: usize = 1024;
 
 /// Times that are kept with external agents.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +89,14 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Tells an agent that it holds a lock no longer; others hear it from the events.
+    pub fn tell_lock_lost(&self, grant: &Grant) {
+        if let Owner::Agent(agent) = grant.owner {
+            let (name, lock_id) = (grant.name.to_string(), grant.lock_id.uuid());
+            self.desk.post(agent, Notice::LockLost { name, lock_id });
+        }
+    }
+
     /// Over these ports; whoever waits goes with the token.
     #[must_use]
     pub fn new(ports: &Ports, rules: ExternalRules, stop: &CancellationToken) -> Self {
@@ -121,6 +138,7 @@ pub struct ExternalService {
     caller: Arc<Caller>,
     rules: ExternalRules,
     stop: CancellationToken,
+    beats: broadcast::Sender<Beat>,
 }
 
 impl ExternalService {
@@ -133,8 +151,20 @@ impl ExternalService {
     ) -> Self {
         let Exchange { desk, caller, rules, stop } = exchange.clone();
         let (store, clock) = (Arc::clone(&ports.store), Arc::clone(&ports.clock));
-        let ids = Arc::clone(&ports.ids);
-        Self { store, clock, ids, agents, sessions, identity, desk, caller, rules, stop }
+        let (ids, beats) = (Arc::clone(&ports.ids), broadcast::channel(BEATS).0);
+        Self { store, clock, ids, agents, sessions, identity, desk, caller, rules, stop, beats }
+    }
+
+    /// What agents say of how they are, from now on.
+    #[must_use]
+    pub fn beats(&self) -> broadcast::Receiver<Beat> {
+        self.beats.subscribe()
+    }
+
+    /// What rings when there is something new for an agent.
+    #[must_use]
+    pub fn bell(&self, agent: AgentId) -> Bell {
+        self.desk.bell(agent)
     }
 
     /// Times that are kept with external agents.

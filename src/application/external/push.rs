@@ -40,12 +40,12 @@ impl Caller {
     /// How an agent is called; `None` for one that fetches its work.
     pub(super) async fn line(&self, agent: &Agent) -> Result<Option<Line>, AppError> {
         let Some(url) = line_of(agent) else { return Ok(None) };
-        let token = self.tokens.of(agent.tenant_id, agent.id).await?;
-        Ok(token.map(|token| Line { url: url.to_owned(), token }))
+        let tokens = self.tokens.of(agent.tenant_id, agent.id, self.clock.now()).await?;
+        Ok(tokens.map(|(token, before)| Line { url: url.to_owned(), token, before }))
     }
 
     /// Brings a run's work to its agent, and takes what comes back.
-    pub(super) async fn bring(&self, run: &Run, limit: Duration) {
+    pub(super) async fn bring(&self, run: &Arc<Run>, limit: Duration) {
         let agent = run.agent.id;
         let handing = run.desk.begin_to_hand(agent, Some(run.session));
         if let Some(handing) = handing
@@ -71,7 +71,7 @@ impl Caller {
             limit: limit.max(FIRST_WAIT),
         };
         let sent = match self.brought(&line, &parcel).await {
-            Brought::Accepted => return,
+            Brought::Accepted => return run.desk.accept(agent, run.session, run.fencing_token),
             Brought::Result(sent) => sent,
             Brought::Refused(why) => {
                 run.desk.end_for_agent(agent, run.session, run.fencing_token);
@@ -80,7 +80,7 @@ impl Caller {
             Brought::Lost(why) => {
                 // Nobody can know whether it works on it: its right is void all the same.
                 if run.desk.end_for_agent(agent, run.session, run.fencing_token) {
-                    self.cancel(run, "it goes to another agent").await;
+                    run.cancel("it goes to another agent");
                 }
                 return run.tell(AgentEvent::Declined(why)).await;
             }

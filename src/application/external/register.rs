@@ -17,7 +17,9 @@ use crate::application::ports::notifier::AddressError;
 use crate::application::ports::store::CommitError;
 use crate::application::principal::RequestContext;
 use crate::application::session::MAX_COMMIT_ATTEMPTS;
+use crate::application::session::limits::{quotas_in, to_register};
 use crate::domain::agent::Agent;
+use crate::domain::agent::change::differences;
 use crate::domain::agent::draft::AgentDraft;
 use crate::domain::canonical::sha256;
 use crate::domain::eap::notice::Notice;
@@ -71,7 +73,8 @@ impl ExternalService {
     /// A new agent.
     ///
     /// # Errors
-    /// `Invalid`; `AgentNameTaken`; `EndpointNotAllowed`; `Forbidden` when the enrolment was used.
+    /// `Invalid`; `AgentNameTaken`; `QuotaExceeded`; `EndpointNotAllowed`; `Forbidden` when the enrolment was
+    /// used.
     pub async fn register(
         &self,
         who: &Registrar,
@@ -87,8 +90,13 @@ impl ExternalService {
             let (auth_token, key) = self.new_key(&agent, ctx.actor_name(), now)?;
             let dispatch_token = self.caller.tokens.for_key(&key);
             let audit = audit_of(ctx, &agent, "register_external", now);
-            let mut change = ChangeSet::new(ctx.tenant)
-                .guard(Guard::AgentNameFree(agent.name.clone()))
+            let quotas = quotas_in(&*self.store.snapshot(ctx.tenant).await?).await?;
+            // Whose name is taken hears of that first.
+            let named = ChangeSet::new(ctx.tenant).guard(Guard::AgentNameFree(agent.name.clone()));
+            let mut change = to_register(&quotas)
+                .into_iter()
+                .fold(named, ChangeSet::guard)
+                .count(Counter::Agents, CounterChange::Add(1))
                 .write(Write::Agent(Put { expect: Expect::Absent, value: agent.clone() }))
                 .write(Write::ApiKey(Put { expect: Expect::Absent, value: key }))
                 .events([event])
@@ -128,12 +136,13 @@ impl ExternalService {
             let agent = said_anew(&found.value, &sent.draft, now)?;
             let dispatch_token = key.and_then(|key| self.caller.tokens.for_key(&key.value));
             let registered = Registered { agent: agent.clone(), auth_token: None, dispatch_token };
+            // It begins anew: what it never spoke of may have been lost with its memory.
+            self.desk.lay_out_again(who.agent);
             if agent == found.value {
                 return Ok(registered);
             }
-            let payload = json!({
-                "name": agent.name, "changed": ["registration"], "actor": agent.name,
-            });
+            let changed = differences(&found.value, &agent);
+            let payload = json!({ "name": agent.name, "changed": changed, "actor": agent.name });
             let event = DomainEvent::new(EventType::AgentUpdated, about(&agent), now, payload);
             let put = Put { expect: Expect::At(found.version), value: agent };
             let change = ChangeSet::new(who.tenant).write(Write::Agent(put)).events([event]);

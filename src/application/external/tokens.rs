@@ -9,7 +9,8 @@ use crate::application::error::AppError;
 use crate::application::ports::sealer::Sealer;
 use crate::application::ports::store::Store;
 use crate::domain::ids::{AgentId, KeyId, TenantId};
-use crate::domain::tenant::key::{ApiKey, KeyKind};
+use crate::domain::tenant::key::{ApiKey, KeyKind, KeySecret};
+use crate::domain::time::Timestamp;
 
 /// The key that an agent's token opens has the id of the agent.
 #[must_use]
@@ -41,11 +42,16 @@ impl DispatchTokens {
     #[must_use]
     pub(super) fn for_key(&self, key: &ApiKey) -> Option<String> {
         let newest = key.secrets.first().filter(|_| key.kind == KeyKind::Agent)?;
-        let purpose = [b"dispatch".as_slice(), key.id.as_bytes(), &newest.hash].concat();
-        Some(self.sealer.derive(&purpose))
+        Some(self.for_secret(key, newest))
     }
 
-    /// What an agent is shown; `None` for one that has no token of its own.
+    fn for_secret(&self, key: &ApiKey, secret: &KeySecret) -> String {
+        let purpose = [b"dispatch".as_slice(), key.id.as_bytes(), &secret.hash].concat();
+        self.sealer.derive(&purpose)
+    }
+
+    /// What an agent is shown, and what it was shown before that was replaced, while its own token of
+    /// that time is accepted, too; `None` for one that has no token of its own.
     ///
     /// # Errors
     /// The store's.
@@ -53,8 +59,15 @@ impl DispatchTokens {
         &self,
         tenant: TenantId,
         agent: AgentId,
-    ) -> Result<Option<String>, AppError> {
+        now: Timestamp,
+    ) -> Result<Option<(String, Option<String>)>, AppError> {
         let key = self.store.snapshot(tenant).await?.api_key(key_of(agent)).await?;
-        Ok(key.and_then(|found| self.for_key(&found.value)))
+        Ok(key.and_then(|found| {
+            let key = found.value;
+            let is_good = |secret: &&KeySecret| secret.expires_at.is_some_and(|end| now < end);
+            let before = key.secrets.get(1).filter(is_good);
+            let before = before.map(|secret| self.for_secret(&key, secret));
+            Some((self.for_key(&key)?, before))
+        }))
     }
 }

@@ -120,7 +120,7 @@ impl ExternalService {
     ) -> Result<Heeded, AppError> {
         let held = self.held(who, session, report.fencing_token).await?;
         for said in &report.events {
-            let event = self.event_of(&held, said);
+            let Some(event) = self.event_of(&held, said) else { continue };
             if let AgentEvent::Usage { key, usage, .. } = &event {
                 self.desk.note_use((who.agent, session), key, usage);
             }
@@ -138,8 +138,9 @@ impl ExternalService {
         })
     }
 
-    fn event_of(&self, held: &Held, said: &Said) -> AgentEvent {
-        match said {
+    /// What its supervisor is told; nothing when it says nothing that is kept.
+    fn event_of(&self, held: &Held, said: &Said) -> Option<AgentEvent> {
+        Some(match said {
             Said::Progress { percentage, message } => {
                 let message = message.as_deref().map(|text| format!(": {text}"));
                 let message = format!("{percentage:.0} %{}", message.unwrap_or_default());
@@ -169,9 +170,10 @@ impl ExternalService {
                 })
             }
             Said::TurnEnd { message_ref } => {
-                AgentEvent::Step { message_ref: message_ref.clone().unwrap_or_default() }
+                let message_ref = message_ref.clone().filter(|name| !name.is_empty())?;
+                AgentEvent::Step { message_ref }
             }
-        }
+        })
     }
 
     /// Takes a result; where the session stands because of it.
@@ -187,7 +189,7 @@ impl ExternalService {
     ) -> Result<SessionStatus, AppError> {
         let Some(fencing_token) = result.fencing_token else { return Err(AppError::StaleResult) };
         if result.task_id != session.to_string() {
-            return Err(AppError::StaleResult);
+            return Err(self.stale(who, session, fencing_token).await?);
         }
         if self.desk.held(who.agent, session, fencing_token).is_none()
             && let Some(status) = self.settled(who, session, fencing_token, digest).await?

@@ -4,6 +4,7 @@
 //! inside the transaction. Every arm is closed on purpose: a new aggregate does not compile until
 //! every adapter handles it.
 
+use super::contexts::ContextWrite;
 use super::people::PeopleWrite;
 use super::usage::UsageWrite;
 use super::vitals::VitalsWrite;
@@ -94,6 +95,8 @@ pub enum Write {
     People(PeopleWrite),
     /// How an agent does.
     Vitals(VitalsWrite),
+    /// A context, or what belongs to one.
+    Context(ContextWrite),
 }
 
 /// A number that the store keeps per tenant.

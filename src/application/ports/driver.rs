@@ -14,10 +14,11 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::hosts::{HostNews, HostReport, NotRecycled};
 use crate::closed_enum;
 use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::attention::{AttentionKind, Risk};
-use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::ids::{AgentId, SessionId, TenantId};
 use crate::domain::session::Phase;
 use crate::domain::session::artifact::Artifact;
 use crate::domain::session::attempt::ErrorType;
@@ -130,6 +131,31 @@ pub enum Continuation {
     },
 }
 
+/// How an agent reaches this server from inside its session, by the Model Context Protocol.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Doorway {
+    /// Where it is spoken over HTTP; `None` when that takes a certificate that the agent does not know.
+    pub url: Option<String>,
+    /// Good for this attempt alone, and as long as it lasts.
+    pub token: String,
+    /// Program and arguments that speak it on their standard streams.
+    pub command: Vec<String>,
+    /// Variables that this program needs; the token is among them.
+    pub env: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Doorway {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url, token: _, command, env: _ } = self;
+        formatter
+            .debug_struct("Doorway")
+            .field("url", url)
+            .field("token", &"***")
+            .field("command", command)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A run to be started.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
@@ -165,6 +191,8 @@ pub struct Assignment {
     pub continuation: Continuation,
     /// What whoever works elsewhere has to be told besides.
     pub brief: Brief,
+    /// The way back into this server; `None` where there is none.
+    pub doorway: Option<Doorway>,
 }
 
 /// What an agent that works elsewhere is told of a session, beside what to do.
@@ -180,6 +208,8 @@ pub struct Brief {
     pub workspace: Value,
     /// The checkpoint that it goes on from, and what was saved with it; null for a new piece of work.
     pub resume: Value,
+    /// What is remembered, by scope.
+    pub shared: Map<String, Value>,
     /// What was used so far, in tokens and dollars: a result tells sums.
     pub used: Usage,
 }
@@ -337,6 +367,14 @@ pub enum AgentEvent {
     },
     /// The provider answered again.
     ProviderBack,
+    /// The run is about to go over to another server of the agent. The driver waits until `saved` is answered:
+    /// a run that is moved, or whose server is killed, goes on from what was saved at the latest.
+    Moving {
+        /// Why, for people.
+        reason: String,
+        /// Answered once the work so far is saved.
+        saved: oneshot::Sender<()>,
+    },
     /// The event stream is down; the driver reconnects by itself.
     StreamLost,
     /// The stream is back and what was missed has been told.
@@ -406,6 +444,28 @@ pub trait AgentDriver: Send + Sync {
     /// At start-up, before anything is started: ends what an earlier process left behind and says
     /// how many processes that were.
     async fn reap(&self) -> usize;
+    /// Removes what is kept on disk of an agent that is gone for good; nothing when there is nothing.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    async fn forget(&self, _tenant: TenantId, _agent: AgentId) -> Result<(), DriverError> {
+        Ok(())
+    }
+    /// The servers that it keeps for its agents, by name.
+    async fn hosts(&self) -> Vec<HostReport> {
+        Vec::new()
+    }
+    /// What happens to these servers, for whoever asks first; bounded, what does not fit is not told.
+    fn host_news(&self) -> Option<mpsc::Receiver<HostNews>> {
+        None
+    }
+    /// Has a server replaced by another one that its runs are moved to; returns before that is done.
+    ///
+    /// # Errors
+    /// `Unknown`, `State`, `Foreign`.
+    fn recycle(&self, _host: &str, _reason: &str) -> Result<(), NotRecycled> {
+        Err(NotRecycled::Unknown)
+    }
     /// Ends every process of this driver.
     async fn shutdown(&self);
 }

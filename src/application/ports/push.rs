@@ -14,6 +14,8 @@ pub struct Line {
     pub url: String,
     /// What it knows us by.
     pub token: String,
+    /// What it knew us by before that was replaced, while it may not have heard of the new one.
+    pub before: Option<String>,
 }
 
 /// An assignment on its way.

@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 
 use super::changes::{Counter, Remembered};
+use super::contexts::{ContextReads, OldContexts};
 use super::people::PeopleReads;
 use super::store::StoreError;
 use super::usage::UsageReads;
@@ -17,7 +18,9 @@ use crate::domain::agent::vitals::Ended;
 use crate::domain::attention::{Attention, AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId, UserId, WebhookId};
+use crate::domain::ids::{
+    AgentId, AttentionId, ContextId, KeyId, SessionId, TenantId, UserId, WebhookId,
+};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::spec::{Priority, SessionType};
@@ -233,7 +236,14 @@ pub trait EventReads: Send + Sync {
 /// Everything of one tenant at one moment.
 #[async_trait]
 pub trait Snapshot:
-    SessionReads + AttentionReads + EventReads + WebhookReads + UsageReads + PeopleReads + VitalsReads
+    SessionReads
+    + AttentionReads
+    + EventReads
+    + WebhookReads
+    + UsageReads
+    + PeopleReads
+    + VitalsReads
+    + ContextReads
 {
     /// The tenant itself; `None` before it was made.
     async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError>;
@@ -290,6 +300,7 @@ closed_enum!(
         Agents = "agents",
         Tenants = "tenants",
         Webhooks = "webhooks",
+        Contexts = "contexts",
         Answers = "answers",
         Damaged = "damaged",
         Other = "other",
@@ -340,6 +351,12 @@ pub trait Fleet: Send + Sync {
     /// Work that ended on agents and is not counted yet, by agent, at most `limit`; damaged rows are left
     /// out.
     async fn uncounted(&self, limit: usize) -> Result<Vec<(TenantId, Ended)>, StoreError>;
+    /// Agents that were deleted by then, of every tenant, at most `limit`; damaged ones are left out.
+    async fn agents_deleted_by(
+        &self,
+        then: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Agent>, StoreError>;
     /// Open attention items whose deadline is over at `now`, at most `limit`.
     async fn due_attention(
         &self,
@@ -363,6 +380,19 @@ pub trait Fleet: Send + Sync {
     ) -> Result<Option<Recount>, StoreError>;
     /// What is stored, by class.
     async fn usage(&self) -> Result<Vec<ClassUsage>, StoreError>;
+    /// Contexts of one scope that were not written for long, longest first.
+    async fn old_contexts(
+        &self,
+        asked: OldContexts,
+    ) -> Result<Vec<(Timestamp, ContextId)>, StoreError>;
+    /// Merges of contexts whose time is over at `now`, at most `limit`.
+    async fn old_merges(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, ContextId)>, StoreError>;
+    /// Sessions that ended and whose contexts were not looked at since, at most `limit`.
+    async fn ended_owners(&self, limit: usize) -> Result<Vec<(TenantId, SessionId)>, StoreError>;
     /// Every webhook.
     async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError>;
 }

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use super::changes::{ChangeSet, Counter};
 use super::reads::{Fleet, Snapshot};
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::time::Timestamp;
 
 /// Why reading failed.
@@ -93,6 +93,9 @@ pub enum Outdated {
     SetAside(Timestamp),
     /// Browsers that were signed in and whose time ended before.
     Browsers(Timestamp),
+    /// An agent that is deleted, with its figures, its newest heartbeat, and what opens for it; nothing of
+    /// one that is not.
+    Agent(TenantId, AgentId),
     /// The audit of a tenant up to and with the entry of this number, all in one step: a chain may
     /// only begin where the caller knows that a signature vouches. The newest entry always stays.
     Audit(TenantId, u64),

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::AgentService;
 use super::attention::AttentionService;
+use super::context::ContextService;
 use super::daily::leap::believes;
 use super::error::AppError;
 use super::ports::clock::Clock;
@@ -50,12 +51,13 @@ pub struct Reconciler {
     attention: AttentionService,
     agents: AgentService,
     supervisors: Supervisors,
+    contexts: ContextService,
 }
 
 impl Reconciler {
     /// Scans over these services.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         sessions: SessionService,
@@ -63,7 +65,15 @@ impl Reconciler {
         agents: AgentService,
         supervisors: Supervisors,
     ) -> Self {
-        Self { store, clock, sessions, attention, agents, supervisors }
+        let (known, ids) = (Arc::clone(&store), Arc::clone(&sessions.ids));
+        let contexts = ContextService::new(known, Arc::clone(&clock), ids);
+        Self { store, clock, sessions, attention, agents, supervisors, contexts }
+    }
+
+    /// The same, where contexts are kept for other times.
+    #[must_use]
+    pub fn with_contexts(self, contexts: ContextService) -> Self {
+        Self { contexts, ..self }
     }
 
     /// Scans until cancelled; no scan waits for another.
@@ -181,6 +191,11 @@ impl Reconciler {
         while self.again(FORGOTTEN, stop).await {
             if let Err(error) = self.forget_answers().await {
                 tracing::warn!(%error, "Remembered answers could not be forgotten");
+            }
+            if self.clock_is_believed().await
+                && let Err(error) = self.contexts.look().await
+            {
+                tracing::warn!(%error, "Contexts whose time is over could not be looked for");
             }
             if looks.is_multiple_of(TRASH_EVERY) && self.clock_is_believed().await {
                 match self.sessions.workspaces.purge_trash().await {

@@ -81,6 +81,7 @@ impl Words {
             | AgentEvent::AsksOpen { .. }
             | AgentEvent::Step { .. }
             | AgentEvent::ProviderBack
+            | AgentEvent::Moving { .. }
             | AgentEvent::StreamLost
             | AgentEvent::StreamBack) => told,
         }

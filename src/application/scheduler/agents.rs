@@ -1,8 +1,10 @@
-//! What the scheduler knows of tenants and their agents: read when something of them changed, and
-//! all of it now and then, since a change may come without an event.
+//! What the scheduler knows of tenants and their agents: how tenants stand is read with every look, an
+//! agent when something of it changed, and all agents of one tenant after another now and then, so that
+//! nothing that was missed stays so. What a look costs does not follow from how many agents there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::roster::{AgentSlot, LOOKING};
 use super::{News, Scheduler};
@@ -12,6 +14,10 @@ use crate::application::error::AppError;
 use crate::domain::agent::Agent;
 use crate::domain::agent::vitals::{Condition, Vitals};
 use crate::domain::ids::{AgentId, TenantId};
+use crate::domain::time::Timestamp;
+
+/// How long the agents of a tenant may go without all of them being read.
+const AGAIN: Duration = Duration::from_mins(5);
 
 /// An agent as it was read.
 struct Known {
@@ -31,6 +37,8 @@ pub(super) struct Seen {
     cooling: BTreeMap<AgentId, Vec<Cooldown>>,
     /// Tenants whose stored heartbeats were read.
     learned: BTreeSet<TenantId>,
+    /// When all agents of a tenant were read.
+    read_at: BTreeMap<TenantId, Timestamp>,
 }
 
 impl Seen {
@@ -46,17 +54,18 @@ impl Seen {
 
     /// Takes note of how agents are reached that were read; whether there is something new.
     fn look_for_endpoints(&mut self, read: &Read) -> bool {
-        let before = self.endpoints.len();
-        if !read.tenants.is_empty() {
-            let all = self.agents.values().flat_map(BTreeMap::values);
-            let all = all.filter_map(|known| asked(&known.agent)).collect();
-            return std::mem::replace(&mut self.endpoints, all) != self.endpoints;
+        if read.tenants.is_empty() && !read.reached_anew {
+            return false;
         }
-        for (tenant, id) in &read.agents {
-            let known = self.agents.get(tenant).and_then(|agents| agents.get(id));
-            self.endpoints.extend(known.and_then(|known| asked(&known.agent)));
-        }
-        self.endpoints.len() != before
+        let all = self.agents.values().flat_map(BTreeMap::values);
+        let all = all.filter_map(|known| asked(&known.agent)).collect();
+        std::mem::replace(&mut self.endpoints, all) != self.endpoints
+    }
+
+    /// The tenant whose agents were not read for the longest, when that is long enough.
+    fn unread(&self, now: Timestamp) -> Option<TenantId> {
+        let (tenant, at) = self.read_at.iter().min_by_key(|(_, at)| **at)?;
+        (now.since(*at) >= AGAIN).then_some(*tenant)
     }
 
     fn slots(&self, tenant: TenantId) -> Vec<AgentSlot> {
@@ -77,6 +86,8 @@ struct Read {
     tenants: BTreeSet<TenantId>,
     /// These agents.
     agents: BTreeSet<(TenantId, AgentId)>,
+    /// Among them is one that is to be asked whether it can work, or was.
+    reached_anew: bool,
 }
 
 impl Scheduler {
@@ -134,49 +145,68 @@ impl Scheduler {
         news: &mut News,
         read: &mut Read,
     ) -> Result<(), AppError> {
+        let now = self.clock.now();
         if news.everybody {
-            let now = self.clock.now();
-            news.tenants.extend(self.queue.read_tenants(self.store.as_ref(), now).await?);
-            news.everybody = false;
+            let tenants = self.queue.read_tenants(self.store.as_ref(), now).await?;
+            let is_new = |tenant: &TenantId| news.all_agents || !seen.agents.contains_key(tenant);
+            news.tenants.extend(tenants.into_iter().filter(is_new));
+            news.tenants.extend(seen.unread(now));
+            (news.everybody, news.all_agents) = (false, false);
         }
         while let Some(tenant) = news.tenants.first().copied() {
-            let snapshot = self.store.snapshot(tenant).await?;
-            let agents = snapshot.agents().await?;
-            let vitals = snapshot.all_vitals().await?;
-            let vitals: HashMap<AgentId, &Vitals> =
-                vitals.iter().map(|vitals| (vitals.agent_id, vitals)).collect();
-            if agents.iter().any(|agent| !agent.value.kind.is_asked())
-                && seen.learned.insert(tenant)
-            {
-                self.agents.pulses().learn(tenant, snapshot.heartbeats().await?);
-            }
-            let known = agents.into_iter().map(|agent| {
-                let id = agent.value.id;
-                (id, self.known(agent.value, vitals.get(&id).copied()))
-            });
-            seen.agents.insert(tenant, known.collect());
+            self.read_all_of(tenant, seen).await?;
             news.tenants.remove(&tenant);
             read.tenants.insert(tenant);
         }
         while let Some((tenant, id)) = news.agents.first().copied() {
-            if !read.tenants.contains(&tenant) {
+            if read.tenants.contains(&tenant) {
+                let is_there = seen.agents.get(&tenant).is_some_and(|all| all.contains_key(&id));
+                if !is_there {
+                    self.agents.pulses().forget((tenant, id));
+                }
+            } else {
                 let snapshot = self.store.snapshot(tenant).await?;
                 let (agent, vitals) = (snapshot.agent(id).await?, snapshot.vitals(id).await?);
                 let all = seen.agents.entry(tenant).or_default();
-                match agent {
+                let before = match agent {
                     None => {
-                        all.remove(&id);
                         self.agents.pulses().forget((tenant, id));
+                        all.remove(&id)
                     }
                     Some(agent) => {
+                        read.reached_anew |= agent.value.kind.is_asked();
                         let vitals = vitals.as_ref().map(|vitals| &vitals.value);
-                        all.insert(id, self.known(agent.value, vitals));
+                        all.insert(id, self.known(agent.value, vitals))
                     }
-                }
+                };
+                read.reached_anew |= before.is_some_and(|known| known.agent.kind.is_asked());
                 read.agents.insert((tenant, id));
             }
             news.agents.remove(&(tenant, id));
         }
+        Ok(())
+    }
+
+    /// Reads all agents of a tenant.
+    async fn read_all_of(&self, tenant: TenantId, seen: &mut Seen) -> Result<(), AppError> {
+        let began = self.clock.now();
+        let snapshot = self.store.snapshot(tenant).await?;
+        let (agents, vitals) = (snapshot.agents().await?, snapshot.all_vitals().await?);
+        let vitals: HashMap<AgentId, &Vitals> =
+            vitals.iter().map(|vitals| (vitals.agent_id, vitals)).collect();
+        let pulses = self.agents.pulses();
+        if agents.iter().any(|agent| !agent.value.kind.is_asked()) && seen.learned.insert(tenant) {
+            pulses.learn(tenant, snapshot.heartbeats().await?);
+        }
+        drop(snapshot);
+        let known = agents.into_iter().map(|agent| {
+            let id = agent.value.id;
+            (id, self.known(agent.value, vitals.get(&id).copied()))
+        });
+        let known: BTreeMap<AgentId, Known> = known.collect();
+        pulses.forget_others(tenant, began, |agent| known.contains_key(&agent));
+        seen.agents.insert(tenant, known);
+        seen.read_at.insert(tenant, began);
         Ok(())
     }
 

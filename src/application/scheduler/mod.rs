@@ -8,6 +8,7 @@ mod agents;
 mod lines;
 pub mod needs;
 pub mod position;
+mod promise;
 pub mod queue;
 mod refusal;
 pub mod reserve;
@@ -49,8 +50,10 @@ const SLACK: Option<Duration> = None;
 struct News {
     /// All sessions that wait or execute.
     sessions: bool,
-    /// All tenants and their agents.
+    /// How tenants stand, and the agents of those that are new.
     everybody: bool,
+    /// The agents of all tenants.
+    all_agents: bool,
     /// Tenants whose agents may have changed.
     tenants: BTreeSet<TenantId>,
     /// Agents of which something changed.
@@ -58,8 +61,9 @@ struct News {
 }
 
 impl News {
-    const fn everything() -> Self {
-        Self { sessions: true, everybody: true, tenants: BTreeSet::new(), agents: BTreeSet::new() }
+    fn everything() -> Self {
+        let (tenants, agents) = (BTreeSet::new(), BTreeSet::new());
+        Self { sessions: true, everybody: true, all_agents: true, tenants, agents }
     }
 }
 
@@ -340,12 +344,17 @@ fn matters(event: &StoredEvent) -> bool {
                 | EventType::AgentLeaseExpired
                 | EventType::AgentTokenRotated
                 | EventType::AgentRebalanced
+                | EventType::AgentStateChanged
+                | EventType::AgentLoadChanged
+                | EventType::AgentTaskOverrun
         ),
         SubjectKind::Attention
         | SubjectKind::Key
         | SubjectKind::System
         | SubjectKind::Webhook
-        | SubjectKind::User => false,
+        | SubjectKind::User
+        | SubjectKind::Context
+        | SubjectKind::Lock => false,
     }
 }
 

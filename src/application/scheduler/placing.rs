@@ -163,3 +163,34 @@ proptest! {
         prop_assert_eq!(best, order, "a trial ranks as routing does");
     }
 }
+
+proptest! {
+    #[test]
+    fn the_best_are_those_of_all_that_pass_in_their_order(
+        seeds in proptest::collection::vec(seed(), 0..24),
+        needs in needs(),
+        any in any::<bool>(),
+        count in 1usize..8,
+    ) {
+        let mut roster = Roster::default();
+        roster.replace(seeds.iter().enumerate().map(|(number, seed)| slot(number, seed)).collect());
+        for (number, seed) in seeds.iter().enumerate() {
+            for (complexity, seconds) in &seed.work {
+                roster.begin(id(number), Units::of(*complexity), at(*seconds));
+            }
+        }
+        roster.advance(at(NOW));
+        let matching = if any { Match::Any } else { Match::All };
+        let request = Request { matching, ..needs.request };
+        let mut all: Vec<Ranked<'_>> = (0..seeds.len())
+            .map(|place| roster.tried(place))
+            .filter(|candidate| Gate::refusing(&request, candidate).is_none())
+            .map(|candidate| Ranked { candidate, score: Score::of(&request, &candidate) })
+            .collect();
+        all.sort_by(Ranked::order);
+        let name = |ranked: &Ranked<'_>| (ranked.candidate.id, ranked.score.billionths());
+        let expected: Vec<_> = all.iter().take(count).map(name).collect();
+        let found: Vec<_> = roster.best(&request, count).iter().map(name).collect();
+        prop_assert_eq!(found, expected);
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::needs::Needs;
 use super::position::Position;
+use super::roster::Stirred;
 use super::tick::State;
 use crate::application::error::AppError;
 use crate::application::ports::changes::Counter;
@@ -145,6 +146,18 @@ impl Queue {
         let lines = state.tenants.get(&agent.tenant_id)?;
         let (standing, down) = lines.roster.stands(agent.id)?;
         Some(Stands { standing, down, waiting: lines.pinned_to(agent) })
+    }
+
+    /// Agents that may stand otherwise than when this was asked last.
+    #[must_use]
+    pub fn take_stirred(&self) -> Vec<(TenantId, AgentId, Stirred)> {
+        let mut state = self.state();
+        let mut stirred = Vec::new();
+        for (tenant, lines) in &mut state.tenants {
+            let of_tenant = lines.roster.take_stirred();
+            stirred.extend(of_tenant.into_iter().map(|(id, how)| (*tenant, id, how)));
+        }
+        stirred
     }
 
     /// Whether anybody but this agent could be given a session, now or when there is room.

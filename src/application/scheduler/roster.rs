@@ -13,13 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::needs::Needs;
+use super::promise::bit;
 use super::reserve::{Reserved, Reserves};
 use crate::application::agent::cooldown::Cooldown;
 use crate::domain::agent::Agent;
 use crate::domain::agent::gate::{Gate, NoAgent};
+use crate::domain::agent::kind::{AgentType, ComplexityPreference};
 use crate::domain::agent::load::{Load, Units};
-use crate::domain::agent::profile::Profile;
-use crate::domain::agent::routing::{Candidate, Match, Ranked, Request, Score, readiness};
+use crate::domain::agent::profile::{Mastery, Profile};
+use crate::domain::agent::routing::{Candidate, Ranked, Request, Score, readiness};
 use crate::domain::agent::status::{AgentRules, Standing};
 use crate::domain::agent::vitals::Condition;
 use crate::domain::ids::AgentId;
@@ -81,12 +83,54 @@ impl Work {
 /// The place of a free agent in its team: by what changes of its score, then as equal scores are ordered.
 pub(super) type Place = (Reverse<u32>, u64, Option<Timestamp>, AgentId);
 
+/// How an agent stands that may stand otherwise than before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stirred {
+    /// How it stood when it was first touched since this was asked last, after that; nothing of one that
+    /// only went.
+    pub first: Option<Standing>,
+    /// How it stands; nothing of one that is gone.
+    pub now: Option<Standing>,
+}
+
 /// Agents of one profile.
 #[derive(Debug)]
 pub(super) struct Team {
     /// One of them.
     of: usize,
     pub(super) free: BTreeSet<Place>,
+    /// The first of those.
+    pub(super) first: Option<Place>,
+    /// The types of sessions that they prefer, as bits; none is any.
+    pub(super) sessions: u32,
+    pub(super) preference: ComplexityPreference,
+    pub(super) agent_type: AgentType,
+}
+
+impl Team {
+    fn of(of: usize, profile: &Profile) -> Self {
+        let bits = profile.preferred_session_types.iter().map(|one| bit(*one));
+        Self {
+            of,
+            free: BTreeSet::new(),
+            first: None,
+            sessions: bits.fold(0, |sum, one| sum | one),
+            preference: profile.complexity_preference,
+            agent_type: profile.agent_type,
+        }
+    }
+
+    fn add(&mut self, place: Place) {
+        self.free.insert(place);
+        self.first = Some(self.first.map_or(place, |first| first.min(place)));
+    }
+
+    fn remove(&mut self, place: &Place) {
+        self.free.remove(place);
+        if self.first == Some(*place) {
+            self.first = self.free.first().copied();
+        }
+    }
 }
 
 /// The agents of one tenant.
@@ -96,11 +140,11 @@ pub(super) struct Roster {
     slots: Vec<AgentSlot>,
     by_id: HashMap<AgentId, usize>,
     by_name: HashMap<String, usize>,
-    teams: Vec<Team>,
+    pub(super) teams: Vec<Team>,
     /// The team of each slot.
     team_of: Vec<usize>,
-    /// The teams that have each capability.
-    able: HashMap<String, Vec<usize>>,
+    /// The teams that have each capability, and whether it is what they are for.
+    pub(super) able: HashMap<String, Vec<(usize, bool)>>,
     /// Where each slot stands in its team, while it does.
     placed: Vec<Option<Place>>,
     /// When agents will stand otherwise by the passing of time alone.
@@ -113,6 +157,8 @@ pub(super) struct Roster {
     held: BTreeMap<AgentId, Hold>,
     /// Room that is held for work to come; it counts as work.
     reserves: Reserves,
+    /// Agents that may stand otherwise than when that was asked last, and how each stood at first.
+    stirred: BTreeMap<AgentId, Option<Standing>>,
 }
 
 impl Roster {
@@ -133,6 +179,9 @@ impl Roster {
 
     /// These are the agents from now on.
     pub(super) fn replace(&mut self, mut slots: Vec<AgentSlot>) {
+        for id in self.by_id.keys() {
+            self.stirred.entry(*id).or_insert(None);
+        }
         slots.sort_by(|left, right| left.agent.name.cmp(&right.agent.name));
         self.by_id = slots.iter().enumerate().map(|(at, slot)| (slot.agent.id, at)).collect();
         self.by_name = slots
@@ -184,56 +233,28 @@ impl Roster {
         self.placed = vec![None; self.slots.len()];
         for (of, slot) in self.slots.iter().enumerate() {
             let team = *known.entry(&slot.agent.profile).or_insert_with(|| {
-                self.teams.push(Team { of, free: BTreeSet::new() });
+                self.teams.push(Team::of(of, &slot.agent.profile));
                 self.teams.len() - 1
             });
             self.team_of.push(team);
         }
         self.able.clear();
         for (at, team) in self.teams.iter().enumerate() {
-            for slug in self.slots[team.of].agent.profile.capabilities() {
+            let profile = &self.slots[team.of].agent.profile;
+            for slug in profile.capabilities() {
+                let one = (at, profile.mastery(slug) == Mastery::Primary);
                 match self.able.get_mut(slug) {
-                    Some(teams) => teams.push(at),
-                    None => drop(self.able.insert(slug.to_owned(), vec![at])),
+                    Some(teams) => teams.push(one),
+                    None => drop(self.able.insert(slug.to_owned(), vec![one])),
                 }
             }
         }
     }
 
-    /// The teams that a request may be answered by, each once: by what they are good for, they pass.
-    pub(super) fn fitting(&self, request: &Request) -> impl Iterator<Item = &Team> {
-        self.able(request).map(|at| &self.teams[at]).filter(|team| {
-            let profile = &self.slots[team.of].agent.profile;
-            request.technologies.is_empty() || Gate::Technology.suits(request, profile)
-        })
-    }
-
-    /// The teams that have the capabilities of a request, each once.
-    fn able(&self, request: &Request) -> impl Iterator<Item = usize> {
-        let of = |slug: &String| self.able.get(slug).map_or(&[][..], Vec::as_slice);
-        let mut lists: Vec<&[usize]> = request.required.iter().map(of).collect();
-        // The rarest is looked at for the others, too.
-        lists.sort_unstable_by_key(|teams| teams.len());
-        let found: Vec<usize> = match (lists.split_first(), request.matching) {
-            (None, _) => (0..self.teams.len()).collect(),
-            (Some((rarest, others)), Match::All) => {
-                let has = |at: &&usize| others.iter().all(|teams| teams.binary_search(at).is_ok());
-                rarest.iter().filter(has).copied().collect()
-            }
-            (Some(_), Match::Any) => {
-                let mut any = lists.concat();
-                any.sort_unstable();
-                any.dedup();
-                any
-            }
-        };
-        found.into_iter()
-    }
-
     /// Why none of them takes it, when none does; only those who are able are looked at.
     pub(super) fn why_nobody(&self, request: &Request) -> NoAgent {
         let mut is_able = vec![false; self.teams.len()];
-        self.able(request).for_each(|at| is_able[at] = true);
+        self.able(request).into_iter().for_each(|(at, _)| is_able[at] = true);
         let able = (0..self.slots.len()).filter(|at| is_able[self.team_of[*at]]);
         let able: Vec<Candidate<'_>> = able.map(|at| self.tried(at)).collect();
         NoAgent::of(request, &able)
@@ -317,17 +338,25 @@ impl Roster {
         };
         let asked_for = &needs.request.preferred_ids;
         let wished = asked_for.iter().filter_map(|id| self.by_id.get(id).copied());
-        let ranked = |at: usize| {
-            let candidate = self.candidate(at);
-            (Ranked { candidate, score: Score::of(&needs.request, &candidate) }, at)
-        };
-        let (_, at) = self
-            .fitting(&needs.request)
-            .filter_map(first)
-            .chain(wished.filter(|at| takes(*at)))
-            .map(ranked)
-            .min_by(|(one, _), (other, _)| one.order(other))?;
+        let (request, mut best) = (&needs.request, None);
+        let mut promises = self.promises(request);
+        while let Some(team) = promises.next(best.as_ref().map(|(known, _)| known)) {
+            if let Some(at) = first(&self.teams[team]) {
+                self.prefer(request, at, &mut best);
+            }
+        }
+        wished.filter(|at| takes(*at)).for_each(|at| self.prefer(request, at, &mut best));
+        let (_, at) = best?;
         Some(&self.slots[at].agent)
+    }
+
+    /// Keeps the better one of the best so far and another.
+    fn prefer<'a>(&'a self, request: &Request, at: usize, best: &mut Option<(Ranked<'a>, usize)>) {
+        let candidate = self.candidate(at);
+        let ranked = Ranked { candidate, score: Score::of(request, &candidate) };
+        if best.as_ref().is_none_or(|(known, _)| ranked.order(known).is_lt()) {
+            *best = Some((ranked, at));
+        }
     }
 
     /// The agent that will be the first to have room for work with these needs, when nothing but room is
@@ -347,6 +376,14 @@ impl Roster {
         };
         let could = mine.filter(could).map(|at| self.slots[at].agent.id);
         could.min_by_key(|id| (self.load(*id).units, *id))
+    }
+
+    /// Agents that may stand otherwise than when this was asked last.
+    pub(super) fn take_stirred(&mut self) -> Vec<(AgentId, Stirred)> {
+        let stirred = std::mem::take(&mut self.stirred);
+        let stands = |id| Some(self.candidate(*self.by_id.get(&id)?).standing);
+        let each = stirred.into_iter();
+        each.map(|(id, first)| (id, Stirred { first, now: stands(id) })).collect()
     }
 
     /// Where an agent stands that is called so.
@@ -409,7 +446,7 @@ impl Roster {
     fn step_out(&mut self, id: AgentId) {
         let Some(&at) = self.by_id.get(&id) else { return };
         if let Some(place) = self.placed[at].take() {
-            self.teams[self.team_of[at]].free.remove(&place);
+            self.teams[self.team_of[at]].remove(&place);
         }
         if let Some(turn) = self.turn_of(at) {
             self.turns.remove(&(turn, id));
@@ -426,6 +463,8 @@ impl Roster {
     fn line_up(&mut self, at: usize) {
         let candidate = self.candidate(at);
         let (id, standing) = (candidate.id, candidate.standing);
+        self.stirred.entry(id).or_insert(None).get_or_insert(standing);
+        let candidate = self.candidate(at);
         let has_room =
             standing.burden.has_room() && standing.burden.accepts(Units::from_thousandths(1));
         let anything = Request::any(candidate.tenant_id);
@@ -436,7 +475,7 @@ impl Roster {
         if has_room && may && !self.held.contains_key(&id) {
             let used = standing.burden.utilization().to_bits();
             let place = (Reverse(readiness(&standing)), used, standing.assigned_at, id);
-            self.teams[self.team_of[at]].free.insert(place);
+            self.teams[self.team_of[at]].add(place);
             self.placed[at] = Some(place);
         }
     }

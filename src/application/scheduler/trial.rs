@@ -106,14 +106,9 @@ impl Roster {
     /// Those who would be chosen first, the better ones first, at most so many.
     pub(super) fn best(&self, request: &Request, count: usize) -> Vec<Ranked<'_>> {
         let mut best: Vec<Ranked<'_>> = Vec::with_capacity(count + 1);
-        for team in self.fitting(request) {
-            for place in &team.free {
-                let hopeless = |worst: &Ranked<'_>| {
-                    best.len() == count && request.at_most(place.0.0) + 1e-9 < worst.score.total
-                };
-                if best.last().is_some_and(hopeless) {
-                    break;
-                }
+        let mut promises = self.promises(request);
+        while let Some(team) = promises.next(best.last().filter(|_| best.len() == count)) {
+            for place in &self.teams[team].free {
                 let Some(at) = self.place_of(place.3) else { continue };
                 // Who is wished for may be better than its place says.
                 let is_wished = request.preferred_ids.contains(&place.3);

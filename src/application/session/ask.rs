@@ -19,6 +19,10 @@ use crate::domain::version::Versioned;
 /// Items that are read at once.
 const PAGE: usize = 1000;
 
+/// How the `agent_ref` of an ask begins that came by a call: the call waits for the answer, and the driver
+/// knows nothing of it.
+pub(in crate::application) const CALLED: &str = "call:";
+
 /// What became of an ask that was made before.
 enum Before {
     /// There was none.

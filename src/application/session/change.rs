@@ -4,6 +4,8 @@
 //! Invariant: what follows from a move for other records (attempt, open items, counters) is derived
 //! here from the session before and after, so that no verb can forget it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -11,6 +13,7 @@ use crate::application::error::AppError;
 use crate::application::ports::changes::{
     ChangeSet, Counter, CounterChange, Expect, Guard, Put, Write,
 };
+use crate::application::ports::contexts::ContextWrite;
 use crate::application::ports::reads::Snapshot;
 use crate::application::ports::vitals::VitalsWrite;
 use crate::application::principal::{RequestContext, Subject};
@@ -26,6 +29,8 @@ use crate::domain::session::{Cause, Session};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
+/// Contexts of a session whose versions a checkpoint records.
+const CONTEXTS: usize = 1000;
 /// Marks an item that this change raises.
 const NOT_STORED: Version = Version::new(0);
 
@@ -72,6 +77,8 @@ pub struct Change {
     pub attempt: Option<Attempt>,
     /// Items that wait for a decision, oldest first; changed in place.
     pub items: Vec<AttentionItem>,
+    /// The version of each of its contexts, for checkpoints.
+    pub context_versions: BTreeMap<String, u64>,
     before: Versioned<Session>,
     attempt_before: Option<Versioned<Attempt>>,
     items_before: Vec<Versioned<AttentionItem>>,
@@ -93,7 +100,9 @@ impl Change {
         let attempt_before = if number > 0 { snapshot.attempt(id, number).await? } else { None };
         let open = Some(AttentionState::Open);
         let items_before = snapshot.attention_items(Some(id), open, None, 200).await?;
+        let contexts = snapshot.context_versions(id, CONTEXTS).await?.into_iter();
         Ok(Self {
+            context_versions: contexts.map(|(id, version)| (id.to_string(), version)).collect(),
             session: before.value.clone(),
             attempt: attempt_before.as_ref().map(|found| found.value.clone()),
             items: items_before.iter().map(|found| found.value.clone()).collect(),
@@ -278,6 +287,9 @@ impl Change {
         set.writes.extend(self.writes);
         if let (None, Some(at)) = (before.broke_off_at(), after.broke_off_at()) {
             set.writes.push(Write::ChildrenOwed { parent: after.id, at });
+        }
+        if before.status().is_open() && !after.status().is_open() {
+            set.writes.push(Write::Context(ContextWrite::OwnerEnded(after.id)));
         }
         let saved = Versioned { version: self.before.version.next(), value: self.session };
         if let By::Caller(ctx) = by {

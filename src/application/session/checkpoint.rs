@@ -202,7 +202,7 @@ pub(super) fn state_of(change: &Change, saved: Option<String>) -> CheckpointStat
         agent_session_ref: conversation.and_then(Value::as_str).map(str::to_owned),
         agent_message_ref: run.message_ref.clone(),
         workspace_ref: saved.or_else(|| run.workspace_ref.clone()),
-        context_versions: std::collections::BTreeMap::new(),
+        context_versions: change.context_versions.clone(),
     }
     .truncated()
 }

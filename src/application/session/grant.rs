@@ -15,7 +15,7 @@ use super::report::SUPERVISOR;
 use super::usage;
 use crate::application::error::AppError;
 use crate::application::ports::changes::{Counter, CounterChange, Guard};
-use crate::application::ports::store::{CommitError, Sequence};
+use crate::application::ports::store::CommitError;
 use crate::domain::agent::Agent;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{SessionId, TenantId};
@@ -45,7 +45,7 @@ impl SessionService {
         if self.wake.is_supervised(id) {
             return Ok(None);
         }
-        let token = self.store.allocate(tenant, Sequence::FencingTokens).await?;
+        let token = self.tokens.next(tenant).await?;
         let by = By::Part(tenant, "scheduler");
         let uuids = [self.ids.uuid(), self.ids.uuid(), self.ids.uuid()];
         let bounds = self.bounds(tenant).await?;

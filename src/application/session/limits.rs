@@ -90,7 +90,7 @@ const fn counted_by(quota: QuotaName) -> Option<Counter> {
 
 /// What has to hold when something is to be stored on purpose. The store counts what is written in the
 /// same order, so that no two pass the bound together.
-pub(super) fn to_store(purse: &Purse) -> Option<Guard> {
+pub(in crate::application) fn to_store(purse: &Purse) -> Option<Guard> {
     let BudgetUse { limit, .. } = purse.storage()?;
     Some(Guard::CounterAtMost { counter: Counter::StoredBytes, limit })
 }
@@ -99,7 +99,7 @@ pub(super) fn to_store(purse: &Purse) -> Option<Guard> {
 ///
 /// # Errors
 /// `QuotaExceeded`.
-pub(super) fn has_room(purse: &Purse) -> Result<(), AppError> {
+pub(in crate::application) fn has_room(purse: &Purse) -> Result<(), AppError> {
     match purse.storage() {
         Some(storage) if storage.level() == BudgetLevel::Hard => Err(no_room(&storage)),
         Some(_) | None => Ok(()),

@@ -17,11 +17,13 @@ pub mod leave;
 pub mod limits;
 mod next;
 mod not_yet;
+pub mod overrun;
 pub mod put_away;
 pub mod query;
 pub mod rate;
 mod refusals;
 pub mod report;
+pub mod spawn;
 mod told;
 pub mod usage;
 pub mod work;
@@ -33,6 +35,7 @@ use self::alone::Turns;
 use self::change::{By, Change};
 use self::refusals::Refusals;
 use super::error::AppError;
+use super::locks::tokens::FencingTokens;
 use super::ports::artifacts::ArtifactFiles;
 use super::ports::changes::ChangeSet;
 use super::ports::clock::{Clock, Ids};
@@ -76,6 +79,9 @@ pub struct SessionService {
     pub(super) ids: Arc<dyn Ids>,
     pub(super) wake: Wake,
     pub(super) turns: Turns,
+    /// Who makes children of which session just now.
+    pub(super) spawning: Turns,
+    pub(super) tokens: FencingTokens,
     pub(super) options: SessionOptions,
     refusals: Refusals,
     /// Files that agents bring back, where any are kept.
@@ -93,8 +99,27 @@ impl SessionService {
         wake: Wake,
         options: SessionOptions,
     ) -> Self {
-        let (turns, refusals) = (Turns::default(), Refusals::default());
-        Self { store, workspaces, clock, ids, wake, turns, options, refusals, files: None }
+        let (turns, spawning, refusals) = (Turns::default(), Turns::default(), Refusals::default());
+        let tokens = FencingTokens::new(Arc::clone(&store));
+        Self {
+            store,
+            workspaces,
+            clock,
+            ids,
+            wake,
+            turns,
+            spawning,
+            tokens,
+            options,
+            refusals,
+            files: None,
+        }
+    }
+
+    /// What leases and locks take their fencing tokens from.
+    #[must_use]
+    pub const fn tokens(&self) -> &FencingTokens {
+        &self.tokens
     }
 
     /// Where files are kept that agents bring back.

@@ -15,6 +15,7 @@ use super::agent::AgentService;
 use super::attention::AttentionService;
 use super::error::AppError;
 use super::events::Deltas;
+use super::inside::Door;
 use super::judge::JudgeService;
 use super::ports::clock::Clock;
 use super::ports::journal::Journal;
@@ -75,6 +76,8 @@ pub struct Tools {
     pub clock: Arc<dyn Clock>,
     /// Words as they come.
     pub deltas: Deltas,
+    /// The way in for agents at work; `None` offers them none.
+    pub door: Option<Door>,
     /// Times.
     pub options: SupervisorOptions,
 }

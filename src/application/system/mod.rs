@@ -1,6 +1,7 @@
 //! What the server says of itself.
 
 pub mod archive;
+pub mod hosts;
 pub mod news;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::archive::ArchiveService;
+use self::hosts::HostService;
 use self::news::News;
 use super::agent::{AgentService, Endpoint, Liveness};
 use super::error::AppError;
@@ -113,6 +115,13 @@ impl SystemService {
     #[must_use]
     pub const fn archives(&self) -> Option<&ArchiveService> {
         self.archives.as_ref()
+    }
+
+    /// The agent servers that this machine keeps.
+    #[must_use]
+    pub fn hosts(&self) -> HostService {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        HostService::new(store, clock, self.agents.clone())
     }
 
     /// Recovery is done: from now on the server is ready.

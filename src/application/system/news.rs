@@ -36,6 +36,13 @@ pub fn recovered(counts: &Value) -> News {
     News { event_type: EventType::SystemRecovered, payload: counts.clone() }
 }
 
+/// A part of it is not as it was.
+#[must_use]
+pub fn health_changed(component: &str, old: &str, new: &str, details: &Value) -> News {
+    let payload = json!({ "component": component, "old": old, "new": new, "details": details });
+    News { event_type: EventType::SystemHealthChanged, payload }
+}
+
 /// Something that people should look at; it goes on.
 #[must_use]
 pub fn alert(code: &str, message: &str, details: &Value) -> News {

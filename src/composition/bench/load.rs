@@ -300,7 +300,7 @@ async fn ask(
 }
 
 /// The value that this share of all values does not exceed.
-fn quantile(mut values: Vec<u32>, share: f64) -> Option<f64> {
+pub(super) fn quantile(mut values: Vec<u32>, share: f64) -> Option<f64> {
     values.sort_unstable();
     #[expect(
         clippy::cast_precision_loss,

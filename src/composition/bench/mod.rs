@@ -6,7 +6,9 @@
 //! measured. Invariant: loopback only, bounded in count and time, temporary folders are removed.
 
 mod fill;
+mod heartbeat;
 mod load;
+mod locks;
 mod machine;
 mod measure;
 mod million;
@@ -78,8 +80,12 @@ pub(super) enum RowName {
     Fanout,
     /// Resident memory of an idle server
     Memory,
+    /// Fair locks, in this process and over HTTP
+    Lock,
     /// Routing decisions among 10,000 agents, in this process
     Route,
+    /// Heartbeats of 10,000 external agents
+    Heartbeat,
     /// All of it on one store with a million sessions; takes minutes, and only when it is named
     Million,
 }

@@ -33,6 +33,9 @@ pub(super) enum Unit {
     /// Less is better.
     #[serde(rename = "bytes")]
     Bytes,
+    /// Less is better.
+    #[serde(rename = "%")]
+    Percent,
 }
 
 impl Unit {
@@ -42,6 +45,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
             Self::Bytes => "bytes",
+            Self::Percent => "%",
         }
     }
 }

@@ -20,8 +20,10 @@ const EVENTS: u64 = 500;
 /// How long a server is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(2);
 
-const ALL: [(&str, &[RowName]); 6] = [
+const ALL: [(&str, &[RowName]); 8] = [
     ("route", &[RowName::Route]),
+    ("lock", &[RowName::Lock]),
+    ("heartbeat", &[RowName::Heartbeat]),
     ("memory", &[RowName::Memory]),
     ("create", &[RowName::Create]),
     ("list, get, start", &[RowName::List, RowName::Get, RowName::Start]),
@@ -48,6 +50,8 @@ pub(super) async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
         match group {
             [RowName::Memory] => bench.memory().await?,
             [RowName::Route] => bench.route(),
+            [RowName::Lock] => bench.locks().await?,
+            [RowName::Heartbeat] => bench.heartbeat().await?,
             [RowName::Create] => bench.create().await?,
             [RowName::Fanout] => bench.fanout().await?,
             [RowName::Million] => bench.million().await?,
@@ -286,7 +290,7 @@ pub(super) fn create(process: &Process) -> Vec<u8> {
 
 /// Bounds so high that nothing meets them, and yet each is looked at.
 async fn raise_quotas(server: &Process) -> anyhow::Result<()> {
-    let body = r#"{"max_concurrent_sessions":1000000000,"max_queue_depth":1000000000}"#;
+    let body = r#"{"max_agents":1000000000,"max_concurrent_sessions":1000000000,"max_queue_depth":1000000000}"#;
     let length = body.len();
     let more = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
     let mut request = head(server, "PUT", "/api/v1/tenants/default/quotas", &more);
@@ -321,7 +325,8 @@ pub(super) async fn singles(process: &Process, status: &str) -> anyhow::Result<V
     Ok(requests)
 }
 
-fn head(process: &Process, method: &str, path: &str, more: &str) -> Vec<u8> {
+/// The head of a request with the administrator's key, and these lines more.
+pub(super) fn head(process: &Process, method: &str, path: &str, more: &str) -> Vec<u8> {
     let address = process.address;
     format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {KEY}\r\n\

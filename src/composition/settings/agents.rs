@@ -11,6 +11,7 @@ use crate::domain::agent::breaker::BreakerRules;
 use crate::domain::agent::status::{AgentRules, LivenessRules};
 use crate::domain::ids::TenantId;
 use crate::infrastructure::drivers::environment::HandedTo;
+use crate::infrastructure::push::Limits;
 use crate::infrastructure::sandbox::Mode;
 
 /// `[agents]`
@@ -43,6 +44,8 @@ pub struct ExternalOptions {
     pub lease: Duration,
     /// How long a token is accepted after it was replaced.
     pub token_grace: Duration,
+    /// How long agents are waited for that are called.
+    pub calls: Limits,
 }
 
 impl AgentOptions {
@@ -67,6 +70,11 @@ impl AgentOptions {
                 allowed_networks: networks(reader, "agents.external.allowed_networks"),
                 lease: reader.seconds("agents.external.lease_seconds", 10..=3600),
                 token_grace: reader.seconds("agents.external.token_grace_seconds", 0..=86_400),
+                calls: Limits {
+                    connect: reader.seconds("agents.external.connect_seconds", 1..=60),
+                    pause: reader.seconds("agents.external.answer_pause_seconds", 1..=300),
+                    answer: reader.seconds("agents.external.answer_seconds", 1..=3600),
+                },
             },
         }
     }

@@ -119,9 +119,17 @@ pub struct OpencodeOptions {
     pub attach_password: Option<SecretString>,
     pub capabilities: Vec<String>,
     pub max_runs: u32,
+    pub max_hosts: u32,
+    pub host_runs: u32,
     pub max_steps: u32,
     pub recycle_rss_mb: u32,
+    pub max_rss_mb: u32,
     pub recycle_age: Duration,
+    pub recycle_sessions: u32,
+    pub recycle_grace: Duration,
+    pub deep_probe: Duration,
+    pub probe_timeout: Duration,
+    pub probe_failures: u32,
     pub idle_time: Duration,
     pub ready_timeout: Duration,
 }
@@ -235,6 +243,15 @@ impl WorkspaceOptions {
 }
 
 impl OpencodeOptions {
+    /// Sessions of one tenant that work at once.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        match self.attach_url {
+            Some(_) => self.max_runs,
+            None => self.max_runs.min(self.max_hosts.saturating_mul(self.host_runs)),
+        }
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>, home: Option<&Path>) -> Self {
         let command = reader.list("agents.opencode.command");
         if command.first().is_none_or(String::is_empty) {
@@ -261,6 +278,14 @@ impl OpencodeOptions {
             url
         });
         let words = [("auto", Enabled::Auto), ("true", Enabled::Yes), ("false", Enabled::No)];
+        let recycle_rss_mb = reader.number("agents.opencode.recycle_rss_mb", 100..=1_000_000);
+        let max_rss_mb = reader.number("agents.opencode.max_rss_mb", 100..=1_000_000);
+        if max_rss_mb < recycle_rss_mb {
+            reader.refuse(
+                "agents.opencode.max_rss_mb",
+                "`agents.opencode.max_rss_mb` must not be less than `recycle_rss_mb`",
+            );
+        }
         Self {
             enabled: reader.word("agents.opencode.enabled", &words, Enabled::Auto),
             command,
@@ -282,9 +307,17 @@ impl OpencodeOptions {
             attach_password: reader.secret("agents.opencode.attach_password"),
             capabilities: capabilities(reader, "agents.opencode.capabilities"),
             max_runs: reader.number("agents.opencode.max_runs", 1..=50),
+            max_hosts: reader.number("agents.opencode.max_hosts", 1..=16),
+            host_runs: reader.number("agents.opencode.host_runs", 1..=50),
             max_steps: reader.number("agents.opencode.max_steps", 1..=100_000),
-            recycle_rss_mb: reader.number("agents.opencode.recycle_rss_mb", 100..=1_000_000),
+            recycle_rss_mb,
+            max_rss_mb,
             recycle_age: reader.seconds("agents.opencode.recycle_age_seconds", 60..=30 * DAY),
+            recycle_sessions: reader.number("agents.opencode.recycle_sessions", 1..=1_000_000),
+            recycle_grace: reader.seconds("agents.opencode.recycle_grace_seconds", 1..=DAY),
+            deep_probe: reader.seconds("agents.opencode.deep_probe_seconds", 1..=3600),
+            probe_timeout: reader.seconds("agents.opencode.probe_timeout_seconds", 1..=300),
+            probe_failures: reader.number("agents.opencode.probe_failures", 1..=100),
             idle_time: reader.seconds("agents.opencode.idle_seconds", 10..=DAY),
             ready_timeout: reader.seconds("agents.opencode.ready_timeout_seconds", 1..=600),
         }

@@ -167,7 +167,8 @@ impl Agent {
 }
 
 /// The names of the fields that differ.
-fn differences(before: &Agent, after: &Agent) -> Vec<&'static str> {
+#[must_use]
+pub fn differences(before: &Agent, after: &Agent) -> Vec<&'static str> {
     let ((was, is), (did, does)) =
         ((&before.profile, &after.profile), (&before.behavior, &after.behavior));
     let (off, on) = (before.switches, after.switches);

@@ -75,19 +75,9 @@ impl Component {
             Self::SessionType => {
                 let preferred = &profile.preferred_session_types;
                 let suits = |asked| preferred.is_empty() || preferred.contains(&asked);
-                if request.session_type.is_none_or(suits) { 1.0 } else { 0.3 }
+                of_session(request.session_type.is_none_or(suits))
             }
-            Self::Complexity => {
-                let preference = profile.complexity_preference;
-                let above = |thousandths| request.complexity.thousandths() > thousandths;
-                if above(2000) && preference >= ComplexityPreference::Complex {
-                    1.0
-                } else if above(1500) && preference >= ComplexityPreference::Medium {
-                    0.8
-                } else {
-                    0.6
-                }
-            }
+            Self::Complexity => of_complexity(request, profile.complexity_preference),
         }
     }
 
@@ -118,6 +108,23 @@ impl Component {
             }
             Self::Capability | Self::Technology | Self::SessionType | Self::Complexity => 0.0,
         }
+    }
+}
+
+/// The value of a preference for the type of the session.
+const fn of_session(is_suited: bool) -> f64 {
+    if is_suited { 1.0 } else { 0.3 }
+}
+
+/// The value of a preference for work of this complexity.
+fn of_complexity(request: &Request, preference: ComplexityPreference) -> f64 {
+    let above = |thousandths| request.complexity.thousandths() > thousandths;
+    if above(2000) && preference >= ComplexityPreference::Complex {
+        1.0
+    } else if above(1500) && preference >= ComplexityPreference::Medium {
+        0.8
+    } else {
+        0.6
     }
 }
 
@@ -176,13 +183,18 @@ impl Request {
         }
     }
 
-    /// The most that an agent scores that is so ready, and was not asked for by its id.
+    /// The most that an agent scores, in billionths, that is so ready, is suited so, and was not asked for by
+    /// its id. It is what it scores when no technologies are asked for.
     #[must_use]
-    pub fn at_most(&self, readiness: u32) -> f64 {
-        let suits = Component::ALL.iter().filter(|component| !READY.contains(component));
-        let suits: f64 = suits.map(|component| component.weight()).sum();
-        let bonus = if self.preferred_type.is_some() { BONUS_TYPE } else { 0.0 };
-        (f64::from(readiness) / 1000.0 + suits + bonus) / (1.0 + self.wishes())
+    pub fn promise(&self, readiness: u32, suited: &Suited) -> i64 {
+        let Suited { capability, is_for_session, preference, agent_type } = *suited;
+        let suits = Component::Capability.weight() * capability
+            + Component::Technology.weight()
+            + Component::SessionType.weight() * of_session(is_for_session)
+            + Component::Complexity.weight() * of_complexity(self, preference);
+        let is_of_type = self.preferred_type == Some(agent_type);
+        let bonus = if is_of_type { BONUS_TYPE } else { 0.0 };
+        billionths((f64::from(readiness) / 1000.0 + suits + bonus) / (1.0 + self.wishes()))
     }
 
     /// What all wishes together may earn; the same for every candidate.
@@ -191,6 +203,25 @@ impl Request {
         let agent_type = if self.preferred_type.is_some() { BONUS_TYPE } else { 0.0 };
         id + agent_type
     }
+}
+
+/// How a profile suits a request, as far as that is told without looking at words.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suited {
+    /// The value of the component of that name.
+    pub capability: f64,
+    /// It has no preferences for other types of sessions alone.
+    pub is_for_session: bool,
+    /// How complex it likes its work.
+    pub preference: ComplexityPreference,
+    /// Its type.
+    pub agent_type: AgentType,
+}
+
+/// In billionths: smaller differences are none.
+#[expect(clippy::cast_possible_truncation, reason = "0 to 1e9")]
+fn billionths(score: f64) -> i64 {
+    (score * 1e9).round() as i64
 }
 
 /// An agent that could be given work.
@@ -240,9 +271,9 @@ impl Score {
     }
 
     /// In billionths: smaller differences are none.
-    #[expect(clippy::cast_possible_truncation, reason = "0 to 1e9")]
-    fn billionths(&self) -> i64 {
-        (self.total * 1e9).round() as i64
+    #[must_use]
+    pub fn billionths(&self) -> i64 {
+        billionths(self.total)
     }
 }
 

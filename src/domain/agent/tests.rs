@@ -265,6 +265,29 @@ fn any_profile() -> impl Strategy<Value = Profile> {
 
 proptest! {
     #[test]
+    fn who_is_preferred_by_id_beats_whoever_is_better_by_less_than_that_is_worth(
+        fleet in proptest::collection::vec((any_profile(), any_standing()), 2..10),
+        wish in 0usize..10,
+    ) {
+        let mut all: Vec<Candidate<'_>> = (0..)
+            .zip(&fleet)
+            .map(|(number, (profile, standing))| candidate(number, profile, *standing))
+            .collect();
+        // It may be given work; how good it is, is up to chance.
+        let at = wish % all.len();
+        all[at].standing = Standing { tier: all[at].standing.tier, ..idle() };
+        let preferred = all[at];
+        let plain = Request::any(HERE);
+        let wished = Request { preferred_ids: vec![preferred.id], ..plain.clone() };
+        let others = all.iter().filter(|one| one.id != preferred.id);
+        let others = others.filter(|one| Gate::refusing(&wished, one).is_none());
+        let best = others.map(|one| Score::of(&plain, one).total).fold(0.0, f64::max);
+        let ahead = Score::of(&plain, &preferred).total + 0.2 - best;
+        let chosen = choose(&wished, &all).expect("somebody").selected.candidate.id;
+        prop_assert!(ahead.abs() < 1e-6 || (chosen == preferred.id) == (ahead > 0.0));
+    }
+
+    #[test]
     fn whoever_is_chosen_may_be_and_nobody_better_was_passed_over(
         fleet in proptest::collection::vec((any_profile(), any_standing(), any::<bool>()), 0..30),
         required in proptest::sample::subsequence(vec!["code_generation".to_owned(), "testing".into()], 0..=2),
@@ -292,6 +315,17 @@ proptest! {
         for one in &all {
             let score = Score::of(&request, one);
             prop_assert!((0.0..=1.0).contains(&score.total));
+        }
+        // What a wish can earn is the same for all, whoever earns it.
+        let plain = Request { preferred_ids: Vec::new(), preferred_type: None, ..request.clone() };
+        let most = 1.0
+            + if wishes.0.is_some() { 0.2 } else { 0.0 }
+            + if wishes.1.is_some() { 0.3 } else { 0.0 };
+        for one in &all {
+            let bonus = if request.preferred_ids.contains(&one.id) { 0.2 } else { 0.0 }
+                + if wishes.1 == Some(one.profile.agent_type) { 0.3 } else { 0.0 };
+            let wished = Score::of(&request, one).total * most;
+            prop_assert!((wished - Score::of(&plain, one).total - bonus).abs() < 1e-9);
         }
         match choose(&request, &all) {
             Ok(choice) => {

@@ -26,6 +26,9 @@ pub enum Lack {
          permission_policy and answer what it asks, or have a lead create the session"
     )]
     Unasked,
+    /// A room of others: an agent of others is told of itself alone.
+    #[error("the token of an agent opens its own room alone")]
+    OwnRoom,
     /// Something would be allowed from now on: that takes a lead.
     #[error("only a lead may allow something for good; decide allow_once, or have a lead decide")]
     ForGood,

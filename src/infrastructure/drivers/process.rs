@@ -125,6 +125,11 @@ impl Process {
         &self.marker
     }
 
+    /// The process that we started: the guard, or the program itself; `None` once it has ended.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits until it ends by itself.
     pub(super) async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
         self.child.wait().await

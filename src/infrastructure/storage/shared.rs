@@ -55,6 +55,7 @@ enum Named<'a> {
     Usage((u8, Option<UsageId>, Option<Day>)),
     People((u8, uuid::Uuid)),
     Vitals((u8, AgentId, Option<(SessionId, u32)>)),
+    Context((u8, uuid::Uuid, u64)),
 }
 
 /// Refuses a set that writes one record twice or reaches into another tenant.
@@ -100,6 +101,9 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
                 (Named::People(write.record()), write.tenant().unwrap_or(changes.tenant))
             }
             Write::Vitals(write) => (Named::Vitals(write.record()), changes.tenant),
+            Write::Context(write) => {
+                (Named::Context(write.record()), write.tenant().unwrap_or(changes.tenant))
+            }
         };
         if tenant != changes.tenant {
             return Err(malformed("a change set may only write within its own tenant"));
@@ -123,6 +127,7 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
         | Write::Usage(_)
         | Write::People(_)
         | Write::Vitals(_)
+        | Write::Context(_)
         | Write::PurgeSession(..) => false,
     };
     if changes.writes.iter().any(touches_purged) {

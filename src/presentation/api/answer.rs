@@ -2,6 +2,7 @@
 //!
 //! Invariant: one function makes the answer that is sent and the one that is remembered.
 
+use crate::application::context::ContextView;
 use crate::application::principal::{Rendered, Subject};
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
@@ -13,6 +14,7 @@ use super::dto::agent::AgentDto;
 use super::dto::agent_views::OutlookDto;
 use super::dto::attention::AttentionDto;
 use super::dto::checkpoint::CheckpointDto;
+use super::dto::context::{ContextDto, MergeDto};
 use super::dto::invite::InviteDto;
 use super::dto::key::KeyDto;
 use super::dto::session::SessionDto;
@@ -106,6 +108,10 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
             let headers = vec![tag, ("Location".to_owned(), location)];
             Rendered { status: 201, headers, body: json(&TenantDto::from(&found.value)) }
         }
+        Subject::Context(view) => context(route, view),
+        Subject::PendingMerge(pending) => {
+            Rendered { status: 200, headers: Vec::new(), body: json(&MergeDto::from(*pending)) }
+        }
         Subject::Delivery(found) => {
             let (webhook, id) = (found.value.webhook_id, found.value.id);
             let location = format!("/api/v1/webhooks/{webhook}/deliveries/{id}");
@@ -113,6 +119,19 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
             Rendered { status: 202, headers, body: json(&DeliveryDto::from(*found)) }
         }
     }
+}
+
+/// A context; a merge says besides that there is nothing to decide.
+fn context(route: &str, view: &ContextView) -> Rendered {
+    let mut headers = vec![("ETag".to_owned(), etag(view.context.version))];
+    let location = || format!("/api/v1/contexts/{}", view.context.value.id);
+    headers.extend(view.made.then(|| ("Location".to_owned(), location())));
+    let body = if route.ends_with("/merge") {
+        json(&MergeDto::from(view))
+    } else {
+        json(&ContextDto::from(view))
+    };
+    Rendered { status: if view.made { 201 } else { 200 }, headers, body }
 }
 
 /// 201 for what was made, 202 while the effect is still to come, else 200.

@@ -15,6 +15,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
 
 use super::browser;
 use super::codes::ErrorCode;
+use super::external::caller as agent;
 use super::limits::{Allowance, Refused};
 use super::openapi;
 use super::params::Params;
@@ -34,7 +35,9 @@ use crate::domain::tenant::scope::Scopes;
 pub const X_TENANT_ID: &str = "x-tenant-id";
 
 /// Routes about the server as a whole: nobody has to name a tenant for them.
-const OF_THE_INSTANCE: [&str; 19] = [
+const OF_THE_INSTANCE: [&str; 21] = [
+    "/api/v1/hosts",
+    "/api/v1/hosts/{id}/recycle",
     "/api/v1/invites/accept",
     "/api/v1/login",
     "/api/v1/login-links",
@@ -91,6 +94,9 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        if let Some(context) = agent::recognise(parts, app).await? {
+            return Ok(Self(context));
+        }
         let credential = match bearer(&parts.headers)? {
             Some(secret) => Some(Credential::Key(secret)),
             None => cookie(parts, app)?,
@@ -297,6 +303,7 @@ fn developer() -> Principal {
         key: KeyId::new(uuid::Uuid::nil()),
         credential: None,
         user: None,
+        agent: None,
         home: None,
         name: "dev".to_owned(),
         role: Role::Admin,

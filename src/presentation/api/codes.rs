@@ -62,6 +62,19 @@ closed_enum!(
         ApprovalMismatch = "APPROVAL_MISMATCH",
         PathNotAllowed = "PATH_NOT_ALLOWED",
         AgentBuiltIn = "AGENT_BUILT_IN",
+        ContextNotFound = "CONTEXT_NOT_FOUND",
+        ContextKeyNotFound = "CONTEXT_KEY_NOT_FOUND",
+        ContextConflict = "CONTEXT_CONFLICT",
+        ContextMergeConflict = "CONTEXT_MERGE_CONFLICT",
+        MergeStale = "MERGE_STALE",
+        ScopeMismatch = "SCOPE_MISMATCH",
+        ContextAccessDenied = "CONTEXT_ACCESS_DENIED",
+        LockNotFound = "LOCK_NOT_FOUND",
+        LockNotOwned = "LOCK_NOT_OWNED",
+        LockLost = "LOCK_LOST",
+        DeadlockDetected = "DEADLOCK_DETECTED",
+        HostNotFound = "HOST_NOT_FOUND",
+        HostBusy = "HOST_BUSY",
     }
 );
 
@@ -296,6 +309,14 @@ impl ErrorCode {
                 "Agent of the settings",
                 "change it under [agents] in the settings of the server, or drain it",
             ),
+            Self::HostNotFound => {
+                row(S::NOT_FOUND, "No such host", "list the hosts with GET /api/v1/hosts")
+            }
+            Self::HostBusy => row(
+                S::CONFLICT,
+                "Host cannot be recycled now",
+                "see how it stands with GET /api/v1/hosts, and ask again once it is ready",
+            ),
             Self::KeyRevoked => row(S::CONFLICT, "Key was revoked", "make another key"),
             Self::OwnKey => row(
                 S::CONFLICT,
@@ -322,6 +343,33 @@ impl ErrorCode {
                 "Last administrator",
                 "make somebody else an administrator first, or use a key that belongs to nobody",
             ),
+            Self::ContextNotFound => row(
+                S::NOT_FOUND,
+                "No such context",
+                "list the contexts of this tenant with GET /api/v1/contexts",
+            ),
+            Self::ContextKeyNotFound => {
+                row(S::NOT_FOUND, "Nothing at this path", "read the context and look at its paths")
+            }
+            Self::ContextConflict => row(
+                S::CONFLICT,
+                "The context was changed",
+                "read the context again, decide anew, and write with its version",
+            ),
+            Self::ContextMergeConflict => {
+                row(S::CONFLICT, "Clashes are left", "decide about every path in conflicting_keys")
+            }
+            Self::MergeStale => {
+                row(S::CONFLICT, "The merge is out of date", "merge the contexts again")
+            }
+            Self::ScopeMismatch => row(
+                S::CONFLICT,
+                "Not for this scope",
+                "copy what matters into a context of another scope",
+            ),
+            Self::ContextAccessDenied => {
+                row(S::FORBIDDEN, "Not your context", "use a context of your own session")
+            }
             Self::WebhookNotFound => row(
                 S::NOT_FOUND,
                 "No such webhook",
@@ -341,6 +389,26 @@ impl ErrorCode {
                 S::UNPROCESSABLE_ENTITY,
                 "Address not allowed",
                 "name a public https address, or have it listed in webhooks.allowed_hosts or webhooks.allowed_networks",
+            ),
+            Self::LockNotFound => row(
+                S::NOT_FOUND,
+                "No such lock",
+                "list the locks that are held or waited for with GET /api/v1/locks",
+            ),
+            Self::LockNotOwned => row(
+                S::FORBIDDEN,
+                "Lock of another owner",
+                "renew and release what the same key or agent acquired, by its lock_id; an administrator can take a lock away",
+            ),
+            Self::LockLost => row(
+                S::CONFLICT,
+                "Lock lost",
+                "stop what it protected, then acquire it again; renew it every third of its ttl_seconds",
+            ),
+            Self::DeadlockDetected => row(
+                S::CONFLICT,
+                "Deadlock",
+                "release what you hold and begin again; acquire several names with one request",
             ),
             Self::Locked => {
                 row(S::LOCKED, "Locked", "send the request again after the time in Retry-After")

@@ -93,7 +93,22 @@ pub fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value
         return Ok(Map::new());
     }
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !is_json(media_type.unwrap_or("")) {
+    match json_value(media_type.unwrap_or(""), &[], body)? {
+        Value::Object(map) => Ok(map),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(Problem::field("", "wrong_type", "the body must be a JSON object"))
+        }
+    }
+}
+
+/// The JSON in a body that was sent as JSON, or as one of these kinds of it.
+///
+/// # Errors
+/// `UNSUPPORTED_MEDIA_TYPE`, `PROTOCOL_ERROR` for a repeated key, `VALIDATION_ERROR`.
+pub fn json_value(media_type: &str, also: &[&str], body: &[u8]) -> Result<Value, Problem> {
+    let name = media_type.split(';').next().unwrap_or("").trim();
+    let is_known = also.iter().any(|known| name.eq_ignore_ascii_case(known));
+    if !is_known && !is_json(media_type) {
         let detail = "the body must be sent as application/json, in UTF-8";
         return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
     }
@@ -109,10 +124,5 @@ pub fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value
     if depth(&value) > MAX_DEPTH {
         return Err(Problem::field("", "too_deep", "the body is nested deeper than 64 levels"));
     }
-    match value {
-        Value::Object(map) => Ok(map),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Err(Problem::field("", "wrong_type", "the body must be a JSON object"))
-        }
-    }
+    Ok(value)
 }

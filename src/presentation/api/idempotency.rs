@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use super::answer::{self, Viewer};
 use super::caller::Caller;
 use super::codes::ErrorCode;
+use super::contexts;
 use super::extract::{json_object, read_body};
 use super::fields::{Fields, FromFields};
 use super::problem::{PROBLEM_JSON, Problem};
@@ -160,7 +161,8 @@ impl<T: FromFields> FromRequest<AppState> for Command<T> {
         let refusable = parts.extensions.get::<Refusable>().cloned();
         let target = parts.uri.to_string();
         let (headers, method) = (parts.headers.clone(), parts.method.clone());
-        let body = read_body(body, app.options.body_limit).await?;
+        let largest = contexts::largest(&route).unwrap_or(app.options.body_limit);
+        let body = read_body(body, largest).await?;
         let first = Arc::new(Mutex::new(None));
         let mut held = None;
         // What is put or patched needs no key: the same again leaves things as they are.
@@ -291,9 +293,31 @@ impl<T> Command<T> {
         app: &AppState,
         value: &impl Serialize,
     ) -> Result<Response, Problem> {
+        self.answer_as(app, StatusCode::OK, value).await
+    }
+
+    /// The same about something that has only begun.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn accept_with(
+        &self,
+        app: &AppState,
+        value: &impl Serialize,
+    ) -> Result<Response, Problem> {
+        self.answer_as(app, StatusCode::ACCEPTED, value).await
+    }
+
+    async fn answer_as(
+        &self,
+        app: &AppState,
+        status: StatusCode,
+        value: &impl Serialize,
+    ) -> Result<Response, Problem> {
         let body =
             serde_json::to_vec(value).map_err(|error| AppError::Internal(Box::new(error)))?;
-        self.answer_apart(app, Rendered { status: 200, headers: Vec::new(), body }).await
+        let status = status.as_u16();
+        self.answer_apart(app, Rendered { status, headers: Vec::new(), body }).await
     }
 
     /// The same, about something that was made in another tenant than the caller's.
@@ -327,7 +351,7 @@ impl<T> Command<T> {
 }
 
 /// Bytes as a response.
-fn respond(rendered: Rendered) -> Response {
+pub(super) fn respond(rendered: Rendered) -> Response {
     let Rendered { status, headers, body } = rendered;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     let mut response = (status, body).into_response();

@@ -17,8 +17,9 @@ use super::metrics::Served;
 use super::problem::{self, Problem};
 use super::request_id::{self, RequestId};
 use super::state::AppState;
-use super::{external, guard, idempotency};
+use super::{contexts, external, guard, idempotency, locks};
 use crate::domain::time::Timestamp;
+use crate::presentation::mcp;
 
 /// The whole way of a request, in and out, as one layer: each layer costs every request a copy of
 /// the router behind it and two boxes.
@@ -69,8 +70,11 @@ async fn admit(app: &AppState, request: Request, next: Next) -> Response {
 /// request that takes too long; the body of a stream is not part of that time.
 async fn limited(app: &AppState, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let largest = external::largest(route).unwrap_or(app.options.body_limit);
-    let limit = external::longest(route).unwrap_or(app.options.request_timeout);
+    let largest = external::largest(route).or_else(|| contexts::largest(route));
+    let largest = largest.unwrap_or(app.options.body_limit);
+    let patient =
+        external::longest(route).or_else(|| locks::longest(route)).or_else(|| mcp::longest(route));
+    let limit = patient.unwrap_or(app.options.request_timeout);
     let declared = length(request.headers());
     if declared.is_some_and(|length| length > u64::try_from(largest).unwrap_or(u64::MAX)) {
         return too_large(largest).into_response();

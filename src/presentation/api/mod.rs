@@ -13,6 +13,8 @@ pub mod browser;
 pub mod caller;
 pub mod codes;
 mod connection;
+pub mod context_past;
+pub mod contexts;
 pub mod control;
 mod csv;
 pub mod docs;
@@ -24,12 +26,14 @@ pub mod files;
 pub mod fleet;
 pub mod forwarded;
 pub mod guard;
+pub mod hosts;
 pub mod idempotency;
 pub mod invites;
 pub mod json;
 pub mod keys;
 mod leftover;
 pub mod limits;
+pub mod locks;
 pub mod login;
 pub mod metrics;
 pub mod middleware;
@@ -57,8 +61,8 @@ pub mod wants;
 pub mod webhooks;
 mod wire;
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -66,7 +70,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::state::AppState;
-use super::ws;
+use super::{mcp, ws};
 
 pub use self::openapi::openapi_json;
 
@@ -99,6 +103,36 @@ fn of_agents() -> OpenApiRouter<AppState> {
         .routes(routes!(external::rotate))
         .routes(routes!(external::rotate_too))
         .routes(routes!(external::deregister))
+}
+
+/// The routes of contexts.
+fn of_contexts() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(contexts::create, contexts::list))
+        .routes(routes!(contexts::merge))
+        .routes(routes!(contexts::global))
+        .routes(routes!(contexts::of_session))
+        .routes(routes!(contexts::summary))
+        .routes(routes!(contexts::of_agent))
+        .routes(routes!(contexts::get, contexts::patch, contexts::delete))
+        .routes(routes!(contexts::key, contexts::put_key, contexts::delete_key))
+        .routes(routes!(contexts::promote))
+        .routes(routes!(contexts::share))
+        .routes(routes!(contexts::resolve))
+        .routes(routes!(context_past::diff))
+        .routes(routes!(context_past::history))
+        .routes(routes!(context_past::version))
+}
+
+/// The routes of locks.
+fn of_locks() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(locks::list))
+        .routes(routes!(locks::acquire_many))
+        .routes(routes!(locks::get, locks::force_release))
+        .routes(routes!(locks::acquire))
+        .routes(routes!(locks::renew))
+        .routes(routes!(locks::release))
 }
 
 /// Every route with its place in the document.
@@ -146,9 +180,13 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(usage::prices, usage::set_prices))
         .routes(routes!(usage::budgets, usage::set_budgets))
         .merge(of_agents())
+        .merge(of_contexts())
+        .merge(of_locks())
         .routes(routes!(admissions::list))
         .routes(routes!(admissions::hold))
         .routes(routes!(admissions::release))
+        .routes(routes!(hosts::list))
+        .routes(routes!(hosts::recycle))
         .routes(routes!(recovery::plan))
         .routes(routes!(recovery::apply))
         .routes(routes!(system::info))
@@ -180,8 +218,11 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(webhooks::redeliver))
         .routes(routes!(ws::sessions))
         .routes(routes!(ws::session))
+        .routes(routes!(ws::agents))
+        .routes(routes!(ws::agent))
         .routes(routes!(ws::system))
         .routes(routes!(ws::events))
+        .routes(routes!(mcp::serve))
         .routes(routes!(system::health))
         .routes(routes!(system::live))
         .routes(routes!(system::ready))
@@ -205,12 +246,18 @@ pub fn router(app: &AppState, extra: Router<AppState>) -> Router {
     app.tracker.spawn(ws::hub::run(app.clone()));
     app.tracker.spawn(ws::seats::watch(app.clone()));
     let (routes, _) = documented().split_for_parts();
+    // What tools do for whoever shows a key, they do through the API itself.
+    let within = mcp::Api(behind_the_door(app, routes.clone()));
+    behind_the_door(app, routes.merge(extra).layer(Extension(within)))
+}
+
+/// These routes, with what every request passes on its way in and out.
+fn behind_the_door(app: &AppState, routes: Router<AppState>) -> Router {
     let way_in = ServiceBuilder::new()
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state(app.clone(), middleware::way))
         .layer(CatchPanicLayer::custom(middleware::panicked));
     routes
-        .merge(extra)
         .fallback(middleware::no_route)
         .method_not_allowed_fallback(middleware::no_method)
         .layer(way_in)

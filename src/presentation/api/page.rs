@@ -88,6 +88,36 @@ impl Scope {
         (whole && bytes[0] == VERSION && bytes[17..33] == self.0).then(|| Uuid::from_bytes(id))
     }
 
+    /// The cursor behind an item that is known by a text.
+    #[must_use]
+    pub fn text_cursor(&self, last: &str) -> String {
+        let mut bytes = vec![VERSION];
+        bytes.extend(self.0);
+        bytes.extend(last.as_bytes());
+        let sum = Sha256::digest(&bytes);
+        bytes.extend(&sum[..8]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn open_text(&self, cursor: &str) -> Option<String> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (told, sum) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
+        let is_whole = sum == &Sha256::digest(told)[..8];
+        let text = told.strip_prefix(&[VERSION])?.strip_prefix(&self.0[..])?;
+        is_whole.then(|| String::from_utf8(text.to_vec()).ok())?
+    }
+
+    /// Takes `cursor` from the parameters of a list of things that are known by texts.
+    pub fn take_text(&self, params: &mut Params) -> Option<String> {
+        let given = params.text("cursor")?;
+        let text = self.open_text(&given);
+        if text.is_none() {
+            let message = "does not belong to this list; begin again without it";
+            params.wrong("cursor", "invalid", message);
+        }
+        text
+    }
+
     /// Takes `cursor` from the parameters.
     pub fn take(&self, params: &mut Params) -> Option<Uuid> {
         let text = params.text("cursor")?;

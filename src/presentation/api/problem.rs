@@ -11,12 +11,16 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::codes::{ErrorCode, ErrorCode as C, Row};
+use super::dto::lock::GrantDto;
 use super::request_id::RequestId;
+use crate::application::context::error::ContextError;
 use crate::application::error::AppError;
+use crate::application::locks::told;
 use crate::application::ports::workspaces::WorkspaceError;
 use crate::domain::agent::gate::{Gate, NoAgent};
 use crate::domain::attention::ResolveError;
 use crate::domain::field::FieldError;
+use crate::domain::lock::Refusal;
 use crate::domain::redact::Redactor;
 use crate::domain::session::life::RetryRefused;
 use crate::domain::session::status::InvalidTransition;
@@ -257,10 +261,44 @@ impl From<Lack> for Problem {
             Lack::Role(role) => problem.with("required_role", json!(role)),
             Lack::Unasked | Lack::ForGood => problem.with("required_role", json!(Role::Lead)),
             Lack::System => problem.with("required_role", json!("system")),
+            Lack::OwnRoom => problem,
             Lack::Scope(scope) => problem.with("required_scope", json!(scope.to_string())),
         }
     }
 }
+
+/// A context cannot be used so.
+fn context(detail: &str, refused: &ContextError) -> Problem {
+    use ErrorCode as C;
+    let plain = |code| Problem::new(code, detail);
+    match refused {
+        ContextError::NotFound => plain(C::ContextNotFound),
+        ContextError::KeyNotFound { path } => {
+            plain(C::ContextKeyNotFound).with("path", json!(path))
+        }
+        ContextError::Conflict(conflict) => plain(C::ContextConflict)
+            .with("expected_version", json!(conflict.expected_version))
+            .with("actual_version", json!(conflict.actual_version))
+            .with("conflicting_keys", json!(conflict.conflicting_keys))
+            .with("retry_hint", json!(RETRY_HINT)),
+        ContextError::AccessDenied { accessor, required } => plain(C::ContextAccessDenied)
+            .with("accessor_id", json!(accessor))
+            .with("required_permission", json!(required)),
+        ContextError::MergeConflict { source_ids, keys } => plain(C::ContextMergeConflict)
+            .with("source_ids", json!(source_ids))
+            .with("conflicting_keys", json!(keys))
+            .with("merge_strategy", json!("manual")),
+        ContextError::MergeStale => plain(C::MergeStale),
+        ContextError::ScopeMismatch { expected, actual, operation } => plain(C::ScopeMismatch)
+            .with("expected", json!(expected))
+            .with("actual", json!(actual))
+            .with("operation", json!(operation)),
+        ContextError::TooLarge => plain(C::PayloadTooLarge),
+    }
+}
+
+/// What helps whoever wrote on an old reading.
+const RETRY_HINT: &str = "read the context again, decide anew, and write with its version";
 
 /// Nobody takes a piece of work: why, and how many agents each gate refuses.
 fn no_agent(detail: String, reason: NoAgent, refused: &BTreeMap<Gate, usize>) -> Problem {
@@ -270,29 +308,50 @@ fn no_agent(detail: String, reason: NoAgent, refused: &BTreeMap<Gate, usize>) ->
         .retry_after(5)
 }
 
+/// A lock that is not given, renewed or released.
+fn lock(detail: &str, refusal: &Refusal) -> Problem {
+    let plain = |code| Problem::new(code, detail);
+    match refusal {
+        Refusal::Locked { name, holder, position } => plain(C::Locked)
+            .with("name", json!(name.as_str()))
+            .with("holder", json!(holder.as_deref().map(GrantDto::from)))
+            .with("position", json!(position))
+            .with("remedy", json!("wait longer with wait_seconds, or ask the holder to release it"))
+            .retry_after(1),
+        Refusal::Deadlock { cycle } => plain(C::DeadlockDetected).with("cycle", told::cycle(cycle)),
+        Refusal::NotOwned => plain(C::LockNotOwned),
+        Refusal::Lost | Refusal::Ended => plain(C::LockLost),
+        Refusal::Stale => plain(C::StaleResult),
+        Refusal::Full { limit } => plain(C::QuotaExceeded)
+            .with("quota", json!("locks"))
+            .with("limit", json!(limit))
+            .with("used", json!(limit))
+            .with("remedy", json!("release locks that are not needed any more"))
+            .retry_after(1),
+        Refusal::NoToken => plain(C::Contended).retry_after(1),
+    }
+}
+
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         let detail = error.to_string();
         let plain = |code| Self::new(code, detail.clone());
+        let taken = |pointer: &str| {
+            let errors = json!([{ "pointer": pointer, "code": "taken", "message": detail }]);
+            plain(C::AlreadyExists).with("errors", errors)
+        };
         match &error {
             AppError::Invalid(errors) => Self::fields(errors),
             AppError::SessionNotFound => plain(C::SessionNotFound),
             AppError::CheckpointNotFound => plain(C::CheckpointNotFound),
             AppError::AttentionNotFound => plain(C::AttentionNotFound),
             AppError::AgentNotFound => plain(C::AgentNotFound),
-            AppError::SlugTaken => plain(C::AlreadyExists).with(
-                "errors",
-                json!([{ "pointer": "/slug", "code": "taken", "message": detail }]),
-            ),
-            AppError::EmailTaken => plain(C::AlreadyExists).with(
-                "errors",
-                json!([{ "pointer": "/email", "code": "taken", "message": detail }]),
-            ),
-            AppError::AgentNameTaken => plain(C::AlreadyExists).with(
-                "errors",
-                json!([{ "pointer": "/name", "code": "taken", "message": detail }]),
-            ),
+            AppError::SlugTaken => taken("/slug"),
+            AppError::EmailTaken => taken("/email"),
+            AppError::AgentNameTaken => taken("/name"),
             AppError::AgentBuiltIn { .. } => plain(C::AgentBuiltIn),
+            AppError::HostNotFound => plain(C::HostNotFound),
+            AppError::HostBusy { .. } => plain(C::HostBusy),
             AppError::UserNotFound => plain(C::UserNotFound),
             AppError::InviteNotFound => plain(C::InviteNotFound),
             AppError::LastAdministrator => plain(C::LastAdministrator),
@@ -327,6 +386,8 @@ impl From<AppError> for Problem {
                 .with("expected", json!(expected))
                 .with("actual", json!(actual)),
             AppError::StaleResult => plain(C::StaleResult),
+            AppError::Lock(refusal) => lock(&detail, refusal),
+            AppError::LockNotFound => plain(C::LockNotFound),
             AppError::Forbidden(lack) => (*lack).into(),
             AppError::TenantNotFound => plain(C::TenantNotFound),
             AppError::CheckpointTooLarge | AppError::RecordTooLarge => plain(C::PayloadTooLarge),
@@ -360,6 +421,7 @@ impl From<AppError> for Problem {
                 Self::new(C::InternalError, "the workspace operation failed").because(&error)
             }
             AppError::NoAgent { reason, refused } => no_agent(detail, *reason, refused),
+            AppError::Context(refused) => context(&detail, refused),
             AppError::CursorExpired { oldest } => {
                 plain(C::CursorExpired).with("oldest", json!(oldest))
             }

@@ -25,7 +25,7 @@ pub enum Needs {
     Right(Right),
     /// The own token of the agent that the path names.
     Agent,
-    /// That, or rights.
+    /// That, or the token of any agent where the path names none; or rights.
     AgentOr(Right),
     /// A key of a member or for registering agents, an enrolment, an agent's own token, or nothing where
     /// that is enough.
@@ -63,6 +63,12 @@ const MANAGE_WEBHOOKS: Needs = write(Role::Admin, Area::Events);
 const READ_AGENTS: Needs = read(Role::Viewer, Area::Agents);
 const LEAD_AGENTS: Needs = write(Role::Lead, Area::Agents);
 const AGENT_OR_LEAD: Needs = Needs::AgentOr(Right::write(Role::Lead, Area::Agents));
+const READ_CONTEXTS: Needs = read(Role::Viewer, Area::Contexts);
+const WRITE_CONTEXTS: Needs = write(Role::Member, Area::Contexts);
+const LEAD_CONTEXTS: Needs = write(Role::Lead, Area::Contexts);
+const READ_LOCKS: Needs = Needs::AgentOr(Right::read(Role::Viewer, Area::Locks));
+const HOLD_LOCKS: Needs = Needs::AgentOr(Right::write(Role::Member, Area::Locks));
+const FORCE_LOCKS: Needs = write(Role::Admin, Area::Locks);
 const READ_EVENTS: Needs = read(Role::Viewer, Area::Events);
 const READ_USAGE: Needs = read(Role::Viewer, Area::Usage);
 const READ_MONEY: Needs = read(Role::Admin, Area::Usage);
@@ -155,6 +161,33 @@ pub const TABLE: &[Row] = &[
     row("POST", "/api/v1/agents/external/{id}/tasks/{task_id}/result", Needs::Agent),
     row("POST", "/api/v1/agents/external/{id}/tasks/{task_id}/nack", Needs::Agent),
     row("POST", "/api/v1/agents/external/{id}/rotate-token", AGENT_OR_LEAD),
+    row("GET", "/api/v1/contexts", READ_CONTEXTS),
+    row("POST", "/api/v1/contexts", WRITE_CONTEXTS),
+    row("POST", "/api/v1/contexts/merge", WRITE_CONTEXTS),
+    row("GET", "/api/v1/contexts/global", READ_CONTEXTS),
+    row("GET", "/api/v1/contexts/session/{session_id}", READ_CONTEXTS),
+    row("GET", "/api/v1/contexts/session/{session_id}/summary", READ_CONTEXTS),
+    row("GET", "/api/v1/contexts/agent/{agent_id}", READ_CONTEXTS),
+    row("GET", "/api/v1/contexts/{id}", READ_CONTEXTS),
+    row("PATCH", "/api/v1/contexts/{id}", WRITE_CONTEXTS),
+    // Whoever deletes what is the tenant's needs more.
+    row("DELETE", "/api/v1/contexts/{id}", WRITE_CONTEXTS),
+    row("GET", "/api/v1/contexts/{id}/keys/{path}", READ_CONTEXTS),
+    row("PUT", "/api/v1/contexts/{id}/keys/{path}", WRITE_CONTEXTS),
+    row("DELETE", "/api/v1/contexts/{id}/keys/{path}", WRITE_CONTEXTS),
+    row("POST", "/api/v1/contexts/{id}/promote-to-global", LEAD_CONTEXTS),
+    row("POST", "/api/v1/contexts/{id}/share", WRITE_CONTEXTS),
+    row("POST", "/api/v1/contexts/{id}/resolve", WRITE_CONTEXTS),
+    row("GET", "/api/v1/contexts/{id}/diff/{other_id}", READ_CONTEXTS),
+    row("GET", "/api/v1/contexts/{id}/history", READ_CONTEXTS),
+    row("GET", "/api/v1/contexts/{id}/versions/{n}", READ_CONTEXTS),
+    row("GET", "/api/v1/locks", READ_LOCKS),
+    row("POST", "/api/v1/locks/acquire", HOLD_LOCKS),
+    row("GET", "/api/v1/locks/{name}", READ_LOCKS),
+    row("POST", "/api/v1/locks/{name}/acquire", HOLD_LOCKS),
+    row("POST", "/api/v1/locks/{name}/renew", HOLD_LOCKS),
+    row("POST", "/api/v1/locks/{name}/release", HOLD_LOCKS),
+    row("DELETE", "/api/v1/locks/{name}", FORCE_LOCKS),
     row("GET", "/api/v1/events", READ_EVENTS),
     row("GET", "/api/v1/webhooks", READ_WEBHOOKS),
     row("POST", "/api/v1/webhooks", MANAGE_WEBHOOKS),
@@ -208,13 +241,19 @@ pub const TABLE: &[Row] = &[
     row("GET", "/api/v1/storage/usage", READ_SYSTEM),
     row("POST", "/api/v1/system/backup", RULE_SYSTEM),
     row("GET", "/api/v1/system/export", READ_SYSTEM),
+    row("GET", "/api/v1/hosts", READ_SYSTEM),
+    row("POST", "/api/v1/hosts/{id}/recycle", RULE_SYSTEM),
     row("GET", "/api/v1/recovery/plan", READ_SYSTEM),
     row("POST", "/api/v1/recovery/apply", RULE_SYSTEM),
     row("GET", "/ws/sessions", READ_SESSIONS),
     row("GET", "/ws/sessions/{id}", READ_SESSIONS),
+    row("GET", "/ws/agents", READ_AGENTS),
+    row("GET", "/ws/agents/{id}", Needs::AgentOr(Right::read(Role::Viewer, Area::Agents))),
     // It joins no room by itself; each subscription is asked about.
     row("GET", "/ws/events", Needs::Key),
     row("GET", "/ws/system", READ_SERVER),
+    // What a tool does is asked about when it is called.
+    row("POST", "/mcp", Needs::Key),
     row("GET", "/metrics", MEASURE),
     row("GET", "/health", Needs::Nothing),
     row("GET", "/health/live", Needs::Nothing),

@@ -49,6 +49,7 @@ fn text() -> ObjectBuilder {
 words!(
     SessionStatus in crate::domain::session::status::SessionStatus,
     SessionType in crate::domain::session::spec::SessionType,
+    LockMode in crate::domain::lock::LockMode,
     OnParentEnd in crate::domain::session::spec::OnParentEnd,
     ExecutionMode in crate::domain::session::spec::ExecutionMode,
     PermissionDecision in crate::domain::session::spec::PermissionDecision,
@@ -92,6 +93,10 @@ words!(
     BlockerCode in crate::domain::schedule::blocker::BlockerCode,
     MergeMode in crate::application::ports::workspaces::MergeMode,
     FileChange in crate::application::ports::workspaces::FileChange,
+    ContextScope in crate::domain::context::ContextScope,
+    ContextOp in crate::domain::context::write::ContextOp,
+    ContextAuthorKind in crate::domain::context::stamp::AuthorKind,
+    MergeStrategy in crate::domain::context::merge::MergeStrategy,
     ErrorCode in super::codes::ErrorCode,
 );
 
@@ -107,6 +112,8 @@ formats!(
     EventId in crate::domain::ids::EventId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789af",
     TaskId in crate::domain::ids::TaskId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b0",
     WebhookId in crate::domain::ids::WebhookId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b1",
+    ContextId in crate::domain::ids::ContextId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789c0",
+    LockId in crate::domain::ids::LockId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b7",
     KeyId in crate::domain::ids::KeyId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b3",
     UserId in crate::domain::ids::UserId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b4",
     DeliveryId in crate::domain::ids::DeliveryId: Uuid, "0198f3a0-5b1c-7c3e-8f00-0123456789b2",

@@ -16,11 +16,14 @@ use super::rows::SessionRows;
 use crate::application::agent::AgentService;
 use crate::application::attention::AttentionService;
 use crate::application::audit::AuditService;
+use crate::application::context::ContextService;
 use crate::application::events::EventService;
 use crate::application::external::ExternalService;
 use crate::application::identity::IdentityService;
 use crate::application::identity::provider::ProviderSignIn;
+use crate::application::inside::InsideService;
 use crate::application::judge::JudgeService;
+use crate::application::locks::LockDesk;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
@@ -131,6 +134,9 @@ pub struct Parts {
     pub external: ExternalService,
     pub events: EventService,
     pub webhooks: WebhookService,
+    pub contexts: ContextService,
+    pub inside: InsideService,
+    pub locks: LockDesk,
     pub usage: UsageService,
     pub system: SystemService,
     pub identity: IdentityService,
@@ -164,6 +170,12 @@ pub struct Shared {
     pub events: EventService,
     /// Use cases of webhooks.
     pub webhooks: WebhookService,
+    /// Use cases of contexts.
+    pub contexts: ContextService,
+    /// What agents at work may do.
+    pub inside: InsideService,
+    /// Use cases of locks.
+    pub locks: LockDesk,
     /// What is used, and what it costs.
     pub usage: UsageService,
     /// Health and readiness.
@@ -225,6 +237,9 @@ impl AppState {
             external,
             events,
             webhooks,
+            contexts,
+            inside,
+            locks,
             usage,
             system,
             identity,
@@ -255,6 +270,9 @@ impl AppState {
             external,
             events,
             webhooks,
+            contexts,
+            inside,
+            locks,
             usage,
             system,
             identity,

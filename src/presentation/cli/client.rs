@@ -125,11 +125,22 @@ impl Client {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// Whether the key begins so.
+    #[must_use]
+    pub fn has_key_with(&self, beginning: &str) -> bool {
+        self.key.as_ref().is_some_and(|key| key.expose_secret().starts_with(beginning))
+    }
+
     /// A request under `/api/v1`; each segment is escaped.
     pub fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        self.at(method, &[&["api", "v1"], segments].concat())
+    }
+
+    /// A request to any path; each segment is escaped.
+    pub fn at(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["api", "v1"]).extend(segments);
+            path.pop_if_empty().extend(segments);
         }
         let mut request = self.http.request(method, url);
         if let Some(tenant) = &self.tenant {

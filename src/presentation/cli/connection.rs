@@ -32,6 +32,8 @@ pub struct Connection {
     pub data_dir: Option<PathBuf>,
     /// Certificate that the server's is checked by; else this machine's authorities.
     pub cacert: Option<PathBuf>,
+    /// SHA-256 of the certificate that the server has to show, in hex.
+    pub fingerprint: Option<String>,
 }
 
 /// What the server of a data directory says of itself.
@@ -68,7 +70,8 @@ impl Connection {
         if base.scheme() != "https" {
             return (Trust::Clear, is_loopback(base));
         }
-        match (&self.cacert, note.and_then(|note| note.fingerprint)) {
+        let given = self.fingerprint.as_deref().and_then(parse_fingerprint);
+        match (&self.cacert, given.or_else(|| note.and_then(|note| note.fingerprint))) {
             (Some(file), _) => (Trust::File(file), is_loopback(base)),
             (None, Some(digest)) => (Trust::Pinned(digest), true),
             (None, None) => (Trust::Machine, is_loopback(base)),

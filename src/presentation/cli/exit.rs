@@ -158,11 +158,18 @@ fn usual_remedy(api_code: &str) -> Option<&'static str> {
         "SESSION_NOT_FOUND" => "`orchestrator session list` shows the sessions of this tenant",
         "ATTENTION_NOT_FOUND" => "`orchestrator attention list` shows what waits",
         "AGENT_NOT_FOUND" => "`orchestrator agent list` shows the agents of this tenant",
+        "HOST_NOT_FOUND" => "`orchestrator host list` shows the agent servers",
+        "HOST_BUSY" => {
+            "see how it stands with `orchestrator host list`, and ask again once it is ready"
+        }
         "USER_NOT_FOUND" => "`orchestrator user list` shows the people of this tenant",
         "LAST_ADMINISTRATOR" => {
             "make somebody else an administrator first: orchestrator user change EMAIL --role admin"
         }
+        "CONTEXT_NOT_FOUND" => "`orchestrator context list` shows the contexts of this tenant",
         "WEBHOOK_NOT_FOUND" => "`orchestrator webhook list` shows the webhooks of this tenant",
+        "LOCK_NOT_FOUND" => "`orchestrator lock list` shows what is held or waited for",
+        "LOCKED" => "wait longer with --wait; `orchestrator lock show NAME` tells who holds it",
         "DELIVERY_NOT_FOUND" => "`orchestrator webhook deliveries ID` shows what is kept",
         "VERSION_MISMATCH" => "read it again and repeat the change",
         "QUOTA_EXCEEDED" => "end or delete sessions, or ask an administrator to raise the limit",

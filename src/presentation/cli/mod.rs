@@ -12,6 +12,7 @@ mod audit;
 mod claims;
 pub mod client;
 mod connection;
+mod context;
 pub mod detect;
 pub mod doctor;
 pub mod eap_check;
@@ -20,8 +21,11 @@ pub mod exit;
 mod feed;
 mod fleet;
 pub mod format;
+mod host;
 mod key;
+mod lock;
 mod login;
+mod mcp;
 pub mod misuse;
 pub mod output;
 mod recovery;
@@ -181,6 +185,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         | Command::Attention(_)
         | Command::Agent(_)
         | Command::Admissions(_)
+        | Command::Host(_)
         | Command::Recovery(_)
         | Command::Why { .. }
         | Command::User(_)
@@ -193,12 +198,15 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         | Command::Whoami
         | Command::Usage(_)
         | Command::Webhook(_)
+        | Command::Context(_)
+        | Command::Lock(_)
         | Command::Event(_) => Box::pin(ask_server(command, context)).await,
         Command::Login { print } => login::run(print, context).await,
         Command::Doctor { airgap } => {
             Ok(doctor::report(&context.host.checks(airgap).await, printer))
         }
         Command::EapCheck(args) => Box::pin(eap_check::run(*args, context)).await,
+        Command::Mcp => mcp::run(context).await,
         Command::Config(command) => config(command, context),
         Command::Openapi => {
             printer.text(&context.host.openapi());
@@ -245,6 +253,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Attention(command) => Box::pin(attention::run(command, &client, printer)).await,
         Command::Agent(command) => Box::pin(agent::run(command, &client, printer)).await,
         Command::Admissions(command) => admissions::run(command, &client, printer).await,
+        Command::Host(command) => host::run(command, &client, printer).await,
         Command::Recovery(command) => recovery::run(command, &client, printer).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Tenant(command) => tenant::run(command, &client, printer).await,
@@ -260,6 +269,8 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Usage(args) => usage::run(args, &client, printer).await,
         Command::Event(command) => events::run(command, &client, printer).await,
         Command::Webhook(command) => webhook::run(command, &client, printer).await,
+        Command::Context(command) => context::run(command, &client, printer).await,
+        Command::Lock(command) => lock::run(command, &client, printer).await,
         Command::Serve(_)
         | Command::Demo(_)
         | Command::Bench(_)
@@ -269,6 +280,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         | Command::Import(_)
         | Command::Doctor { .. }
         | Command::EapCheck(_)
+        | Command::Mcp
         | Command::Config(_)
         | Command::Openapi
         | Command::Sbom

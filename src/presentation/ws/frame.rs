@@ -6,13 +6,18 @@ use uuid::Uuid;
 
 use super::rooms::Named;
 use crate::application::events::Delta;
+use crate::application::external::Beat;
 use crate::application::ports::journal::Entry;
-use crate::domain::event::StoredEvent;
-use crate::domain::ids::{SessionId, TenantId};
+use crate::domain::event::{EventType, StoredEvent};
+use crate::domain::ids::{AgentId, SessionId, TenantId};
 use crate::domain::redact::Redactor;
 use crate::domain::tenant::key::Role;
 use crate::domain::time::Timestamp;
 use crate::presentation::api::dto::event::EventDto;
+
+/// What is told of a room that there is not.
+const UNKNOWN_ROOM: &str = "this room is not known; known are sessions, session:<id or code>, agents, \
+    agent:<id or name>, contexts, context:<id>, locks, system, usage, tenant, events";
 
 /// A frame in bytes, with what decides who gets it. The bytes are shared by all sockets.
 #[derive(Debug, Clone)]
@@ -21,7 +26,7 @@ pub struct Frame {
     pub seq: Option<u64>,
     /// What stands before the dot in its type.
     pub area: &'static str,
-    /// The session that it is about.
+    /// The session or agent that it is about.
     subject: Option<Uuid>,
     /// The session that it names.
     named: Option<Uuid>,
@@ -29,6 +34,10 @@ pub struct Frame {
     pub needs: Role,
     /// Whether only administrators of the system may see it.
     pub of_system: bool,
+    /// Whether the external agent that it is about may see it.
+    pub is_for_its_agent: bool,
+    /// Whether the agent that it is about is gone.
+    pub is_farewell: bool,
     /// The text.
     pub text: Utf8Bytes,
 }
@@ -48,6 +57,8 @@ impl Frame {
             named: named.and_then(|id| Uuid::try_parse(id).ok()),
             needs: stored.event.event_type.needs(),
             of_system: false,
+            is_for_its_agent: stored.event.event_type.is_for_its_agent(),
+            is_farewell: stored.event.event_type == EventType::AgentDeregistered,
             text: text.into(),
         }
     }
@@ -55,7 +66,14 @@ impl Frame {
     /// An event of the server itself; its number is not one of the tenant's sequence.
     #[must_use]
     pub fn of_system(stored: &StoredEvent) -> Self {
-        Self { seq: None, needs: Role::Admin, of_system: true, ..Self::event(stored) }
+        let is_for_its_agent = false;
+        Self {
+            seq: None,
+            needs: Role::Admin,
+            of_system: true,
+            is_for_its_agent,
+            ..Self::event(stored)
+        }
     }
 
     /// A line of a session's log.
@@ -70,7 +88,7 @@ impl Frame {
         payload.insert("level".to_owned(), json!(entry.kind));
         payload.insert("log_seq".to_owned(), json!(entry.seq));
         payload.insert("timestamp".to_owned(), json!(entry.at));
-        Self::passing("session.log", tenant, session, entry.at, &Value::Object(payload))
+        Self::of_session("session.log", tenant, session, entry.at, &Value::Object(payload))
     }
 
     /// Words of an agent as they come.
@@ -78,26 +96,55 @@ impl Frame {
     pub fn delta(delta: &Delta) -> Self {
         let Delta { tenant, session, part, text, at } = delta;
         let payload = json!({ "session_id": session, "part": part, "text": text });
-        Self::passing("session.output_delta", *tenant, *session, *at, &payload)
+        Self::of_session("session.output_delta", *tenant, *session, *at, &payload)
     }
 
-    fn passing(
+    /// How an agent says that it is.
+    #[must_use]
+    pub fn beat(beat: &Beat) -> Self {
+        let Beat { tenant, agent, status, current_load, tasks_in_progress, at } = *beat;
+        let payload = json!({
+            "agent_id": agent, "status": status, "current_load": current_load,
+            "tasks_in_progress": tasks_in_progress,
+        });
+        Self::passing("agent.heartbeat", "agent", (tenant, agent.uuid()), at, &payload)
+    }
+
+    fn of_session(
         name: &str,
         tenant: TenantId,
         session: SessionId,
         at: Timestamp,
         payload: &Value,
     ) -> Self {
-        let subject = json!({ "kind": "session", "id": session });
+        Self::passing(name, "session", (tenant, session.uuid()), at, payload)
+    }
+
+    fn passing(
+        name: &str,
+        area: &'static str,
+        (tenant, id): (TenantId, Uuid),
+        at: Timestamp,
+        payload: &Value,
+    ) -> Self {
+        let subject = json!({ "kind": area, "id": id });
         Self {
             seq: None,
-            area: "session",
-            subject: Some(session.uuid()),
+            area,
+            subject: Some(id),
             named: None,
             needs: Role::Viewer,
             of_system: false,
+            is_for_its_agent: false,
+            is_farewell: false,
             text: server(name, Some(tenant), &subject, at, payload),
         }
+    }
+
+    /// Whether it is about this agent.
+    #[must_use]
+    pub fn is_about(&self, agent: AgentId) -> bool {
+        self.area == "agent" && self.subject == Some(agent.uuid())
     }
 
     /// Whether it is about this session or names it.
@@ -105,6 +152,18 @@ impl Frame {
     pub fn names(&self, session: Uuid) -> bool {
         self.subject == Some(session) || self.named == Some(session)
     }
+}
+
+/// A frame for an external agent alone: work that waits for it, or something to know.
+#[must_use]
+pub fn for_agent(
+    name: &str,
+    (tenant, agent): (TenantId, AgentId),
+    at: Timestamp,
+    payload: &Value,
+) -> Utf8Bytes {
+    let subject = json!({ "kind": "agent", "id": agent });
+    server(name, Some(tenant), &subject, at, payload)
 }
 
 /// A frame of the server about the connection itself.
@@ -195,10 +254,7 @@ fn rooms(value: &Value) -> Result<Vec<Named>, String> {
     }
     let parse = |room: &Value| {
         let room = room.as_str().and_then(Named::parse);
-        room.ok_or_else(|| {
-            "this room is not known; known are sessions, session:<id or code>, agents, system, usage, tenant, events"
-                .to_owned()
-        })
+        room.ok_or_else(|| UNKNOWN_ROOM.to_owned())
     };
     named.into_iter().map(parse).collect()
 }

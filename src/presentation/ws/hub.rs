@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::frame::Frame;
 use super::rooms::Room;
 use crate::application::events::Delta;
+use crate::application::external::Beat;
 use crate::application::ports::journal::{Appended, Stream};
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::{SessionId, TenantId};
@@ -78,8 +79,12 @@ impl Channel {
     }
 
     fn is_watched(&self, session: SessionId) -> bool {
+        self.is_entered(&[Room::Session(session)])
+    }
+
+    fn is_entered(&self, any: &[Room]) -> bool {
         let rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        rooms.contains_key(&Room::Session(session))
+        any.iter().any(|room| rooms.contains_key(room))
     }
 
     fn send(&self, before: Option<u64>, frames: Vec<Frame>) {
@@ -172,6 +177,14 @@ impl Hub {
         }
     }
 
+    fn beat(&self, beat: &Beat) {
+        let rooms = [Room::Agents, Room::Agent(beat.agent)];
+        if let Some(channel) = self.heard(beat.tenant).filter(|channel| channel.is_entered(&rooms))
+        {
+            channel.send(None, vec![Frame::beat(beat)]);
+        }
+    }
+
     /// Something was missed: every socket looks into the store for itself.
     fn missed(&self) {
         for channel in self.all() {
@@ -185,6 +198,7 @@ pub async fn run(app: AppState) {
     let mut feed = app.events.feed();
     let mut appended = app.events.appended();
     let mut deltas = app.events.deltas().listen();
+    let mut beats = app.external.beats();
     loop {
         tokio::select! {
             () = app.shutdown.cancelled() => return,
@@ -207,6 +221,11 @@ pub async fn run(app: AppState) {
             },
             news = deltas.recv() => match news {
                 Ok(delta) => app.hub.words(&delta),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+            news = beats.recv() => match news {
+                Ok(beat) => app.hub.beat(&beat),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },

@@ -22,11 +22,13 @@ use super::api::caller::{
     Asked, Credential, bearer, recognise, tenant_header, unauthenticated, well_formed,
 };
 use super::api::codes::ErrorCode;
+use super::api::external::caller::{AgentCaller, X_AGENT_TOKEN, by_token, token};
 use super::api::extract::Path;
 use super::api::params::Params;
 use super::api::problem::Problem;
 use super::api::state::AppState;
 use crate::application::principal::RequestContext;
+use crate::domain::ids::{AgentId, TenantId};
 
 /// Largest frame of a client.
 const MAX_FRAME: usize = 64 * 1024;
@@ -40,6 +42,62 @@ pub struct Joining {
     after: Option<u64>,
     client_id: Option<String>,
     protocol: Option<HeaderValue>,
+    /// The external agent that showed its own token.
+    own: Option<AgentId>,
+}
+
+/// An external agent that showed its own token, or somebody who may look at agents.
+pub struct AgentOrPerson(Joining);
+
+impl FromRequestParts<AppState> for AgentOrPerson {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let (protocol, offered) = protocols(&parts.headers)?;
+        let shown = match (token(&parts.headers)?, offered) {
+            (Some(_), Some(_)) => return Err(unauthenticated()),
+            (Some(token), None) | (None, Some(Credential::Key(token))) => Some(token),
+            (None, Some(Credential::Browser(_) | Credential::Ticket(_)) | None) => None,
+        };
+        let is_agent = match &shown {
+            _ if parts.headers.contains_key(X_AGENT_TOKEN) => true,
+            Some(token) => by_token(parts, app, token).await?.is_some(),
+            None => false,
+        };
+        if !is_agent {
+            return Joining::from_request_parts(parts, app).await.map(Self);
+        }
+        let AgentCaller { who, ctx } = AgentCaller::showing(parts, app, shown).await?;
+        let mut params = Params::parse(parts.uri.query());
+        let tenant = named_tenant(&mut params)?;
+        let (after, client_id) = beginning(params, app)?;
+        let own = app.identity.active_tenant(who.tenant).map(|tenant| tenant.slug.clone());
+        let is_own = |named: &String| {
+            Some(named) == own.as_ref() || TenantId::parse(named) == Some(who.tenant)
+        };
+        if tenant.is_some_and(|named| !is_own(&named)) {
+            let detail = "this token belongs to another tenant";
+            return Err(Problem::new(ErrorCode::TenantMismatch, detail));
+        }
+        Ok(Self(Joining { ctx, after, client_id, protocol, own: Some(who.agent) }))
+    }
+}
+
+/// The tenant that the query names.
+fn named_tenant(params: &mut Params) -> Result<Option<String>, Problem> {
+    params.text("tenant").map(|text| well_formed(&text)).transpose()
+}
+
+/// Where a socket begins and what its client calls it; nothing else may stand in the query.
+fn beginning(mut params: Params, app: &AppState) -> Result<(Option<u64>, Option<String>), Problem> {
+    let after = params.integer("after");
+    let client_id = params.text("client_id");
+    if client_id.as_ref().is_some_and(|label| label.chars().count() > 100) {
+        params.wrong("client_id", "too_long", "may have at most 100 characters");
+    }
+    params.finish()?;
+    let client_id = client_id.map(|label| app.options.redactor.redact(&label).into_owned());
+    Ok((after, client_id))
 }
 
 impl FromRequestParts<AppState> for Joining {
@@ -54,7 +112,7 @@ impl FromRequestParts<AppState> for Joining {
             (None, Some(offered)) => Some(offered),
             (None, None) => cookie(app, parts)?,
         };
-        let named = params.text("tenant").map(|text| well_formed(&text)).transpose()?;
+        let named = named_tenant(&mut params)?;
         let tenant = match (tenant_header(&parts.headers)?, named) {
             (Some(header), Some(named)) if header != named => {
                 let detail = "X-Tenant-ID and ?tenant= name different tenants";
@@ -63,14 +121,8 @@ impl FromRequestParts<AppState> for Joining {
             (header, named) => header.or(named),
         };
         let ctx = recognise(app, Asked { credential, tenant }, parts).await?;
-        let after = params.integer("after");
-        let client_id = params.text("client_id");
-        if client_id.as_ref().is_some_and(|label| label.chars().count() > 100) {
-            params.wrong("client_id", "too_long", "may have at most 100 characters");
-        }
-        params.finish()?;
-        let client_id = client_id.map(|label| app.options.redactor.redact(&label).into_owned());
-        Ok(Self { ctx, after, client_id, protocol })
+        let (after, client_id) = beginning(params, app)?;
+        Ok(Self { ctx, after, client_id, protocol, own: None })
     }
 }
 
@@ -120,12 +172,12 @@ fn upgrade(
         Problem::new(ErrorCode::ProtocolError, "this path takes WebSocket connections only")
             .header(header::UPGRADE, HeaderValue::from_static("websocket"))
     })?;
-    let Joining { ctx, after, client_id, protocol } = joining;
+    let Joining { ctx, after, client_id, protocol, own } = joining;
     let seat = app.seats.take(&ctx, &app.options.ws)?;
     if let Some(protocol) = protocol {
         upgrade.set_selected_protocol(protocol);
     }
-    let start = Start { rooms, after, client_id };
+    let start = Start { rooms, after, client_id, own };
     let (app, tracker) = (app.clone(), app.tracker.clone());
     let sized = upgrade
         .max_message_size(MAX_FRAME)
@@ -172,6 +224,45 @@ pub async fn session(
     let id = app.sessions.find(joining.ctx.tenant, &id).await?;
     app.sessions.get(&joining.ctx, id).await?;
     upgrade(&app, joining, socket, vec![Room::Session(id)])
+}
+
+/// Every event of agents, and how external ones say that they are.
+#[utoipa::path(get, path = "/ws/agents", tag = "sockets",
+    params(
+        ("after" = Option<u64>, Query, description = "Stored events with a larger number come first"),
+        ("client_id" = Option<String>, Query, description = "A label; several connections may share it"),
+        ("tenant" = Option<String>, Query, description = "The tenant, for clients that cannot send headers"),
+    ),
+    responses((status = 101, description = "Frames `{type, seq, tenant_id, subject, payload, timestamp}`")))]
+pub async fn agents(
+    State(app): State<AppState>,
+    joining: Joining,
+    socket: Upgrade,
+) -> Result<Response, Problem> {
+    upgrade(&app, joining, socket, vec![Room::Agents])
+}
+
+/// Every event of one agent. An external agent that shows its own token is told at once, beside events about
+/// itself, what waits for it (`agent.task_available`) and what it is to know (`agent.notice`).
+#[utoipa::path(get, path = "/ws/agents/{id}", tag = "sockets",
+    params(
+        ("id" = String, Path, description = "Id or name of the agent; its id for the agent itself"),
+        ("after" = Option<u64>, Query, description = "Stored events with a larger number come first"),
+        ("client_id" = Option<String>, Query, description = "A label; several connections may share it"),
+        ("tenant" = Option<String>, Query, description = "The tenant, for clients that cannot send headers"),
+    ),
+    responses((status = 101, description = "Frames `{type, seq, tenant_id, subject, payload, timestamp}`")))]
+pub async fn agent(
+    State(app): State<AppState>,
+    AgentOrPerson(joining): AgentOrPerson,
+    Path(id): Path<String>,
+    socket: Upgrade,
+) -> Result<Response, Problem> {
+    let id = match joining.own {
+        Some(own) => own,
+        None => app.agents.get(&joining.ctx, &id).await?.agent.value.id,
+    };
+    upgrade(&app, joining, socket, vec![Room::Agent(id)])
 }
 
 /// Events of the server itself.

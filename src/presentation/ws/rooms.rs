@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::frame::Frame;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{AgentId, ContextId, SessionId};
 use crate::domain::session::SessionCode;
 use crate::domain::tenant::key::Role;
 use crate::domain::tenant::right::Right;
@@ -16,10 +16,18 @@ pub enum Room {
     Sessions,
     /// Everything about one session.
     Session(SessionId),
-    /// Events of agents.
+    /// Events of agents, and how they say that they are.
     Agents,
+    /// The same of one agent.
+    Agent(AgentId),
+    /// Events of contexts.
+    Contexts,
+    /// The same of one context.
+    Context(ContextId),
     /// Events of the server.
     System,
+    /// Events of locks.
+    Locks,
     /// What was used.
     Usage,
     /// People, keys and quotas; administrators only.
@@ -29,26 +37,41 @@ pub enum Room {
 }
 
 /// A room as a client names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
     /// This one.
     Room(Room),
     /// That of the session with this code.
     Coded(SessionCode),
+    /// That of the agent with this name.
+    Called(String),
 }
 
+/// The longest name of an agent, in bytes.
+const LONGEST_NAME: usize = 70;
+
 impl Named {
-    /// Reads `sessions`, `session:<id>` or `session:<code>`.
+    /// Reads `sessions`, `session:<id>` or `session:<code>`, and the like.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let room = match text {
             "sessions" => Room::Sessions,
             "agents" => Room::Agents,
+            "contexts" => Room::Contexts,
             "system" => Room::System,
+            "locks" => Room::Locks,
             "usage" => Room::Usage,
             "tenant" => Room::Tenant,
             "events" => Room::Events,
             _ => {
+                if let Some(agent) = text.strip_prefix("agent:") {
+                    let id = AgentId::parse(agent).map(|id| Self::Room(Room::Agent(id)));
+                    let is_name = !agent.is_empty() && agent.len() <= LONGEST_NAME;
+                    return id.or_else(|| is_name.then(|| Self::Called(agent.to_owned())));
+                }
+                if let Some(context) = text.strip_prefix("context:") {
+                    return ContextId::parse(context).map(|id| Self::Room(Room::Context(id)));
+                }
                 let session = text.strip_prefix("session:")?;
                 let Some(id) = SessionId::parse(session) else {
                     return SessionCode::parse(session).map(Self::Coded);
@@ -66,8 +89,10 @@ impl Room {
     pub const fn needs(self) -> Right {
         match self {
             Self::Sessions | Self::Session(_) => Right::read(Role::Viewer, Area::Sessions),
-            Self::Agents => Right::read(Role::Viewer, Area::Agents),
+            Self::Agents | Self::Agent(_) => Right::read(Role::Viewer, Area::Agents),
+            Self::Contexts | Self::Context(_) => Right::read(Role::Viewer, Area::Contexts),
             Self::System => Right::read(Role::Viewer, Area::System),
+            Self::Locks => Right::read(Role::Viewer, Area::Locks),
             Self::Usage => Right::read(Role::Viewer, Area::Usage),
             Self::Tenant => Right::read(Role::Admin, Area::Tenants),
             Self::Events => Right::read(Role::Viewer, Area::Events),
@@ -81,7 +106,11 @@ impl Room {
             Self::Sessions => "sessions",
             Self::Session(_) => "session",
             Self::Agents => "agents",
+            Self::Agent(_) => "agent",
+            Self::Contexts => "contexts",
+            Self::Context(_) => "context",
             Self::System => "system",
+            Self::Locks => "locks",
             Self::Usage => "usage",
             Self::Tenant => "tenant",
             Self::Events => "events",
@@ -95,7 +124,11 @@ impl Room {
             Self::Session(id) => frame.names(id.uuid()),
             Self::Sessions => frame.area == "session" && frame.seq.is_some(),
             Self::Agents => frame.area == "agent",
+            Self::Agent(id) => frame.is_about(id),
+            Self::Contexts => frame.area == "context",
+            Self::Context(id) => frame.area == "context" && frame.names(id.uuid()),
             Self::System => frame.area == "system",
+            Self::Locks => frame.area == "lock",
             Self::Usage => frame.area == "usage",
             Self::Tenant => frame.area == "tenant",
             Self::Events => frame.seq.is_some(),
@@ -104,14 +137,32 @@ impl Room {
 
     /// The session that it is about.
     #[must_use]
-    pub const fn session(self) -> Option<Uuid> {
-        if let Self::Session(id) = self { Some(id.uuid()) } else { None }
+    pub const fn session(self) -> Option<SessionId> {
+        if let Self::Session(id) = self { Some(id) } else { None }
+    }
+
+    /// The one thing that it is about, whatever that is.
+    #[must_use]
+    pub const fn thing(self) -> Option<Uuid> {
+        match self {
+            Self::Session(id) => Some(id.uuid()),
+            Self::Agent(id) => Some(id.uuid()),
+            Self::Context(id) => Some(id.uuid()),
+            Self::Sessions
+            | Self::Agents
+            | Self::Contexts
+            | Self::Locks
+            | Self::System
+            | Self::Usage
+            | Self::Tenant
+            | Self::Events => None,
+        }
     }
 }
 
 impl std::fmt::Display for Room {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(self.resource())?;
-        self.session().map_or(Ok(()), |id| write!(formatter, ":{id}"))
+        self.thing().map_or(Ok(()), |id| write!(formatter, ":{id}"))
     }
 }

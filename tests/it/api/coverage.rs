@@ -15,6 +15,9 @@ use orchestrator::presentation::api::dto::input::{
 };
 use orchestrator::presentation::api::dto::invite::{AcceptInvite, CreateInvite};
 use orchestrator::presentation::api::dto::key::{CreateKey, RotateKey};
+use orchestrator::presentation::api::dto::lock_input::{
+    AcquireLock, AcquireLocks, ReleaseLock, RenewLock,
+};
 use orchestrator::presentation::api::dto::login::{Login, Look};
 use orchestrator::presentation::api::dto::recovery::RecoveryBody;
 use orchestrator::presentation::api::dto::usage::{SetBudgets, SetPrices};
@@ -69,6 +72,7 @@ async fn every_documented_operation_has_a_route_and_no_other_method_does() {
             .replace("{id}", "IND-000001")
             .replace("{seq}", "1")
             .replace("{delivery_id}", "1")
+            .replace("/keys/{path}", "/keys/a.b")
             .replace("{path}", "a/b.rs")
             .replace("{file}", "swagger-ui.css")
             .replace("{capability}", "testing")
@@ -217,6 +221,10 @@ fn documented_bodies_are_the_ones_that_are_read() {
     all.push(("LookAtLogin", names::<Look>()));
     all.push(("CreateWebhook", names::<CreateWebhook>()));
     all.push(("PatchWebhook", names::<PatchWebhook>()));
+    all.push(("AcquireLock", names::<AcquireLock>()));
+    all.push(("AcquireLocks", names::<AcquireLocks>()));
+    all.push(("RenewLock", names::<RenewLock>()));
+    all.push(("ReleaseLock", names::<ReleaseLock>()));
     for (schema, mut read) in all {
         let properties = document["components"]["schemas"][schema]["properties"].as_object();
         let mut documented: Vec<&str> =

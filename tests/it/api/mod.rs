@@ -15,6 +15,7 @@ mod inherited;
 mod invites;
 mod keys;
 mod lists;
+mod locks;
 mod login;
 mod quotas;
 mod ratings;

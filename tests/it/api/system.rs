@@ -11,6 +11,7 @@ use crate::support::app::{TestApp, bearer, request};
 async fn storage_and_recovery_are_for_system_administrators() {
     let app = TestApp::new().await;
     let cases = [
+        (Method::GET, "/api/v1/hosts", None),
         (Method::GET, "/api/v1/storage/usage", None),
         (Method::GET, "/api/v1/recovery/plan", None),
         (Method::POST, "/api/v1/recovery/apply", Some(json!({}))),

@@ -186,6 +186,7 @@ async fn a_backup_that_waits_too_long_for_another_one_is_told_so() {
 fn director() -> RequestContext {
     let principal = Principal {
         user: None,
+        agent: None,
         home: None,
         reach: Reach::default(),
         key: KeyId::new(uuid::Uuid::nil()),

@@ -9,6 +9,9 @@ use crate::support::opencode::eventually;
 use crate::support::repo::TestRepo;
 use crate::support::server::{ADMIN_KEY, Server, Site, text};
 
+/// The first server of the first tenant.
+const HOST: &str = "opencode-00000000000000000000000000000001-0";
+
 /// Values that no child may see.
 const HIDDEN: &str = "canary-of-the-server-0123456789";
 
@@ -70,7 +73,7 @@ fn check(site: &Site, seen: &str) {
         assert!(!environment.contains(hidden), "{environment}");
     }
     let data = site.data().display().to_string();
-    let own = format!("{data}/hosts/opencode-0");
+    let own = format!("{data}/hosts/{HOST}");
     for entry in environment.lines().filter(|entry| entry.contains(&data)) {
         let is_own = entry.matches(&data).count() == entry.matches(&own).count();
         assert!(is_own || entry.starts_with("PWD="), "{entry}");
@@ -147,7 +150,7 @@ async fn an_agent_sees_neither_secrets_nor_files_of_the_server() {
     let site =
         site.with("AGENTS__OPENCODE__COMMAND", &command).with("AGENTS__OPENCODE__ENABLED", "true");
     let server = site.serve().await;
-    let seen = site.data().join("hosts/opencode-0/home/seen");
+    let seen = site.data().join("hosts").join(HOST).join("home/seen");
     let body = json!({ "initial_prompt": "x", "start": true });
     server.post("sessions", body).await;
     eventually("the agent looked round", async || seen.exists()).await;

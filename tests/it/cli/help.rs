@@ -34,6 +34,8 @@ fn help_of_the_main_commands() {
         ("help_event", &["event"]),
         ("help_usage", &["usage"]),
         ("help_webhook", &["webhook"]),
+        ("help_context", &["context"]),
+        ("help_lock", &["lock"]),
         ("help_tenant", &["tenant"]),
         ("help_key", &["key"]),
         ("help_user", &["user"]),

@@ -1,5 +1,6 @@
 //! What every store must do: one suite, run for each adapter.
 
+mod contexts;
 mod directory;
 mod families;
 pub(crate) mod fixtures;

@@ -27,23 +27,34 @@ pub(super) fn python_example() -> PathBuf {
 }
 
 /// An agent that runs.
-struct Agent {
-    child: Child,
+pub(super) struct Agent {
+    pub(super) child: Child,
     log: PathBuf,
 }
 
 impl Agent {
     /// Starts an example at a server; it works by this script.
     fn start(site: &Site, server: &Server, program: &Path, more: &[&str], script: &str) -> Self {
+        Self::named("agent", (site, server), program, more, script)
+    }
+
+    /// The same with a file of this name for what it remembers, and one for what it says.
+    pub(super) fn named(
+        name: &str,
+        (site, server): (&Site, &Server),
+        program: &Path,
+        more: &[&str],
+        script: &str,
+    ) -> Self {
         let is_python = program.extension().is_some();
         let mut command = Command::new(if is_python { Path::new("python3") } else { program });
         if is_python {
             command.arg(program);
         }
-        let log = site.root().join("agent.log");
+        let log = site.root().join(format!("{name}.log"));
         let file = std::fs::File::options().create(true).append(true).open(&log);
         let child = command
-            .args(["--state", "agent.json"])
+            .args(["--state", &format!("{name}.json")])
             .args(more)
             .args(["--", "sh", "-c", script])
             .current_dir(site.root())
@@ -60,7 +71,7 @@ impl Agent {
         Self { child: child.expect("it starts"), log }
     }
 
-    fn said(&self) -> String {
+    pub(super) fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
@@ -74,17 +85,29 @@ impl Agent {
         known().await.expect("registered")
     }
 
-    fn terminate(&self) {
+    pub(super) fn terminate(&self) {
         let pid = self.child.id().expect("it runs").cast_signed();
         kill_process(Pid::from_raw(pid).expect("a process"), Signal::TERM).expect("it is told");
     }
 
     /// Waits for its end; the exit code.
-    async fn ends(mut self) -> i32 {
+    pub(super) async fn ends(mut self) -> i32 {
         let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         let ended = ended.unwrap_or_else(|_| panic!("it goes on: {}", self.said()));
         ended.expect("it ends").code().unwrap_or(-1)
     }
+}
+
+/// The process whose number stands in a file of the site.
+fn pid_of(site: &Site, file: &str) -> i32 {
+    let text = std::fs::read_to_string(site.root().join(file)).expect("written");
+    text.trim().parse().expect("a number")
+}
+
+/// Whether a process runs.
+fn is_there(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !status.is_empty() && !status.contains(") Z ")
 }
 
 async fn output(server: &Server, id: &str) -> String {
@@ -97,7 +120,8 @@ async fn the_agent_that_fetches_does_sessions_and_goes_on_after_a_kill() {
     let site = site();
     let server = site.serve().await;
     let script = "echo '{\"type\":\"log\",\"level\":\"warn\",\"message\":\"a rotten one\"}' >&2
-                  if [ -e block ] && [ ! -e begun ]; then touch begun; sleep 20; fi; wc -w";
+                  if [ -e block ] && [ ! -e begun ]; then
+                    sleep 20 & echo $! > pid; touch begun; wait; fi; wc -w";
     let start = || Agent::start(&site, &server, &rust_example(), &["--at-once", "2"], script);
     let mut agent = start();
     let id = agent.comes(&server).await;
@@ -112,7 +136,9 @@ async fn the_agent_that_fetches_does_sessions_and_goes_on_after_a_kill() {
     std::fs::write(site.root().join("block"), "").expect("written");
     let session = begin(&server, json!({})).await;
     eventually("it works", async || site.root().join("begun").exists()).await;
+    let command = pid_of(&site, "pid");
     agent.child.kill().await.expect("it is ended");
+    eventually("its command ends, too", async || !is_there(command)).await;
     assert_eq!(server.session(&session).await["status"], "running");
     let agent = start();
     server.until_status(&session, "completed").await;

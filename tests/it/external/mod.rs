@@ -1,11 +1,14 @@
 //! The External Agent Protocol from outside: the real executable, and agents that speak HTTP with it.
 
+mod bad;
 mod check;
+mod fleet;
 mod kit;
 mod moved;
 mod pulled;
 mod pushed;
 mod registration;
+mod socket;
 
 use std::sync::{Arc, Mutex};
 

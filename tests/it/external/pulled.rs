@@ -92,7 +92,7 @@ async fn reports_by_an_old_right_change_nothing_and_are_kept() {
     assert_eq!((late.status, late.code()), (409, "STALE_RESULT"));
     assert_eq!(server.session(&id).await["status"], "stopped");
     let attempts = server.get(&format!("sessions/{id}/attempts")).await;
-    assert_eq!(attempts["items"][0]["stale_reports"], 1, "{attempts:#}");
+    assert_eq!(attempts["items"][0]["stale_reports"], 2, "what it had a right to: {attempts:#}");
     // The agent was told.
     let notice = agent.call(Method::GET, "tasks/next?wait=0&notices=true", None).await;
     assert_eq!((text(&notice.body["kind"]), &notice.body["task_id"]), ("cancel", &json!(id)));
@@ -181,10 +181,16 @@ async fn work_goes_on_over_a_restart_of_the_server() {
     assert_eq!(server.ready["recovered"]["adopted"], 1, "{}", server.ready);
     let told = agent.tell(&work, json!([{ "type": "progress", "percentage": 60 }])).await;
     assert_eq!(told.status, 200, "{told:?}");
+    let load = async || {
+        let shown = server.get(&format!("agents/{}", agent.id)).await;
+        shown["load"]["current_concurrent_tasks"].clone()
+    };
+    assert_eq!(load().await, 1, "it still has it");
     let nothing = agent.call(Method::GET, "tasks/next?wait=0", None).await;
     assert_eq!(nothing.status, 204, "it has it already");
     let done = agent.finish(&work, json!({ "output_data": { "text": "three" } })).await;
     assert_eq!(done.body["session_status"], "completed", "{done:?}");
+    assert_eq!(load().await, 0);
     server.kill().await;
     server = site.serve().await;
     agent.api = server.api.clone();

@@ -1,5 +1,6 @@
 //! Agents whose work is brought to them.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -113,6 +114,45 @@ async fn what_was_lost_is_tried_again_with_the_same_key() {
     assert_eq!(tries.len(), 3);
     let key = |told: &Told| told.headers["idempotency-key"].clone();
     assert!(tries.iter().all(|told| key(told) == key(&tries[0])));
+    server.stop().await;
+}
+
+/// An agent that lets in whoever shows this, once there is one.
+fn asks_for(token: &Mutex<String>, told: &Told) -> axum::response::Response {
+    let token = token.lock().expect("whole");
+    let is_known = told.headers["x-agent-token"] == token.as_str()
+        && (told.path.starts_with("GET") || is_signed(told, &token));
+    if token.is_empty() || is_known { at_once(told) } else { answered(401, json!({})) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_before_is_shown_to_an_agent_that_does_not_know_the_new_one_while_it_is_good() {
+    let site = site().with("AGENTS__EXTERNAL__TOKEN_GRACE_SECONDS", "4");
+    let server = site.serve().await;
+    let token = Arc::new(Mutex::new(String::new()));
+    let known = Arc::clone(&token);
+    let listener = Listener::new(move |told, _| asks_for(&known, told)).await;
+    let agent = called(&server, "AGENT-PUSH", &listener).await;
+    let old = text(&agent.answer["dispatch_token"]).to_owned();
+    token.lock().expect("whole").clone_from(&old);
+    let rotated = server.post(&format!("agents/{}/rotate-token", agent.id), json!({})).await;
+    let since = tokio::time::Instant::now();
+    let new = text(&rotated["dispatch_token"]);
+    let id = begin(&server, json!({})).await;
+    server.until_status(&id, "completed").await;
+    let calls = listener.told("POST /base/task");
+    let shown: Vec<_> = calls.iter().map(|told| told.headers["x-agent-token"].clone()).collect();
+    assert_eq!(shown, [new, old.as_str()]);
+    assert_eq!(calls[0].headers["idempotency-key"], calls[1].headers["idempotency-key"]);
+    tokio::time::sleep_until(since + Duration::from_millis(4100)).await;
+    let id = begin(&server, json!({ "max_retries": 0 })).await;
+    server.until_status(&id, "failed").await;
+    assert_eq!(listener.told("POST /base/task").len(), 3, "the old one is shown no more");
+    // By now it knows.
+    new.clone_into(&mut token.lock().expect("whole"));
+    server.post(&format!("agents/{}/probe", agent.id), json!({})).await;
+    let id = begin(&server, json!({})).await;
+    server.until_status(&id, "completed").await;
     server.stop().await;
 }
 

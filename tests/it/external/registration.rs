@@ -122,6 +122,23 @@ async fn rules_of_the_protocol_are_told_apart_from_its_shape() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_has_as_many_agents_as_its_quota_lets_it() {
+    let site = site();
+    let server = site.serve().await;
+    let quotas = json!({ "max_agents": 1 });
+    let put = server.send(Method::PUT, "tenants/default/quotas", Some(&quotas), None).await;
+    assert_eq!(put.expect("an answer").status.as_u16(), 200);
+    let body = |name: &str| json!({ "name": name, "capabilities": ["testing"] });
+    let first = External::register(&server, "AGENT-A", &["testing"]).await;
+    let refused = introduce(&server, &body("AGENT-B")).await;
+    assert_eq!((refused.status, refused.code()), (429, "QUOTA_EXCEEDED"), "{refused:?}");
+    assert_eq!(introduce(&server, &body("AGENT-A")).await.code(), "ALREADY_EXISTS");
+    assert_eq!(first.remove(false).await.status, 204);
+    assert_eq!(introduce(&server, &body("AGENT-B")).await.status, 201);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_enrolment_is_good_for_one_agent() {
     let site = site();
     let server = site.serve().await;
@@ -202,6 +219,23 @@ async fn what_agents_say_of_themselves_steers_who_gets_work() {
     let shown = server.get(&format!("agents/{}", other.id)).await;
     assert_eq!(shown["heartbeat_status"], "healthy", "{shown:#}");
     assert!(shown["last_heartbeat_at"].is_string());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_is_there_stays_there_whatever_people_do_with_it() {
+    let site = site();
+    let server = site.serve().await;
+    let agent = External::register(&server, "AGENT-ONE", &["testing"]).await;
+    assert_eq!(agent.heartbeat("healthy").await.status, 204);
+    for turn in 0..10 {
+        for command in ["probe", "reset-metrics", "drain", "undrain"] {
+            let path = format!("agents/{}/{command}", agent.id);
+            server.post(&path, json!({})).await;
+            let expected = if command == "drain" { "draining" } else { "idle" };
+            assert_eq!(state(&server, &agent.id).await, expected, "{turn}, after {command}");
+        }
+    }
     server.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator::application::agent::Departure;
 use orchestrator::application::daily::{Daily, Job, Kept};
 use orchestrator::application::error::AppError;
 use orchestrator::application::events::{Deltas, EventService};
@@ -11,6 +12,8 @@ use orchestrator::application::ports::clock::Clock;
 use orchestrator::application::ports::store::Store;
 use orchestrator::application::principal::RequestContext;
 use orchestrator::application::session::create::NewSession;
+use orchestrator::domain::agent::AgentKind;
+use orchestrator::domain::agent::draft::AgentDraft;
 use orchestrator::domain::event::EventType;
 use orchestrator::domain::ids::{SessionId, TenantId};
 use orchestrator::domain::session::status::SessionStatus;
@@ -252,4 +255,26 @@ async fn a_clock_that_wakes_in_another_decade_removes_nothing() {
     lab.clock.jump(DAY);
     daily.everything().await;
     assert_eq!((place(&lab, ended).await, doubted().await), ("deleted", false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_that_were_removed_long_ago_are_gone_for_good() {
+    let lab = Lab::new().await;
+    let draft = AgentDraft::new("AGENT-LEAVING", AgentKind::Simulated, ["testing"]);
+    let made = lab.agents.register(&caller(), &draft).await.expect("registered").agent.value;
+    let daily = daily(&lab).with_agents(lab.agents.clone());
+    lab.clock.jump(DAY * 40);
+    assert_eq!(daily.job(Job::Agents).await.expect("done"), 0, "it is there, whatever its age");
+    let wanted = Departure { graceful: false, reason: None };
+    lab.agents.remove(&caller(), &made.name, &wanted).await.expect("removed");
+    let there = async || {
+        let fleet = lab.store.fleet().await.expect("a fleet");
+        fleet.agents_deleted_by(lab.clock.now(), 9).await.expect("read").len()
+    };
+    lab.clock.jump(DAY * 29);
+    assert_eq!(daily.job(Job::Agents).await.expect("done"), 0);
+    assert_eq!(there().await, 1);
+    lab.clock.jump(DAY * 2);
+    assert_eq!(daily.job(Job::Agents).await.expect("done"), 1);
+    assert_eq!((there().await, daily.job(Job::Agents).await.expect("done")), (0, 0));
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use orchestrator::application::ports::store::Store;
 use orchestrator::domain::agent::breaker::{BreakerRules, BreakerState};
+use orchestrator::domain::agent::load::{Load, Units};
 use orchestrator::domain::agent::performance::Tier;
 use orchestrator::domain::agent::vitals::Vitals;
 use orchestrator::domain::ids::{SessionId, TenantId};
@@ -76,6 +77,54 @@ async fn what_an_agent_did_counts_once_and_what_people_ended_does_not() {
     assert!((1..=2).contains(&told("agent.performance_updated")));
     let left = lab.store.fleet().await.expect("a fleet").uncounted(9).await.expect("read");
     assert_eq!(left, []);
+}
+
+/// What the agent works on, as routing sees it.
+async fn load(lab: &Lab) -> Load {
+    let view = lab.agents.get(&caller(), "AGENT-SIMULATED").await.expect("there");
+    let stands = lab.queue.stands(&view.agent.value);
+    stands.map(|stands| stands.standing.burden.load).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn load_rises_with_each_grant_and_falls_back_however_the_work_ends() {
+    let mut lab = Lab::new().await;
+    lab.schedule();
+    lab.reconcile();
+    assert_eq!(load(&lab).await, Load::default());
+    let of = |complexity: f64, steps: &Value| SessionDraft {
+        estimated_complexity: Some(complexity),
+        max_duration_seconds: Some(if complexity > 2.0 { 86_400 } else { 60 }),
+        ..plays(steps)
+    };
+    let hangs = json!([{ "hang": true }]);
+    let kept = lab.begin(of(2.5, &hangs)).await;
+    ended(&lab, kept, SessionStatus::Running).await;
+    let alone = Load::default().with(Units::of(2.5));
+    assert_eq!(load(&lab).await, alone);
+    for (steps, end) in [
+        (json!([{ "say": "done" }]), SessionStatus::Completed),
+        (fails(), SessionStatus::Failed),
+        (hangs.clone(), SessionStatus::Stopped),
+        (hangs.clone(), SessionStatus::Timeout),
+    ] {
+        let id = lab.begin(of(0.3, &steps)).await;
+        if steps == hangs {
+            ended(&lab, id, SessionStatus::Running).await;
+            assert_eq!(load(&lab).await, alone.with(Units::of(0.3)), "{end}");
+        }
+        if end == SessionStatus::Stopped {
+            lab.sessions.stop(&caller(), id, None).await.expect("stopped");
+        } else if end == SessionStatus::Timeout {
+            lab.clock.jump(Duration::from_secs(61));
+        }
+        ended(&lab, id, end).await;
+        eventually("it is given back", async || load(&lab).await == alone).await;
+    }
+    lab.restart().await;
+    assert_eq!(load(&lab).await, alone);
+    lab.sessions.stop(&caller(), kept, None).await.expect("stopped");
+    eventually("nothing is left", async || load(&lab).await == Load::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -181,6 +181,7 @@ impl Lab {
             workspaces: Arc::clone(&workspaces),
             clock: Arc::clone(&time),
             deltas: Deltas::default(),
+            door: None,
             options: SupervisorOptions {
                 pause_grace: Duration::from_millis(1500),
                 start_timeout: Duration::from_secs(5),
@@ -399,6 +400,7 @@ pub(crate) fn caller() -> RequestContext {
         tenant: TenantId::BOOTSTRAP,
         principal: Principal {
             user: None,
+            agent: None,
             home: None,
             reach: Reach::default(),
             key: KeyId::new(SystemIds.uuid()),

@@ -1,5 +1,6 @@
 //! The OpenCode driver against the real server, and against stand-ins that misbehave.
 
 mod conversations;
+mod moves;
 mod processes;
 mod standins;

@@ -13,6 +13,7 @@ pub(crate) fn caller(tenant: TenantId, request: &str) -> RequestContext {
         tenant,
         principal: Principal {
             user: None,
+            agent: None,
             home: None,
             reach: Reach::default(),
             key: KeyId::new(Uuid::from_u128(1)),

@@ -106,6 +106,7 @@ impl Server {
             workspaces,
             clock: Arc::clone(&clock),
             deltas: Deltas::default(),
+            door: None,
             options: SupervisorOptions {
                 permission_timeout: Duration::from_secs(40),
                 question_timeout: Duration::from_secs(50),

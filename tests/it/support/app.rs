@@ -10,8 +10,9 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use orchestrator::application::agent::AgentService;
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::audit::AuditService;
+use orchestrator::application::context::ContextService;
 use orchestrator::application::daily::Kept;
-use orchestrator::application::events::{Deltas, EventService};
+use orchestrator::application::events::Deltas;
 use orchestrator::application::external::{Exchange, ExternalRules, ExternalService, Ports};
 use orchestrator::application::identity::IdentityService;
 use orchestrator::application::identity::provider::{ProviderOptions, ProviderSignIn};
@@ -46,7 +47,7 @@ use orchestrator::infrastructure::gates::LocalGates;
 use orchestrator::infrastructure::ids::SystemIds;
 use orchestrator::infrastructure::keys::seal::AesSealer;
 use orchestrator::infrastructure::keys::sign::KeySigner;
-use orchestrator::infrastructure::push::HttpPush;
+use orchestrator::infrastructure::push::{HttpPush, Limits};
 use orchestrator::infrastructure::storage::memory::MemoryStore;
 use orchestrator::infrastructure::webhooks::HttpNotifier;
 use orchestrator::infrastructure::webhooks::egress::{Allowed, Egress, SystemLookup};
@@ -62,6 +63,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::documented;
+use super::parts::{events, inside, locks};
 
 /// Secret of the administrator of the instance.
 pub(crate) const ADMIN: &str = "iok_administrator-of-the-instance-for-tests";
@@ -188,7 +190,9 @@ fn external(
         clock: Arc::clone(clock),
         ids: Arc::clone(ids),
         sealer: Arc::new(AesSealer::new(&[7; 32]).expect("a key")),
-        push: Arc::new(HttpPush::new(egress, Arc::clone(clock)).expect("a client")),
+        push: Arc::new(
+            HttpPush::new(egress, Arc::clone(clock), Limits::default()).expect("a client"),
+        ),
         files: Arc::new(ArtifactFolder::new("/nowhere".into())),
     };
     let exchange = Exchange::new(&reached, ExternalRules::default(), shutdown);
@@ -274,6 +278,7 @@ impl TestApp {
             0,
         );
         let attention = AttentionService::new(Arc::clone(&store), sessions.clone());
+        let (door, inside) = inside(&store, &sessions, &attention);
         let tools = Tools {
             sessions: sessions.clone(),
             attention: attention.clone(),
@@ -283,26 +288,27 @@ impl TestApp {
             workspaces: Arc::clone(&workspaces) as _,
             clock: Arc::clone(&clock),
             deltas: Deltas::default(),
+            door: Some(door),
             options: SupervisorOptions::default(),
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), shutdown.clone());
         let recovery = RecoveryService::new(supervisors, Arc::clone(&store), Arc::clone(&clock));
         let provider = provider.map(|known| sign_in(&identity, known, (&clock, &ids)));
         let known = (agents.clone(), sessions.clone(), identity.clone());
+        let locks = locks(&store, &clock, &ids, &sessions, (&shutdown, &tracker));
         let parts = Parts {
             external: external((&store, &clock, &ids), &shutdown, known),
             webhooks: webhooks(&store, &clock, &ids),
+            contexts: ContextService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids)),
+            inside,
+            locks,
             usage: UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone()),
             judge,
             attention,
             agents: agents.clone(),
             recovery,
             sessions,
-            events: EventService::new(
-                Arc::clone(&store),
-                Arc::clone(&memory) as _,
-                Deltas::default(),
-            ),
+            events: events(&store, &memory),
             system,
             identity,
             provider,

@@ -150,13 +150,13 @@ impl Run {
             let waited = tokio::time::timeout(PATIENCE, self.events.recv()).await;
             let event =
                 waited.unwrap_or_else(|_| panic!("nothing happens after {:#?}", self.told))?;
-            if !matches!(event, AgentEvent::Handshake { .. }) {
-                self.told.push(event);
-                return self.told.last();
+            if let AgentEvent::Handshake { handle, stored } = event {
+                stored.send(()).expect("the run waits");
+                self.handle = handle;
+                continue;
             }
-            let AgentEvent::Handshake { handle, stored } = event else { continue };
-            stored.send(()).expect("the run waits");
-            self.handle = handle;
+            self.told.push(answered(event));
+            return self.told.last();
         }
     }
 
@@ -229,11 +229,20 @@ impl Run {
     }
 }
 
+/// The event without whoever waits for it: the work is saved as soon as that is asked for.
+fn answered(event: AgentEvent) -> AgentEvent {
+    let AgentEvent::Moving { reason, saved } = event else { return event };
+    saved.send(()).expect("the run waits");
+    let (saved, _) = tokio::sync::oneshot::channel();
+    AgentEvent::Moving { reason, saved }
+}
+
 /// An assignment in which everything is allowed.
 pub(crate) fn assignment(workdir: &Path, text: String) -> Assignment {
     Assignment {
         brief: Brief::default(),
-        tenant: TenantId::new(SystemIds.uuid()),
+        doorway: None,
+        tenant: TenantId::BOOTSTRAP,
         session: SessionId::new(SystemIds.uuid()),
         code: "S-1".to_owned(),
         title: "A test".to_owned(),

@@ -126,6 +126,8 @@ fn rest(place: &Place) -> Value {
         ("PATCH", "/api/v1/sessions/{id}") => json!({ "title": "stolen" }),
         ("PATCH", "/api/v1/tenants/{id}") => json!({ "name": "stolen" }),
         ("PUT", "/api/v1/tenants/{id}/quotas") => json!({ "max_queue_depth": 1 }),
+        ("POST", "/api/v1/locks/acquire") => json!({ "names": ["build"], "wait_seconds": 0 }),
+        ("POST", "/api/v1/locks/{name}/acquire") => json!({ "wait_seconds": 0 }),
         ("POST", "/api/v1/agents/route") => {
             json!({ "task_description": "x".repeat(10), "required_capabilities": ["testing"] })
         }

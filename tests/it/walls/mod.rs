@@ -114,6 +114,7 @@ async fn leak(
         key: KeyId::new(uuid::Uuid::nil()),
         credential: None,
         user: None,
+        agent: None,
         home: None,
         name: "leak".to_owned(),
         role: Role::Viewer,

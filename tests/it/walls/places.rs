@@ -19,6 +19,7 @@ pub(super) enum Kind {
     AgentName,
     Tenant,
     TenantSlug,
+    Context,
 }
 
 /// One place.
@@ -51,19 +52,24 @@ impl Place {
 fn of_path(route: &str, name: &str) -> Vec<Kind> {
     let before = route.split(&format!("/{{{name}")).next().expect("a beginning");
     match before.rsplit('/').next().expect("a part") {
-        "sessions" => vec![Kind::Session, Kind::SessionCode],
+        "sessions" | "session" => vec![Kind::Session, Kind::SessionCode],
         "checkpoints" => vec![Kind::Checkpoint],
         "attention" => vec![Kind::Attention],
         "webhooks" => vec![Kind::Webhook],
         "deliveries" => vec![Kind::Delivery],
+        "contexts" | "diff" => vec![Kind::Context],
+        // Names within a context are nobody's ids.
+        "keys" if route.contains("/contexts/") => vec![],
         "keys" => vec![Kind::Key],
         "users" => vec![Kind::User],
         "invites" => vec![Kind::Invite],
-        "agents" | "external" => vec![Kind::Agent, Kind::AgentName],
+        "agents" | "agent" | "external" => vec![Kind::Agent, Kind::AgentName],
         "tasks" => vec![Kind::Session],
         "tenants" => vec![Kind::Tenant, Kind::TenantSlug],
-        // A path within the workspace of the session in front of it; a word that agents have in common.
-        "files" | "artifacts" | "by-capability" => vec![],
+        // A name of which each tenant has its own; a path within the workspace of the session in front of
+        // it; a number of a version; a word that agents have in common; servers of the machine, which only
+        // system administrators see.
+        "locks" | "files" | "artifacts" | "versions" | "by-capability" | "hosts" => vec![],
         other => panic!("say in tests/it/walls what kind of id stands behind {other} in {route}"),
     }
 }
@@ -74,7 +80,7 @@ fn of_query(route: &str, name: &str) -> Vec<Kind> {
         "session_id" | "parent_id" => vec![Kind::Session, Kind::SessionCode],
         "subject" => vec![Kind::Session, Kind::Key, Kind::Webhook, Kind::Tenant],
         "actor" | "created_by" => vec![Kind::Key],
-        "agent" => vec![Kind::Agent, Kind::AgentName],
+        "agent" | "agent_id" => vec![Kind::Agent, Kind::AgentName],
         "checkpoint" => vec![Kind::Checkpoint],
         // Cursors and the tenants of sockets have tests of their own.
         "cursor" | "tenant" | "after" | "action" | "agent_type" | "attention" | "notices"
@@ -82,7 +88,7 @@ fn of_query(route: &str, name: &str) -> Vec<Kind> {
         | "created_after" | "created_before" | "depth" | "follow" | "from" | "group_by"
         | "include" | "kind" | "limit" | "outcome" | "priority" | "purge" | "q" | "redact"
         | "session_type" | "sort" | "state" | "status" | "tag" | "tier" | "to" | "type"
-        | "wait" => vec![],
+        | "wait" | "scope" | "task_id" | "version" | "other_version" => vec![],
         other => panic!("say in tests/it/walls whether {other} of {route} names anything"),
     }
 }
@@ -91,10 +97,17 @@ fn of_query(route: &str, name: &str) -> Vec<Kind> {
 fn of_field(route: &str, field: &str) -> Vec<Kind> {
     let name = field.rsplit('.').next().expect("a name");
     match (route, name) {
-        // Numbers of events are counted in each tenant; a token or key is a secret, no id.
-        ("/api/v1/webhooks", "after") | (_, "token" | "key") => vec![],
-        (_, "parent_id" | "parent_session_id" | "after") => vec![Kind::Session, Kind::SessionCode],
-        (_, "agent" | "preferred_agent_ids" | "exclude_agent_ids") => {
+        // Numbers of events are counted in each tenant; a token or key is a secret, no id; a hold is looked
+        // for among those of the caller's own tenant; an owner is a word for people; nobody looks up the
+        // task of a context.
+        ("/api/v1/webhooks", "after")
+        | ("/api/v1/contexts", "task_id")
+        | (_, "token" | "key" | "lock_id" | "owner") => vec![],
+        (_, "parent_id" | "parent_session_id" | "after" | "session_id" | "target_session_id") => {
+            vec![Kind::Session, Kind::SessionCode]
+        }
+        (_, "context_ids") => vec![Kind::Context],
+        (_, "agent" | "agent_id" | "preferred_agent_ids" | "exclude_agent_ids") => {
             vec![Kind::Agent, Kind::AgentName]
         }
         (_, "fingerprint") => vec![Kind::Fingerprint],

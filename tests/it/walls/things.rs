@@ -22,6 +22,7 @@ pub(super) struct Things {
     user: String,
     invite: String,
     agent: String,
+    context: String,
     /// One of each kind that never was.
     never: String,
 }
@@ -94,8 +95,13 @@ impl Things {
         let user = made(app, "/api/v1/users", somebody).await;
         let invite = json!({ "email": "bob@example.org", "full_name": CANARY });
         let invite = made(app, "/api/v1/invites", invite).await;
+        let context = json!({
+            "scope": "session", "session_id": session,
+            "initial_data": { "a": { "rs": CANARY } }, "metadata": { "note": CANARY },
+        });
+        let context = made(app, "/api/v1/contexts", context).await;
         let never = app.ids.uuid().to_string();
-        Self { session, attention, webhook, delivery, key, user, invite, agent, never }
+        Self { session, attention, webhook, delivery, key, user, invite, agent, context, never }
     }
 
     /// One of theirs, and one that never was; of the same length.
@@ -109,6 +115,7 @@ impl Things {
             Kind::Attention => of(&self.attention),
             Kind::Fingerprint => words(&fingerprint(), &"7".repeat(64)),
             Kind::Webhook => of(&self.webhook),
+            Kind::Context => of(&self.context),
             Kind::Delivery => of(&self.delivery),
             Kind::Key => of(&self.key),
             Kind::User => of(&self.user),
@@ -126,6 +133,7 @@ impl Things {
             "sessions" => &self.session,
             "attention" => &self.attention,
             "webhooks" => &self.webhook,
+            "contexts" => &self.context,
             "agents" => &self.agent,
             "keys" => &self.key,
             "users" => &self.user,
@@ -133,8 +141,11 @@ impl Things {
             _ => "default",
         };
         let filled = route.replace("{id}", id).replace("{delivery_id}", &self.delivery);
+        let filled = filled.replace("{name}", "build");
         let filled = filled.replace("{seq}", "1").replace("{path}", "a.rs");
-        filled.replace("{capability}", "testing")
+        let filled = filled.replace("{session_id}", &self.session).replace("{n}", "1");
+        let filled = filled.replace("{agent_id}", &self.agent);
+        filled.replace("{other_id}", &self.context).replace("{capability}", "testing")
     }
 
     /// Which of their ids a text holds.
@@ -148,6 +159,7 @@ impl Things {
             &self.user,
             &self.invite,
             &self.agent,
+            &self.context,
         ];
         ids.into_iter().map(String::as_str).find(|id| text.contains(*id))
     }
@@ -164,6 +176,10 @@ impl Things {
             "/api/v1/agents",
             "/api/v1/agents/{id}",
             "/api/v1/agents/{id}/performance",
+            "/api/v1/contexts",
+            "/api/v1/contexts/{id}",
+            "/api/v1/contexts/{id}/keys/{path}",
+            "/api/v1/contexts/session/{session_id}/summary",
             "/api/v1/webhooks/{id}",
             "/api/v1/webhooks/{id}/deliveries",
             "/api/v1/keys/{id}",

@@ -4,14 +4,18 @@
 //! from what is stored. An agent is handed a piece of work only after that is durable, and possibly twice,
 //! with the same idempotency key.
 
+mod bell;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::bell::Rings;
+pub use self::bell::{Bell, Lying};
 use crate::application::ports::driver::AgentEvent;
 use crate::domain::eap::notice::Notice;
 use crate::domain::ids::{AgentId, SessionId};
@@ -65,13 +69,24 @@ struct Job {
     is_over_for_agent: bool,
     /// The agent spoke of it since it took it.
     is_spoken_of: bool,
+    /// Of work that is brought: the agent said that it has begun.
+    is_accepted: bool,
+}
+
+impl Job {
+    /// Whether the agent has it, knows that, and has not ended it. While work is being brought, nobody but
+    /// the agent knows how far it is.
+    fn is_its_own(&self) -> bool {
+        let has_it = self.is_accepted || !self.offer.is_brought;
+        self.place == Place::Taken && has_it && !self.is_over_for_agent
+    }
 }
 
 #[derive(Default)]
 struct State {
     jobs: BTreeMap<(AgentId, SessionId), Job>,
     notices: BTreeMap<AgentId, VecDeque<Posted>>,
-    bells: BTreeMap<AgentId, Arc<Notify>>,
+    bells: BTreeMap<AgentId, Arc<Rings>>,
 }
 
 /// A notice, and whether an answer with it was sent.
@@ -124,12 +139,13 @@ impl Desk {
             counted: BTreeSet::new(),
             is_over_for_agent: false,
             is_spoken_of: false,
+            is_accepted: false,
         };
         let mut state = self.state();
         if let Some(before) = state.jobs.insert(key, job) {
             before.over.cancel();
         }
-        state.bell(agent).notify_one();
+        state.bell(agent).ring();
         over
     }
 
@@ -174,14 +190,19 @@ impl Desk {
         job.is_some_and(|job| job.place == Place::Waiting)
     }
 
+    /// The agent says that it has begun with what was brought to it.
+    pub(super) fn accept(&self, agent: AgentId, session: SessionId, fencing_token: u64) {
+        let mut state = self.state();
+        let job = state.jobs.get_mut(&(agent, session));
+        if let Some(job) = job.filter(|job| job.offer.fencing_token == fencing_token) {
+            job.is_accepted = true;
+        }
+    }
+
     /// How many pieces of work an agent has taken and not ended.
     #[must_use]
     pub(super) fn taken(&self, agent: AgentId) -> u32 {
-        let state = self.state();
-        let taken = state
-            .jobs_of(agent)
-            .filter(|job| job.place == Place::Taken && !job.is_over_for_agent)
-            .count();
+        let taken = self.state().jobs_of(agent).filter(|job| job.is_its_own()).count();
         u32::try_from(taken).unwrap_or(u32::MAX)
     }
 
@@ -244,7 +265,7 @@ impl Desk {
                 job.place = Place::Waiting;
             }
         }
-        state.bell(agent).notify_one();
+        state.bell(agent).ring();
     }
 
     /// Begins to hand the oldest piece of work to its agent, or one that it asked for by name.
@@ -271,8 +292,23 @@ impl Desk {
     /// What rings when there is something new for an agent.
     #[must_use]
     pub(super) fn bell(&self, agent: AgentId) -> Bell {
-        let rings = Some(self.state().bell(agent));
-        Bell { desk: self.clone(), agent, rings }
+        let rings = self.state().bell(agent);
+        let watching = rings.all.subscribe();
+        Bell { desk: self.clone(), agent, rings: Some(rings), watching }
+    }
+
+    /// What waits to be fetched by an agent, oldest first, and what it is to know. Looking hands nothing
+    /// over, and nothing counts as sent by it.
+    #[must_use]
+    pub(super) fn lying(&self, agent: AgentId) -> Lying {
+        let state = self.state();
+        let waits = |job: &&Job| job.place == Place::Waiting && !job.offer.is_brought;
+        let name = |job: &Job| (job.offer.fencing_token, job.offer.session);
+        let mut work: Vec<(u64, SessionId)> =
+            state.jobs_of(agent).filter(waits).map(name).collect();
+        work.sort_unstable();
+        let notices = state.notices.get(&agent).into_iter().flatten();
+        Lying { work, notices: notices.map(|posted| posted.notice.clone()).collect() }
     }
 
     /// Leaves a notice for an agent.
@@ -286,7 +322,7 @@ impl Desk {
             posted.pop_front();
         }
         posted.push_back(Posted { notice, is_sent: false });
-        state.bell(agent).notify_one();
+        state.bell(agent).ring();
     }
 
     /// An agent called: what was sent to it with an earlier answer has arrived.
@@ -324,29 +360,6 @@ impl Desk {
     }
 }
 
-/// Rings when there is something new for an agent; forgotten when nobody needs it any more.
-pub(super) struct Bell {
-    desk: Desk,
-    agent: AgentId,
-    rings: Option<Arc<Notify>>,
-}
-
-impl Bell {
-    /// Waits until it rings; a ring that nobody waited for is kept.
-    pub(super) async fn rang(&self) {
-        if let Some(rings) = &self.rings {
-            rings.notified().await;
-        }
-    }
-}
-
-impl Drop for Bell {
-    fn drop(&mut self) {
-        self.rings = None;
-        self.desk.state().tidy(self.agent);
-    }
-}
-
 impl State {
     fn jobs_of(&self, agent: AgentId) -> impl Iterator<Item = &Job> {
         let first = SessionId::new(Uuid::nil());
@@ -356,7 +369,7 @@ impl State {
             .map(|(_, job)| job)
     }
 
-    fn bell(&mut self, agent: AgentId) -> Arc<Notify> {
+    fn bell(&mut self, agent: AgentId) -> Arc<Rings> {
         Arc::clone(self.bells.entry(agent).or_default())
     }
 
@@ -408,7 +421,7 @@ impl Drop for Handing {
     fn drop(&mut self) {
         if !self.is_done {
             self.put(Place::Waiting);
-            self.desk.state().bell(self.offer.agent).notify_one();
+            self.desk.state().bell(self.offer.agent).ring();
         }
     }
 }

@@ -83,6 +83,13 @@ async fn what_may_not_have_arrived_is_handed_over_again() {
     assert_eq!(desk.taken(AGENT), 1, "what it did not fetch is none of its work");
     assert!(desk.end_for_agent(AGENT, session, 5));
     assert_eq!(desk.taken(AGENT), 0, "nor what it has ended");
+    let (events, _brought) = mpsc::channel(8);
+    let brought = Offer { is_brought: true, ..offer(3, 7) };
+    let session = brought.session;
+    desk.lay_out(brought, true, Usage::default(), events);
+    assert_eq!(desk.taken(AGENT), 0, "nor what is being brought to it");
+    desk.accept(AGENT, session, 7);
+    assert_eq!(desk.taken(AGENT), 1, "but what it has accepted");
 }
 
 #[test]
@@ -96,4 +103,29 @@ fn notices_are_sent_until_the_next_call() {
     desk.acknowledge(AGENT);
     assert!(desk.notices(AGENT).is_empty());
     assert!(desk.0.lock().expect("whole").bells.is_empty(), "nothing is left of it");
+}
+
+#[tokio::test]
+async fn whoever_watches_sees_what_lies_here_and_takes_nothing() {
+    let desk = Desk::default();
+    let (mut bell, mut other) = (desk.bell(AGENT), desk.bell(AGENT));
+    assert_eq!(bell.lying(), Lying::default());
+    let session = |number| SessionId::new(Uuid::from_u128(number));
+    let _events = (lay_out(&desk, 2, 5), lay_out(&desk, 1, 6));
+    desk.post(AGENT, Notice::Drain);
+    bell.watched().await;
+    other.watched().await;
+    let lying = bell.lying();
+    assert_eq!(lying.work, [(5, session(2)), (6, session(1))]);
+    assert_eq!(lying.notices, [Notice::Drain]);
+    assert_eq!(other.lying(), lying, "looking changes nothing");
+    desk.acknowledge(AGENT);
+    assert_eq!(desk.notice(AGENT), Some(Notice::Drain), "it was not sent by being looked at");
+    desk.acknowledge(AGENT);
+    drop(desk.begin_to_hand(AGENT, None).expect("work"));
+    bell.watched().await;
+    assert_eq!(bell.lying(), Lying { notices: Vec::new(), ..lying });
+    let rang = tokio::time::timeout(std::time::Duration::ZERO, bell.watched()).await;
+    assert!(rang.is_err(), "nothing came since");
+    drop((bell, other));
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::Supervisor;
 use crate::application::error::AppError;
 use crate::application::ports::driver::{Answer, Ask, Running};
+use crate::application::session::ask::CALLED;
 use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Decision};
 use crate::domain::ids::AttentionId;
 use crate::domain::time::Timestamp;
@@ -80,7 +81,7 @@ impl Supervisor {
         if self.tools.clock.now().since(self.began) < ASKED_AGAIN_WITHIN {
             return Ok(());
         }
-        self.close_unasked().await
+        self.close_unasked(true).await
     }
 
     /// The turn is over: the agent waits for nothing, and what it was not told is nobody's answer.
@@ -88,7 +89,7 @@ impl Supervisor {
         self.asks.clear();
         self.answered.clear();
         self.told_again_at = None;
-        self.close_unasked().await?;
+        self.close_unasked(false).await?;
         let (tenant, session) = (self.holder.tenant, self.holder.session);
         for item in self.tools.attention.undelivered(tenant, session).await? {
             self.tools.attention.delivered(tenant, item.id).await?;
@@ -96,8 +97,9 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Closes open items behind which there is no ask of this run.
-    async fn close_unasked(&self) -> Result<(), AppError> {
+    /// Closes open items behind which there is no ask of this run; those that came by a call stay while
+    /// the agent may call again.
+    async fn close_unasked(&self, keeps_called: bool) -> Result<(), AppError> {
         let (tenant, session) = (self.holder.tenant, self.holder.session);
         let snapshot = self.tools.sessions.readable(tenant).await?;
         let open = Some(AttentionState::Open);
@@ -105,7 +107,8 @@ impl Supervisor {
         drop(snapshot);
         let asked: BTreeSet<AttentionId> = self.asks.values().copied().collect();
         for item in items.iter().map(|found| &found.value) {
-            if item.kind.blocks() && !asked.contains(&item.id) {
+            let is_kept = keeps_called && item.agent_ref.starts_with(CALLED);
+            if item.kind.blocks() && !is_kept && !asked.contains(&item.id) {
                 self.tools.sessions.withdraw(self.holder, item.id).await?;
             }
         }

@@ -83,6 +83,11 @@ impl Supervisor {
             prompt,
             continuation: self.continuation(session).await?,
             brief: self.brief(session, workspace).await?,
+            doorway: self
+                .tools
+                .door
+                .as_ref()
+                .map(|door| door.doorway(self.holder.tenant, session.id, session.run.attempt)),
         };
         let clock = Arc::clone(&self.tools.clock);
         let limit = self.tools.options.start_timeout;

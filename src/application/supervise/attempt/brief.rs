@@ -6,7 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::Supervisor;
 use crate::application::error::AppError;
+use crate::application::ports::contexts::{ContextQuery, ContextsOf};
 use crate::application::ports::driver::Brief;
+use crate::application::ports::reads::Snapshot;
+use crate::domain::context::ContextScope;
 use crate::domain::session::Session;
 use crate::domain::workspace::{Workspace, WorkspaceSpec};
 
@@ -36,6 +39,7 @@ impl Supervisor {
             }
             _ => Value::Null,
         };
+        let shared = shared(&*snapshot, session).await?;
         let spec = &session.spec;
         let mut requirements: Vec<String> = Vec::new();
         for word in spec.required_capabilities.iter().chain(&spec.tags) {
@@ -53,9 +57,32 @@ impl Supervisor {
             time_left: limit.saturating_sub(session.run.clock.at(self.tools.clock.now())),
             workspace: where_to_work(&spec.workspace, workspace),
             resume,
+            shared,
             used: attempt.map(|attempt| attempt.usage).unwrap_or_default(),
         })
     }
+}
+
+/// What is remembered for the session, for its agent and for everybody, by scope: the oldest of each.
+async fn shared(
+    snapshot: &dyn Snapshot,
+    session: &Session,
+) -> Result<Map<String, Value>, AppError> {
+    let agent = session.run.lease.as_ref().map(|lease| ContextsOf::Agent(lease.agent_id));
+    let wanted = [
+        (ContextScope::Session, Some(ContextsOf::Session(session.id))),
+        (ContextScope::Agent, agent),
+        (ContextScope::Global, Some(ContextsOf::Global)),
+    ];
+    let mut shared = Map::new();
+    for (scope, of) in wanted {
+        let Some(of) = of else { continue };
+        let query = ContextQuery { of, scope: Some(scope), after: None, limit: 1 };
+        if let Some(found) = snapshot.contexts(query).await?.into_iter().next() {
+            shared.insert(scope.as_str().to_owned(), Value::Object(found.value.data));
+        }
+    }
+    Ok(shared)
 }
 
 /// The repository and the branch, as far as they mean anything elsewhere.

@@ -11,6 +11,7 @@ mod brief;
 mod elsewhere;
 mod judge;
 mod provider;
+mod saving;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,9 +43,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Calls that are counted together, when the agent completes no step.
 const MOST_CALLS: usize = 100;
-
-/// Longest time for a checkpoint while the server goes down.
-const LAST_WORDS: Duration = Duration::from_secs(4);
 
 /// Why a run is over for its supervisor.
 enum Ended {
@@ -174,7 +172,7 @@ impl Supervisor {
     /// Watches a run until it is over.
     async fn watch(&mut self, mut running: Running) -> Result<Ended, AppError> {
         // Whatever goes wrong in between, a run that was started is closed.
-        let ended = self.watch_events(&mut running).await;
+        let ended = Box::pin(self.watch_events(&mut running)).await;
         running.control.close().await;
         ended
     }
@@ -351,6 +349,12 @@ impl Supervisor {
                 self.provider_is_back().await?;
                 sessions.capacity(holder, DegradedReason::ProviderRetrying, false).await?;
             }
+            AgentEvent::Moving { reason, saved } => {
+                Box::pin(self.save_before_a_move(&reason)).await?;
+                if saved.send(()).is_err() {
+                    tracing::debug!(session.id = %holder.session, "Nobody waited for the save");
+                }
+            }
             AgentEvent::StreamLost => {
                 sessions.capacity(holder, DegradedReason::StreamDisconnected, true).await?;
             }
@@ -428,41 +432,6 @@ impl Supervisor {
             self.calls.clear();
         }
         Ok(())
-    }
-
-    /// Saves the working tree; what fails is logged and the last known state stands.
-    async fn save(&mut self, what: &str) -> Option<String> {
-        let session = self.held_session().await.ok().flatten()?;
-        let workspace = session.run.workspace.as_ref()?;
-        let message = format!("{}: {what}", session.code);
-        match self.tools.workspaces.checkpoint(session.id, workspace, &message).await {
-            Ok(saved) => saved,
-            Err(error) => {
-                let line = format!("the work could not be saved: {error}");
-                self.outbox.log("error", &line, self.tools.clock.now());
-                None
-            }
-        }
-    }
-
-    async fn save_before_shutdown(&mut self) {
-        let (id, clock) = (self.holder.session, Arc::clone(&self.tools.clock));
-        let marked = tokio::select! {
-            biased;
-            marked = self.mark_before_shutdown() => marked,
-            () = clock.sleep(LAST_WORDS) => {
-                Err(AppError::StoreReadOnly("it took no checkpoint in time".to_owned()))
-            }
-        };
-        if let Err(error) = marked {
-            tracing::info!(session.id = %id, %error, "No checkpoint at shutdown");
-        }
-        self.outbox.flush().await;
-    }
-
-    async fn mark_before_shutdown(&mut self) -> Result<(), AppError> {
-        let saved = self.save("shutdown").await;
-        self.tools.sessions.periodic_checkpoint(self.holder, saved.as_deref()).await
     }
 
     async fn fail(&mut self, error: DriverError) -> Result<Ended, AppError> {

@@ -42,12 +42,13 @@ use self::run::Run;
 use super::environment::HandedTo;
 use super::guard;
 use super::marker::Marker;
+use super::place::remove_home;
 use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::{
     Abilities, AgentDriver, Assignment, DriverError, ProbeReport, Running,
 };
 use crate::domain::agent::AgentKind;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::session::attempt::ErrorType;
 use crate::infrastructure::sandbox::Sandbox;
 
@@ -83,6 +84,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Where an agent has its home.
+    #[must_use]
+    pub fn home_of(&self, tenant: TenantId, agent: AgentId) -> PathBuf {
+        self.state_dir.join("acp").join(format!("{tenant}-{agent}"))
+    }
+
     /// The defaults for agents with homes below this folder.
     #[must_use]
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
@@ -221,6 +228,10 @@ impl AgentDriver for AcpDriver {
         let options = &self.host.options;
         let marker = Marker::any(&options.marker, &options.state_dir);
         spawn_blocking(move || guard::sweep(&marker)).await.unwrap_or(0)
+    }
+
+    async fn forget(&self, tenant: TenantId, agent: AgentId) -> Result<(), DriverError> {
+        remove_home(self.host.options.home_of(tenant, agent)).await
     }
 
     async fn shutdown(&self) {

@@ -21,7 +21,7 @@ use super::program::Program;
 use super::run::Begin;
 use super::spent::Spent;
 use super::wire::PROTOCOL;
-use crate::application::ports::driver::{Assignment, Continuation, DriverError, Prompt};
+use crate::application::ports::driver::{Assignment, Continuation, Doorway, DriverError, Prompt};
 use crate::domain::ids::TenantId;
 use crate::domain::session::attempt::ErrorType;
 use crate::infrastructure::drivers::marker::Marker;
@@ -175,8 +175,7 @@ fn methods(value: Option<&Value>) -> Vec<String> {
 pub(super) async fn begin(host: &Host, assignment: Assignment) -> Result<Begin, DriverError> {
     let place = PathBuf::from(directory(&assignment.workdir, "the agent").await?);
     let agent = &assignment.agent;
-    let folder = format!("{}-{}", assignment.tenant, agent.id);
-    let home = host.options.state_dir.join("acp").join(folder);
+    let home = host.options.home_of(assignment.tenant, agent.id);
     let (mut link, greeting) =
         greet(host, (assignment.tenant, &agent.config), home, Some(&place)).await?;
     let begun = match converse(&mut link, &greeting, &assignment, &place).await {
@@ -218,12 +217,13 @@ async fn converse(
     place: &Path,
 ) -> Result<Conversation, DriverError> {
     let text = assignment.prompt.text.clone();
+    let at = json!({ "cwd": place, "mcpServers": tools(assignment.doorway.as_ref()) });
     let template = assignment.agent.behavior.system_prompt_template.trim();
     let opening = (!template.is_empty()).then(|| template.to_owned());
     match &assignment.continuation {
         Continuation::Same { handle } if greeting.loads => {
             let known = Handle::read(handle)?;
-            load(link, &known, &assignment.prompt, place).await
+            load(link, &known, &assignment.prompt, &at).await
         }
         Continuation::Same { handle: _ } => {
             let remark = format!(
@@ -232,27 +232,40 @@ async fn converse(
                 if greeting.name.is_empty() { "the agent" } else { &greeting.name }
             );
             let texts = opening.into_iter().chain([LOST.to_owned(), text]).collect();
-            create(link, place, texts, vec![remark]).await
+            create(link, &at, texts, vec![remark]).await
         }
         Continuation::Fresh | Continuation::CutAfter { handle: _, message_ref: None } => {
-            create(link, place, opening.into_iter().chain([text]).collect(), Vec::new()).await
+            create(link, &at, opening.into_iter().chain([text]).collect(), Vec::new()).await
         }
         Continuation::CutAfter { handle: _, message_ref: Some(_) } => {
             let remark = "an ACP agent cannot go back in a conversation; it begins a new one";
             let texts = opening.into_iter().chain([LOST.to_owned(), text]).collect();
-            create(link, place, texts, vec![remark.to_owned()]).await
+            create(link, &at, texts, vec![remark.to_owned()]).await
         }
     }
 }
 
+/// The tools of this server, as a program that every agent of the protocol can start.
+fn tools(doorway: Option<&Doorway>) -> Vec<Value> {
+    let of = |doorway: &Doorway| {
+        let (program, arguments) = doorway.command.split_first()?;
+        let env: Vec<Value> = doorway
+            .env
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        Some(json!({ "name": "orchestrator", "command": program, "args": arguments, "env": env }))
+    };
+    doorway.and_then(of).into_iter().collect()
+}
+
 async fn create(
     link: &mut Link,
-    place: &Path,
+    at: &Value,
     texts: Vec<String>,
     remarks: Vec<String>,
 ) -> Result<Conversation, DriverError> {
-    let params = json!({ "cwd": place, "mcpServers": [] });
-    let answer = link.call("session/new", &params, CONVERSATION_TIME, |_, _| {}).await;
+    let answer = link.call("session/new", at, CONVERSATION_TIME, |_, _| {}).await;
     let offer = answer.map_err(|error| failure::of_start("begin a conversation", error))?;
     let session = offer.get("sessionId").and_then(Value::as_str).filter(|id| is_session(id));
     let Some(session) = session.map(str::to_owned) else {
@@ -266,9 +279,10 @@ async fn load(
     link: &mut Link,
     known: &Handle,
     prompt: &Prompt,
-    place: &Path,
+    at: &Value,
 ) -> Result<Conversation, DriverError> {
-    let params = json!({ "sessionId": known.session, "cwd": place, "mcpServers": [] });
+    let mut params = at.clone();
+    params["sessionId"] = json!(known.session);
     let mut replay = Replay::of(&prompt.text);
     let mut spent = Spent::after(known.cost_micros);
     let hear = |method: &str, params: &Value| {

@@ -41,12 +41,13 @@ use super::environment::HandedTo;
 use super::guard;
 use super::marker::Marker;
 use super::marker::is_secret;
+use super::place::remove_home;
 use crate::application::ports::clock::{Clock, Ids};
 use crate::application::ports::driver::{
     Abilities, AgentDriver, Assignment, DriverError, ProbeReport, Running,
 };
 use crate::domain::agent::AgentKind;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::redact::Redactor;
 use crate::domain::session::attempt::ErrorType;
 use crate::infrastructure::sandbox::Sandbox;
@@ -233,6 +234,10 @@ impl AgentDriver for CommandDriver {
         let options = &self.host.options;
         let marker = Marker::any(&options.marker, &options.state_dir);
         spawn_blocking(move || guard::sweep(&marker)).await.unwrap_or(0)
+    }
+
+    async fn forget(&self, _: TenantId, agent: AgentId) -> Result<(), DriverError> {
+        remove_home(self.host.home(&agent.to_string())).await
     }
 
     async fn shutdown(&self) {

@@ -42,11 +42,12 @@ pub(super) struct Started {
 /// Starts a server that works in these folders too, and waits until it is ready and proven to be ours.
 pub(super) async fn start(
     options: &Arc<Options>,
+    layout: &Layout,
     granted: &[PathBuf],
     clock: &Arc<dyn Clock>,
     tasks: &TaskTracker,
 ) -> Result<Started, DriverError> {
-    let mut child = spawn(options, granted, clock, tasks).await?;
+    let mut child = spawn(options, layout, granted, clock, tasks).await?;
     match greet(&mut child, options, clock).await {
         Ok((client, version)) => {
             Ok(Started { child: child.process, client, version, reach: child.reach })
@@ -66,22 +67,25 @@ struct Spawned {
 }
 
 /// The confines of a server that works in these folders too.
-pub(super) fn confines(options: &Options, granted: &[PathBuf]) -> Option<Confines> {
+pub(super) fn confines(
+    options: &Options,
+    layout: &Layout,
+    granted: &[PathBuf],
+) -> Option<Confines> {
     options.guard_command.as_ref()?;
-    let layout = Layout::of(options);
     let own = [layout.root()].into_iter().chain(options.workspaces.as_deref());
     options.sandbox.around(own.chain(granted.iter().map(PathBuf::as_path)))
 }
 
 async fn spawn(
     options: &Arc<Options>,
+    layout: &Layout,
     granted: &[PathBuf],
     clock: &Arc<dyn Clock>,
     tasks: &TaskTracker,
 ) -> Result<Spawned, DriverError> {
-    let (layout, shared) = (Layout::of(options), Arc::clone(options));
-    let prepared = layout.clone();
-    let confines = confines(options, granted);
+    let (prepared, shared) = (layout.clone(), Arc::clone(options));
+    let confines = confines(options, layout, granted);
     let wanted = confines.clone();
     let prepare = move || {
         prepared.prepare(&shared)?;
@@ -202,12 +206,9 @@ impl Child {
         }
     }
 
-    /// Resident memory of everything that carries the marker.
-    pub(super) async fn memory_bytes(&self) -> u64 {
-        let marker = self.process.marker().entry();
-        spawn_blocking(move || guard::marked(&marker).into_iter().filter_map(resident_bytes).sum())
-            .await
-            .unwrap_or(0)
+    /// What its processes carry, and the one that we started: the guard, or the server itself.
+    pub(super) fn process_of(&self) -> Option<(String, u32)> {
+        Some((self.process.marker().entry(), self.process.id()?))
     }
 
     /// Ends the server and everything that it started.
@@ -232,7 +233,62 @@ async fn listening(lines: &mut tokio::sync::mpsc::Receiver<String>) -> Option<St
     }
 }
 
-fn resident_bytes(pid: i32) -> Option<u64> {
+/// What a server and what it started weigh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Weight {
+    /// The server's process.
+    pub(super) pid: Option<u32>,
+    /// Resident memory of the server and what it keeps beside it.
+    pub(super) server_bytes: u64,
+    /// Resident memory of the tools of its agents.
+    pub(super) tools_bytes: u64,
+}
+
+/// Weighs everything that carries the marker and hangs on this process of ours.
+///
+/// OpenCode gives each tool a session of its own, and itself stays in ours. What a tool takes is told apart from
+/// the server: it is given back when the tool ends, and a server in its place would not change that.
+pub(super) async fn weigh(marker: &str, keeper: u32) -> Weight {
+    let marker = marker.to_owned();
+    let weighed = spawn_blocking(move || {
+        let mut weight = Weight::default();
+        let ours = stat(keeper).map(|stat| stat.session);
+        for pid in guard::marked(&marker) {
+            let pid = pid.cast_unsigned();
+            let (Some(Stat { parent, session }), Some(bytes)) = (stat(pid), resident_bytes(pid))
+            else {
+                continue;
+            };
+            if Some(session) != ours {
+                weight.tools_bytes += bytes;
+                continue;
+            }
+            weight.server_bytes += bytes;
+            // Without a guard, the server itself is what we started.
+            if parent == keeper || (pid == keeper && weight.pid.is_none()) {
+                weight.pid = Some(pid);
+            }
+        }
+        weight
+    });
+    weighed.await.unwrap_or_default()
+}
+
+struct Stat {
+    parent: u32,
+    session: u32,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in brackets and may hold anything, brackets too: state, parent, group and session follow.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(1);
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    Some(Stat { parent, session })
+}
+
+fn resident_bytes(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)

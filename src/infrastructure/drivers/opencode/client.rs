@@ -105,10 +105,23 @@ impl Client {
         Ok(Self { http, base, user: user.to_owned(), password, clock })
     }
 
+    /// Where it is.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// `GET /global/health`, answered within this time.
     pub(super) async fn health(&self, time: Duration) -> Result<wire::Health, CallError> {
         let request = self.request(Method::GET, "/global/health");
         self.within(time, read(request)).await
+    }
+
+    /// `GET /session` for this directory, of which one at most is read, answered within this time. Unlike its word
+    /// on its health this goes through an instance and the database, as everything does that a run asks for.
+    pub(super) async fn conversations(&self, place: &str, time: Duration) -> Result<(), CallError> {
+        let request = self.request(Method::GET, "/session");
+        let request = request.query(&[("directory", place), ("limit", "1")]);
+        self.within(time, read::<Vec<wire::Session>>(request)).await.map(drop)
     }
 
     /// The status of a call without a password.
@@ -219,6 +232,25 @@ impl Client {
 
     pub(super) async fn abort(&self, id: &str) -> Result<Value, CallError> {
         let request = self.request(Method::POST, &format!("/session/{id}/abort"));
+        self.within(Duration::from_secs(5), read(request)).await
+    }
+
+    /// Adds a server of tools to the instance of a folder; how each stands.
+    pub(super) async fn add_tools(
+        &self,
+        place: &str,
+        name: &str,
+        config: &Value,
+    ) -> Result<std::collections::HashMap<String, Value>, CallError> {
+        let request = self.request(Method::POST, "/mcp").query(&[("directory", place)]);
+        let body = json!({ "name": name, "config": config });
+        self.within(BOOT_TIME, read(request.json(&body))).await
+    }
+
+    /// Leaves a server of tools.
+    pub(super) async fn remove_tools(&self, place: &str, name: &str) -> Result<Value, CallError> {
+        let path = format!("/mcp/{name}/disconnect");
+        let request = self.request(Method::POST, &path).query(&[("directory", place)]);
         self.within(Duration::from_secs(5), read(request)).await
     }
 

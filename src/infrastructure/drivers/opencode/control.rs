@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::client::CallError;
-use super::host::Host;
+use super::host::{Host, Server};
 use super::permission::answers;
 use super::wire::Question;
 use crate::application::ports::driver::{Answer, DriverError, Prompt, RunControl};
@@ -38,6 +38,8 @@ pub(super) enum OpenAsk {
 /// What the task of a run and its commander share.
 pub(super) struct Shared {
     pub(super) host: Arc<Host>,
+    /// The server that works on it, which another one may be taking over from.
+    server: Mutex<Arc<Server>>,
     pub(super) session: String,
     /// The directory.
     pub(super) place: String,
@@ -56,10 +58,17 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(host: Arc<Host>, session: String, place: String, is_private: bool) -> Self {
+    pub(super) fn new(
+        host: Arc<Host>,
+        server: Arc<Server>,
+        session: String,
+        place: String,
+        is_private: bool,
+    ) -> Self {
         let cancel = host.cancel.child_token();
         Self {
             host,
+            server: Mutex::new(server),
             session,
             place,
             is_private,
@@ -70,6 +79,16 @@ impl Shared {
             asks: Mutex::default(),
             allowed: Mutex::default(),
         }
+    }
+
+    /// The server that works on it now.
+    pub(super) fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another server works on it from here on.
+    pub(super) fn is_at(&self, server: &Arc<Server>) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(server);
     }
 
     /// Ends what the agent's tools left running in a directory of its own, such as a server that was
@@ -135,7 +154,7 @@ pub(super) struct Control {
 
 impl Control {
     async fn reply(&self, id: &str, ask: &OpenAsk, answer: Answer) -> Result<(), DriverError> {
-        let (shared, server) = (&self.shared, self.shared.host.server().await?);
+        let (shared, server) = (&self.shared, self.shared.server());
         let (client, place) = (&server.client, shared.place.as_str());
         let replied = match (ask, answer) {
             (OpenAsk::Permission { .. }, Answer::Deny(words)) => {
@@ -193,9 +212,7 @@ impl RunControl for Control {
         shared.aborting.store(true, Ordering::Release);
         let mut working = shared.working.subscribe();
         let told = async {
-            if let Ok(server) = shared.host.server().await
-                && let Err(error) = server.client.abort(&shared.session).await
-            {
+            if let Err(error) = shared.server().client.abort(&shared.session).await {
                 self.suspect(&error);
             }
             working.wait_for(|working| !working).await.ok();

@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tracing::info;
 
@@ -16,23 +15,14 @@ use crate::application::ports::driver::DriverError;
 use crate::domain::session::attempt::ErrorType;
 use crate::infrastructure::sandbox::folders_of;
 
-/// A place for a run in this folder, with a server that reaches it.
-pub(super) async fn place(
-    host: &Arc<Host>,
-    folder: &str,
-) -> Result<OwnedSemaphorePermit, DriverError> {
+/// Sees to it that the server of the host reaches this folder, for a run that has a place there.
+pub(super) async fn cover(host: &Arc<Host>, folder: &str) -> Result<(), DriverError> {
     let _one_at_a_time = host.covering.lock().await;
-    let full = |text: String| DriverError::full(text);
-    let permit = || {
-        let limit = host.options.max_runs;
-        host.place().ok_or_else(|| full(format!("OpenCode works on {limit} runs already")))
-    };
-    let is_confined =
-        host.options.attach.is_none() && child::confines(&host.options, &[]).is_some();
+    let is_confined = host.options.attach.is_none()
+        && child::confines(&host.options, &host.layout, &[]).is_some();
     if !is_confined {
-        return permit();
+        return Ok(());
     }
-    let is_idle = host.is_idle();
     let own = host.options.workspaces.clone();
     let folder = PathBuf::from(folder);
     let server = host.server().await?;
@@ -43,25 +33,24 @@ pub(super) async fn place(
     });
     let missing = missing.await?;
     if missing.is_empty() {
-        return permit();
+        return Ok(());
     }
-    let (options, mut granted) = (Arc::clone(&host.options), host.granted());
+    let (asked, mut granted) = (Arc::clone(host), host.granted());
     granted.extend(missing.iter().cloned());
     let wanted = missing.clone();
-    if !blocking(move || would_reach(&options, &granted, &wanted)).await? {
-        return permit();
+    if !blocking(move || would_reach(&asked, &granted, &wanted)).await? {
+        return Ok(());
     }
-    if !is_idle {
-        return Err(full(
+    // The place of the run itself is taken already.
+    if host.taken() > 1 {
+        return Err(DriverError::full(
             "the sandbox of the OpenCode server that runs does not reach this folder; another one is \
-             started once no session works with it"
-                .to_owned(),
+             started once no session works with it",
         ));
     }
     info!("The OpenCode server is replaced by one whose sandbox reaches one more folder");
     host.outgrow(missing);
-    host.server().await?;
-    permit()
+    host.server().await.map(drop)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -84,8 +73,8 @@ fn reaches(server: &Server, folder: &Path) -> bool {
 }
 
 /// Whether a server that is started now would; what no sandbox grants is not worth another start.
-fn would_reach(options: &super::Options, granted: &[PathBuf], needed: &[PathBuf]) -> bool {
-    child::confines(options, granted).is_none_or(|confines| {
+fn would_reach(host: &Host, granted: &[PathBuf], needed: &[PathBuf]) -> bool {
+    child::confines(&host.options, &host.layout, granted).is_none_or(|confines| {
         let reach = confines.reach();
         needed.iter().all(|folder| reach.covers(folder))
     })

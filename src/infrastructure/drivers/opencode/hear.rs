@@ -155,6 +155,7 @@ impl Run {
 
     async fn part(&mut self, part: &Part, silent: bool) -> Result<(), Stop> {
         self.watch.part(part);
+        self.note_tool(part);
         match self.teller.part(part) {
             Some(event) if !silent => self.tell(event).await,
             _ => Ok(()),

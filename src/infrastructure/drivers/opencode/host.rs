@@ -1,38 +1,43 @@
-//! The server that a driver works with: started when first needed, watched, replaced when it dies.
+//! A host: a folder of conversations, and the server that works on it, started when first needed.
 //!
-//! Invariant: at most one supervised server is alive at a time, and its death is always followed
-//! by the death of its tools before another is started.
-//! Invariant: it is recycled only while no run holds a place.
+//! Invariant: at most one server is in use at a time, but while another takes over from it; then each run
+//! works with one of the two. The death of a server is always followed by the death of its tools.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::FutureExt as _;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::child::{self, Child, Started};
+use super::Options;
+use super::child::{Weight, weigh};
 use super::client::Client;
 use super::layout::Layout;
-use super::{Attach, Options};
+use super::policy::{Seen, Standing};
 use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::DriverError;
+use crate::application::ports::hosts::{
+    HostLimits, HostNews, HostProbe, HostReport, HostServer, HostState, NotRecycled,
+};
+use crate::domain::agent::AgentKind;
+use crate::domain::ids::TenantId;
 use crate::domain::session::attempt::ErrorType;
 use crate::domain::time::Timestamp;
 use crate::infrastructure::sandbox::Reach;
 
-/// Health probes that may fail in a row.
-const MISSES: u32 = 3;
-/// Looks at the health between two looks at the memory, which cost more.
-const WEIGHED_EVERY: u32 = 10;
-/// Starts that may fail in a row while runs wait.
-const START_TRIES: u32 = 5;
-/// Longest wait between two starts.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// What becomes of those who work with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// They go on.
+    Serves,
+    /// They go over to the next one at a good moment, at the latest then.
+    Replaced { until: Timestamp },
+    /// They save what there is, and wait for the next one: this one is killed.
+    Wedged,
+}
 
 /// A server that can be spoken to.
 pub(super) struct Server {
@@ -44,10 +49,67 @@ pub(super) struct Server {
     pub(super) readable: Option<PathBuf>,
     /// What its sandbox lets it reach; `None` without one.
     pub(super) reach: Option<Reach>,
+    pub(super) fate: watch::Sender<Fate>,
+    pub(super) started_at: Timestamp,
+    /// What its processes carry, and the process that keeps them; `None` when they are not ours.
+    pub(super) process: Option<(String, u32)>,
+    /// Those who work with it.
+    pub(super) users: TaskTracker,
+    /// Cancelled once another one took over from it and it has ended.
+    pub(super) gone: CancellationToken,
+    pub(super) served: AtomicU64,
+}
+
+impl Server {
+    pub(super) fn new(client: Client, version: String, at: Timestamp) -> Self {
+        Self {
+            client,
+            version,
+            generation: 0,
+            readable: None,
+            reach: None,
+            fate: watch::Sender::new(Fate::Serves),
+            started_at: at,
+            process: None,
+            users: TaskTracker::new(),
+            gone: CancellationToken::new(),
+            served: AtomicU64::new(0),
+        }
+    }
+
+    /// Whoever holds this works with the server: it is not ended in peace before.
+    pub(super) fn used(&self) -> TaskTrackerToken {
+        self.users.token()
+    }
+
+    /// A run begins here.
+    pub(super) fn serve(&self) {
+        self.served.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    async fn report(&self) -> HostServer {
+        let weight = match &self.process {
+            Some((marker, keeper)) => Some(weigh(marker, *keeper).await),
+            None => None,
+        };
+        HostServer {
+            pid: weight.and_then(|weight| weight.pid),
+            version: self.version.clone(),
+            started_at: self.started_at,
+            running: self.users.len(),
+            served: self.served(),
+            rss_bytes: weight.map(|Weight { server_bytes, .. }| server_bytes),
+            tools_rss_bytes: weight.map(|Weight { tools_bytes, .. }| tools_bytes),
+        }
+    }
 }
 
 #[derive(Clone)]
-enum State {
+pub(super) enum State {
     /// No server runs; the version of the last one, when there was one and it behaved.
     Stopped(Option<String>),
     Starting,
@@ -55,58 +117,116 @@ enum State {
     Failed(DriverError),
 }
 
-enum End {
-    Died(String),
-    Idle,
-    Cancelled,
-    /// Another is to take its place at once.
+/// What is wanted of the keeper.
+pub(super) enum Order {
+    /// Another server is to take over at once; nobody works with this one.
     Outgrown,
+    /// It was put to sleep.
+    Rest,
+    /// Another one is to take over, for this reason.
+    Recycle(String),
 }
 
-/// The keeper of the server.
+/// What is told of the host beside its state.
+pub(super) struct Story {
+    /// It was asked for that the server is replaced, and the keeper has not come to it.
+    pub(super) asked: bool,
+    /// The server whose runs are being moved.
+    pub(super) draining: Option<Arc<Server>>,
+    /// The server that does not answer and is still alive.
+    pub(super) wedged: Option<Arc<Server>>,
+    pub(super) reason: Option<String>,
+    pub(super) probe: Option<HostProbe>,
+    pub(super) starts: u64,
+    pub(super) misses: u32,
+    told: HostState,
+}
+
+/// What hosts share.
+pub(super) struct Surroundings {
+    pub(super) options: Arc<Options>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tasks: TaskTracker,
+    /// Ends all servers and every run.
+    pub(super) cancel: CancellationToken,
+    /// What happens to hosts; what does not fit is not told.
+    pub(super) news: mpsc::Sender<HostNews>,
+}
+
+/// A host and the keeper of its server.
 pub(super) struct Host {
     pub(super) options: Arc<Options>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tasks: TaskTracker,
     /// Ends the server and every run.
     pub(super) cancel: CancellationToken,
-    state: watch::Sender<State>,
+    pub(super) id: String,
+    tenant: Option<TenantId>,
+    number: u32,
+    pub(super) layout: Layout,
+    pub(super) state: watch::Sender<State>,
+    story: Mutex<Story>,
+    news: mpsc::Sender<HostNews>,
     keeper_runs: AtomicBool,
-    wanted: Notify,
-    suspected: Notify,
-    outgrown: Notify,
+    pub(super) wanted: Notify,
+    pub(super) suspected: Notify,
+    pub(super) ordered: Notify,
+    order: Mutex<Option<Order>>,
     /// Folders outside of our own that runs work in; servers are started with all of them.
     granted: Mutex<Vec<PathBuf>>,
     /// Held while a run looks whether the server reaches its folders.
     pub(super) covering: tokio::sync::Mutex<()>,
     over: CancellationToken,
+    /// Servers that another one has taken over from.
+    pub(super) leaving: TaskTracker,
     places: Arc<Semaphore>,
+    most: usize,
     /// Held while the server boots the instance of a directory: many at once make it deaf.
     pub(super) boot: tokio::sync::Mutex<()>,
 }
 
 impl Host {
+    /// A host of this name, owner and number; nothing is started.
     pub(super) fn new(
-        options: Arc<Options>,
-        clock: Arc<dyn Clock>,
-        tasks: TaskTracker,
-        cancel: CancellationToken,
+        around: Surroundings,
+        (id, tenant, number): (String, Option<TenantId>, u32),
+        layout: Layout,
     ) -> Arc<Self> {
-        let places = Arc::new(Semaphore::new(options.max_runs));
+        let Surroundings { options, clock, tasks, cancel, news } = around;
+        let most = if tenant.is_some() { options.host_runs } else { options.max_runs };
+        let story = Story {
+            asked: false,
+            draining: None,
+            wedged: None,
+            reason: None,
+            probe: None,
+            starts: 0,
+            misses: 0,
+            told: HostState::Stopped,
+        };
         Arc::new(Self {
             options,
             clock,
             tasks,
             cancel,
+            id,
+            tenant,
+            number,
+            layout,
             state: watch::Sender::new(State::Stopped(None)),
+            story: Mutex::new(story),
+            news,
             keeper_runs: AtomicBool::new(false),
             wanted: Notify::new(),
             suspected: Notify::new(),
-            outgrown: Notify::new(),
+            ordered: Notify::new(),
+            order: Mutex::default(),
             granted: Mutex::default(),
             covering: tokio::sync::Mutex::new(()),
             over: CancellationToken::new(),
-            places,
+            leaving: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(most)),
+            most,
             boot: tokio::sync::Mutex::new(()),
         })
     }
@@ -114,6 +234,25 @@ impl Host {
     /// A place for one more run; `None` when all are taken.
     pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Runs that have a place.
+    pub(super) fn taken(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.taken() == 0
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        let is_well = self.story().misses == 0;
+        let standing = match &*self.state.borrow() {
+            State::Up(_) if is_well => Standing::Well,
+            State::Up(_) | State::Starting => Standing::Unsure,
+            State::Stopped(_) | State::Failed(_) => Standing::Asleep,
+        };
+        Seen { number: self.number, standing, running: self.taken() }
     }
 
     /// The server, started if need be. While it is being replaced this waits.
@@ -130,18 +269,22 @@ impl Host {
         }
         let mut states = self.state.subscribe();
         loop {
-            self.state.send_if_modified(|state| {
+            let woken = self.state.send_if_modified(|state| {
                 let asleep = matches!(state, State::Stopped(_) | State::Failed(_));
                 if asleep {
                     *state = State::Starting;
                 }
                 asleep
             });
+            if woken {
+                self.changed(None);
+            }
             self.wanted.notify_one();
             let settled = states.wait_for(|state| !matches!(state, State::Starting));
             let state = tokio::select! {
-                state = settled => state.map_err(|_| ended())?.clone(),
+                biased;
                 () = self.cancel.cancelled() => return Err(ended()),
+                state = settled => state.map_err(|_| ended())?.clone(),
             };
             match state {
                 State::Up(server) => return Ok(server),
@@ -160,6 +303,11 @@ impl Host {
         }
     }
 
+    /// Whether a server runs, or is being started.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), State::Up(_) | State::Starting)
+    }
+
     /// Says that the server did not behave: it is looked at now instead of at the next probe.
     pub(super) fn suspect(&self) {
         self.suspected.notify_one();
@@ -173,200 +321,147 @@ impl Host {
     /// Has the server replaced by one that is started with these folders too; nobody may be working.
     pub(super) fn outgrow(&self, folders: Vec<PathBuf>) {
         self.granted.lock().unwrap_or_else(PoisonError::into_inner).extend(folders);
-        self.state.send_replace(State::Starting);
-        self.outgrown.notify_one();
+        self.set(State::Starting, Some("a sandbox that reaches one more folder is needed"));
+        self.give(Order::Outgrown);
+    }
+
+    /// Puts a server to sleep that nobody uses.
+    pub(super) fn rest(&self, why: &str) {
+        let version = match &*self.state.borrow() {
+            State::Up(server) => server.version.clone(),
+            State::Stopped(_) | State::Starting | State::Failed(_) => return,
+        };
+        if self.fall_asleep(&version, why) {
+            self.give(Order::Rest);
+        }
+    }
+
+    /// Has the server replaced, whoever works with it.
+    pub(super) fn recycle(&self, reason: &str) -> Result<(), NotRecycled> {
+        if self.tenant.is_none() {
+            return Err(NotRecycled::Foreign);
+        }
+        match self.standing() {
+            HostState::Ready => {
+                self.story().asked = true;
+                self.changed(Some(reason));
+                self.give(Order::Recycle(reason.to_owned()));
+                Ok(())
+            }
+            state @ (HostState::Starting
+            | HostState::Draining
+            | HostState::Wedged
+            | HostState::Stopped) => Err(NotRecycled::State(state)),
+        }
+    }
+
+    /// Takes the server out of use, unless a run took a place in the meantime.
+    pub(super) fn fall_asleep(&self, version: &str, why: &str) -> bool {
+        let asleep = self.state.send_if_modified(|state| {
+            let idle = self.is_idle() && matches!(state, State::Up(_));
+            if idle {
+                *state = State::Stopped(Some(version.to_owned()));
+            }
+            idle
+        });
+        if asleep {
+            self.story().asked = false;
+            self.changed(Some(why));
+        }
+        asleep
     }
 
     /// Returns once no server of ours is alive and none will be.
     pub(super) async fn finished(&self) {
         if self.keeper_runs.load(Ordering::Acquire) {
             self.over.cancelled().await;
+            self.leaving.close();
+            self.leaving.wait().await;
         }
     }
 
-    async fn keep(&self) {
-        let mut generation = 0;
-        loop {
-            tokio::select! {
-                () = self.wanted.notified() => {}
-                () = self.cancel.cancelled() => return,
-            }
-            if !matches!(*self.state.borrow(), State::Starting) {
-                continue;
-            }
-            match &self.options.attach {
-                Some(attach) => self.attach(attach, &mut generation).await,
-                None => self.supervise(&mut generation).await,
-            }
-        }
-    }
-
-    /// Checks a server that is not ours and hands it out; it is looked at again after a suspicion.
-    async fn attach(&self, attach: &Attach, generation: &mut u64) {
-        *generation += 1;
-        let checked = async {
-            let password = attach.password.clone();
-            let clock = Arc::clone(&self.clock);
-            let client = Client::new(&attach.url, &attach.username, password, clock)?;
-            let version = child::checked_version(&client, &self.options).await?;
-            let generation = *generation;
-            Ok(Arc::new(Server { client, version, generation, readable: None, reach: None }))
+    pub(super) async fn report(&self) -> HostReport {
+        let (draining, wedged, reason, probe, starts) = {
+            let Story { draining, wedged, reason, probe, starts, .. } = &*self.story();
+            (draining.clone(), wedged.clone(), reason.clone(), probe.clone(), *starts)
         };
-        match checked.await {
-            Ok(server) => {
-                self.state.send_replace(State::Up(server));
-                tokio::select! {
-                    () = self.suspected.notified() => {}
-                    () = self.cancel.cancelled() => {}
-                }
-                self.state.send_replace(State::Stopped(None));
+        let current = match &*self.state.borrow() {
+            State::Up(server) => Some(Arc::clone(server)),
+            State::Stopped(_) | State::Starting | State::Failed(_) => None,
+        };
+        let (server, next) = match draining.or(wedged) {
+            Some(old) => {
+                let next = current.filter(|current| !Arc::ptr_eq(current, &old));
+                (Some(old), next)
             }
-            Err(error) => {
-                self.state.send_replace(State::Failed(error));
-            }
+            None => (current, None),
+        };
+        let state = self.standing();
+        let server = match server {
+            Some(server) => Some(server.report().await),
+            None => None,
+        };
+        let replacement = match next {
+            Some(next) => Some(next.report().await),
+            None => None,
+        };
+        let limits = HostLimits {
+            running: self.most,
+            served: self.options.recycle_served,
+            age: self.options.recycle_age,
+            soft_rss_bytes: self.options.recycle_rss_bytes,
+            hard_rss_bytes: self.options.max_rss_bytes,
+        };
+        let (id, tenant, kind) = (self.id.clone(), self.tenant, AgentKind::Opencode);
+        HostReport { id, kind, tenant, state, server, replacement, starts, probe, reason, limits }
+    }
+
+    /// Changes the state, and says so.
+    pub(super) fn set(&self, state: State, why: Option<&str>) {
+        self.state.send_replace(state);
+        self.changed(why);
+    }
+
+    pub(super) fn story(&self) -> MutexGuard<'_, Story> {
+        self.story.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn give(&self, order: Order) {
+        *self.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
+        self.ordered.notify_one();
+    }
+
+    pub(super) fn take_order(&self) -> Option<Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn standing(&self) -> HostState {
+        let story = self.story();
+        if story.wedged.is_some() {
+            return HostState::Wedged;
+        }
+        if story.asked || story.draining.is_some() {
+            return HostState::Draining;
+        }
+        match &*self.state.borrow() {
+            State::Starting => HostState::Starting,
+            State::Up(_) => HostState::Ready,
+            State::Stopped(_) | State::Failed(_) => HostState::Stopped,
         }
     }
 
-    /// Keeps a server of our own until nobody needs it or it cannot be started.
-    async fn supervise(&self, generation: &mut u64) {
-        let mut failures = 0_u32;
-        loop {
-            let granted = self.granted();
-            let started = tokio::select! {
-                started = child::start(&self.options, &granted, &self.clock, &self.tasks) => started,
-                () = self.cancel.cancelled() => return,
-            };
-            let started = match started {
-                Ok(started) => started,
-                Err(error) => {
-                    failures += 1;
-                    warn!(%error, failures, "OpenCode could not be started");
-                    let never_ran = *generation == 0;
-                    if never_ran || !error.retryable || self.is_idle() || failures >= START_TRIES {
-                        self.state.send_replace(State::Failed(error));
-                        return;
-                    }
-                    self.pause(failures).await;
-                    continue;
-                }
-            };
-            *generation += 1;
-            let since = self.clock.now();
-            match self.watch(started, *generation, since).await {
-                End::Cancelled | End::Idle => return,
-                End::Outgrown => {
-                    failures = 0;
-                    continue;
-                }
-                End::Died(reason) => warn!(reason, "The OpenCode server is gone; it is replaced"),
-            }
-            // A server that lived a while was a good one; one that dies at once counts as failed.
-            let lived = self.clock.now().since(since);
-            failures = if lived > Duration::from_mins(1) { 0 } else { failures + 1 };
-            if failures >= START_TRIES {
-                let error = DriverError::new(
-                    ErrorType::AgentLost,
-                    "the OpenCode server ends again and again right after its start",
-                );
-                self.state.send_replace(State::Failed(error));
-                return;
-            }
-            self.pause(failures.saturating_sub(1)).await;
+    /// Tells how the host stands, if that is new.
+    pub(super) fn changed(&self, why: Option<&str>) {
+        let new = self.standing();
+        let mut story = self.story();
+        if let Some(why) = why {
+            story.reason = Some(why.to_owned());
         }
-    }
-
-    /// Watches one server from its start to its death.
-    async fn watch(&self, started: Started, generation: u64, since: Timestamp) -> End {
-        let Started { mut child, client, version, reach } = started;
-        info!(version, generation, "OpenCode server is ready");
-        let readable = Some(Layout::of(&self.options).tool_output());
-        let server = Server {
-            client: client.clone(),
-            version: version.clone(),
-            generation,
-            readable,
-            reach,
-        };
-        // What was said of the server before this one is not meant.
-        self.outgrown.notified().now_or_never();
-        self.state.send_replace(State::Up(Arc::new(server)));
-        let (mut misses, mut looks, mut idle_since) = (0_u32, 0_u32, None);
-        let end = loop {
-            tokio::select! {
-                reason = child.ended() => break End::Died(reason),
-                () = self.cancel.cancelled() => break End::Cancelled,
-                () = self.clock.sleep(self.options.probe_every) => {}
-                () = self.suspected.notified() => {}
-                () = self.outgrown.notified() => break End::Outgrown,
-            }
-            match client.health(self.options.health_timeout).await {
-                Ok(_) => misses = 0,
-                Err(_) => misses += 1,
-            }
-            if misses >= MISSES {
-                break End::Died("it does not answer".to_owned());
-            }
-            looks = looks.wrapping_add(1);
-            let due = looks.is_multiple_of(WEIGHED_EVERY);
-            if due {
-                self.tidy().await;
-            }
-            if !self.is_idle() {
-                idle_since = None;
-                continue;
-            }
-            let now = self.clock.now();
-            let idle = now.since(*idle_since.get_or_insert(now)) >= self.options.idle_time;
-            let spent = idle || (due && self.is_spent(&child, since).await);
-            if spent && self.fall_asleep(&version) {
-                break End::Idle;
-            }
-        };
-        let gentle = match &end {
-            End::Died(_) => {
-                self.state.send_replace(State::Starting);
-                None
-            }
-            End::Idle | End::Cancelled | End::Outgrown => Some(&client),
-        };
-        child.kill(&self.clock, gentle).await;
-        end
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.places.available_permits() == self.options.max_runs
-    }
-
-    /// What the server writes on the disk stays small however long it works.
-    async fn tidy(&self) {
-        let layout = Layout::of(&self.options);
-        if let Err(error) = tokio::task::spawn_blocking(move || layout.tidy()).await {
-            warn!(%error, "What OpenCode left on the disk could not be looked through");
-        }
-    }
-
-    async fn is_spent(&self, child: &Child, since: Timestamp) -> bool {
-        self.clock.now().since(since) >= self.options.recycle_age
-            || child.memory_bytes().await >= self.options.recycle_rss_bytes
-    }
-
-    /// Takes the server out of use, unless a run took a place in the meantime.
-    fn fall_asleep(&self, version: &str) -> bool {
-        self.state.send_if_modified(|state| {
-            let idle = self.is_idle();
-            if idle {
-                *state = State::Stopped(Some(version.to_owned()));
-            }
-            idle
-        })
-    }
-
-    async fn pause(&self, failures: u32) {
-        let wait =
-            Duration::from_millis(250).saturating_mul(2_u32.saturating_pow(failures.min(10)));
-        tokio::select! {
-            () = self.clock.sleep(wait.min(LONGEST_WAIT)) => {}
-            () = self.cancel.cancelled() => {}
+        let old = std::mem::replace(&mut story.told, new);
+        if old != new {
+            let (id, tenant, reason) = (self.id.clone(), self.tenant, story.reason.clone());
+            // Nobody may listen, and the state can be asked for at any time.
+            self.news.try_send(HostNews { id, tenant, old, new, reason }).ok();
         }
     }
 }

@@ -25,8 +25,9 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn of(options: &Options) -> Self {
-        Self { root: options.state_dir.join("opencode-0") }
+    /// The folders of the host with this name.
+    pub(super) fn of(options: &Options, host: &str) -> Self {
+        Self { root: options.state_dir.join(host) }
     }
 
     /// Everything that belongs to the server.
@@ -192,7 +193,7 @@ mod tests {
             "permission": { "doom_loop": "allow", "external_directory": "allow", "*": "allow" },
             "plugin": ["file:///theirs.js"],
         }));
-        let config = Layout::of(&options).config(&options);
+        let config = Layout::of(&options, "host").config(&options);
         assert_eq!(config["autoupdate"], json!(false));
         assert_eq!(config["share"], json!("disabled"));
         assert_eq!(config["snapshot"], json!(false));
@@ -208,7 +209,7 @@ mod tests {
     fn the_environment_is_an_allow_list() {
         let options = options();
         let marker = Marker::fresh(&options.marker, &options.state_dir).expect("random bytes");
-        let layout = Layout::of(&options);
+        let layout = Layout::of(&options, "host");
         let environment = layout.environment(&options, "pw", &marker).expect("small enough");
         let names: Vec<_> = environment.iter().map(|(name, _)| name.as_str()).collect();
         for name in names {
@@ -244,7 +245,7 @@ mod tests {
         let mut options = options();
         options.auth = Some("x".repeat(200_000));
         let marker = Marker::fresh(&options.marker, &options.state_dir).expect("random bytes");
-        let refused = Layout::of(&options).environment(&options, "pw", &marker);
+        let refused = Layout::of(&options, "host").environment(&options, "pw", &marker);
         assert!(refused.is_err_and(|error| error.message.contains("OPENCODE_AUTH_CONTENT")));
     }
 }

@@ -48,14 +48,19 @@ impl Link {
         matches!(self.state, State::Live(_))
     }
 
+    /// Forgets the stream that is open, or is being opened; `Lost` is not told of it, `Back` is.
+    pub(super) fn reopen(&mut self) {
+        self.state = State::Opening(Box::pin(open(Arc::clone(&self.host), self.place.clone())));
+    }
+
     /// May be dropped at any time without losing anything.
     pub(super) async fn next(&mut self) -> Signal {
         match &mut self.state {
             State::Live(events) => match events.next().await {
                 Some(event) if event.kind != "server.instance.disposed" => Signal::Event(event),
                 _ => {
-                    let opening = open(Arc::clone(&self.host), self.place.clone());
-                    self.state = State::Opening(Box::pin(opening));
+                    self.host.suspect();
+                    self.reopen();
                     Signal::Lost
                 }
             },
@@ -71,7 +76,6 @@ impl Link {
 }
 
 async fn open(host: Arc<Host>, place: String) -> Result<(Arc<Server>, Events), DriverError> {
-    host.suspect();
     let mut wait = Duration::from_millis(100);
     let mut tried = 0;
     loop {

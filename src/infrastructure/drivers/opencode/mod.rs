@@ -1,6 +1,6 @@
 //! The real OpenCode server as an agent.
 //!
-//! By default one server is kept as a child of ours, behind a guard that outlives us for the
+//! By default servers are kept as children of ours, each behind a guard that outlives us for the
 //! moment that it takes to end it; a server that runs elsewhere can be attached instead. Both are
 //! spoken to over the same HTTP interface.
 //!
@@ -11,14 +11,19 @@ mod child;
 mod client;
 mod control;
 mod cover;
+mod doorway;
 mod hear;
 mod host;
 mod ids;
+mod keep;
 mod layout;
 mod limits;
 mod link;
 mod map;
+mod moving;
 mod permission;
+mod policy;
+mod pool;
 mod run;
 mod start;
 mod stream;
@@ -33,19 +38,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use limits::Limits;
 
-use self::host::Host;
+use self::pool::Pool;
 use super::guard;
 use super::marker::{Marker, is_secret};
 use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::{
     Abilities, AgentDriver, Assignment, DriverError, ProbeReport, Running,
 };
+use crate::application::ports::hosts::{HostNews, HostReport, NotRecycled};
 use crate::domain::agent::AgentKind;
 use crate::domain::ids::TenantId;
 use crate::domain::redact::Redactor;
@@ -94,19 +101,34 @@ pub struct Options {
     pub workspaces: Option<PathBuf>,
     /// Runs at once.
     pub max_runs: usize,
+    /// Servers of one tenant at once.
+    pub max_hosts: usize,
+    /// Runs at once on one server.
+    pub host_runs: usize,
     /// How long a start of the server may take.
     pub ready_timeout: Duration,
-    /// How long an answer about the server's health may take; three late ones in a row and the
-    /// server counts as deaf. A server under load is late by seconds.
+    /// How long an answer to a probe may take. A server under load is late by seconds.
     pub health_timeout: Duration,
+    /// Probes that may fail in a row before the server counts as wedged.
+    pub probe_failures: u32,
     /// Time between two looks at the server's health.
     pub probe_every: Duration,
+    /// Time between two probes that go through what runs go through.
+    pub deep_probe_every: Duration,
     /// A server that nobody used for so long is ended; the next run starts it again.
     pub idle_time: Duration,
-    /// An idle server that uses more memory is ended.
+    /// A server that uses more memory is replaced, its runs being moved at a good moment.
     pub recycle_rss_bytes: u64,
-    /// An idle server that is older is ended.
+    /// A server that uses more memory is replaced at once.
+    pub max_rss_bytes: u64,
+    /// A server that is younger is not replaced for its memory.
+    pub settled: Duration,
+    /// A server that is older is replaced.
     pub recycle_age: Duration,
+    /// A server that so many runs began with is replaced.
+    pub recycle_served: u64,
+    /// How long a run is waited for that is at no good place to be moved.
+    pub move_grace: Duration,
     /// Where a run that leads nowhere ends.
     pub limits: Limits,
     /// Learns the password of each start, so that it is told to nobody.
@@ -130,12 +152,20 @@ impl Options {
             sandbox: Sandbox::default(),
             workspaces: None,
             max_runs: 8,
+            max_hosts: 2,
+            host_runs: 8,
             ready_timeout: Duration::from_secs(30),
             health_timeout: Duration::from_secs(10),
+            probe_failures: 3,
             probe_every: Duration::from_secs(3),
+            deep_probe_every: Duration::from_secs(30),
             idle_time: Duration::from_mins(10),
             recycle_rss_bytes: 1536 * 1024 * 1024,
+            max_rss_bytes: 3 * 1024 * 1024 * 1024,
+            settled: Duration::from_mins(10),
             recycle_age: Duration::from_hours(6),
+            recycle_served: 500,
+            move_grace: Duration::from_mins(2),
             limits: Limits::default(),
             redactor: Redactor::default(),
         }
@@ -175,21 +205,29 @@ impl std::fmt::Debug for Options {
             .field("sandbox", &self.sandbox)
             .field("workspaces", &self.workspaces)
             .field("max_runs", &self.max_runs)
+            .field("max_hosts", &self.max_hosts)
+            .field("host_runs", &self.host_runs)
             .field("ready_timeout", &self.ready_timeout)
             .field("health_timeout", &self.health_timeout)
+            .field("probe_failures", &self.probe_failures)
             .field("probe_every", &self.probe_every)
+            .field("deep_probe_every", &self.deep_probe_every)
             .field("idle_time", &self.idle_time)
             .field("recycle_rss_bytes", &self.recycle_rss_bytes)
+            .field("max_rss_bytes", &self.max_rss_bytes)
+            .field("settled", &self.settled)
             .field("recycle_age", &self.recycle_age)
+            .field("recycle_served", &self.recycle_served)
+            .field("move_grace", &self.move_grace)
             .field("limits", &self.limits)
             .field("redactor", &self.redactor)
             .finish()
     }
 }
 
-/// Drives OpenCode. Dropping it ends its server.
+/// Drives OpenCode. Dropping it ends its servers.
 pub struct OpencodeDriver {
-    host: Arc<Host>,
+    pool: Pool,
 }
 
 impl OpencodeDriver {
@@ -201,13 +239,13 @@ impl OpencodeDriver {
         tasks: TaskTracker,
         cancel: &CancellationToken,
     ) -> Self {
-        Self { host: Host::new(Arc::new(options), clock, tasks, cancel.child_token()) }
+        Self { pool: Pool::new(Arc::new(options), clock, tasks, cancel.child_token()) }
     }
 }
 
 impl Drop for OpencodeDriver {
     fn drop(&mut self) {
-        self.host.cancel.cancel();
+        self.pool.cancel.cancel();
     }
 }
 
@@ -225,29 +263,37 @@ impl AgentDriver for OpencodeDriver {
             usage: true,
             fork: true,
             simulated: false,
-            outlives: self.host.options.attach.is_some(),
+            outlives: self.pool.options.attach.is_some(),
         }
     }
 
-    async fn probe(&self, _: TenantId, _: &Map<String, Value>) -> Result<ProbeReport, DriverError> {
-        if let Some(version) = self.host.asleep() {
-            return Ok(ProbeReport { version, details: json!({ "mode": "asleep" }) });
-        }
-        let server = self.host.server().await?;
-        let health = server.client.health(self.host.options.health_timeout).await;
+    async fn probe(
+        &self,
+        tenant: TenantId,
+        _: &Map<String, Value>,
+    ) -> Result<ProbeReport, DriverError> {
+        let host = match self.pool.to_be_probed(tenant) {
+            Ok(host) => host,
+            Err(version) => {
+                return Ok(ProbeReport { version, details: json!({ "mode": "asleep" }) });
+            }
+        };
+        let server = host.server().await?;
+        let health = server.client.health(self.pool.options.health_timeout).await;
         if let Err(error) = health {
-            self.host.suspect();
+            host.suspect();
             return Err(error.into());
         }
-        let mode = if self.host.options.attach.is_some() { "attached" } else { "supervised" };
+        let mode = if self.pool.options.attach.is_some() { "attached" } else { "supervised" };
         let details = json!({ "mode": mode, "starts": server.generation });
         Ok(ProbeReport { version: server.version.clone(), details })
     }
 
     async fn start(&self, assignment: Assignment) -> Result<Running, DriverError> {
         tokio::select! {
-            started = start::start(&self.host, assignment) => started,
-            () = self.host.clock.sleep(START_TIME) => Err(DriverError::new(
+            biased;
+            started = start::start(&self.pool, assignment) => started,
+            () = self.pool.clock.sleep(START_TIME) => Err(DriverError::new(
                 crate::domain::session::attempt::ErrorType::DispatchFailed,
                 format!("OpenCode did not take the run within {} s", START_TIME.as_secs()),
             )),
@@ -255,18 +301,32 @@ impl AgentDriver for OpencodeDriver {
     }
 
     async fn reap(&self) -> usize {
-        if self.host.options.attach.is_some() {
+        let options = &self.pool.options;
+        if options.attach.is_some() {
             return 0;
         }
-        let marker = Marker::any(&self.host.options.marker, &self.host.options.state_dir);
+        let marker = Marker::any(&options.marker, &options.state_dir);
         spawn_blocking(move || guard::sweep(&marker)).await.unwrap_or(0)
     }
 
+    async fn hosts(&self) -> Vec<HostReport> {
+        self.pool.reports().await
+    }
+
+    fn host_news(&self) -> Option<mpsc::Receiver<HostNews>> {
+        self.pool.take_news()
+    }
+
+    fn recycle(&self, host: &str, reason: &str) -> Result<(), NotRecycled> {
+        self.pool.recycle(host, reason)
+    }
+
     async fn shutdown(&self) {
-        self.host.cancel.cancel();
+        self.pool.cancel.cancel();
         tokio::select! {
-            () = self.host.finished() => {}
-            () = self.host.clock.sleep(Duration::from_secs(10)) => {}
+            biased;
+            () = self.pool.finished() => {}
+            () = self.pool.clock.sleep(Duration::from_secs(10)) => {}
         }
     }
 }

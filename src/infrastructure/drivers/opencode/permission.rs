@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::doorway::Offer;
 use super::wire::{PermissionAsk, Question, QuestionAsk};
 use crate::application::ports::driver::Ask;
 use crate::domain::attention::{AttentionKind, Risk};
@@ -22,13 +23,18 @@ const HARMLESS: [&str; 2] = ["question", "todowrite"];
 
 /// The policy as session rules of OpenCode, where the last matching rule wins. Its patterns are globs:
 /// what is meant exactly cannot be said with them, so that it is told to ask, and `decide` answers.
-pub(super) fn rules(policy: &PermissionPolicy, readable: Option<&Path>) -> Value {
+pub(super) fn rules(
+    policy: &PermissionPolicy,
+    readable: Option<&Path>,
+    offer: Option<&Offer>,
+) -> Value {
     use PermissionDecision::{Allow, Ask, Deny};
     let rule = |tool: &str, pattern: &str, action: PermissionDecision| json!({ "permission": tool, "pattern": pattern, "action": action.as_str() });
     let mut all = vec![rule("*", "*", policy.default)];
     for tool in HARMLESS {
         all.push(rule(tool, "*", Allow));
     }
+    all.extend(offer.map(Offer::allowing));
     let is_guarded = |one: &&PermissionRule| GUARDED.contains(&class(&one.tool));
     let mut plain = Vec::new();
     for one in policy.rules.iter().filter(|one| !is_guarded(one)) {
@@ -56,6 +62,7 @@ pub(super) fn rules(policy: &PermissionPolicy, readable: Option<&Path>) -> Value
         let pattern = if let Calls::Like(glob) = &one.calls { glob } else { "*" };
         all.push(rule(&one.tool, pattern, Deny));
     }
+    all.extend(offer.map(Offer::enclosing).into_iter().flatten());
     Value::Array(all)
 }
 
@@ -162,7 +169,7 @@ mod tests {
         ]);
         assert_eq!(decide(&named, "external_directory", &["/srv/x".to_owned()]), Deny);
         assert_eq!(decide(&named, "doom_loop", &[]), Deny);
-        let told = spelled(&rules(&named, None));
+        let told = spelled(&rules(&named, None, None));
         let last = |tool: &str| told.iter().rfind(|rule| rule.starts_with(tool)).cloned();
         assert!(last("external_directory").is_some_and(|rule| rule.ends_with(" deny")), "{told:?}");
         assert!(last("doom_loop").is_some_and(|rule| rule.ends_with(" deny")), "{told:?}");
@@ -180,7 +187,7 @@ mod tests {
         let mut policy = policy(&[("bash", Some("rm *"), Deny), ("edit", None, Allow)]);
         policy.rules.push(PermissionRule::allows_exactly("bash", &text("ls *")));
         assert_eq!(
-            spelled(&rules(&policy, None)),
+            spelled(&rules(&policy, None, None)),
             [
                 "* * ask",
                 "question * allow",
@@ -205,7 +212,7 @@ mod tests {
         use PermissionDecision::{Allow, Deny};
         let policy = policy(&[("bash", Some("rm *"), Deny), ("*", None, Allow)]);
         assert_eq!(
-            spelled(&rules(&policy, Some(Path::new("/out")))),
+            spelled(&rules(&policy, Some(Path::new("/out")), None)),
             [
                 "* * ask",
                 "question * allow",

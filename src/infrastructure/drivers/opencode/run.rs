@@ -16,12 +16,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
 use super::client::CallError;
 use super::control::{ABORT_TIME, Shared};
-use super::host::Server;
+use super::doorway::Offer;
+use super::host::{Fate, Server};
 use super::ids::PromptIds;
 use super::limits::Watch;
 use super::link::{Link, Signal};
@@ -46,6 +48,8 @@ pub(super) const RECENT: usize = 100;
 /// What a run starts with.
 pub(super) struct Begin {
     pub(super) server: Arc<Server>,
+    /// Says that it is worked with.
+    pub(super) seat: TaskTrackerToken,
     pub(super) stream: Events,
     /// Model and agent, as fields of every prompt.
     pub(super) choice: Value,
@@ -53,10 +57,14 @@ pub(super) struct Begin {
     pub(super) prompt: Prompt,
     /// The conversation was made for this run.
     pub(super) made: bool,
+    /// The tools of this server.
+    pub(super) offer: Option<Offer>,
+    /// Why they cannot be had.
+    pub(super) remark: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Posting {
+pub(super) enum Posting {
     /// To be posted, not before this time.
     Due(Timestamp),
     Open,
@@ -70,11 +78,11 @@ pub(super) struct Pending {
     id: Uuid,
     pub(super) ids: PromptIds,
     text: String,
-    posting: Posting,
+    pub(super) posting: Posting,
     again: u32,
 }
 
-type Reply = Pin<Box<dyn Future<Output = (Uuid, Result<(), CallError>)> + Send>>;
+pub(super) type Reply = Pin<Box<dyn Future<Output = (Uuid, Result<(), CallError>)> + Send>>;
 /// An answer that we gave by ourselves: the ask, and whether it was taken.
 pub(super) type Chore = Pin<Box<dyn Future<Output = (String, bool)> + Send>>;
 
@@ -82,6 +90,12 @@ pub(super) type Chore = Pin<Box<dyn Future<Output = (String, bool)> + Send>>;
 pub(super) struct Run {
     pub(super) shared: Arc<Shared>,
     pub(super) server: Arc<Server>,
+    /// Says that the server is worked with; `None` after it was left and before the next is reached.
+    pub(super) seat: Option<TaskTrackerToken>,
+    /// What becomes of those who work with the server.
+    pub(super) fates: watch::Receiver<Fate>,
+    /// Tools that the agent has running.
+    pub(super) running_tools: HashSet<String>,
     pub(super) policy: PermissionPolicy,
     pub(super) teller: Teller,
     pub(super) watch: Watch,
@@ -95,13 +109,15 @@ pub(super) struct Run {
     /// The newest error that the server told without a message.
     pub(super) fault: Option<Fault>,
     events: mpsc::Sender<AgentEvent>,
-    link: Link,
+    pub(super) link: Link,
     choice: Value,
-    replies: FuturesUnordered<Reply>,
+    pub(super) replies: FuturesUnordered<Reply>,
     aborting_since: Option<Timestamp>,
     ticks: u32,
     tick_at: Timestamp,
     made: bool,
+    offer: Option<Offer>,
+    remark: Option<String>,
 }
 
 /// The run ends here; with an error that was not told yet, or without.
@@ -115,14 +131,17 @@ impl From<DriverError> for Stop {
 
 impl Run {
     pub(super) fn new(shared: Arc<Shared>, events: mpsc::Sender<AgentEvent>, begin: Begin) -> Self {
-        let Begin { server, stream, choice, policy, prompt, made } = begin;
+        let Begin { server, seat, stream, choice, policy, prompt, made, offer, remark } = begin;
         let (host, now) = (Arc::clone(&shared.host), shared.host.clock.now());
         let mut run = Self {
             link: Link::new(Arc::clone(&host), shared.place.clone(), stream),
             watch: Watch::new(host.options.limits.clone(), now),
             tree: HashSet::from([shared.session.clone()]),
             shared,
+            fates: server.fate.subscribe(),
             server,
+            seat: Some(seat),
+            running_tools: HashSet::new(),
             policy,
             teller: Teller::default(),
             seen: HashMap::new(),
@@ -137,6 +156,8 @@ impl Run {
             ticks: 0,
             tick_at: now.after(TICK),
             made,
+            offer,
+            remark,
         };
         run.take(prompt);
         run
@@ -160,6 +181,9 @@ impl Run {
         if !self.pending.is_empty() && !shared.host.cancel.is_cancelled() {
             self.server.client.abort(&shared.session).await.ok();
         }
+        if let Some(offer) = self.offer.as_ref().filter(|_| !shared.host.cancel.is_cancelled()) {
+            offer.withdraw(&self.server.client, &shared.place).await;
+        }
         shared.end_tools().await;
         shared.working.send_replace(false);
         shared.ended.cancel();
@@ -171,6 +195,9 @@ impl Run {
             Ok(false) => return Stop(None),
             Err(stop) => return stop,
         }
+        if let Err(stop) = self.tell_remark().await {
+            return stop;
+        }
         if !self.made {
             self.catch_up(true).await;
         }
@@ -181,10 +208,18 @@ impl Run {
         }
     }
 
+    /// Says that the agent works without our tools, when it does.
+    async fn tell_remark(&mut self) -> Result<(), Stop> {
+        let Some(remark) = self.remark.take() else { return Ok(()) };
+        let message = format!("the agent works without the tools of this server: {remark}");
+        self.tell(AgentEvent::Log { level: "warn", message }).await
+    }
+
     /// Waits until the handle is stored; `false` when the run must not begin.
     async fn shake_hands(&mut self) -> Result<bool, Stop> {
         let (stored, answer) = oneshot::channel();
-        let handle = json!({ "session": self.shared.session });
+        // A conversation goes on where it lies.
+        let handle = json!({ "session": self.shared.session, "host": self.shared.host.id });
         self.tell(AgentEvent::Handshake { handle, stored }).await?;
         if answer.await.is_ok() {
             return Ok(true);
@@ -198,8 +233,10 @@ impl Run {
 
     /// Waits for one thing to happen and deals with it.
     async fn turn_of_events(&mut self, orders: &mut mpsc::Receiver<Prompt>) -> Result<(), Stop> {
+        self.leave_if_due().await?;
         self.post_what_is_due();
         let shared = Arc::clone(&self.shared);
+        let is_there = self.seat.is_some();
         let until_tick = self.tick_at.since(shared.host.clock.now());
         tokio::select! {
             // What was told before an answer is heard before it.
@@ -217,6 +254,8 @@ impl Run {
                     self.seen.remove(&ask);
                 }
             }
+            // A server that is gone altogether tells by its stream.
+            Ok(()) = self.fates.changed(), if is_there => {}
             signal = self.link.next() => self.signalled(signal).await?,
             Some((id, result)) = self.replies.next() => self.replied(id, result).await?,
         }
@@ -231,6 +270,8 @@ impl Run {
                 self.tell(AgentEvent::StreamLost).await
             }
             Signal::Back(server) => {
+                (self.seat, self.fates) = (Some(server.used()), server.fate.subscribe());
+                self.shared.is_at(&server);
                 self.server = server;
                 let now = self.shared.host.clock.now();
                 self.watch.heard(now);
@@ -238,6 +279,10 @@ impl Run {
                     if let Posting::Due(at) = &mut pending.posting {
                         *at = now;
                     }
+                }
+                if let Some(offer) = &self.offer {
+                    self.remark = offer.make(&self.server.client, &self.shared.place).await;
+                    self.tell_remark().await?;
                 }
                 self.catch_up(false).await;
                 self.tell(AgentEvent::StreamBack).await

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::client::{CallError, Client};
 use super::control::{Control, Shared};
 use super::cover;
-use super::host::{Host, Server};
+use super::doorway::Offer;
+use super::host::{Fate, Host, Server};
 use super::permission;
+use super::pool::Pool;
 use super::run::{Begin, Run};
 use super::stream::Events;
 use super::wire::{Provider, Providers, Session};
@@ -38,53 +41,86 @@ struct Conversation {
     made: bool,
 }
 
-pub(super) async fn start(
-    host: &Arc<Host>,
-    assignment: Assignment,
-) -> Result<Running, DriverError> {
+pub(super) async fn start(pool: &Pool, assignment: Assignment) -> Result<Running, DriverError> {
     let place = directory(&assignment.workdir, "OpenCode").await?;
-    let permit = cover::place(host, &place).await?;
-    let (server, (stream, choice, conversation)) = reach(host, &place, &assignment).await?;
+    let handle = match &assignment.continuation {
+        Continuation::Fresh | Continuation::CutAfter { handle: _, message_ref: None } => None,
+        Continuation::Same { handle } | Continuation::CutAfter { handle, message_ref: Some(_) } => {
+            Some(handle)
+        }
+    };
+    let taken = pool.seat(assignment.tenant, handle)?;
+    let host = Arc::clone(&taken.host);
+    cover::cover(&host, &place).await?;
+    let reached = reach(&host, &place, &assignment).await?;
+    let Reached { server, seat, prepared } = reached;
+    let Prepared { stream, choice, conversation, offer, remark } = prepared;
     let (events, told) = mpsc::channel(EVENTS);
     let (prompts, orders) = mpsc::channel(PROMPTS);
     let shared = Arc::new(Shared::new(
-        Arc::clone(host),
+        Arc::clone(&host),
+        Arc::clone(&server),
         conversation.session.id,
         place,
         assignment.is_private,
     ));
+    server.serve();
     let begin = Begin {
         server,
+        seat,
         stream,
         choice,
         policy: assignment.policy,
         prompt: assignment.prompt,
         made: conversation.made,
+        offer,
+        remark,
     };
     let run = Run::new(Arc::clone(&shared), events, begin);
     host.tasks.spawn(async move {
         run.live(orders).await;
-        drop(permit);
+        drop(taken);
     });
     Ok(Running { control: Box::new(Control { shared, prompts }), events: told })
 }
 
-type Prepared = (Events, Value, Conversation);
+struct Prepared {
+    stream: Events,
+    /// Model and agent profile.
+    choice: Value,
+    conversation: Conversation,
+    /// The tools of this server.
+    offer: Option<Offer>,
+    /// Why they cannot be had.
+    remark: Option<String>,
+}
+
+/// A run that was prepared, and the server where it was.
+struct Reached {
+    server: Arc<Server>,
+    seat: TaskTrackerToken,
+    prepared: Prepared,
+}
 
 /// Prepares the run, again when the server is lost on the way.
 async fn reach(
     host: &Arc<Host>,
     place: &str,
     assignment: &Assignment,
-) -> Result<(Arc<Server>, Prepared), DriverError> {
+) -> Result<Reached, DriverError> {
     let mut tried = 0;
     loop {
         let server = host.server().await?;
+        let (seat, mut fates) = (server.used(), server.fate.subscribe());
         let turn = host.boot.lock().await;
-        let prepared = prepare(&server, place, assignment).await;
+        let prepared = tokio::select! {
+            biased;
+            prepared = prepare(&server, place, assignment) => prepared,
+            Ok(_) = fates.wait_for(|fate| *fate == Fate::Wedged) => Err(Unprepared::lost()),
+        };
         drop(turn);
         match prepared {
-            Ok(prepared) => return Ok((server, prepared)),
+            Ok(prepared) => return Ok(Reached { server, seat, prepared }),
             Err(error) => {
                 host.suspect();
                 tried += 1;
@@ -100,6 +136,13 @@ async fn reach(
 struct Unprepared {
     error: DriverError,
     lost: bool,
+}
+
+impl Unprepared {
+    fn lost() -> Self {
+        let message = "the OpenCode server stopped answering while a run was prepared";
+        Self { error: DriverError::new(ErrorType::AgentLost, message), lost: true }
+    }
 }
 
 impl From<CallError> for Unprepared {
@@ -122,9 +165,15 @@ async fn prepare(
     let client = &server.client;
     let stream = Events::open(client, place).await?;
     let choice = choose(client, place, assignment).await?;
-    let rules = permission::rules(&assignment.policy, server.readable.as_deref());
+    let offer = Offer::of(assignment, client.base());
+    let readable = server.readable.as_deref();
+    let rules = permission::rules(&assignment.policy, readable, offer.as_ref());
     let conversation = converse(client, place, assignment, &rules).await?;
-    Ok((stream, choice, conversation))
+    let remark = match &offer {
+        Some(offer) => offer.make(client, place).await,
+        None => None,
+    };
+    Ok(Prepared { stream, choice, conversation, offer, remark })
 }
 
 /// Model and agent profile for every prompt of the run, as fields of its body.

@@ -34,6 +34,7 @@ impl Stage {
     fn assignment(&self, text: &str, continuation: Continuation) -> Assignment {
         Assignment {
             brief: Brief::default(),
+            doorway: None,
             tenant: TenantId::BOOTSTRAP,
             session: SessionId::new(Uuid::from_u128(7)),
             code: "IND-000007".to_owned(),
@@ -136,6 +137,7 @@ fn word(event: &AgentEvent) -> String {
         AgentEvent::Step { message_ref } => format!("step {message_ref}"),
         AgentEvent::ProviderRetry { .. } => "retry".to_owned(),
         AgentEvent::ProviderBack => "back".to_owned(),
+        AgentEvent::Moving { reason, .. } => format!("moving {reason}"),
         AgentEvent::StreamLost => "lost".to_owned(),
         AgentEvent::StreamBack => "found".to_owned(),
         AgentEvent::TurnEnded { end, text, .. } => format!("ended {end} {text}"),

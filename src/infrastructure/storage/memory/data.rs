@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::contexts::Contexts;
 use super::people::People;
 use super::usage::Used;
 use super::vitals::AllVitals;
@@ -51,6 +52,7 @@ pub(super) struct TenantData {
     pub(super) api_keys: BTreeMap<KeyId, Arc<Versioned<ApiKey>>>,
     pub(super) people: People,
     pub(super) vitals: AllVitals,
+    pub(super) contexts: Contexts,
 }
 
 /// Everything.
@@ -234,6 +236,7 @@ impl TenantData {
             Write::Usage(write) => return self.used.expect(write),
             Write::People(write) => return self.people.expect(write),
             Write::Vitals(write) => return self.vitals.expect(write),
+            Write::Context(write) => return self.contexts.expect(write),
         };
         shared::next_version(found, expect).map(|_| ())
     }
@@ -271,6 +274,10 @@ impl TenantData {
             Write::Usage(write) => self.used.apply(write),
             Write::People(write) => self.people.apply(write),
             Write::Vitals(write) => self.vitals.apply(write),
+            Write::Context(write) => {
+                let more = self.contexts.apply(write);
+                self.store_more(more);
+            }
             Write::ApiKey(put) => {
                 self.api_keys.insert(put.value.id, Arc::new(versioned(put)));
             }

@@ -3,6 +3,7 @@
 //! Invariant: it passes the same contract suite as the embedded store, and shares with it only the
 //! pure decisions in `shared`.
 
+mod contexts;
 mod data;
 mod people;
 mod snapshot;
@@ -28,7 +29,7 @@ use crate::application::ports::store::{
     CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
 };
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{KeyId, SessionId, TenantId};
+use crate::domain::ids::{AgentId, KeyId, SessionId, TenantId};
 use crate::domain::tenant::key::{ApiKey, KeyKind};
 use crate::domain::time::Timestamp;
 
@@ -110,6 +111,7 @@ impl Store for MemoryStore {
                 | Write::Usage(_)
                 | Write::People(_)
                 | Write::Vitals(_)
+                | Write::Context(_)
                 | Write::ChildrenOwed { .. }
                 | Write::ChildrenDone { .. } => None,
             })
@@ -179,6 +181,9 @@ impl Store for MemoryStore {
             Outdated::Browsers(before) => {
                 return Ok(remove_browsers(Arc::make_mut(&mut state.data), before, limit));
             }
+            Outdated::Agent(tenant, id) => {
+                return Ok(remove_agent(Arc::make_mut(&mut state.data), tenant, id));
+            }
             Outdated::Audit(tenant, up_to) => {
                 return Ok(remove_audit(Arc::make_mut(&mut state.data), tenant, up_to));
             }
@@ -241,6 +246,18 @@ fn remove_browsers(data: &mut Data, before: Timestamp, limit: usize) -> usize {
         }
     }
     removed
+}
+
+fn remove_agent(data: &mut Data, tenant: TenantId, id: AgentId) -> usize {
+    let Some(tenant) = data.tenants.get_mut(&tenant) else { return 0 };
+    let is_deleted = tenant.agents.get(&id).is_some_and(|found| found.value.deleted_at.is_some());
+    if is_deleted {
+        let tenant = Arc::make_mut(tenant);
+        tenant.agents.remove(&id);
+        tenant.vitals.forget(id);
+        tenant.api_keys.remove(&KeyId::new(id.uuid()));
+    }
+    usize::from(is_deleted)
 }
 
 #[async_trait]

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::data::{Data, TenantData};
 use crate::application::ports::changes::{Counter, Remembered};
+use crate::application::ports::contexts::OldContexts;
 use crate::application::ports::reads::{
     AttentionReads, ClassUsage, EventReads, Fleet, Logged, Order, OwedChildren, Recount,
     SessionPage, SessionQuery, SessionReads, Snapshot, StoredClass,
@@ -17,7 +18,9 @@ use crate::domain::agent::vitals::Ended;
 use crate::domain::attention::{AttentionItem, AttentionState};
 use crate::domain::audit::StoredAudit;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::{AgentId, AttentionId, KeyId, SessionId, TenantId, UserId, WebhookId};
+use crate::domain::ids::{
+    AgentId, AttentionId, ContextId, KeyId, SessionId, TenantId, UserId, WebhookId,
+};
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
 use crate::domain::session::status::SessionStatus;
@@ -314,6 +317,16 @@ impl Fleet for MemoryFleet {
         Ok(each.take(limit).collect())
     }
 
+    async fn agents_deleted_by(
+        &self,
+        then: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Agent>, StoreError> {
+        let all = self.0.tenants.values().flat_map(|data| data.agents.values());
+        let gone = all.filter(|found| found.value.deleted_at.is_some_and(|at| at <= then));
+        Ok(gone.map(|found| found.value.clone()).take(limit).collect())
+    }
+
     async fn sessions_made_before(
         &self,
         tenant: TenantId,
@@ -378,6 +391,7 @@ impl Fleet for MemoryFleet {
                 StoredClass::Agents => data.agents.len(),
                 StoredClass::Tenants => usize::from(data.tenant.is_some()),
                 StoredClass::Webhooks => data.webhooks.all.len(),
+                StoredClass::Contexts => data.contexts.all.len(),
                 StoredClass::Answers => data.remembered.len(),
                 StoredClass::Journals | StoredClass::Damaged | StoredClass::Other => 0,
             })
@@ -405,6 +419,33 @@ impl Fleet for MemoryFleet {
         }
         due.sort_unstable();
         Ok(due.into_iter().map(|(tenant, _, id)| (tenant, id)).take(limit).collect())
+    }
+
+    async fn old_contexts(
+        &self,
+        asked: OldContexts,
+    ) -> Result<Vec<(Timestamp, ContextId)>, StoreError> {
+        let data = self.0.tenants.get(&asked.tenant);
+        Ok(data.map(|data| data.contexts.old(asked)).unwrap_or_default())
+    }
+
+    async fn old_merges(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, ContextId)>, StoreError> {
+        let each = self.0.tenants.values();
+        let all = each.flat_map(|data| data.contexts.merges.values());
+        let old = all.filter(|merge| merge.expires_at <= now);
+        Ok(old.map(|merge| (merge.tenant_id, merge.id)).take(limit).collect())
+    }
+
+    async fn ended_owners(&self, limit: usize) -> Result<Vec<(TenantId, SessionId)>, StoreError> {
+        let each = self.0.tenants.iter();
+        let all = each.flat_map(|(tenant, data)| {
+            data.contexts.ended.iter().map(|session| (*tenant, *session))
+        });
+        Ok(all.take(limit).collect())
     }
 
     async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError> {

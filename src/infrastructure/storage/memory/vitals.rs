@@ -60,6 +60,13 @@ impl AllVitals {
         }
     }
 
+    /// Nothing is left of an agent.
+    pub(super) fn forget(&mut self, agent: AgentId) {
+        self.ended.retain(|(of, _, _), _| *of != agent);
+        self.vitals.remove(&agent);
+        self.heartbeats.remove(&agent);
+    }
+
     /// Work that is not counted yet.
     pub(super) fn uncounted(&self) -> impl Iterator<Item = Ended> {
         self.ended.values().map(|ended| ended.as_ref().clone())

@@ -147,9 +147,16 @@ fn used<R: Rows>(rows: &R, tenant: TenantId, month: Month) -> Result<(i64, i64),
     Ok(sums)
 }
 
-/// Bytes of checkpoints as they lie there, and what journals weigh; a damaged weight is nothing.
+/// Bytes of checkpoints and contexts as they lie there, and what journals weigh; a damaged weight is nothing.
 fn stored_bytes<R: Rows>(rows: &R, tenant: TenantId) -> Result<i64, StoreError> {
     let mut bytes = checkpoint_bytes(rows, &keys::all_checkpoints(tenant))?;
+    for (table, span) in [
+        (Table::Contexts, keys::contexts(tenant)),
+        (Table::ContextHistory, keys::context_histories(tenant)),
+        (Table::ContextMerges, keys::contexts(tenant)),
+    ] {
+        bytes = bytes.saturating_add(bytes_in(rows, table, &span)?);
+    }
     let heads = keys::journal_heads(tenant);
     rows.scan(Table::JournalHeads, &heads, Direction::Up, &mut |key, value| {
         if keys::is_journal_weight(key) {
@@ -166,8 +173,12 @@ fn stored_bytes<R: Rows>(rows: &R, tenant: TenantId) -> Result<i64, StoreError> 
 
 /// Bytes of the checkpoints in a span.
 pub(super) fn checkpoint_bytes<R: Rows>(rows: &R, span: &keys::Span) -> Result<i64, StoreError> {
+    bytes_in(rows, Table::Checkpoints, span)
+}
+
+fn bytes_in<R: Rows>(rows: &R, table: Table, span: &keys::Span) -> Result<i64, StoreError> {
     let mut bytes = 0_i64;
-    rows.scan(Table::Checkpoints, span, Direction::Up, &mut |_, value| {
+    rows.scan(table, span, Direction::Up, &mut |_, value| {
         bytes = bytes.saturating_add(i64::try_from(value.len()).unwrap_or(i64::MAX));
         Ok(flow(true))
     })?;

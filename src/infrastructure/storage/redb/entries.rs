@@ -3,14 +3,18 @@
 //! Invariant: these are the rows that the planner writes with the record; a store that is made from
 //! an export has them from here.
 
+use super::contexts;
 use super::keys::{self, Key};
 use super::people;
 use super::plan::{attention_entries, indexes};
-use super::records::{self, Record, Reference, Unreadable};
+use super::records::{self, Number, Record, Reference, Unreadable};
 use super::tables::Table;
 use crate::domain::agent::Agent;
 use crate::domain::attention::AttentionItem;
 use crate::domain::audit::StoredAudit;
+use crate::domain::context::Context;
+use crate::domain::context::merge::PendingMerge;
+use crate::domain::context::write::Group;
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::TenantId;
 use crate::domain::session::Session;
@@ -111,6 +115,15 @@ pub(super) fn entries(table: Table, key: &[u8], bytes: &[u8]) -> Result<Vec<Entr
             let beside = pending.then(waiting).transpose()?;
             (own, beside.into_iter().collect())
         }
+        Table::Contexts => {
+            let Versioned { value, version }: Versioned<Context> = records::open(key, bytes)?;
+            let version = Number(i64::try_from(version.get()).unwrap_or(i64::MAX));
+            let mut beside = marks(vec![(Table::ContextsByAge, contexts::age(&value))]);
+            for owner in contexts::owners(&value) {
+                beside.push(sealed(Table::ContextsByOwner, owner, &version)?);
+            }
+            (keys::context(value.tenant_id, value.id), beside)
+        }
         other => return alone(other, tenant, key, bytes).map(|()| Vec::new()),
     };
     if own == key { Ok(beside) } else { Err(Misplaced::Key) }
@@ -147,6 +160,14 @@ fn alone(table: Table, tenant: TenantId, key: &[u8], bytes: &[u8]) -> Result<(),
         Table::UsageDays => {
             let Versioned { value, .. }: Versioned<DayUsage> = records::open(key, bytes)?;
             keys::day(tenant, value.day)
+        }
+        Table::ContextHistory => {
+            let group: Group = records::open(key, bytes)?;
+            keys::context_group(group.tenant_id, group.context_id, group.version)
+        }
+        Table::ContextMerges => {
+            let merge: PendingMerge = records::open(key, bytes)?;
+            keys::context(merge.tenant_id, merge.id)
         }
         // Their keys say more than they do.
         _ => return Ok(()),

@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::contexts;
 use super::counters;
 use super::family;
 use super::handle::{Reader, blocking};
 use super::keys::{self, Span};
 use super::retention;
-use super::rows::{Direction, Rows, View, flow};
+use super::rows::{Direction, Rows, View, decode, flow};
 use super::tables::Table;
 use super::webhooks;
 use crate::application::ports::changes::Counter;
+use crate::application::ports::contexts::OldContexts;
 use crate::application::ports::reads::{ClassUsage, Fleet, OwedChildren, Recount};
 use crate::application::ports::store::StoreError;
+use crate::domain::agent::Agent;
 use crate::domain::agent::vitals::Ended;
-use crate::domain::ids::{AttentionId, SessionId, TenantId, UserId, WebhookId};
+use crate::domain::ids::{AttentionId, ContextId, SessionId, TenantId, UserId, WebhookId};
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::tenant::Tenant;
@@ -194,6 +197,28 @@ impl Fleet for RedbFleet {
         .await
     }
 
+    async fn agents_deleted_by(
+        &self,
+        then: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Agent>, StoreError> {
+        blocking(Arc::clone(&self.reader), move |view| {
+            let (mut found, everything) = (Vec::new(), keys::everything());
+            view.scan(Table::Agents, &everything, Direction::Up, &mut |key, bytes| {
+                match decode::<Versioned<Agent>>(view.shared(), Table::Agents, key, bytes) {
+                    Ok(agent) if agent.value.deleted_at.is_some_and(|at| at <= then) => {
+                        found.push(agent.value);
+                    }
+                    Ok(_) | Err(StoreError::Quarantined) => {}
+                    Err(other) => return Err(other),
+                }
+                Ok(flow(found.len() < limit))
+            })?;
+            Ok(found)
+        })
+        .await
+    }
+
     async fn due_attention(
         &self,
         now: Timestamp,
@@ -226,6 +251,26 @@ impl Fleet for RedbFleet {
 
     async fn usage(&self) -> Result<Vec<ClassUsage>, StoreError> {
         blocking(Arc::clone(&self.reader), retention::usage).await
+    }
+
+    async fn old_contexts(
+        &self,
+        asked: OldContexts,
+    ) -> Result<Vec<(Timestamp, ContextId)>, StoreError> {
+        blocking(Arc::clone(&self.reader), move |view| contexts::old(view, asked)).await
+    }
+
+    async fn old_merges(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, ContextId)>, StoreError> {
+        let found = move |view: &View<'_>| contexts::old_merges(view, now, limit);
+        blocking(Arc::clone(&self.reader), found).await
+    }
+
+    async fn ended_owners(&self, limit: usize) -> Result<Vec<(TenantId, SessionId)>, StoreError> {
+        blocking(Arc::clone(&self.reader), move |view| contexts::ended(view, limit)).await
     }
 
     async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError> {

@@ -6,6 +6,7 @@
 pub mod archive;
 mod chores;
 mod codec;
+mod contexts;
 mod counters;
 mod entries;
 mod envelope;

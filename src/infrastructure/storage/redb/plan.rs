@@ -159,7 +159,7 @@ pub(super) struct Planner<'a, R> {
     pub(super) tenant: TenantId,
     pub(super) plan: Plan,
     /// Bytes that are stored more, or less, afterwards.
-    stored: i64,
+    pub(super) stored: i64,
 }
 
 impl<R: Rows> Planner<'_, R> {
@@ -225,6 +225,7 @@ impl<R: Rows> Planner<'_, R> {
             Write::Usage(write) => self.put_usage(write),
             Write::People(write) => self.put_people(write),
             Write::Vitals(write) => self.put_vitals(write),
+            Write::Context(write) => self.put_context(write),
         }
     }
 

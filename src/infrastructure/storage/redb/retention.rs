@@ -14,8 +14,9 @@ use super::rows::{Direction, Rows, View, decode, flow};
 use super::tables::Table;
 use crate::application::ports::reads::{ClassUsage, StoredClass};
 use crate::application::ports::store::{CommitError, Outdated, StoreError};
+use crate::domain::agent::Agent;
 use crate::domain::event::StoredEvent;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AgentId, KeyId, TenantId};
 use crate::domain::tenant::key::{ApiKey, KeyKind};
 use crate::domain::time::Timestamp;
 use crate::domain::version::Versioned;
@@ -32,6 +33,7 @@ pub(super) fn remove<R: Rows>(
         Outdated::EventsOf(tenant, before) => events(rows, Some(tenant), before, limit),
         Outdated::SetAside(before) => set_aside(rows, before, limit),
         Outdated::Browsers(before) => browsers(rows, before, limit),
+        Outdated::Agent(tenant, id) => agent(rows, tenant, id),
         Outdated::Audit(tenant, up_to) => audit(rows, tenant, up_to),
     }
 }
@@ -135,6 +137,39 @@ fn browsers<R: Rows>(
     Ok((plan, removed))
 }
 
+/// An agent and all that is kept of it alone; its name is free since it was deleted.
+fn agent<R: Rows>(rows: &R, tenant: TenantId, id: AgentId) -> Result<(Plan, usize), CommitError> {
+    let (mut plan, at) = (Plan::default(), keys::agent(tenant, id));
+    let found = rows.record::<Versioned<Agent>>(Table::Agents, &at)?;
+    if found.is_none_or(|found| found.value.deleted_at.is_none()) {
+        return Ok((plan, 0));
+    }
+    let key = KeyId::new(id.uuid());
+    let key_at = keys::api_key(tenant, key);
+    match rows.record::<Versioned<ApiKey>>(Table::ApiKeys, &key_at) {
+        Ok(Some(found)) => {
+            for secret in &found.value.secrets {
+                let entry = keys::api_key_by_secret(&secret.hash, tenant, key);
+                plan.remove(Table::ApiKeysBySecret, entry);
+            }
+            plan.remove(Table::KeyUses, key_at.clone());
+            plan.remove(Table::ApiKeys, key_at);
+        }
+        Ok(None) => {}
+        // What it would open was set aside with it.
+        Err(StoreError::Quarantined) => plan.remove(Table::ApiKeys, key_at),
+        Err(other) => return Err(other.into()),
+    }
+    rows.scan(Table::EndedWork, &keys::ended_work_of(tenant, id), Direction::Up, &mut |key, _| {
+        plan.remove(Table::EndedWork, key.to_vec());
+        Ok(flow(true))
+    })?;
+    plan.remove(Table::Vitals, at.clone());
+    plan.remove(Table::Heartbeats, at.clone());
+    plan.remove(Table::Agents, at);
+    Ok((plan, 1))
+}
+
 /// The class that a table belongs to, and whether its rows are what people count.
 const fn class_of(table: Table) -> (StoredClass, bool) {
     match table {
@@ -177,6 +212,12 @@ const fn class_of(table: Table) -> (StoredClass, bool) {
         Table::WebhookProgress | Table::Deliveries | Table::PendingDeliveries => {
             (StoredClass::Webhooks, false)
         }
+        Table::Contexts => (StoredClass::Contexts, true),
+        Table::ContextsByOwner
+        | Table::ContextsByAge
+        | Table::ContextHistory
+        | Table::ContextMerges
+        | Table::EndedOwners => (StoredClass::Contexts, false),
         Table::Heads | Table::Counters | Table::Meta => (StoredClass::Other, true),
     }
 }

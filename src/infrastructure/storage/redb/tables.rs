@@ -121,6 +121,18 @@ tables! {
     Vitals = "vitals.k1",
     /// tenant(16) ‖ agent(16) → its newest heartbeat
     Heartbeats = "heartbeats.k1",
+    /// tenant(16) ‖ context(16) → context
+    Contexts = "contexts.k1",
+    /// tenant(16) ‖ kind of owner(1) ‖ owner(16), zeros for the tenant ‖ context(16) → its version
+    ContextsByOwner = "contexts_by_owner.k1",
+    /// tenant(16) ‖ scope(1) ‖ last written, ms(8) ‖ context(16) → ()
+    ContextsByAge = "contexts_by_age.k1",
+    /// tenant(16) ‖ context(16) ‖ version(8) → what that version changed
+    ContextHistory = "context_history.k1",
+    /// tenant(16) ‖ context to be(16) → merge that waits
+    ContextMerges = "context_merges.k1",
+    /// tenant(16) ‖ session(16) → (), since its end, until its contexts were looked at
+    EndedOwners = "ended_owners.k1",
 }
 
 impl Table {

@@ -4,13 +4,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::agent_views::PerformanceDto;
 use crate::application::agent::Liveness;
 use crate::application::agent::query::AgentView;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::change::Removal;
 use crate::domain::agent::kind::{AgentType, ComplexityPreference};
 use crate::domain::agent::load::{Burden, LoadLevel, Units};
-use crate::domain::agent::performance::Tier;
+use crate::domain::agent::performance::{Performance, Tier};
 use crate::domain::agent::profile::{Profile, Switches};
 use crate::domain::agent::status::{AgentState, HeartbeatStatus};
 use crate::domain::agent::{Agent, AgentKind, Behavior, config};
@@ -70,6 +71,10 @@ pub struct AgentDto {
     pub state: AgentState,
     /// How good it is, by the newest hundred assignments that ended on it; `competent` before five did.
     pub performance_tier: Tier,
+    /// Too little is known for a judgement; null where nobody looked.
+    pub tier_provisional: Option<bool>,
+    /// What came of its work; null where nobody looked.
+    pub performance: Option<PerformanceDto>,
     /// Whether it is kept from work after failures.
     pub breaker: BreakerState,
     pub load: LoadDto,
@@ -158,8 +163,16 @@ impl From<Liveness> for ProbeDto {
 impl From<&AgentView> for AgentDto {
     fn from(view: &AgentView) -> Self {
         let state = view.state();
-        let AgentView { agent, is_built_in, standing, queue_length, probed, heartbeat } =
-            view.clone();
+        let AgentView {
+            agent,
+            is_built_in,
+            standing,
+            queue_length,
+            probed,
+            heartbeat,
+            performance,
+            at,
+        } = view.clone();
         let Versioned { version: revision, value } = agent;
         let Agent {
             id,
@@ -228,6 +241,8 @@ impl From<&AgentView> for AgentDto {
             approved: is_approved,
             state,
             performance_tier: standing.tier,
+            tier_provisional: performance.as_deref().map(Performance::is_provisional),
+            performance: performance.map(|performance| PerformanceDto::of(&performance, at)),
             breaker: standing.breaker,
             load: LoadDto::of(&standing.burden, queue_length),
             is_external: kind == AgentKind::Eap,

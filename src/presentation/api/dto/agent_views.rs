@@ -82,8 +82,8 @@ pub struct OutlookDto {
     pub performance_tier: Tier,
     /// Too little is known for a judgement.
     pub tier_provisional: bool,
-    /// 0 to 1; 0 before anything was finished.
-    pub success_rate: f64,
+    /// 0 to 1; null before anything was finished.
+    pub success_rate: Option<f64>,
     pub average_quality_score: Option<f64>,
     pub load_level: LoadLevel,
     pub utilization_percentage: f64,
@@ -144,7 +144,9 @@ pub struct TrendsDto {
 }
 
 impl PerformanceDto {
-    fn of(performance: &Performance, now: Timestamp) -> Self {
+    /// As it is at this moment.
+    #[must_use]
+    pub fn of(performance: &Performance, now: Timestamp) -> Self {
         let Performance {
             total,
             successful,
@@ -222,7 +224,7 @@ impl From<&Outlook> for OutlookDto {
             agent_type: agent.profile.agent_type,
             performance_tier: standing.tier,
             tier_provisional: performance.is_provisional(),
-            success_rate: performance.success_rate(),
+            success_rate: performance.total.rate(),
             average_quality_score: performance.quality.value(),
             load_level: standing.burden.level(),
             utilization_percentage: standing.burden.utilization() * 100.0,
@@ -250,8 +252,8 @@ pub struct HealthDto {
     pub issues: Vec<IssueDto>,
     pub performance_tier: Tier,
     pub load_level: LoadLevel,
-    /// 0 to 1; 0 before anything was finished.
-    pub success_rate: f64,
+    /// 0 to 1; null before anything was finished.
+    pub success_rate: Option<f64>,
     /// 1 is all of its capacity.
     pub utilization: f64,
     /// Since it was heard, or given work; null when it never was.
@@ -289,7 +291,7 @@ impl From<&Outlook> for HealthDto {
             issues,
             performance_tier: standing.tier,
             load_level: standing.burden.level(),
-            success_rate: vitals.performance.success_rate(),
+            success_rate: vitals.performance.total.rate(),
             utilization: standing.burden.utilization(),
             last_active_hours: active_at.map(|active| at.since(active).as_secs_f64() / 3600.0),
             timestamp: *at,

@@ -3,7 +3,7 @@
 //! Invariant: a token is good for its own agent alone. An unknown token, and that of another agent, look the
 //! same; only an agent that does not exist is told apart.
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -19,6 +19,7 @@ use crate::presentation::api::caller::{
 use crate::presentation::api::codes::ErrorCode;
 use crate::presentation::api::problem::Problem;
 use crate::presentation::api::request_id::RequestId;
+use crate::presentation::api::rights::{self, Needs};
 use crate::presentation::api::state::AppState;
 
 /// The header with an agent's token.
@@ -36,8 +37,23 @@ impl FromRequestParts<AppState> for AgentCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let shown = token(&parts.headers)?;
+        Self::showing(parts, app, shown).await
+    }
+}
+
+impl AgentCaller {
+    /// The agent that the path names, by the token that it showed.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`, `AGENT_NOT_FOUND`, `RATE_LIMITED`, `TENANT_*`.
+    pub async fn showing(
+        parts: &mut Parts,
+        app: &AppState,
+        token: Option<String>,
+    ) -> Result<Self, Problem> {
         let wanted = named(parts, app).await?;
-        let token = token(&parts.headers)?.ok_or_else(invalid_token)?;
+        let token = token.ok_or_else(invalid_token)?;
         let (principal, tenant) = match by_token(parts, app, &token).await? {
             Some((principal, tenant)) if agent_of(principal.key) == wanted => (principal, tenant),
             shown => {
@@ -173,6 +189,29 @@ async fn recognised(
     let who = Known { tenant, agent };
     app.external.hear(who);
     Ok(AgentCaller { who, ctx })
+}
+
+/// An agent on a route that is open to any agent and names none; `None` when somebody else calls.
+///
+/// # Errors
+/// For a token that is not accepted, or of another tenant.
+pub async fn recognise(parts: &Parts, app: &AppState) -> Result<Option<RequestContext>, Problem> {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let is_open = matches!(rights::needs(&parts.method, route), Some(Needs::AgentOr(_)));
+    if !is_open || route.starts_with("/api/v1/agents") {
+        return Ok(None);
+    }
+    let Some(token) = token(&parts.headers)? else { return Ok(None) };
+    let Some((principal, tenant)) = by_token(parts, app, &token).await? else {
+        // Whoever shows a key is recognised by that.
+        if !parts.headers.contains_key(X_AGENT_TOKEN) {
+            return Ok(None);
+        }
+        may_fail(app, peer(&parts.extensions))?;
+        return Err(invalid_token());
+    };
+    let agent = agent_of(principal.key);
+    recognised(parts, app, agent, principal, tenant).await.map(|caller| Some(caller.ctx))
 }
 
 fn app_error(error: crate::application::ports::store::StoreError) -> Problem {

@@ -136,6 +136,7 @@ fn stranger() -> Principal {
         key: KeyId::new(uuid::Uuid::nil()),
         credential: None,
         user: None,
+        agent: None,
         home: None,
         name: "open registration".to_owned(),
         role: Role::Viewer,

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{
-    CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec,
-    IntGauge, Opts, Registry, TextEncoder,
+    CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -57,6 +57,8 @@ pub struct Metrics {
     uptime: Gauge,
     free: Gauge,
     copying: Gauge,
+    lock_wait: Histogram,
+    deadlocks: IntCounter,
     webhooks: WebhookMetrics,
     waiting: Mutex<HashMap<Uuid, Timestamp>>,
     models: Mutex<BTreeSet<String>>,
@@ -121,6 +123,13 @@ impl Metrics {
                     .buckets(WAIT.to_vec()),
             )
             .expect("name and buckets are valid"),
+            lock_wait: Histogram::with_opts(
+                HistogramOpts::new("orchestrator_lock_wait_seconds", "Wait for a lock")
+                    .buckets(WAIT.to_vec()),
+            )
+            .expect("name and buckets are valid"),
+            deadlocks: IntCounter::new("orchestrator_deadlocks_total", "Refused as deadlocks")
+                .expect("the name is valid"),
             durations: histograms(
                 "orchestrator_session_duration_seconds",
                 "Execution of sessions that ended",
@@ -158,7 +167,7 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let all: [Box<dyn prometheus::core::Collector>; 17] = [
+        let all: [Box<dyn prometheus::core::Collector>; 19] = [
             Box::new(self.requests.clone()),
             Box::new(self.latency.clone()),
             Box::new(self.request_size.clone()),
@@ -167,6 +176,8 @@ impl Metrics {
             Box::new(self.sessions.clone()),
             Box::new(self.sockets.clone()),
             Box::new(self.queue_wait.clone()),
+            Box::new(self.lock_wait.clone()),
+            Box::new(self.deadlocks.clone()),
             Box::new(self.durations.clone()),
             Box::new(self.retries.clone()),
             Box::new(self.stale.clone()),
@@ -246,6 +257,11 @@ impl Metrics {
                 let reason = if automatic { "automatic" } else { "operator" };
                 self.retries.with_label_values(&[reason]).inc();
             }
+            EventType::LockAcquired => {
+                let waited = payload.get("waited_seconds").and_then(Value::as_f64);
+                self.lock_wait.observe(waited.unwrap_or(0.0));
+            }
+            EventType::LockDeadlockDetected => self.deadlocks.inc(),
             EventType::AgentStaleResultRejected => {
                 self.stale.with_label_values::<&str>(&[]).inc();
             }

@@ -31,7 +31,8 @@ pub(super) fn errors(
     if scoped && !is_of_the_instance(path) {
         codes.push(C::TenantRequired);
     }
-    if path.contains("{file}") || path.contains("{name}") || path.contains("{path}") {
+    let names_a_page = path.contains("{name}") && !path.contains("/locks");
+    if path.contains("{file}") || names_a_page || path.contains("{path}") {
         codes.push(C::RouteNotFound);
     }
     if path.contains("sessions/{id}") || path.ends_with("/sessions") || path.ends_with("/events") {
@@ -44,9 +45,7 @@ pub(super) fn errors(
     {
         codes.push(C::CheckpointNotFound);
     }
-    if path.contains("admissions/") {
-        codes.push(C::AgentNotFound);
-    }
+    codes.extend(path.contains("admissions/").then_some(C::AgentNotFound));
     if path.contains("attention/") {
         codes.push(C::AttentionNotFound);
         codes.extend(writes.then_some(C::ApprovalMismatch));
@@ -63,16 +62,16 @@ pub(super) fn errors(
         codes.push(C::AlreadyExists);
     }
     codes.extend(of_people(path, writes));
-    codes.extend(of_agents(path, writes));
+    codes.extend(of_agents(path, writes).into_iter().chain(of_contexts(path, writes)));
+    codes.extend(of_locks(path, writes));
     let copies = ["/system/backup", "/system/export"];
     codes.extend(copies.iter().any(|end| path.ends_with(end)).then_some(C::Locked));
     codes.extend((path == "/api/v1/login-links").then_some(C::PrivilegeEscalation));
     if path.starts_with("/login/oidc") {
         codes.extend([C::RouteNotFound, C::CsrfRefused, C::Unauthenticated, C::RateLimited]);
     }
-    if path == "/metrics" {
-        codes.extend([C::Unauthenticated, C::CsrfRefused, C::Forbidden, C::RateLimited]);
-    }
+    let metrics = [C::Unauthenticated, C::CsrfRefused, C::Forbidden, C::RateLimited];
+    codes.extend(metrics.into_iter().filter(|_| path == "/metrics"));
     if writes {
         codes.extend([
             C::InvalidTransition,
@@ -112,6 +111,24 @@ pub(super) fn errors(
     by_status
 }
 
+/// Errors about locks.
+fn of_locks(path: &str, writes: bool) -> Vec<ErrorCode> {
+    use ErrorCode as C;
+    if !path.contains("/locks") {
+        return Vec::new();
+    }
+    let mut codes = vec![];
+    codes.extend(path.ends_with("/{name}").then_some(C::LockNotFound));
+    if path.ends_with("/acquire") {
+        codes.extend([C::Locked, C::DeadlockDetected, C::LockLost, C::SessionNotFound]);
+    }
+    if path.ends_with("/renew") {
+        codes.extend([C::LockNotOwned, C::LockLost, C::StaleResult]);
+    }
+    codes.extend((writes && path.ends_with("/release")).then_some(C::LockNotOwned));
+    codes
+}
+
 /// Errors about the folders that sessions work in.
 fn of_places(path: &str, writes: bool) -> Vec<ErrorCode> {
     let mut codes = Vec::new();
@@ -125,11 +142,36 @@ fn of_places(path: &str, writes: bool) -> Vec<ErrorCode> {
     codes
 }
 
+/// Errors about what is remembered.
+fn of_contexts(path: &str, writes: bool) -> Vec<ErrorCode> {
+    use ErrorCode as C;
+    if !path.contains("/contexts") {
+        return Vec::new();
+    }
+    let mut codes = Vec::new();
+    let named = path.contains("{id}") || path.ends_with("/merge");
+    codes.extend(named.then_some(C::ContextNotFound));
+    codes.extend(path.contains("/keys/").then_some(C::ContextKeyNotFound));
+    codes.extend((writes && named).then_some(C::ContextConflict));
+    codes.extend((writes && named).then_some(C::ContextAccessDenied));
+    codes.extend(path.ends_with("/promote-to-global").then_some(C::ScopeMismatch));
+    if path.ends_with("/resolve") {
+        codes.extend([C::MergeStale, C::ContextMergeConflict]);
+    }
+    if !named || path.ends_with("/share") {
+        codes.extend([C::SessionNotFound, C::AgentNotFound]);
+    }
+    codes
+}
+
 /// Errors about who works.
 fn of_agents(path: &str, writes: bool) -> Vec<ErrorCode> {
     use ErrorCode as C;
     if path.ends_with("/agents/route") {
         return vec![C::AgentUnavailable];
+    }
+    if path.contains("/hosts/") {
+        return vec![C::HostNotFound, C::HostBusy];
     }
     match (path.contains("/agents"), path.contains("{id}"), writes) {
         (false, _, _) | (true, false, false) => Vec::new(),

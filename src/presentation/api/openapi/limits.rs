@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::presentation::api::contexts;
 use crate::presentation::api::extract::MAX_DEPTH;
 use crate::presentation::api::state::BODY_LIMIT;
 
@@ -28,6 +29,7 @@ const ITEMS: &[(&str, &str, u32)] = &[
     ("PatchAgent", "secondary_capabilities", 64),
     ("PatchAgent", "preferred_technologies", 50),
     ("PatchAgent", "avoided_technologies", 50),
+    ("AcquireLocks", "names", 200),
     ("RouteAgent", "required_capabilities", 64),
     ("RouteAgent", "technologies", 50),
     ("RouteAgent", "preferred_agent_ids", 70),
@@ -45,10 +47,12 @@ pub(super) fn bound_items(name: &str, schema: &mut Value) {
 }
 
 /// Says how large a body may be, and how deep.
-pub(super) fn tell_of_body(body: &mut Value) {
-    body["description"] = json!(format!(
-        "At most {BODY_LIMIT} bytes, as `server.max_body_bytes` is shipped, nested {MAX_DEPTH} levels deep at the most"
-    ));
-    body["x-max-bytes"] = json!(BODY_LIMIT);
+pub(super) fn tell_of_body(path: &str, body: &mut Value) {
+    let most = contexts::largest(path);
+    let shipped = if most.is_none() { ", as `server.max_body_bytes` is shipped," } else { "," };
+    let most = most.unwrap_or(BODY_LIMIT);
+    body["description"] =
+        json!(format!("At most {most} bytes{shipped} nested {MAX_DEPTH} levels deep at the most"));
+    body["x-max-bytes"] = json!(most);
     body["x-max-depth"] = json!(MAX_DEPTH);
 }

@@ -61,15 +61,26 @@ const BODIES: &[&str] = &[
     "LookAtLogin",
     "CreateWebhook",
     "PatchWebhook",
+    "CreateContext",
+    "WriteContext",
+    "PutContextKey",
+    "ShareContext",
+    "MergeContexts",
+    "ResolveContext",
+    "AcquireLock",
+    "AcquireLocks",
+    "RenewLock",
+    "ReleaseLock",
 ];
 
 /// Routes whose answers hold a secret or change nothing a second time: there is nothing to give again.
-const TOLD_ONCE: [&str; 5] = [
+const TOLD_ONCE: [&str; 6] = [
     "/api/v1/login",
     "/api/v1/login-links",
     "/api/v1/login/look",
     "/api/v1/logout",
     "/api/v1/ws-tickets",
+    "/mcp",
 ];
 
 /// The document as it is served and committed.
@@ -130,6 +141,8 @@ fn complete(document: &mut Value) {
         { "name": "browsers", "description": "Signing in and out; what a page of this server needs" },
         { "name": "audit", "description": "Who did what, as a chain of hashes; administrators only" },
         { "name": "webhooks", "description": "The same, sent to addresses of yours; signed, at least once, in order per subject" },
+        { "name": "contexts", "description": "What sessions, tasks and agents remember: versioned, shared and merged" },
+        { "name": "locks", "description": "What one holds at a time, in order of asking" },
         { "name": "system", "description": "Health and figures" },
         { "name": "documentation", "description": "This document and its pages" },
     ]);
@@ -220,6 +233,10 @@ fn problem_schema() -> Value {
             "expected": { "type": "integer" },
             "actual": { "type": "integer" },
             "oldest": { "type": "integer" },
+            "name": { "type": "string" },
+            "holder": { "oneOf": [reference("LockGrant"), { "type": "null" }] },
+            "position": { "type": "integer" },
+            "cycle": { "type": "array", "items": reference("LockEdge") },
             "files": { "type": "array", "items": { "type": "string" } },
         },
     })
@@ -236,7 +253,7 @@ fn tell_rights(route: &str, method: &str, operation: &mut Value) {
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
-    let scoped = path.starts_with("/api/v1/") || path.starts_with("/ws/");
+    let scoped = path.starts_with("/api/v1/") || path.starts_with("/ws/") || path == "/mcp";
     let writes = method != "get";
     let name = path.trim_start_matches("/api/v1").replace(['/', '.', '-'], "_");
     let name: String = name.chars().filter(|letter| !matches!(letter, '{' | '}')).collect();
@@ -260,11 +277,21 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let body = operation.get("requestBody").is_some();
     if body {
         let optional = path.ends_with("/stop")
-            || ["cancel", "retry", "fork", "merge", "checkpoints", "verify", "backup"]
-                .iter()
-                .any(|verb| path.ends_with(&format!("/{verb}")));
+            || [
+                "cancel",
+                "retry",
+                "fork",
+                "merge",
+                "checkpoints",
+                "verify",
+                "backup",
+                "{name}/acquire",
+            ]
+            .iter()
+            .any(|verb| path.ends_with(&format!("/{verb}")));
+        let optional = optional && !path.starts_with("/api/v1/contexts");
         operation["requestBody"]["required"] = json!(!optional);
-        tell_of_body(&mut operation["requestBody"]);
+        tell_of_body(path, &mut operation["requestBody"]);
     }
     if let Some(responses) = operation["responses"].as_object_mut() {
         for (status, response) in responses.iter_mut() {

@@ -5,8 +5,12 @@ mod admissions;
 mod agent;
 mod archive;
 mod audit;
+mod context;
 mod eap_check;
+mod event;
+mod host;
 mod key;
+mod lock;
 mod recovery;
 mod run;
 mod session;
@@ -27,8 +31,12 @@ pub use self::agent::{
 };
 pub use self::archive::{BackupArgs, ExportArgs, ImportArgs, RestoreArgs};
 pub use self::audit::{AuditCommand, AuditListArgs};
+pub use self::context::{ContextCommand, ContextCreateArgs, ContextListArgs, ContextSetArgs};
 pub use self::eap_check::EapCheckArgs;
+pub use self::event::{EventArgs, EventCommand};
+pub use self::host::HostCommand;
 pub use self::key::{KeyCommand, KeyCreateArgs};
+pub use self::lock::{LockAcquireArgs, LockCommand};
 pub use self::recovery::RecoveryCommand;
 pub use self::run::RunArgs;
 pub use self::session::{
@@ -94,6 +102,10 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "FILE", env = "ORCHESTRATOR_CACERT")]
     #[arg(hide_env_values = true)]
     pub cacert: Option<PathBuf>,
+    /// SHA-256 of the certificate that the server has to show, in hex.
+    #[arg(long, global = true, value_name = "HEX", env = "ORCHESTRATOR_FINGERPRINT")]
+    #[arg(hide = true, hide_env_values = true)]
+    pub fingerprint: Option<String>,
     /// Print JSON; the same as `--output json`.
     #[arg(long, global = true)]
     pub json: bool,
@@ -223,6 +235,9 @@ pub enum Command {
     /// Hold back what waits, and release it; what runs goes on.
     #[command(subcommand)]
     Admissions(AdmissionsCommand),
+    /// The agent servers that the server keeps, and having one replaced.
+    #[command(subcommand, visible_alias = "hosts")]
+    Host(HostCommand),
     /// What an earlier server left open, and having it done.
     #[command(subcommand)]
     Recovery(RecoveryCommand),
@@ -271,9 +286,15 @@ pub enum Command {
     /// Everything that happened.
     #[command(subcommand, visible_alias = "events")]
     Event(EventCommand),
+    /// What sessions, tasks and agents remember.
+    #[command(subcommand, visible_alias = "contexts")]
+    Context(ContextCommand),
     /// Addresses that are told of events.
     #[command(subcommand, visible_alias = "webhooks")]
     Webhook(WebhookCommand),
+    /// Locks: what one holds at a time, in order of asking.
+    #[command(subcommand, visible_alias = "locks")]
+    Lock(LockCommand),
     /// Check this machine: store, disk, ports, clock, git, agents.
     Doctor {
         /// Only what works without a network.
@@ -283,6 +304,11 @@ pub enum Command {
     /// Check an external agent against its protocol, without a server.
     #[command(after_help = eap_check::EXAMPLES)]
     EapCheck(Box<EapCheckArgs>),
+    /// Speak the Model Context Protocol on standard streams, for the tools of a running server.
+    #[command(after_help = "\
+Example, as an agent's configuration has it:
+  {\"mcpServers\": {\"orchestrator\": {\"command\": \"orchestrator\", \"args\": [\"mcp\"]}}}")]
+    Mcp,
     /// Settings in effect.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -465,32 +491,4 @@ impl DecisionWord {
             Self::Acknowledge => "acknowledge",
         }
     }
-}
-
-/// `event …`
-#[derive(Debug, Subcommand)]
-#[command(after_help = "\
-Examples:
-  orchestrator event list --after 100
-  orchestrator event follow --type session.failed --json")]
-pub enum EventCommand {
-    /// Events in order.
-    List(EventArgs),
-    /// Events from now on, until interrupted.
-    #[command(visible_alias = "watch")]
-    Follow(EventArgs),
-}
-
-/// Which events.
-#[derive(Debug, Clone, Args)]
-pub struct EventArgs {
-    /// Only events with a larger number.
-    #[arg(long, value_name = "SEQ")]
-    pub after: Option<u64>,
-    /// Only events of this type.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub event_type: Option<String>,
-    /// At most this many.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=200))]
-    pub limit: u64,
 }

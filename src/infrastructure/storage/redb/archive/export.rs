@@ -24,7 +24,7 @@ use crate::domain::time::Timestamp;
 use crate::infrastructure::storage::shared::failed;
 
 /// Tables whose rows are in an export, in its order.
-pub(super) const EXPORTED: [Table; 26] = [
+pub(super) const EXPORTED: [Table; 30] = [
     Table::Tenants,
     Table::Users,
     Table::ApiKeys,
@@ -51,6 +51,10 @@ pub(super) const EXPORTED: [Table; 26] = [
     Table::UsageDays,
     Table::Prices,
     Table::LimitsTold,
+    Table::Contexts,
+    Table::ContextHistory,
+    Table::ContextMerges,
+    Table::EndedOwners,
 ];
 
 /// What a table is called in an export.

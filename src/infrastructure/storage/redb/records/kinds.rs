@@ -7,6 +7,9 @@ use crate::domain::agent::heartbeat::Heartbeat;
 use crate::domain::agent::vitals::{Ended, Vitals};
 use crate::domain::attention::AttentionItem;
 use crate::domain::audit::StoredAudit;
+use crate::domain::context::Context;
+use crate::domain::context::merge::PendingMerge;
+use crate::domain::context::write::Group;
 use crate::domain::event::StoredEvent;
 use crate::domain::session::Session;
 use crate::domain::session::attempt::Attempt;
@@ -68,14 +71,19 @@ pub(in super::super) fn visit<V: Visit>(table: Table, visit: V) -> V::Out {
         Table::EndedWork => visit.record::<Ended>(),
         Table::Vitals => visit.record::<Versioned<Vitals>>(),
         Table::Heartbeats => visit.record::<Heartbeat>(),
+        Table::Contexts => visit.record::<Versioned<Context>>(),
+        Table::ContextHistory => visit.record::<Group>(),
+        Table::ContextMerges => visit.record::<PendingMerge>(),
         Table::SessionCodes
         | Table::AgentsByName
         | Table::TenantsBySlug
         | Table::UsersByEmail
         | Table::UsersByIdentity => visit.record::<Reference>(),
-        Table::Idempotency | Table::Counters | Table::JournalHeads | Table::KeyUses => {
-            visit.record::<Number>()
-        }
+        Table::Idempotency
+        | Table::Counters
+        | Table::JournalHeads
+        | Table::KeyUses
+        | Table::ContextsByOwner => visit.record::<Number>(),
         Table::SessionsByStatus
         | Table::SessionsByParent
         | Table::SessionsByTag
@@ -86,7 +94,9 @@ pub(in super::super) fn visit<V: Visit>(table: Table, visit: V) -> V::Out {
         | Table::OwedChildren
         | Table::SessionsByAwaited
         | Table::ApiKeysBySecret
-        | Table::KeysByHolder => visit.mark(),
+        | Table::KeysByHolder
+        | Table::ContextsByAge
+        | Table::EndedOwners => visit.mark(),
         Table::Meta => visit.other(),
     }
 }

@@ -9,6 +9,7 @@ mod attempt;
 mod attention;
 mod audit;
 mod checkpoint;
+mod context;
 mod event;
 mod gates;
 mod journal;

@@ -1,6 +1,7 @@
 //! Every kind of record: what was written once is read for ever.
 
 mod agents;
+mod contexts;
 mod tenants;
 mod usage;
 mod vitals;

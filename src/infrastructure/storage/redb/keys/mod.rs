@@ -3,6 +3,8 @@
 //! Invariant: every builder of tenant data takes a `TenantId` and puts it first; the only ranges
 //! over all tenants are stepped through tenant by tenant by `Fleet` and the writer.
 
+mod contexts;
+
 use std::ops::Bound;
 
 use sha2::{Digest, Sha256};
@@ -18,6 +20,11 @@ use crate::domain::session::status::SessionStatus;
 use crate::domain::tenant::user::ProviderIdentity;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::period::{Day, Month};
+
+pub(super) use self::contexts::{
+    context, context_age, context_aged, context_ages, context_group, context_groups,
+    context_histories, context_of, contexts, contexts_of,
+};
 
 /// Bytes of a key.
 pub(super) type Key = Vec<u8>;
@@ -230,6 +237,11 @@ pub(super) fn agent(tenant: TenantId, id: AgentId) -> Key {
 
 pub(super) fn agents(tenant: TenantId) -> Span {
     Span::of(tenant.as_bytes().to_vec(), 32)
+}
+
+/// All work of an agent that is not counted yet.
+pub(super) fn ended_work_of(tenant: TenantId, agent: AgentId) -> Span {
+    Span::of(join(&[tenant.as_bytes(), agent.as_bytes()]), 52)
 }
 
 /// Work of an agent that is not counted yet.

@@ -1,6 +1,9 @@
 //! The embedded store as one step of a simulation: whoever calls it waits on the spot, so that its
 //! threads decide nothing about the order in which things happen.
 
+mod contexts;
+mod fleet;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,8 +16,7 @@ use orchestrator::application::ports::changes::{ChangeSet, Counter, Remembered};
 use orchestrator::application::ports::journal::{Appended, Entry, Journal, NewEntry, Stream};
 use orchestrator::application::ports::people::PeopleReads;
 use orchestrator::application::ports::reads::{
-    AttentionReads, ClassUsage, EventReads, Fleet, Logged, OwedChildren, Recount, SessionPage,
-    SessionQuery, SessionReads, Snapshot,
+    AttentionReads, EventReads, Fleet, Logged, SessionPage, SessionQuery, SessionReads, Snapshot,
 };
 use orchestrator::application::ports::store::{
     CommitError, Committed, Outdated, Sequence, Store, StoreError, StoreHealth,
@@ -24,7 +26,7 @@ use orchestrator::application::ports::vitals::VitalsReads;
 use orchestrator::application::ports::webhooks::WebhookReads;
 use orchestrator::domain::agent::Agent;
 use orchestrator::domain::agent::heartbeat::Heartbeat;
-use orchestrator::domain::agent::vitals::{Ended, Vitals};
+use orchestrator::domain::agent::vitals::Vitals;
 use orchestrator::domain::attention::{AttentionItem, AttentionState};
 use orchestrator::domain::audit::StoredAudit;
 use orchestrator::domain::event::StoredEvent;
@@ -33,7 +35,6 @@ use orchestrator::domain::ids::{
 };
 use orchestrator::domain::session::attempt::Attempt;
 use orchestrator::domain::session::checkpoint::Checkpoint;
-use orchestrator::domain::session::status::SessionStatus;
 use orchestrator::domain::session::{Session, SessionCode};
 use orchestrator::domain::tenant::Tenant;
 use orchestrator::domain::tenant::key::ApiKey;
@@ -51,6 +52,8 @@ use orchestrator::domain::webhook::progress::Progress;
 use orchestrator::domain::webhook::waiting::Waiting;
 use orchestrator::infrastructure::storage::redb::RedbStore;
 use tokio::sync::broadcast;
+
+use self::fleet::Seen;
 
 type Read<T> = Result<T, StoreError>;
 
@@ -425,76 +428,5 @@ impl Snapshot for Shown {
 
     async fn agents(&self) -> Read<Vec<Versioned<Agent>>> {
         self.1.read(self.0.agents())
-    }
-}
-
-struct Seen(Box<dyn Fleet>, Reads);
-
-#[async_trait]
-impl Fleet for Seen {
-    async fn tenants(&self) -> Read<Vec<Versioned<Tenant>>> {
-        self.1.read(self.0.tenants())
-    }
-
-    async fn counter(&self, tenant: TenantId, counter: Counter) -> Read<i64> {
-        self.1.read(self.0.counter(tenant, counter))
-    }
-
-    async fn api_key(&self, hash: [u8; 32]) -> Read<Option<Versioned<ApiKey>>> {
-        self.1.read(self.0.api_key(hash))
-    }
-
-    async fn user(&self, tenant: TenantId, id: UserId) -> Read<Option<Versioned<User>>> {
-        self.1.read(self.0.user(tenant, id))
-    }
-
-    async fn has_api_keys(&self) -> Read<bool> {
-        self.1.read(self.0.has_api_keys())
-    }
-
-    async fn sessions_in(&self, statuses: &[SessionStatus]) -> Read<Vec<Versioned<Session>>> {
-        self.1.read(self.0.sessions_in(statuses))
-    }
-
-    async fn sessions_made_before(
-        &self,
-        tenant: TenantId,
-        before: Timestamp,
-        after: Option<SessionId>,
-        limit: usize,
-    ) -> Read<Vec<Versioned<Session>>> {
-        self.1.read(self.0.sessions_made_before(tenant, before, after, limit))
-    }
-
-    async fn recount(&self, tenant: TenantId, counter: Counter) -> Read<Option<Recount>> {
-        self.1.read(self.0.recount(tenant, counter))
-    }
-
-    async fn usage(&self) -> Read<Vec<ClassUsage>> {
-        self.1.read(self.0.usage())
-    }
-
-    async fn due_sessions(&self, now: Timestamp, limit: usize) -> Read<Vec<(TenantId, SessionId)>> {
-        self.1.read(self.0.due_sessions(now, limit))
-    }
-
-    async fn owed_children(&self, limit: usize) -> Read<Vec<OwedChildren>> {
-        self.1.read(self.0.owed_children(limit))
-    }
-
-    async fn uncounted(&self, limit: usize) -> Read<Vec<(TenantId, Ended)>> {
-        self.1.read(self.0.uncounted(limit))
-    }
-
-    async fn due_attention(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> Read<Vec<(TenantId, AttentionId)>> {
-        self.1.read(self.0.due_attention(now, limit))
-    }
-
-    async fn webhooks(&self) -> Read<Vec<(TenantId, WebhookId)>> {
-        self.1.read(self.0.webhooks())
     }
 }

@@ -4,6 +4,9 @@
 //! socket; a batch that does not follow it is replaced by reading the store, so that nothing is left
 //! out and nothing comes twice.
 
+mod own;
+mod wishes;
+
 use std::sync::Arc;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -15,15 +18,15 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::own::Own;
 use super::frame::{Asked, Frame, failure, notice};
 use super::hub::{Batch, Channel};
-use super::rooms::{Named, Room};
+use super::rooms::Room;
 use super::seats::Seat;
 use crate::application::error::AppError;
 use crate::application::principal::RequestContext;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{AgentId, SessionId};
 use crate::domain::time::Timestamp;
-use crate::presentation::api::problem::Problem;
 use crate::presentation::api::state::{AppState, WsOptions};
 
 /// Events read from the store at once.
@@ -51,6 +54,8 @@ pub struct Start {
     pub after: Option<u64>,
     /// A label of the client.
     pub client_id: Option<String>,
+    /// The external agent that showed its own token for it.
+    pub own: Option<AgentId>,
 }
 
 /// Why a socket ends.
@@ -70,6 +75,11 @@ impl From<AppError> for End {
     }
 }
 
+/// The end of the socket of an agent that is there no more.
+fn removed() -> End {
+    End::Close(code::UNAUTHENTICATED, "the agent was removed".to_owned())
+}
+
 struct Joined {
     room: Room,
     /// It covers events with a larger number.
@@ -87,6 +97,8 @@ struct Connection {
     malformed: u32,
     is_recorded: bool,
     heard_at: Timestamp,
+    /// What is told to an external agent that showed its own token.
+    own: Option<Own>,
 }
 
 /// Serves one socket to its end.
@@ -95,7 +107,9 @@ pub async fn run(socket: WebSocket, app: AppState, ctx: RequestContext, start: S
     let (sink, stream) = socket.split();
     let channel = app.hub.join(ctx.tenant);
     let live = channel.listen();
+    let own = start.own.map(|agent| Own::new(agent, app.external.bell(agent)));
     let mut connection = Connection {
+        own,
         taken: channel.sent(),
         heard_at: app.clock.now(),
         app: app.clone(),
@@ -129,13 +143,13 @@ impl Connection {
     }
 
     async fn begin(&mut self, start: Start) -> Step {
-        let Start { rooms, after, client_id } = start;
+        let Start { rooms, after, client_id, own: _ } = start;
         let head = self.app.events.head(self.ctx.tenant).await?;
         let names: Vec<String> = rooms.iter().map(Room::to_string).collect();
         let client_id = client_id.unwrap_or_else(|| self.app.ids.uuid().to_string());
         let payload = json!({
             "client_id": client_id, "rooms": names,
-            "server_time": self.app.clock.now(), "head_seq": head,
+            "server_time": self.app.clock.now(), "head_seq": self.shown(head),
         });
         self.tell("connection.established", &payload).await?;
         self.position = after.unwrap_or(head).min(head);
@@ -145,7 +159,13 @@ impl Connection {
         if after.is_some() {
             self.catch_up().await?;
         }
+        self.tell_what_lies().await?;
         self.flush().await
+    }
+
+    /// How much happens in a tenant is no business of an agent of others.
+    fn shown(&self, head: u64) -> Option<u64> {
+        self.own.is_none().then_some(head)
     }
 
     async fn serve(
@@ -169,6 +189,7 @@ impl Connection {
                 }
                 message = stream.next() => self.hear(message).await,
                 _ = beat.tick() => self.beat().await,
+                () = own::watched(&mut self.own) => self.tell_what_lies().await,
                 batch = live.recv() => self.live(batch, &mut live).await,
             };
             if let Err(end) = step {
@@ -212,23 +233,38 @@ impl Connection {
             self.catch_up().await?;
         }
         for frame in &batch.frames {
-            let known = frame.seq.is_some_and(|seq| seq <= self.position);
-            if !known && self.wants(frame) {
-                self.send(frame.text.clone()).await?;
+            if frame.seq.is_none_or(|seq| seq > self.position) {
+                self.pass_on(frame).await?;
             }
-            self.position = self.position.max(frame.seq.unwrap_or(0));
         }
         Ok(())
+    }
+
+    /// Sends a frame that is wanted. Of an agent that is gone, the socket that it opened goes too.
+    async fn pass_on(&mut self, frame: &Frame) -> Step {
+        if self.wants(frame) {
+            self.send(frame.text.clone()).await?;
+        }
+        self.position = self.position.max(frame.seq.unwrap_or(0));
+        match &self.own {
+            Some(own) if frame.is_farewell && frame.is_about(own.agent) => Err(removed()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn wants(&self, frame: &Frame) -> bool {
         let covered = |joined: &Joined| {
             joined.room.holds(frame) && frame.seq.is_none_or(|seq| seq > joined.from)
         };
+        self.may_see(frame) && self.rooms.iter().any(covered)
+    }
+
+    fn may_see(&self, frame: &Frame) -> bool {
         let principal = &self.ctx.principal;
+        let is_told = |own: &Own| frame.is_for_its_agent && frame.is_about(own.agent);
         principal.role >= frame.needs
             && (principal.is_system || !frame.of_system)
-            && self.rooms.iter().any(covered)
+            && self.own.as_ref().is_none_or(is_told)
     }
 
     fn slow(&self) -> End {
@@ -247,11 +283,7 @@ impl Connection {
                 }
             };
             for event in &page {
-                let frame = Frame::event(event);
-                if self.wants(&frame) {
-                    self.send(frame.text).await?;
-                }
-                self.position = self.position.max(event.seq);
+                self.pass_on(&Frame::event(event)).await?;
             }
             self.flush().await?;
             if page.len() < PAGE {
@@ -316,155 +348,18 @@ impl Connection {
         Ok(())
     }
 
-    async fn answer(&mut self, asked: Asked) -> Step {
-        match asked {
-            Asked::Subscribe { rooms, after } => {
-                for named in rooms {
-                    match self.room(named).await {
-                        Ok(room) => self.subscribe(room, after).await?,
-                        Err(error) => self.refuse(error).await?,
-                    }
-                }
-            }
-            Asked::Unsubscribe(rooms) => {
-                for named in rooms {
-                    let room = match self.room(named).await {
-                        Ok(room) => room,
-                        Err(error) => {
-                            self.refuse(error).await?;
-                            continue;
-                        }
-                    };
-                    let before = self.rooms.len();
-                    self.rooms.retain(|joined| joined.room != room);
-                    if self.rooms.len() < before {
-                        self.channel.leave(room);
-                    }
-                    let payload = json!({ "room": room.to_string() });
-                    self.tell("subscription.cancelled", &payload).await?;
-                }
-            }
-            Asked::Ping => {
-                let payload = json!({ "server_time": self.app.clock.now() });
-                self.tell("pong", &payload).await?;
-            }
-            Asked::Pong => {}
-            Asked::Stats => {
-                let payload = self.stats();
-                self.tell("system.stats", &payload).await?;
-            }
-        }
-        self.flush().await
-    }
-
-    async fn room(&self, named: Named) -> Result<Room, AppError> {
-        match named {
-            Named::Room(room) => Ok(room),
-            Named::Coded(code) => {
-                let id = self.app.sessions.find(self.ctx.tenant, &code.to_string()).await?;
-                Ok(Room::Session(id))
-            }
-        }
-    }
-
-    async fn refuse(&mut self, error: AppError) -> Step {
-        let problem = Problem::from(error);
-        self.error(problem.code().as_str(), problem.detail()).await
-    }
-
-    async fn subscribe(&mut self, room: Room, after: Option<u64>) -> Step {
-        if let Err(lack) = self.ctx.principal.check(room.needs()) {
-            let lack = lack.to_string();
-            if !std::mem::replace(&mut self.is_recorded, true) {
-                self.app.audit.refused(&self.ctx, "subscribe", &lack).await;
-            }
-            return self.error("FORBIDDEN", &lack).await;
-        }
-        if let Room::Session(id) = room
-            && let Err(error) = self.app.sessions.get(&self.ctx, id).await
-        {
-            return self.refuse(error).await;
-        }
-        if self.rooms.len() >= MAX_ROOMS {
-            return self.error("RATE_LIMITED", "a socket can be in 200 rooms").await;
-        }
-        let from = after.unwrap_or(self.position).min(self.position);
-        if let Some(joined) = self.rooms.iter().find(|joined| joined.room == room)
-            && joined.from <= from
-        {
-            return self.confirm(room).await;
-        }
-        self.replay(room, from).await
-    }
-
-    /// Joins a room and sends its stored events up to `position` that no room has brought before.
-    async fn replay(&mut self, room: Room, from: u64) -> Step {
-        let had = self.rooms.iter().any(|joined| joined.room == room);
-        self.confirm(room).await?;
-        let (mut after, end) = (from, self.position);
-        while after < end {
-            let page = match self.page(after, room.session().map(SessionId::new)).await? {
-                Ok(page) => page,
-                Err(oldest) => {
-                    after = oldest;
-                    continue;
-                }
-            };
-            let read = page.len();
-            for event in page.iter().filter(|event| event.seq <= end) {
-                let frame = Frame::event(event);
-                let may = self.ctx.principal.role >= frame.needs;
-                if may && room.holds(&frame) && !self.wants(&frame) {
-                    self.send(frame.text).await?;
-                }
-            }
-            after = page.last().map_or(end, |event| event.seq);
-            self.flush().await?;
-            if read < PAGE {
-                break;
-            }
-        }
-        if had {
-            self.rooms.retain(|joined| joined.room != room);
-        } else {
-            self.channel.enter(room);
-        }
-        self.rooms.push(Joined { room, from });
-        Ok(())
-    }
-
-    async fn join(&mut self, room: Room, from: u64) -> Step {
-        self.channel.enter(room);
-        self.rooms.push(Joined { room, from });
-        self.confirm(room).await
-    }
-
-    async fn confirm(&mut self, room: Room) -> Step {
-        let mut payload = json!({ "resource": room.resource(), "room": room.to_string() });
-        if let Some(id) = room.session() {
-            payload["session_id"] = json!(id);
-        }
-        if room == Room::System {
-            payload["stats"] = self.stats();
-        }
-        self.tell("subscription.confirmed", &payload).await
-    }
-
-    fn stats(&self) -> Value {
-        let rooms = self.channel.rooms();
-        json!({
-            "total_connections": self.app.seats.of(self.ctx.tenant), "total_rooms": rooms.len(),
-            "rooms": rooms.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-        })
-    }
-
     async fn beat(&mut self) -> Step {
         let now = self.app.clock.now();
         if now.since(self.heard_at) > self.options().silence {
             return Err(End::Gone);
         }
+        if let Some(own) = &self.own
+            && !self.app.external.is_there(own.agent, Some(self.ctx.tenant)).await?
+        {
+            return Err(removed());
+        }
         let head = self.app.events.head(self.ctx.tenant).await?;
-        let payload = json!({ "server_time": now, "head_seq": head });
+        let payload = json!({ "server_time": now, "head_seq": self.shown(head) });
         self.tell("heartbeat", &payload).await?;
         self.put(Message::Ping(bytes::Bytes::new())).await?;
         self.flush().await

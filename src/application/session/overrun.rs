@@ -1,0 +1,99 @@
+//! Work that takes longer than its agent said that any would: people are told, once, and decide.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::SessionService;
+use super::change::{By, Change, item_id};
+use super::report::SUPERVISOR;
+use crate::application::error::AppError;
+use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Risk};
+use crate::domain::canonical::sha256_hex;
+use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
+use crate::domain::ids::{AgentId, SessionId, TenantId};
+
+/// When it counts as seen, though nobody said so.
+const SEEN_AFTER: Duration = Duration::from_hours(24);
+/// Items that are read at once.
+const PAGE: usize = 1000;
+
+/// Work that takes too long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overrun {
+    /// Who works on it.
+    pub agent: AgentId,
+    /// By which right.
+    pub fencing_token: u64,
+    /// For how long by now.
+    pub hours: f64,
+    /// The longest that the agent said.
+    pub limit_hours: f64,
+}
+
+impl SessionService {
+    /// Tells the people of a session, once for each right to it, that its agent takes too long.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn tell_of_overrun(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        overrun: &Overrun,
+    ) -> Result<(), AppError> {
+        let Overrun { agent, fencing_token, hours, limit_hours } = *overrun;
+        let mark = sha256_hex(format!("{id}:overrun:{fencing_token}").as_bytes());
+        let items =
+            self.snapshot(tenant).await?.attention_items(Some(id), None, None, PAGE).await?;
+        if items.iter().any(|item| item.value.fingerprint == mark) {
+            return Ok(());
+        }
+        let uuid = self.ids.uuid();
+        let decide = |change: &mut Change| {
+            let now = self.clock.now();
+            let lease = change.session.run.lease.as_ref();
+            let is_it = lease.is_some_and(|lease| lease.fencing_token == fencing_token);
+            let is_known = change.items.iter().any(|item| item.fingerprint == mark);
+            if !change.session.status().is_executing() || !is_it || is_known {
+                return Ok(());
+            }
+            let told = json!({
+                "session_id": id, "task_id": id, "hours": hours, "limit_hours": limit_hours,
+            });
+            let subject = Subject { kind: SubjectKind::Agent, id: agent.uuid() };
+            let item = AttentionItem {
+                id: item_id(uuid),
+                tenant_id: tenant,
+                session_id: id,
+                attempt: change.session.run.attempt,
+                kind: AttentionKind::Review,
+                title: format!(
+                    "it takes longer than its agent said that any work would: {limit_hours} h"
+                ),
+                payload: json!({
+                    "reason": "task_overrun", "agent_id": agent, "hours": hours,
+                    "limit_hours": limit_hours,
+                }),
+                fingerprint: mark.clone(),
+                risk: Risk::Low,
+                state: AttentionState::Open,
+                decision: None,
+                answer: None,
+                resolved_by: None,
+                created_at: now,
+                deadline: now.after(SEEN_AFTER),
+                resolved_at: None,
+                agent_ref: String::new(),
+            };
+            change.raise(item, now);
+            change.tell([DomainEvent::new(EventType::AgentTaskOverrun, subject, now, told)]);
+            change.session.stamps.updated_at = now;
+            Ok(())
+        };
+        match self.change(By::Part(tenant, SUPERVISOR), id, "task_overrun", None, decide).await {
+            Ok(_) | Err(AppError::SessionNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
