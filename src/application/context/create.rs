@@ -16,9 +16,6 @@ use crate::domain::ids::ContextId;
 use crate::domain::tenant::key::Role;
 use crate::domain::version::Versioned;
 
-/// A context that was there, or was made; told by `ContextView::made`.
-pub type GotOrMade = ContextView;
-
 impl ContextService {
     /// A new context.
     ///
@@ -45,7 +42,7 @@ impl ContextService {
         &self,
         by: By<'_>,
         draft: &ContextDraft,
-    ) -> Result<GotOrMade, AppError> {
+    ) -> Result<ContextView, AppError> {
         let draft = for_agent(by, draft.clone())?;
         draft.check()?;
         for _ in 0..MAX_COMMIT_ATTEMPTS {

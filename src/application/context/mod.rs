@@ -33,7 +33,6 @@ use crate::domain::ids::{AgentId, ContextId, SessionId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Version, Versioned};
 
-pub use self::create::GotOrMade;
 pub use self::merge::MergeAnswer;
 pub use self::query::{Changed, Compared, ContextPage, HistoryPage, KeyView, Past, Place, Summary};
 pub use self::write::Wanted;

@@ -30,7 +30,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::{Map, Value};
 
-use super::api::caller::{Caller, bearer, not_accepted, peer, within_rate};
+use super::api::caller::{Caller, bearer, may_fail, not_accepted, peer, within_rate};
 use super::api::codes::ErrorCode;
 use super::api::problem::Problem;
 use super::api::request_id::RequestId;
@@ -99,9 +99,10 @@ pub async fn serve(
     let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str).to_owned();
     let who = if let Some(token) = token {
         let Some(who) = app.inside.recognise(&token).await? else {
-            app.audit
-                .not_recognised(&peer(&parts.extensions).to_string(), "POST /mcp", &request_id)
-                .await;
+            let peer = peer(&parts.extensions);
+            // Counted first: nobody fills the audit by guessing.
+            may_fail(&app, peer)?;
+            app.audit.not_recognised(&peer.to_string(), "POST /mcp", &request_id).await;
             return Err(not_accepted("this token was for an attempt that has ended"));
         };
         // Each session has an allowance of its own.

@@ -205,6 +205,13 @@ async fn tokens_that_are_none_are_refused_alike() {
     // It is no key: nothing else of the server opens with it.
     let request = server.http.get(format!("{}/api/v1/sessions", server.url)).bearer_auth(&good);
     assert_eq!(request.send().await.expect("an answer").status(), 401);
+    // Whoever guesses is slowed down, and nobody who has a good one.
+    let mut last = 401;
+    for _ in 0..10 {
+        last = send(&server, "ios_", &hello()).await.0;
+    }
+    assert_eq!(last, 429);
+    assert_eq!(send(&server, &good, &hello()).await.0, 200);
     server.stop().await;
 }
 
