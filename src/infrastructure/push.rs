@@ -34,6 +34,8 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 const SMALL: usize = 256 * 1024;
 /// Large answers that are in memory at once; others wait, and their senders with them.
 const LARGE_AT_ONCE: usize = 3;
+/// What one read may bring beyond a bound.
+const CHUNK: usize = 512 * 1024;
 /// Largest answer that tells how an agent is.
 const MOST_HEALTH: usize = 64 * 1024;
 /// Values in an answer: each takes many times the memory of the byte or two that it may be spelled with.
@@ -201,6 +203,8 @@ impl HttpPush {
         }
         // Nobody closes it.
         let permit = self.large.acquire().await.ok();
+        // Once, as growing by doubling would take three times the memory; it is used as it fills.
+        bytes.reserve_exact(most + CHUNK - bytes.len());
         if self.fill(&mut bytes, &mut response, most).await? {
             return Ok((bytes, permit));
         }

@@ -5,7 +5,7 @@
 //!
 //! Invariant: work is counted once: its row goes in the commit that counts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +17,14 @@ use tokio_util::sync::CancellationToken;
 use super::AgentService;
 use super::outlook::vitals_in;
 use crate::application::error::AppError;
-use crate::application::ports::changes::{ChangeSet, Put, Write};
+use crate::application::ports::changes::{ChangeSet, Expect, Put, Write};
 use crate::application::ports::store::CommitError;
 use crate::application::ports::vitals::VitalsWrite;
+use crate::application::session::change::{item_id, item_payload};
+use crate::domain::agent::Agent;
 use crate::domain::agent::trend::Direction;
 use crate::domain::agent::vitals::{Ended, Shift, Vitals};
+use crate::domain::attention::{Attention, AttentionItem, AttentionKind, News};
 use crate::domain::event::{DomainEvent, EventType, StoredEvent, Subject, SubjectKind};
 use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::time::Timestamp;
@@ -81,6 +84,14 @@ impl AgentService {
         let snapshot = self.store.snapshot(tenant).await?;
         let agent = snapshot.agent(id).await?;
         let (mut vitals, expect) = vitals_in(&*snapshot, id, now).await?;
+        let least_quality = agent.as_ref().map(|agent| agent.value.behavior.min_quality_threshold);
+        let mut poor_ones = BTreeSet::new();
+        for ended in &work {
+            let is_poor = least_quality.is_some_and(|least| ended.finished.is_poor(least));
+            if is_poor && snapshot.session(ended.session_id).await?.is_some() {
+                poor_ones.insert((ended.session_id, ended.attempt));
+            }
+        }
         drop(snapshot);
         let done = work.iter().map(|ended| (ended.agent_id, ended.session_id, ended.attempt));
         let mut set = ChangeSet::new(tenant);
@@ -91,6 +102,11 @@ impl AgentService {
             for ended in &work {
                 let shift = vitals.count(&ended.finished, least_quality, rules, now);
                 set.events.push(completed(ended, now));
+                if poor_ones.contains(&(ended.session_id, ended.attempt)) {
+                    let item = poor(&agent.value, ended).item(item_id(self.ids.uuid()), now);
+                    set.events.push(told(&item, now));
+                    set.writes.push(Write::Attention(Put { expect: Expect::Absent, value: item }));
+                }
                 set.events.extend(shifted(&vitals, shift, now));
             }
             set.events.push(updated(&vitals, now));
@@ -129,6 +145,31 @@ async fn work_ended(feed: &mut Receiver<Arc<Vec<StoredEvent>>>) {
 
 const fn subject(id: AgentId) -> Subject {
     Subject { kind: SubjectKind::Agent, id: id.uuid() }
+}
+
+/// What tells people of a result that is worse than its agent's results are to be.
+fn poor(agent: &Agent, ended: &Ended) -> News {
+    let (least, score) = (agent.behavior.min_quality_threshold, ended.finished.quality_score);
+    let shown = score.unwrap_or_default();
+    News {
+        tenant_id: agent.tenant_id,
+        session_id: ended.session_id,
+        attempt: ended.attempt,
+        kind: AttentionKind::Review,
+        title: format!("the quality of its result is {shown}; at least {least} is wanted"),
+        payload: json!({
+            "reason": "low_quality", "agent_id": agent.id, "quality_score": score,
+            "min_quality_threshold": least,
+        }),
+        about: format!("quality:{}", ended.attempt),
+    }
+}
+
+/// The session is over, and shows nothing that waits.
+fn told(item: &AttentionItem, now: Timestamp) -> DomainEvent {
+    let of = Subject { kind: SubjectKind::Session, id: item.session_id.uuid() };
+    let payload = json!({ "attention": Attention::None, "item": item_payload(item) });
+    DomainEvent::new(EventType::SessionAttentionChanged, of, now, payload)
 }
 
 fn completed(ended: &Ended, now: Timestamp) -> DomainEvent {

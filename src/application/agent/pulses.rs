@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::agent::heartbeat::Heartbeat;
-use crate::domain::agent::load::{Burden, Load};
-use crate::domain::agent::status::Pulse;
+use crate::domain::agent::load::{Burden, Load, LoadLevel};
+use crate::domain::agent::status::{HeartbeatStatus, Pulse};
 use crate::domain::ids::{AgentId, TenantId};
 use crate::domain::time::Timestamp;
 
@@ -105,10 +105,12 @@ impl Pulses {
             let (load, reported) = (Load::default(), beat.current_load);
             Burden { load, capacity: 1, reported }.level()
         };
-        let differs = known
-            .beat
-            .as_ref()
-            .is_none_or(|before| before.status != beat.status || level(before) != level(&beat));
+        // Of one that said nothing yet nothing worse is known than that it is well and idle.
+        let was =
+            known.beat.as_ref().map_or((HeartbeatStatus::Healthy, LoadLevel::Idle), |before| {
+                (before.status, level(before))
+            });
+        let differs = was != (beat.status, level(&beat));
         known.missing = if beat.tasks_in_progress < given { known.missing + 1 } else { 0 };
         let misses_work = known.missing == 2;
         known.heard_at = known.heard_at.max(Some(beat.heard_at));
@@ -204,7 +206,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::agent::status::{HeartbeatStatus, LivenessRules};
+    use crate::domain::agent::status::LivenessRules;
 
     fn drop_beat(_: Beaten) {}
 
@@ -251,7 +253,7 @@ mod tests {
     fn decisions_are_told_of_what_differs_and_of_time_now_and_then() {
         let pulses = Pulses::new(at(0));
         let first = pulses.beat(WHO.0, beat(1, HeartbeatStatus::Healthy, 0), 0);
-        assert!(first.matters && pulses.take_changed().contains(&WHO));
+        assert!(!first.matters && pulses.take_changed().contains(&WHO));
         assert!(!pulses.beat(WHO.0, beat(31, HeartbeatStatus::Healthy, 0), 0).matters);
         assert!(pulses.beat(WHO.0, beat(61, HeartbeatStatus::Busy, 0), 0).matters);
         drop(pulses.take_changed());

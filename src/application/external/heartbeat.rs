@@ -46,46 +46,48 @@ impl ExternalService {
         self.desk.acknowledge(who.agent);
     }
 
-    /// An agent says how it is.
+    /// An agent that was recognised says how it is.
     ///
     /// # Errors
-    /// `Invalid`; `AgentNotFound`.
+    /// `Invalid`.
     pub async fn heartbeat(&self, who: Known, sent: &Map<String, Value>) -> Result<(), AppError> {
         let now = self.clock.now();
         let beat = said::heartbeat(who.agent, sent, now).map_err(AppError::Invalid)?;
-        let agent = self.store.snapshot(who.tenant).await?.agent(who.agent).await?;
-        let agent = agent.ok_or(AppError::AgentNotFound)?.value;
         let counts = sent.contains_key("tasks_in_progress");
-        self.take_note(&agent, beat, counts).await;
+        self.take_note(who, beat, counts).await;
         Ok(())
     }
 
     /// What follows from a heartbeat; `counts` when the agent counts its work in it.
-    async fn take_note(&self, agent: &Agent, beat: Heartbeat, counts: bool) {
+    async fn take_note(&self, who: Known, beat: Heartbeat, counts: bool) {
+        let Known { tenant, agent } = who;
         // What still waits to be fetched is none of its work yet.
-        let given = self.desk.taken(agent.id);
+        let given = self.desk.taken(agent);
         let said = beat.tasks_in_progress;
         if self.beats.receiver_count() > 0 {
             let Heartbeat { status, current_load, tasks_in_progress, heard_at: at, .. } = beat;
-            let (tenant, agent) = (agent.tenant_id, agent.id);
             let beat = Beat { tenant, agent, status, current_load, tasks_in_progress, at };
             // Whoever listened is gone meanwhile, which is no failure.
             drop(self.beats.send(beat));
         }
-        let beaten = self.agents.pulses().beat(agent.tenant_id, beat, given);
+        let beaten = self.agents.pulses().beat(tenant, beat, given);
         if beaten.matters {
             self.sessions.wake().scheduler();
         }
         if beaten.misses_work && said < given {
-            self.alert(agent, said, given).await;
+            if let Err(error) = self.alert(who, said, given).await {
+                tracing::debug!(%error, "An alert was not stored");
+            }
             if counts {
-                self.desk.lay_out_again(agent.id);
+                self.desk.lay_out_again(agent);
             }
         }
     }
 
     /// An agent may have lost work that it was given.
-    async fn alert(&self, agent: &Agent, said: u32, given: u32) {
+    async fn alert(&self, who: Known, said: u32, given: u32) -> Result<(), AppError> {
+        let agent = self.store.snapshot(who.tenant).await?.agent(who.agent).await?;
+        let agent = agent.ok_or(AppError::AgentNotFound)?.value;
         let (name, now) = (&agent.name, self.clock.now());
         tracing::warn!("{name} says that it works on {said} sessions; it was given {given}");
         let subject = Subject { kind: SubjectKind::System, id: TenantId::SYSTEM.uuid() };
@@ -99,9 +101,8 @@ impl ExternalService {
         });
         let event = DomainEvent::new(EventType::SystemAlert, subject, now, payload);
         let set = ChangeSet::new(TenantId::SYSTEM).events([event]);
-        if let Err(error) = self.store.commit(set).await {
-            tracing::debug!(%error, "An alert was not stored");
-        }
+        self.store.commit(set).await?;
+        Ok(())
     }
 
     /// Writes what was heard and asks those that are called, until the server goes down.
@@ -207,6 +208,7 @@ impl ExternalService {
             tasks_in_progress: 0,
             metrics: json!({ "error": error }).as_object().cloned().unwrap_or_default(),
         });
-        self.take_note(agent, beat, counts).await;
+        let who = Known { tenant: agent.tenant_id, agent: agent.id };
+        self.take_note(who, beat, counts).await;
     }
 }

@@ -1,20 +1,15 @@
 //! Work that takes longer than its agent said that any would: people are told, once, and decide.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::SessionService;
 use super::change::{By, Change, item_id};
 use super::report::SUPERVISOR;
 use crate::application::error::AppError;
-use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Risk};
-use crate::domain::canonical::sha256_hex;
+use crate::domain::attention::{AttentionKind, News};
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{AgentId, SessionId, TenantId};
 
-/// When it counts as seen, though nobody said so.
-const SEEN_AFTER: Duration = Duration::from_hours(24);
 /// Items that are read at once.
 const PAGE: usize = 1000;
 
@@ -43,7 +38,8 @@ impl SessionService {
         overrun: &Overrun,
     ) -> Result<(), AppError> {
         let Overrun { agent, fencing_token, hours, limit_hours } = *overrun;
-        let mark = sha256_hex(format!("{id}:overrun:{fencing_token}").as_bytes());
+        let about = format!("overrun:{fencing_token}");
+        let mark = News::fingerprint_of(id, &about);
         let items =
             self.snapshot(tenant).await?.attention_items(Some(id), None, None, PAGE).await?;
         if items.iter().any(|item| item.value.fingerprint == mark) {
@@ -62,8 +58,7 @@ impl SessionService {
                 "session_id": id, "task_id": id, "hours": hours, "limit_hours": limit_hours,
             });
             let subject = Subject { kind: SubjectKind::Agent, id: agent.uuid() };
-            let item = AttentionItem {
-                id: item_id(uuid),
+            let news = News {
                 tenant_id: tenant,
                 session_id: id,
                 attempt: change.session.run.attempt,
@@ -75,18 +70,9 @@ impl SessionService {
                     "reason": "task_overrun", "agent_id": agent, "hours": hours,
                     "limit_hours": limit_hours,
                 }),
-                fingerprint: mark.clone(),
-                risk: Risk::Low,
-                state: AttentionState::Open,
-                decision: None,
-                answer: None,
-                resolved_by: None,
-                created_at: now,
-                deadline: now.after(SEEN_AFTER),
-                resolved_at: None,
-                agent_ref: String::new(),
+                about: about.clone(),
             };
-            change.raise(item, now);
+            change.raise(news.item(item_id(uuid), now), now);
             change.tell([DomainEvent::new(EventType::AgentTaskOverrun, subject, now, told)]);
             change.session.stamps.updated_at = now;
             Ok(())

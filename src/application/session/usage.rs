@@ -3,8 +3,6 @@
 //!
 //! Invariant: a call is counted, recorded and charged to the month in one commit, once.
 
-use std::time::Duration;
-
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,8 +14,7 @@ use super::report::{CallUsage, SUPERVISOR};
 use crate::application::error::AppError;
 use crate::application::ports::changes::{Counter, Write};
 use crate::application::ports::usage::UsageWrite;
-use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Risk};
-use crate::domain::canonical::sha256_hex;
+use crate::domain::attention::{AttentionKind, News};
 use crate::domain::event::EventType;
 use crate::domain::ids::{SessionId, TenantId, UsageId};
 use crate::domain::schedule::blocker::BlockerCode;
@@ -33,8 +30,6 @@ use crate::domain::usage::record::UsageRecord;
 
 /// The reason of a pause by a budget.
 pub(super) const EXHAUSTED: &str = "budget_exhausted";
-/// How long people may look at the news of a budget before it counts as seen.
-const SEEN_AFTER: Duration = Duration::from_hours(24);
 
 /// Counts what a call used, once.
 pub(super) fn count(
@@ -114,7 +109,7 @@ pub(super) fn watch(change: &mut Change, uuid: Uuid, now: Timestamp) {
     }
     if told.is_none() {
         tell(change, EventType::UsageSoftLimitReached, &budget, now);
-        let item = news(&change.session, &budget, None, uuid, now);
+        let item = news(&change.session, &budget, None).item(item_id(uuid), now);
         change.raise(item, now);
     }
     if level == BudgetLevel::Hard {
@@ -130,14 +125,8 @@ fn tell(change: &mut Change, event_type: EventType, budget: &BudgetUse, now: Tim
     change.tell([event]);
 }
 
-/// The item that tells people of a bound that is near; `month` for one of the tenant.
-fn news(
-    session: &Session,
-    budget: &BudgetUse,
-    month: Option<Month>,
-    uuid: Uuid,
-    now: Timestamp,
-) -> AttentionItem {
+/// What tells people of a bound that is near; `month` for one of the tenant.
+fn news(session: &Session, budget: &BudgetUse, month: Option<Month>) -> News {
     let (limit, used) = budget.figures();
     let title = match month {
         None => format!("{budget} are used; at the bound the session pauses"),
@@ -145,32 +134,22 @@ fn news(
             format!("{budget} of the tenant are used in {month}; at the bound its sessions pause")
         }
     };
-    AttentionItem {
-        id: item_id(uuid),
+    News {
         tenant_id: session.tenant_id,
         session_id: session.id,
         attempt: session.run.attempt,
         kind: AttentionKind::Budget,
         title,
         payload: json!({ "scope": budget.scope, "limit": limit, "used": used, "period": month }),
-        fingerprint: fingerprint(session.id, budget, month),
-        risk: Risk::Low,
-        state: AttentionState::Open,
-        decision: None,
-        answer: None,
-        resolved_by: None,
-        created_at: now,
-        deadline: now.after(SEEN_AFTER),
-        resolved_at: None,
-        agent_ref: String::new(),
+        about: about(budget, month),
     }
 }
 
 /// One item for each bound of a session, and of each month.
-fn fingerprint(session: SessionId, budget: &BudgetUse, month: Option<Month>) -> String {
+fn about(budget: &BudgetUse, month: Option<Month>) -> String {
     let (limit, _) = budget.figures();
     let month = month.map(|month| format!(":{month}")).unwrap_or_default();
-    sha256_hex(format!("{session}:{}:{limit}{month}", budget.scope).as_bytes())
+    format!("{}:{limit}{month}", budget.scope)
 }
 
 impl SessionService {
@@ -186,7 +165,7 @@ impl SessionService {
         budget: &BudgetUse,
         month: Month,
     ) -> Result<(), AppError> {
-        let mark = fingerprint(id, budget, Some(month));
+        let mark = News::fingerprint_of(id, &about(budget, Some(month)));
         let items =
             self.snapshot(tenant).await?.attention_items(Some(id), None, None, 1000).await?;
         if items.iter().any(|item| item.value.fingerprint == mark) {
@@ -197,7 +176,7 @@ impl SessionService {
             let now = self.clock.now();
             let is_known = change.items.iter().any(|item| item.fingerprint == mark);
             if change.session.status().is_executing() && !is_known {
-                let item = news(&change.session, budget, Some(month), uuid, now);
+                let item = news(&change.session, budget, Some(month)).item(item_id(uuid), now);
                 change.raise(item, now);
                 change.session.stamps.updated_at = now;
             }

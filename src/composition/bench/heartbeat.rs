@@ -3,6 +3,7 @@
 //! Invariant: requests are sent at their time, whether or not the one before was answered, so that a slow
 //! server is not asked less. The probe reads the same bodies and sends them back.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,11 +57,13 @@ impl Bench<'_> {
     }
 }
 
-/// Registers the agents, as they do it themselves.
+/// Registers the agents, as they do it themselves; each says once how it is, as what is measured is what
+/// they say again and again.
 async fn register(server: &Process) -> anyhow::Result<Vec<Registered>> {
     let mut clients = JoinSet::new();
     for client in 0..FILLERS {
-        let mut connection = Connection::open(server.address).await?;
+        let address = server.address;
+        let mut connection = Connection::open(address).await?;
         let numbers = (client..AGENTS).step_by(FILLERS);
         let requests: Vec<Vec<u8>> = numbers.map(|number| registration(server, number)).collect();
         clients.spawn(async move {
@@ -73,7 +76,11 @@ async fn register(server: &Process) -> anyhow::Result<Vec<Registered>> {
                 let (id, token) = known.ok_or_else(|| {
                     anyhow::anyhow!("no agent was registered: status {}: {told}", answer.status)
                 })?;
-                registered.push(Registered { id, token });
+                let agent = Registered { id, token };
+                let beat = heartbeat(address, &agent, &said(0, 0));
+                let status = connection.call(&beat).await?.status;
+                anyhow::ensure!(status == 204, "a first heartbeat got {status}");
+                registered.push(agent);
             }
             anyhow::Ok(registered)
         });
@@ -106,22 +113,30 @@ fn post(mut head: Vec<u8>, body: &Value) -> Vec<u8> {
 
 /// What one agent says in one round. Its load is never the one that it told before: that an agent is as
 /// before is the cheaper case.
-fn heartbeat(process: &Process, agents: &[Registered], number: usize, turn: usize) -> Vec<u8> {
+fn said(number: usize, turn: usize) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     let load = ((number * 7 + turn * 13) % 180) as f64 / 1000.0;
-    let body = json!({
+    json!({
         "status": "healthy", "current_load": load, "tasks_in_progress": 0,
         "metrics": {"memory_mb": 512 + number % 64, "queue": 0},
-    });
+    })
+}
+
+/// It, as an agent says it to the server.
+fn heartbeat(address: SocketAddr, agent: &Registered, body: &Value) -> Vec<u8> {
+    let (Registered { id, token }, length) = (agent, length(body));
+    let head = format!(
+        "POST /api/v1/agents/external/{id}/heartbeat HTTP/1.1\r\nhost: {address}\r\n\
+         x-agent-token: {token}\r\n{length}\r\n"
+    );
+    post(head.into_bytes(), body)
+}
+
+/// It, for either side.
+fn request(process: &Process, agents: &[Registered], number: usize, turn: usize) -> Vec<u8> {
+    let body = said(number, turn);
     match agents.get(number).filter(|_| process.side == Side::Server) {
-        Some(Registered { id, token }) => {
-            let (address, length) = (process.address, length(&body));
-            let head = format!(
-                "POST /api/v1/agents/external/{id}/heartbeat HTTP/1.1\r\nhost: {address}\r\n\
-                 x-agent-token: {token}\r\n{length}\r\n"
-            );
-            post(head.into_bytes(), &body)
-        }
+        Some(agent) => heartbeat(process.address, agent, &body),
         None => post(head(process, "POST", "/echo", &length(&body)), &body),
     }
 }
@@ -147,7 +162,7 @@ async fn beat(
         let first = (turn - 1) * each * CONNECTIONS + place;
         let numbers = (0..each).map(|step| (first + step * CONNECTIONS) % AGENTS);
         let requests: Vec<Vec<u8>> =
-            numbers.map(|number| heartbeat(process, agents, number, turn)).collect();
+            numbers.map(|number| request(process, agents, number, turn)).collect();
         let offset = period * u32::try_from(place)? / u32::try_from(CONNECTIONS)?;
         clients.spawn(async move {
             let mut pace = interval_at(began + offset, period);

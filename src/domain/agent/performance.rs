@@ -125,6 +125,12 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// Whether its quality is known and below the least that its agent is to give.
+    #[must_use]
+    pub fn is_poor(&self, least_quality: f64) -> bool {
+        self.quality_score.is_some_and(|score| score < least_quality)
+    }
+
     /// One of which nothing but its outcome is known.
     #[must_use]
     pub const fn plain(outcome: Outcome, at: Timestamp) -> Self {

@@ -121,9 +121,8 @@ impl Vitals {
         rules: BreakerRules,
         now: Timestamp,
     ) -> Shift {
-        let is_poor = finished.quality_score.is_some_and(|score| score < least_quality);
         let outcome = match finished.outcome {
-            Outcome::Success if is_poor => Outcome::Partial,
+            Outcome::Success if finished.is_poor(least_quality) => Outcome::Partial,
             same @ (Outcome::Success | Outcome::Partial | Outcome::Failure) => same,
         };
         let (tier, (breaker, _)) = (self.tier(), self.breaker.state(rules, now));

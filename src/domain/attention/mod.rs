@@ -2,7 +2,11 @@
 //!
 //! Invariant: every open item has a deadline and a default; nothing waits for ever.
 
+mod news;
+
 use serde_json::Value;
+
+pub use self::news::News;
 
 use super::ids::{AttentionId, SessionId, TenantId};
 use super::session::policy::{PermissionRule, can_be_learned};

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{External, begin, call, site};
+use crate::support::opencode::eventually;
 use crate::support::server::{ADMIN_KEY, array, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,6 +291,54 @@ async fn files_that_come_with_a_result_are_kept_and_go_with_the_session() {
         assert!(answer.status.is_success(), "{answer:?}");
     }
     assert_eq!(files_below(&kept), 0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poor_result_is_put_before_people_once() {
+    let site = site();
+    let mut server = site.serve().await;
+    let mut agent = External::register(&server, "AGENT-PULL", &["testing"]).await;
+    let done = async |agent: &External, score: f64| {
+        let id = begin(&agent.api, json!({})).await;
+        let back = agent.finish(&agent.take().await, json!({ "quality_score": score })).await;
+        assert_eq!(back.body["session_status"], "completed", "{back:?}");
+        id
+    };
+    let (good, poor) = (done(&agent, 0.7).await, done(&agent, 0.69).await);
+    let shown = async |agent: &External, id: &str| {
+        agent.api.get(&format!("attention?session_id={id}&state=open")).await["items"].clone()
+    };
+    eventually("people are told", async || shown(&agent, &poor).await[0].is_object()).await;
+    // What was counted and told is not counted and told again.
+    server.kill().await;
+    server = site.serve().await;
+    agent.api = server.api.clone();
+    let another = done(&agent, 0.1).await;
+    eventually("people are told", async || shown(&agent, &another).await[0].is_object()).await;
+    let items = shown(&agent, &poor).await;
+    assert_eq!(array(&items).len(), 1, "{items:#}");
+    let item = &items[0];
+    assert_eq!((text(&item["kind"]), text(&item["risk"])), ("review", "low"));
+    assert_eq!(
+        item["payload"],
+        json!({
+            "reason": "low_quality", "agent_id": agent.id, "quality_score": 0.69,
+            "min_quality_threshold": 0.7,
+        })
+    );
+    assert_eq!(shown(&agent, &good).await, json!([]));
+    let figures = &server.get(&format!("agents/{}", agent.id)).await["performance"];
+    let counted = |name: &str| figures[name].as_u64();
+    assert_eq!(
+        (counted("successful_tasks"), counted("partially_successful_tasks")),
+        (Some(1), Some(2)),
+        "{figures:#}"
+    );
+    let path = format!("attention/{}/resolve", text(&item["id"]));
+    let resolved = server.post(&path, json!({ "decision": "acknowledge" })).await;
+    assert_eq!(resolved["state"], "resolved", "{resolved:#}");
+    assert_eq!(server.session(&poor).await["status"], "completed");
     server.stop().await;
 }
 

@@ -266,6 +266,12 @@ impl Lab {
         self.tracker.spawn(self.agents.clone().keep_figures(self.stop.clone()));
     }
 
+    /// Lets people be told of agents that change, and of work that takes them too long.
+    pub(crate) fn tell_of_agents(&self) {
+        let telling = self.agents.clone().tell_of_changes(self.sessions.clone(), self.stop.clone());
+        self.tracker.spawn(telling);
+    }
+
     /// Lets people be told of bounds that come near.
     pub(crate) fn watch_use(&self) {
         self.tracker.spawn(self.usage().run(self.stop.clone()));

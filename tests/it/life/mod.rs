@@ -17,6 +17,7 @@ mod instructions;
 pub(crate) mod lab;
 mod planned;
 mod puppet;
+mod reviews;
 mod room;
 mod shares;
 mod turns;

@@ -150,11 +150,8 @@ async fn beat(
     mut sent: Map<String, Value>,
 ) -> Result<StatusCode, Problem> {
     app.options.redactor.clean_map(&mut sent);
-    match app.external.heartbeat(who, &sent).await {
-        Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(AppError::AgentNotFound) => Err(no_agent()),
-        Err(error) => Err(error.into()),
-    }
+    app.external.heartbeat(who, &sent).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Fetch the next piece of work, or wait for it.
