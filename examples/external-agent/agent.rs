@@ -256,8 +256,8 @@ impl Agent {
             let body = json!({ "fencing_token": work["fencing_token"], "events": events });
             let answer = self.insist(Method::POST, &path, Some(&body)).await;
             events.clear();
-            if answer.status == StatusCode::CONFLICT {
-                // Somebody else has the work now.
+            // Somebody else has the work now, or nobody wants it any more.
+            if answer.status == StatusCode::CONFLICT || answer.body["cancel_requested"] == true {
                 return cancel.cancel();
             }
             for notice in answer.body["notices"].as_array().into_iter().flatten() {

@@ -5,6 +5,10 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+/// Values of a JSON text that somebody sends: each takes many times the memory of the byte or two that it
+/// may be spelled with.
+pub const MOST_VALUES: usize = 250_000;
+
 /// The canonical spelling: keys in UTF-16 order, no white space, shortest numbers.
 #[must_use]
 #[expect(clippy::missing_panics_doc, reason = "what serde_json writes is always UTF-8")]
@@ -112,6 +116,22 @@ pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+/// How many values a JSON text has at most: each but the first follows a comma, or opens a list or a map.
+#[must_use]
+pub fn values_in(bytes: &[u8]) -> usize {
+    let (mut count, mut in_text, mut is_escaped) = (1, false, false);
+    for byte in bytes {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 /// Levels of nesting: 0 for a plain value, 1 for a map or list of plain values.
 #[must_use]
 pub fn depth(value: &Value) -> usize {
@@ -178,6 +198,11 @@ fn write_number(number: &serde_json::Number, text: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_counted_before_they_are_read() {
+        assert_eq!(values_in(br#"{"a": [1, 2], "b,[{\"": ",,", "c": "\\"}"#), 6);
+    }
 
     #[test]
     fn keys_are_ordered_and_numbers_are_short() {

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::application::ports::clock::Clock;
 use crate::application::ports::notifier::AddressError;
 use crate::application::ports::push::{Brought, Line, Parcel, PushAgents};
-use crate::domain::canonical::{depth, hex};
+use crate::domain::canonical::{MOST_VALUES, depth, hex, values_in};
 use crate::infrastructure::webhooks::egress::{Checked, Egress, HandedOver};
 
 /// Who calls.
@@ -38,8 +38,6 @@ const LARGE_AT_ONCE: usize = 3;
 const CHUNK: usize = 512 * 1024;
 /// Largest answer that tells how an agent is.
 const MOST_HEALTH: usize = 64 * 1024;
-/// Values in an answer: each takes many times the memory of the byte or two that it may be spelled with.
-const MOST_VALUES: usize = 250_000;
 /// Deepest nesting of an answer.
 const MOST_DEPTH: usize = 64;
 /// Characters of an answer's words that are told on.
@@ -301,21 +299,6 @@ fn read(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
     }
 }
 
-/// How many values a JSON text has at most: each but the first follows a comma, or opens a list or a map.
-fn values_in(bytes: &[u8]) -> usize {
-    let (mut count, mut in_text, mut is_escaped) = (1, false, false);
-    for byte in bytes {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = in_text,
-            b'"' => in_text = !in_text,
-            b',' | b'[' | b'{' if !in_text => count += 1,
-            _ => {}
-        }
-    }
-    count
-}
-
 /// What it means that an exchange broke off: nobody knows what became of it, unless what came is not the
 /// protocol.
 fn broken_off(error: &reqwest::Error) -> Failure {
@@ -463,7 +446,6 @@ mod tests {
 
     #[test]
     fn values_are_counted_before_they_take_memory() {
-        assert_eq!(values_in(br#"{"a": [1, 2], "b,[{\"": ",,", "c": "\\"}"#), 6);
         let many = format!(r#"{{"output_data": {{"x": [{}0]}}}}"#, "0,".repeat(300_000));
         let Err(Failure::Unreadable(why)) = read(many.as_bytes()) else { panic!("it is read") };
         assert!(why.contains("250000 values"), "{why}");

@@ -12,7 +12,7 @@ use super::json::{self, Unreadable};
 use super::params::Params;
 use super::problem::Problem;
 use super::state::AppState;
-use crate::domain::canonical::depth;
+use crate::domain::canonical::{MOST_VALUES, depth, values_in};
 
 /// Deepest nesting of a body.
 pub(super) const MAX_DEPTH: usize = 64;
@@ -111,6 +111,10 @@ pub fn json_value(media_type: &str, also: &[&str], body: &[u8]) -> Result<Value,
     if !is_known && !is_json(media_type) {
         let detail = "the body must be sent as application/json, in UTF-8";
         return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
+    }
+    if values_in(body) > MOST_VALUES {
+        let message = format!("the body has more than {MOST_VALUES} values");
+        return Err(Problem::field("", "too_many", message));
     }
     let value = json::read(body).map_err(|error| match error {
         Unreadable::RepeatedKey(message) => {

@@ -252,6 +252,9 @@ async fn files_that_come_with_a_result_are_kept_and_go_with_the_session() {
         (back.status, text(&back.body["errors"][0]["pointer"])),
         (422, "/artifacts/0/content")
     );
+    let many = json!({ "output_data": { "list": vec![1; 250_000] } });
+    let back = agent.finish(&work, many).await;
+    assert_eq!((back.status, text(&back.body["errors"][0]["code"])), (422, "too_many"));
     let page = "<script>alert(1)</script>";
     let files = json!({ "artifacts": [
         { "path": "report/apples.html", "content": page, "mime_type": "text/html" },

@@ -170,6 +170,9 @@ fn of_agents(path: &str, writes: bool) -> Vec<ErrorCode> {
     if path.ends_with("/agents/route") {
         return vec![C::AgentUnavailable];
     }
+    if path.ends_with("/external/register") {
+        return vec![C::AlreadyExists, C::EndpointNotAllowed];
+    }
     if path.contains("/hosts/") {
         return vec![C::HostNotFound, C::HostBusy];
     }
