@@ -64,8 +64,8 @@ impl AgentService {
             let finished = Finished {
                 quality_score: report.quality_score,
                 execution_time_seconds: report.execution_time_seconds,
-                tokens: report.tokens_used.unwrap_or_default(),
-                cost: report.cost.unwrap_or(Usd::ZERO),
+                tokens: report.tokens_used,
+                cost: report.cost,
                 ..Finished::plain(report.outcome(), now)
             };
             let active_at = vitals.last_active_at;

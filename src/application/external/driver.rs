@@ -109,7 +109,7 @@ impl AgentDriver for ExternalDriver {
             Continuation::Fresh | Continuation::CutAfter { .. } => false,
         };
         let (send, events) = mpsc::channel(EVENTS);
-        let over = self.desk.lay_out(offer, has_it, assignment.brief.used, send.clone());
+        let over = self.desk.lay_out(offer, has_it, send.clone());
         let run = Arc::new(Run {
             session: assignment.session,
             fencing_token: assignment.fencing_token,

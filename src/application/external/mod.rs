@@ -101,6 +101,7 @@ impl Exchange {
     #[must_use]
     pub fn new(ports: &Ports, rules: ExternalRules, stop: &CancellationToken) -> Self {
         let caller = Caller {
+            store: Arc::clone(&ports.store),
             agents: Arc::clone(&ports.push),
             tokens: DispatchTokens::new(Arc::clone(&ports.store), Arc::clone(&ports.sealer)),
             clock: Arc::clone(&ports.clock),

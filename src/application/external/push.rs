@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::desk::{Held, Offer};
 use super::driver::Run;
 use super::line_of;
 use super::tokens::DispatchTokens;
@@ -14,10 +15,13 @@ use crate::application::ports::artifacts::ArtifactFiles;
 use crate::application::ports::clock::Clock;
 use crate::application::ports::driver::{AgentEvent, DriverError};
 use crate::application::ports::push::{Brought, Line, Parcel, PushAgents};
+use crate::application::ports::store::Store;
 use crate::domain::agent::Agent;
 use crate::domain::eap::result::TaskResult;
 use crate::domain::field::FieldError;
-use crate::domain::session::attempt::ErrorType;
+use crate::domain::ids::TenantId;
+use crate::domain::session::attempt::{Attempt, ErrorType};
+use crate::domain::usage::Usage;
 
 /// Tries to bring one assignment.
 const TRIES: u32 = 3;
@@ -28,6 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Calls external agents.
 pub(super) struct Caller {
+    pub(super) store: Arc<dyn Store>,
     pub(super) agents: Arc<dyn PushAgents>,
     pub(super) tokens: DispatchTokens,
     pub(super) clock: Arc<dyn Clock>,
@@ -42,6 +47,18 @@ impl Caller {
         let Some(url) = line_of(agent) else { return Ok(None) };
         let tokens = self.tokens.of(agent.tenant_id, agent.id, self.clock.now()).await?;
         Ok(tokens.map(|(token, before)| Line { url: url.to_owned(), token, before }))
+    }
+
+    /// What the holder of a piece of work has told that it used by this right.
+    pub(super) async fn used(&self, tenant: TenantId, held: &Held) -> Result<Usage, AppError> {
+        let Offer { session, attempt, fencing_token, .. } = *held.offer;
+        let attempt = self.store.snapshot(tenant).await?.attempt(session, attempt).await?;
+        let attempt = attempt.map(|found| found.value);
+        let is_newest = |attempt: &Attempt| {
+            attempt.leases.last().is_some_and(|lease| lease.fencing_token == fencing_token)
+        };
+        let attempt = attempt.filter(is_newest);
+        Ok(attempt.map(|attempt| attempt.usage.since(&attempt.used_before)).unwrap_or_default())
     }
 
     /// Brings a run's work to its agent, and takes what comes back.
@@ -98,10 +115,17 @@ impl Caller {
                 let kept =
                     kept(&self.files, (run.agent.tenant_id, &held), &result, self.clock.now());
                 match kept.await {
-                    Ok(artifacts) => {
-                        let brought = (artifacts, digest_of(&sent));
-                        deliver_result(&run.desk, &held, result, brought).await;
-                    }
+                    Ok(artifacts) => match self.used(run.agent.tenant_id, &held).await {
+                        Ok(used) => {
+                            let brought = (artifacts, digest_of(&sent), used);
+                            deliver_result(&run.desk, &held, result, brought).await;
+                        }
+                        Err(error) => {
+                            let why = format!("what was used could not be read: {error}");
+                            let error = DriverError::new(ErrorType::Internal, why);
+                            run.tell(AgentEvent::Failed(error)).await;
+                        }
+                    },
                     Err(AppError::Invalid(errors)) => run.tell(failed(&told(&errors))).await,
                     Err(error) => {
                         let why = format!("its files could not be kept: {error}");

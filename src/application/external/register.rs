@@ -174,7 +174,14 @@ impl ExternalService {
             let (now, grace) = (self.clock.now(), self.rules.token_grace);
             let auth_token = self.secret()?;
             let mut value = key.value;
-            value.rotate(&auth_token, sha256(auth_token.as_bytes()), now, grace);
+            let hash = sha256(auth_token.as_bytes());
+            // An agent that shows its token of before did not get the answer with the newest one.
+            let shown = ctx.principal.credential.filter(|_| by_itself);
+            if !shown.is_some_and(|shown| value.rotate_again(&auth_token, (hash, &shown), now)) {
+                value.rotate(&auth_token, hash, now, grace);
+            }
+            let until = value.secrets.get(1).and_then(|before| before.expires_at);
+            let previous_valid_until = until.unwrap_or(now);
             let dispatch_token = self.caller.tokens.for_key(&value);
             let payload = json!({ "name": found.name, "actor": ctx.actor_name() });
             let event = DomainEvent::new(EventType::AgentTokenRotated, about(&found), now, payload);
@@ -185,7 +192,6 @@ impl ExternalService {
                 .audit(Some(audit_of(ctx, &found, "rotate_token", now)));
             match self.store.commit(set).await {
                 Ok(_) => {
-                    let previous_valid_until = now.after(grace);
                     if !by_itself {
                         self.desk.post(agent, Notice::RotateToken { before: previous_valid_until });
                     }
@@ -225,8 +231,17 @@ impl ExternalService {
     }
 
     async fn may_be_called(&self, sent: &Registration) -> Result<(), AppError> {
-        let Some(url) = &sent.endpoint_url else { return Ok(()) };
-        let pointer = "/endpoint_url";
+        match &sent.endpoint_url {
+            Some(url) => self.may_call(url, "/endpoint_url").await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an agent may be called at an address, which stands there in what was sent.
+    ///
+    /// # Errors
+    /// `Invalid`; `EndpointNotAllowed`.
+    pub async fn may_call(&self, url: &str, pointer: &'static str) -> Result<(), AppError> {
         let invalid = |message: String| {
             let pointer = pointer.to_owned();
             AppError::Invalid(vec![FieldError { pointer, code: "invalid", message }])

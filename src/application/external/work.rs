@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
 
 use super::ExternalService;
 use super::desk::{Desk, Held};
@@ -108,10 +109,10 @@ impl ExternalService {
         self.clock.now().after(self.rules.lease)
     }
 
-    /// What an agent says while it works.
+    /// What an agent says while it works; it is durable when this returns.
     ///
     /// # Errors
-    /// `StaleResult`.
+    /// `StaleResult`; `Contended` when it could not be made durable in time.
     pub async fn report(
         &self,
         who: Known,
@@ -121,12 +122,24 @@ impl ExternalService {
         let held = self.held(who, session, report.fencing_token).await?;
         for said in &report.events {
             let Some(event) = self.event_of(&held, said) else { continue };
-            if let AgentEvent::Usage { key, usage, .. } = &event {
-                self.desk.note_use((who.agent, session), key, usage);
-            }
             if held.events.send(event).await.is_err() {
                 return Err(self.stale(who, session, report.fencing_token).await?);
             }
+        }
+        let (kept, keeping) = oneshot::channel();
+        let asked = held.events.send(AgentEvent::Keep { kept }).await;
+        let is_kept = tokio::select! {
+            biased;
+            kept = keeping => kept.is_ok(),
+            () = held.over.cancelled() => false,
+            () = self.stop.cancelled() => return Err(AppError::ShuttingDown),
+            () = self.clock.sleep(SETTLING) => false,
+        };
+        if asked.is_err() || (!is_kept && held.over.is_cancelled()) {
+            return Err(self.stale(who, session, report.fencing_token).await?);
+        }
+        if !is_kept {
+            return Err(AppError::Contended);
         }
         let found = self.store.snapshot(who.tenant).await?.session(session).await?;
         let is_to_end = found.is_some_and(|found| found.value.run.pause_wanted.is_some());
@@ -199,7 +212,8 @@ impl ExternalService {
         let held = self.held(who, session, fencing_token).await?;
         let now = self.clock.now();
         let artifacts = kept(&self.caller.files, (who.tenant, &held), &result, now).await?;
-        deliver_result(&self.desk, &held, result, (artifacts, digest)).await;
+        let used = self.caller.used(who.tenant, &held).await?;
+        deliver_result(&self.desk, &held, result, (artifacts, digest, used)).await;
         tokio::select! {
             biased;
             () = held.over.cancelled() => {}
@@ -353,14 +367,14 @@ pub(super) async fn deliver_result(
     desk: &Desk,
     held: &Held,
     result: TaskResult,
-    (artifacts, digest): (Vec<Artifact>, [u8; 32]),
+    (artifacts, digest, used): (Vec<Artifact>, [u8; 32], Usage),
 ) {
     let (agent, session) = (held.offer.agent, held.offer.session);
     desk.end_for_agent(agent, session, held.offer.fencing_token);
     let mut events = Vec::new();
     // A result tells sums, and some of it may have been told before.
-    let tokens = result.tokens_used.saturating_sub(held.used.tokens_total());
-    let cost = result.cost.micros() - held.used.cost_usd.unwrap_or(Usd::ZERO).micros();
+    let tokens = result.tokens_used.saturating_sub(used.tokens_total());
+    let cost = result.cost.micros() - used.cost_usd.unwrap_or(Usd::ZERO).micros();
     if tokens > 0 || cost > 0 {
         let usage = Usage {
             tokens_output: tokens,

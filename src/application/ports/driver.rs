@@ -210,8 +210,6 @@ pub struct Brief {
     pub resume: Value,
     /// What is remembered, by scope.
     pub shared: Map<String, Value>,
-    /// What was used so far, in tokens and dollars: a result tells sums.
-    pub used: Usage,
 }
 
 /// What an agent tells of finished work, beside its last words.
@@ -319,6 +317,11 @@ pub enum AgentEvent {
         part: String,
         /// What was added.
         text: String,
+    },
+    /// Everything that was told before is to be durable.
+    Keep {
+        /// Answered once it is; dropped when that cannot be said.
+        kept: oneshot::Sender<()>,
     },
     /// A whole piece of the transcript.
     Transcript(TranscriptItem),

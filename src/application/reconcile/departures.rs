@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{LEFT_OVER, Reconciler};
 use crate::application::error::AppError;
-use crate::application::session::leave::Parting;
+use crate::application::session::leave::{Parting, is_pinned_to};
 use crate::domain::event::{EventType, StoredEvent};
 use crate::domain::ids::TenantId;
+use crate::domain::session::Session;
+use crate::domain::session::status::SessionStatus;
 
 /// Where there may be something to see to.
 #[derive(Default)]
@@ -19,6 +21,8 @@ struct Watched {
     /// Not all tenants were looked at yet.
     all: bool,
     tenants: BTreeSet<TenantId>,
+    /// Where an agent was removed, whose pinned sessions may wait for it.
+    bereft: BTreeSet<TenantId>,
 }
 
 impl Reconciler {
@@ -41,10 +45,18 @@ impl Reconciler {
     async fn see_off(&self, watched: &mut Watched) {
         if watched.all {
             match self.all_tenants().await {
-                Ok(all) => *watched = Watched { all: false, tenants: all },
+                Ok(all) => *watched = Watched { all: false, bereft: all.clone(), tenants: all },
                 Err(error) => {
                     tracing::warn!(%error, "Agents that are to go could not be looked for");
                 }
+            }
+        }
+        if !watched.bereft.is_empty() {
+            let bereft = std::mem::take(&mut watched.bereft);
+            if let Err(error) = self.lose_pinned(&bereft).await {
+                tracing::warn!(%error, "Sessions whose pinned agent was removed could not be ended");
+                watched.tenants.extend(&bereft);
+                watched.bereft.extend(bereft);
             }
         }
         for tenant in std::mem::take(&mut watched.tenants) {
@@ -86,6 +98,37 @@ impl Reconciler {
         Ok(waits)
     }
 
+    /// Ends sessions of these tenants that wait for an agent which was removed, and for no other.
+    async fn lose_pinned(&self, tenants: &BTreeSet<TenantId>) -> Result<(), AppError> {
+        let fleet = self.store.fleet().await?;
+        let waiting = fleet.sessions_in(&[SessionStatus::Pending, SessionStatus::Queued]).await?;
+        let is_pinned = |session: &Session| {
+            tenants.contains(&session.tenant_id) && session.spec.agent.is_some()
+        };
+        let pinned: Vec<Session> =
+            waiting.into_iter().map(|found| found.value).filter(is_pinned).collect();
+        if pinned.is_empty() {
+            return Ok(());
+        }
+        let removed = fleet.agents_deleted_by(self.clock.now(), usize::MAX).await?;
+        drop(fleet);
+        for tenant in tenants {
+            let there = self.agents.list(*tenant).await?;
+            for session in pinned.iter().filter(|session| session.tenant_id == *tenant) {
+                let pin = session.spec.agent.as_deref().unwrap_or_default();
+                let gone = removed
+                    .iter()
+                    .find(|gone| gone.tenant_id == *tenant && is_pinned_to(session, gone));
+                if let Some(gone) = gone
+                    && !there.iter().any(|agent| agent.is_called(pin))
+                {
+                    self.sessions.lose_pinned(*tenant, session.id, gone).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Waits before the next look; `false` when there is to be none.
     async fn next_departure(
         &self,
@@ -104,6 +147,11 @@ impl Reconciler {
                     Ok(batch) => {
                         let changed = batch.iter().filter(|event| changes_agents(event));
                         let changed: BTreeSet<_> = changed.map(|event| event.tenant_id).collect();
+                        let removes = |event: &&StoredEvent| {
+                            event.event.event_type == EventType::AgentDeregistered
+                        };
+                        let removals = batch.iter().filter(removes);
+                        watched.bereft.extend(removals.map(|event| event.tenant_id));
                         if !changed.is_empty() {
                             watched.tenants.extend(changed);
                             return true;

@@ -74,6 +74,7 @@ impl Words {
             }
             AgentEvent::Failed(error) => AgentEvent::Failed(self.failed(error)),
             told @ (AgentEvent::Handshake { .. }
+            | AgentEvent::Keep { .. }
             | AgentEvent::Phase(_)
             | AgentEvent::Quiet(_)
             | AgentEvent::Expired

@@ -465,8 +465,7 @@ impl Roster {
         let (id, standing) = (candidate.id, candidate.standing);
         self.stirred.entry(id).or_insert(None).get_or_insert(standing);
         let candidate = self.candidate(at);
-        let has_room =
-            standing.burden.has_room() && standing.burden.accepts(Units::from_thousandths(1));
+        let has_room = standing.burden.accepts(Units::from_thousandths(1));
         let anything = Request::any(candidate.tenant_id);
         let mut gates = [Gate::Active, Gate::Draining, Gate::Alive, Gate::Breaker].into_iter();
         let may = gates.all(|gate| gate.lets_through(&anything, &candidate));

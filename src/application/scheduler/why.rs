@@ -5,8 +5,8 @@ use super::refusal::Refusal;
 use super::tick::State;
 use crate::application::agent::cooldown::Cooldown;
 use crate::application::session::explain::Blocker;
-use crate::domain::agent::Agent;
 use crate::domain::agent::gate::{Gate, NoAgent};
+use crate::domain::agent::{Agent, AgentKind};
 use crate::domain::schedule::blocker::BlockerCode;
 use crate::domain::schedule::hold::{Held, Hold};
 use crate::domain::session::Session;
@@ -80,8 +80,16 @@ impl State {
             }
             Refusal::Down(agent, reason) => {
                 let text = format!("{} cannot work: {reason}", agent.name);
-                let remedy = "install the agent (npm install -g opencode-ai), or set \
-                              agents.opencode.command; `orchestrator doctor` tells more";
+                let remedy = match agent.kind {
+                    AgentKind::Eap => "start the agent again, or look why it says so",
+                    AgentKind::Opencode => {
+                        "install the agent (npm install -g opencode-ai), or set \
+                         agents.opencode.command; `orchestrator doctor` tells more"
+                    }
+                    AgentKind::Acp | AgentKind::Command | AgentKind::Simulated => {
+                        "install its program; `orchestrator agent detect` tells what is there"
+                    }
+                };
                 of(Some(agent), blocker(BlockerCode::NoAgentAlive, text, remedy, doctor))
             }
             Refusal::Held(agent, hold) => of(Some(agent), held(hold, Some(agent))),

@@ -154,6 +154,7 @@ impl Change {
             error: None,
             resumed_from_checkpoint: from_checkpoint,
             usage: crate::domain::usage::Usage::default(),
+            used_before: crate::domain::usage::Usage::default(),
             counted_calls: Vec::new(),
             counted_ms: 0,
             leases: vec![lease],
@@ -344,6 +345,7 @@ impl Change {
             && !attempt.leases.iter().any(|known| known.fencing_token == lease.fencing_token)
         {
             attempt.leases.push(lease.clone());
+            attempt.used_before = attempt.usage;
         }
         if attempt.ended_at.is_none()
             && let Some(outcome) = ended_as(&self.events)

@@ -12,11 +12,13 @@ use super::control::apply;
 use super::next::{begin_anew, begin_elsewhere};
 use super::report::SUPERVISOR;
 use crate::application::error::AppError;
+use crate::domain::agent::Agent;
 use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{AgentId, SessionId, TenantId};
 use crate::domain::session::Session;
+use crate::domain::session::attempt::{ErrorType, SessionError};
 use crate::domain::session::checkpoint::CheckpointTrigger;
-use crate::domain::session::status::Trigger;
+use crate::domain::session::status::{SessionStatus, Trigger};
 use crate::domain::time::Timestamp;
 
 /// Why a session leaves its agent.
@@ -50,6 +52,34 @@ impl Parting<'_> {
 }
 
 impl SessionService {
+    /// Fails a session that nobody works on and that only this agent was to work on, which was removed;
+    /// nothing when it stands elsewhere by now or came later.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn lose_pinned(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        gone: &Agent,
+    ) -> Result<(), AppError> {
+        let by = By::Part(tenant, SUPERVISOR);
+        let decide = |change: &mut Change| {
+            let (now, session) = (self.clock.now(), &change.session);
+            let waits = matches!(session.status(), SessionStatus::Pending | SessionStatus::Queued);
+            if !waits || !is_pinned_to(session, gone) {
+                return Ok(());
+            }
+            let message = format!("{}, which alone was to work on it, was removed", gone.name);
+            let error = SessionError::of(ErrorType::AgentRemoved, &message, now);
+            self.fail_with(change, error, None, by)
+        };
+        match self.change(by, id, "agent_removed", None, decide).await {
+            Ok(_) | Err(AppError::SessionNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Takes a session away from an agent; `false` when that agent has nothing more to do for it. The
     /// conversation ends with the agent: the next one is told the task, and what people added to it.
     ///
@@ -120,4 +150,12 @@ fn lease_expired(change: &Change, now: Timestamp) -> Option<DomainEvent> {
     let subject = Subject { kind: SubjectKind::Agent, id: lease.agent_id.uuid() };
     let payload = json!({ "session_id": change.session.id, "fencing_token": lease.fencing_token });
     Some(DomainEvent::new(EventType::AgentLeaseExpired, subject, now, payload))
+}
+
+/// Whether only this agent was to work on a session, which it was given before the agent was removed: one of
+/// a later time waits for another agent of that name.
+#[must_use]
+pub fn is_pinned_to(session: &Session, gone: &Agent) -> bool {
+    let is_called = session.spec.agent.as_ref().is_some_and(|pin| gone.is_called(pin));
+    is_called && gone.deleted_at.is_some_and(|at| session.stamps.created_at <= at)
 }

@@ -23,7 +23,6 @@ use crate::domain::event::{DomainEvent, EventType, Subject, SubjectKind};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::attempt::{ErrorType, SessionError};
 use crate::domain::session::checkpoint::CheckpointTrigger;
-use crate::domain::session::life::Outcome;
 use crate::domain::session::metrics::Warning;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::session::{DegradedReason, Phase, Session};
@@ -306,7 +305,7 @@ impl SessionService {
                     }
                 };
                 note_cut(change, turn, now);
-                change.session.metrics.result = Some(told::result_of(turn));
+                told::keep(change, turn);
                 self.mark(change, CheckpointTrigger::Pause, turn);
                 let cause = by.cause(now);
                 let cause = match obstacle {
@@ -347,9 +346,11 @@ impl SessionService {
     pub async fn nothing_left(&self, holder: Holder) -> Result<(), AppError> {
         let by = By::Part(holder.tenant, SUPERVISOR);
         let decide = |change: &mut Change| {
-            let result = change.session.metrics.result.clone().unwrap_or_else(|| json!({}));
-            let outcome = Outcome { result, ..Outcome::default() };
-            apply(change, |session| session.complete(outcome, by.cause(self.clock.now())))
+            let (outcome, cause) = (told::kept(&change.session), by.cause(self.clock.now()));
+            if change.session.run.is_partial {
+                return apply(change, |session| session.partially_complete(outcome, cause));
+            }
+            apply(change, |session| session.complete(outcome, cause))
         };
         self.report(holder, "complete", decide).await.map(drop)
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::change::Change;
 use super::report::TurnOver;
 use crate::application::ports::driver::Told;
+use crate::domain::session::Session;
 use crate::domain::session::artifact::{MOST, take_over};
 use crate::domain::session::life::Outcome;
 use crate::domain::session::metrics::{RateSource, Warning};
@@ -34,11 +35,28 @@ pub(super) fn note(change: &mut Change, told: &Told, now: Timestamp) {
 }
 
 /// What is kept of a turn as its result.
-pub(super) fn result_of(turn: &TurnOver) -> Value {
+fn result_of(turn: &TurnOver) -> Value {
     match turn.told.as_ref().map(|told| &told.output) {
         Some(output) if !output.is_null() => json!({ "text": turn.text, "output": output }),
         Some(_) | None => json!({ "text": turn.text }),
     }
+}
+
+/// Keeps what a turn brought, for a session that pauses with it.
+pub(super) fn keep(change: &mut Change, turn: &TurnOver) {
+    let Outcome { result, success_rate, source, confidence_score: _ } = outcome_of(turn);
+    let metrics = &mut change.session.metrics;
+    metrics.result = Some(result);
+    (metrics.success_rate, metrics.success_rate_source) = (success_rate, source);
+    change.session.run.is_partial = turn.told.as_ref().is_some_and(|told| told.is_partial);
+}
+
+/// What a session ends with that has nothing left to do: what was kept.
+pub(super) fn kept(session: &Session) -> Outcome {
+    let metrics = &session.metrics;
+    let result = metrics.result.clone().unwrap_or_else(|| json!({}));
+    let (success_rate, source) = (metrics.success_rate, metrics.success_rate_source);
+    Outcome { result, success_rate, source, ..Outcome::default() }
 }
 
 /// What a session ends with whose last turn this was.

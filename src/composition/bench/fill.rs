@@ -157,6 +157,7 @@ impl Life {
             error: None,
             resumed_from_checkpoint: None,
             usage: Usage::default(),
+            used_before: Usage::default(),
             counted_calls: Vec::new(),
             counted_ms: 0,
             leases: vec![Lease { released_at: Some(self.now), ..self.lease() }],

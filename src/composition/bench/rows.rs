@@ -118,11 +118,11 @@ impl Bench<'_> {
         name: &'static str,
         case: String,
         unit: Unit,
-        goal: Goal,
+        goal: impl Into<Option<Goal>>,
         rounds: &Rounds,
     ) {
         let (server, probe) = rounds.figures();
-        let (goal, trouble) = (Some(goal), rounds.trouble.clone());
+        let (goal, trouble) = (goal.into(), rounds.trouble.clone());
         self.rows.push(Row { name, case, unit, server, probe, goal, trouble });
     }
 

@@ -84,10 +84,7 @@ impl Gate {
             Self::Alive => standing.is_alive && !says(HeartbeatStatus::Offline),
             Self::Capability | Self::Technology => self.suits(request, profile),
             Self::Capacity => {
-                let burden = standing.burden;
-                burden.load.tasks < burden.capacity
-                    && burden.accepts(request.complexity)
-                    && !says(HeartbeatStatus::Busy)
+                standing.burden.accepts(request.complexity) && !says(HeartbeatStatus::Busy)
             }
             Self::Tier => request.min_tier.is_none_or(|least| standing.tier <= least),
             Self::Breaker => match standing.breaker {

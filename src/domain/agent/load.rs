@@ -112,12 +112,13 @@ impl Burden {
         }
     }
 
-    /// Whether one more assignment is taken. Somebody without work takes any, however large.
+    /// Whether one more assignment is taken. Somebody without work takes any, however large; nobody has more
+    /// at once than their capacity, however small.
     #[must_use]
     pub fn accepts(&self, units: Units) -> bool {
         let level = self.level();
         let fits = self.load.with(units).units.0 <= u64::from(self.capacity) * 1000;
-        level != LoadLevel::Overloaded
+        self.has_room()
             && (fits || self.load.tasks == 0)
             && (units.0 <= LARGE || level != LoadLevel::Critical)
     }

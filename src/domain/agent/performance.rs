@@ -117,8 +117,8 @@ pub struct Finished {
     pub technologies: Vec<String>,
     pub quality_score: Option<f64>,
     pub execution_time_seconds: Option<f64>,
-    pub tokens: u64,
-    pub cost: Usd,
+    pub tokens: Option<u64>,
+    pub cost: Option<Usd>,
     pub coverage_impact: Option<f64>,
     pub security_improvement: Option<f64>,
     pub performance_improvement: Option<f64>,
@@ -141,8 +141,8 @@ impl Finished {
             technologies: Vec::new(),
             quality_score: None,
             execution_time_seconds: None,
-            tokens: 0,
-            cost: Usd::ZERO,
+            tokens: None,
+            cost: None,
             coverage_impact: None,
             security_improvement: None,
             performance_improvement: None,
@@ -158,7 +158,11 @@ pub struct Performance {
     pub successful: u32,
     pub partial: u32,
     pub tokens: u64,
+    /// Assignments whose tokens are known.
+    pub with_tokens: u32,
     pub cost: Usd,
+    /// Assignments whose cost is known.
+    pub with_cost: u32,
     pub quality: Mean,
     pub execution_seconds: Mean,
     pub coverage_impact: Mean,
@@ -181,8 +185,14 @@ impl Performance {
         let one_more = |count: u32, wanted| count.saturating_add(u32::from(outcome == wanted));
         self.successful = one_more(self.successful, Outcome::Success);
         self.partial = one_more(self.partial, Outcome::Partial);
-        self.tokens = self.tokens.saturating_add(finished.tokens);
-        self.cost = self.cost + finished.cost;
+        if let Some(tokens) = finished.tokens {
+            self.tokens = self.tokens.saturating_add(tokens);
+            self.with_tokens = self.with_tokens.saturating_add(1);
+        }
+        if let Some(cost) = finished.cost {
+            self.cost = self.cost + cost;
+            self.with_cost = self.with_cost.saturating_add(1);
+        }
         self.quality.add(quality_score);
         self.execution_seconds.add(execution_time_seconds);
         self.coverage_impact.add(finished.coverage_impact);

@@ -6,7 +6,6 @@ use super::performance::{Finished, Outcome, Performance, Tier};
 use super::profile::{Profile, Switches};
 use super::status::{AgentRules, Pulse, Standing};
 use crate::domain::ids::{AgentId, SessionId};
-use crate::domain::money::Usd;
 use crate::domain::session::Session;
 use crate::domain::session::attempt::{Attempt, ErrorType};
 use crate::domain::session::status::SessionStatus;
@@ -68,8 +67,8 @@ impl Ended {
             technologies: spec.technologies.clone(),
             quality_score: session.metrics.code_quality_score,
             execution_time_seconds: seconds,
-            tokens: usage.tokens_total(),
-            cost: usage.cost_usd.unwrap_or(Usd::ZERO),
+            tokens: usage.reported.then(|| usage.tokens_total()),
+            cost: usage.cost_usd,
             ..Finished::plain(outcome, at)
         };
         let Attempt { session_id, number, .. } = *attempt;

@@ -80,6 +80,16 @@ impl<'a> Fields<'a> {
         self.read(name, "must be a whole number, 0 or more", Value::as_u64)
     }
 
+    /// A whole number from 0 to this.
+    pub fn count(&mut self, name: &str, most: u64) -> Option<u64> {
+        let number = self.whole(name)?;
+        if number > most {
+            self.wrong(name, "out_of_range", &format!("must be from 0 to {most}"));
+            return None;
+        }
+        Some(number)
+    }
+
     /// A number within these bounds.
     pub fn number(&mut self, name: &str, least: f64, most: f64) -> Option<f64> {
         let number = self.read(name, "must be a number", Value::as_f64)?;

@@ -8,6 +8,7 @@ use super::fields::Fields;
 use crate::closed_enum;
 use crate::domain::field::FieldError;
 use crate::domain::money::Usd;
+use crate::domain::usage::{MOST_COST, MOST_TOKENS};
 
 /// Files of one result.
 const MOST_ARTIFACTS: usize = 1000;
@@ -15,6 +16,8 @@ const MOST_ARTIFACTS: usize = 1000;
 const MOST_PATH: usize = 300;
 /// Characters of one file as it is sent; the whole answer has a bound of its own.
 const MOST_CONTENT: usize = 8 * 1024 * 1024;
+/// Milliseconds that any work takes: ten years.
+const MOST_TIME: u64 = 315_576_000_000;
 /// Characters of an error message.
 const MOST_MESSAGE: usize = 10_000;
 
@@ -81,18 +84,21 @@ impl TaskResult {
         let fencing_token = fields.whole("fencing_token");
         let artifacts = artifacts(&mut fields);
         let output_data = fields.map("output_data").cloned();
+        if let Some(data) = &output_data {
+            fields.errors.map(&fields.pointer("output_data"), data);
+        }
         let error_message = fields.text("error_message", MOST_MESSAGE).map(str::to_owned);
         let nested = fields.map("metrics").cloned().unwrap_or_default();
         let mut nested = Fields::at(&nested, "/metrics".to_owned());
-        let whole = |fields: &mut Fields<'_>, nested: &mut Fields<'_>, name: &str| {
-            fields.whole(name).or_else(|| nested.whole(name)).unwrap_or(0)
+        let count = |fields: &mut Fields<'_>, nested: &mut Fields<'_>, name: &str, most: u64| {
+            fields.count(name, most).or_else(|| nested.count(name, most)).unwrap_or(0)
         };
-        let execution_time_ms = whole(&mut fields, &mut nested, "execution_time_ms");
-        let tokens_used = whole(&mut fields, &mut nested, "tokens_used");
+        let execution_time_ms = count(&mut fields, &mut nested, "execution_time_ms", MOST_TIME);
+        let tokens_used = count(&mut fields, &mut nested, "tokens_used", MOST_TOKENS);
         let share = |fields: &mut Fields<'_>, nested: &mut Fields<'_>, name: &str| {
             fields.number(name, 0.0, 1.0).or_else(|| nested.number(name, 0.0, 1.0))
         };
-        let dollars = |fields: &mut Fields<'_>| fields.number("cost_usd", 0.0, 1e6);
+        let dollars = |fields: &mut Fields<'_>| fields.number("cost_usd", 0.0, MOST_COST.dollars());
         let cost = dollars(&mut fields).or_else(|| dollars(&mut nested));
         let success_rate = share(&mut fields, &mut nested, "success_rate");
         let quality_score = share(&mut fields, &mut nested, "quality_score");

@@ -12,7 +12,7 @@ use crate::domain::ids::AgentId;
 use crate::domain::money::Usd;
 use crate::domain::session::Phase;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::Usage;
+use crate::domain::usage::{MOST_COST, MOST_TOKENS, Usage};
 
 /// Events of one report.
 const MOST_EVENTS: usize = 500;
@@ -130,7 +130,7 @@ fn said(fields: &mut Fields<'_>) -> Option<Said> {
             fields.word("phase", Phase::parse, &words.join(", ")).map(Said::Phase)
         }
         "usage" => {
-            let mut tokens = |name: &str| fields.whole(name).unwrap_or(0);
+            let mut tokens = |name: &str| fields.count(name, MOST_TOKENS).unwrap_or(0);
             let usage = Usage {
                 tokens_input: tokens("tokens_input"),
                 tokens_output: tokens("tokens_output"),
@@ -141,7 +141,8 @@ fn said(fields: &mut Fields<'_>) -> Option<Said> {
                 simulated: false,
                 reported: true,
             };
-            let cost_usd = fields.number("cost_usd", 0.0, 1e6).and_then(Usd::from_dollars);
+            let cost_usd =
+                fields.number("cost_usd", 0.0, MOST_COST.dollars()).and_then(Usd::from_dollars);
             let model = fields.text("model", 200).map(str::to_owned);
             let id = fields.text("id", 100).map(str::to_owned);
             let timed = fields.text("timestamp", 100).map(|at| format!("{at}:{usage:?}"));

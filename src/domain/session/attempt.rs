@@ -132,6 +132,8 @@ pub struct Attempt {
     pub resumed_from_checkpoint: Option<u64>,
     /// What it used.
     pub usage: Usage,
+    /// What of it was used before its newest lease: an agent that tells sums tells those of its own.
+    pub used_before: Usage,
     /// Model calls that are in `usage` already: a call that is told twice counts once.
     pub counted_calls: Vec<String>,
     /// What the execution clock showed at the newest report of use.

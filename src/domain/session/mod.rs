@@ -228,6 +228,8 @@ pub struct RunState {
     pub falls_back: bool,
     /// Files that agents brought back, by path.
     pub artifacts: Vec<Artifact>,
+    /// What was brought with the turn before a pause is a part of what was wanted.
+    pub is_partial: bool,
 }
 
 /// A session as it stands.

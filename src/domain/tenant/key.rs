@@ -232,6 +232,27 @@ impl ApiKey {
             && shown.any(|secret| !is_over(secret.expires_at))
     }
 
+    /// Another secret instead of the newest, which never arrived where it was to go: the one before, which is
+    /// still shown there, keeps the time that it was promised. `false` when that is not what is shown.
+    #[must_use]
+    pub fn rotate_again(
+        &mut self,
+        secret: &str,
+        (hash, shown): ([u8; 32], &[u8; 32]),
+        now: Timestamp,
+    ) -> bool {
+        let is_before = self.secrets.get(1).is_some_and(|before| before.hash == *shown);
+        if !is_before || !self.accepts(shown, now) {
+            return false;
+        }
+        let lost = self.secrets.remove(0);
+        self.secrets.insert(1, KeySecret { expires_at: Some(now), ..lost });
+        self.secrets.insert(0, KeySecret { hash, expires_at: None });
+        self.secrets.truncate(KEPT_SECRETS);
+        self.prefix = prefix(secret);
+        true
+    }
+
     /// Another secret; the one before is accepted for a while, those before it no longer.
     pub fn rotate(&mut self, secret: &str, hash: [u8; 32], now: Timestamp, grace: Duration) {
         let mut end = now.after(grace.min(LONGEST_GRACE));
@@ -346,6 +367,20 @@ mod tests {
         assert_eq!(key.reach_of(&[2; 32]).until, None);
         key.expires_at = Some(at(50));
         assert_eq!(key.reach_of(&[1; 32]).until, Some(at(50)));
+    }
+
+    #[test]
+    fn a_secret_that_never_arrived_costs_the_one_before_nothing() {
+        let mut key = ApiKey { expires_at: None, ..key() };
+        let (first, second, third) = ([1; 32], [2; 32], [3; 32]);
+        assert!(!key.rotate_again("iok_second-secret", (second, &first), at(10)), "the newest");
+        key.rotate("iok_second-secret", second, at(10), Duration::from_mins(5));
+        assert!(key.rotate_again("iok_third-secret", (third, &first), at(20)));
+        assert!(key.accepts(&third, at(900)) && key.accepts(&first, at(309)));
+        assert!(!key.accepts(&first, at(310)) && !key.accepts(&second, at(20)));
+        assert_eq!(key.secrets[1].hash, first, "the one before");
+        assert!(key.rotate_again("iok_fourth-secret", ([4; 32], &first), at(30)), "again");
+        assert!(!key.rotate_again("iok_fifth-secret", ([5; 32], &first), at(310)), "too late");
     }
 
     #[test]

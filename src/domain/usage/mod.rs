@@ -20,9 +20,9 @@ closed_enum!(
 );
 
 /// More tokens of a kind no model takes or gives in one call.
-const MOST_TOKENS: u64 = 1_000_000_000;
+pub const MOST_TOKENS: u64 = 1_000_000_000;
 /// No model call costs more: 100,000 dollars.
-const MOST_COST: Usd = Usd::from_micros(100_000_000_000);
+pub const MOST_COST: Usd = Usd::from_micros(100_000_000_000);
 
 /// Tokens and cost of one or many model calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,6 +67,25 @@ impl Usage {
         ];
         tokens.iter().all(|count| *count <= MOST_TOKENS)
             && self.cost_usd.is_none_or(|cost| (Usd::ZERO..=MOST_COST).contains(&cost))
+    }
+
+    /// What was used of it after that; nothing is less than none.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let cost_since = |cost: Usd| {
+            let before = before.cost_usd.unwrap_or(Usd::ZERO);
+            Usd::from_micros((cost.micros() - before.micros()).max(0))
+        };
+        let Self { tokens_input, tokens_output, tokens_cache_read, .. } = *self;
+        Self {
+            tokens_input: tokens_input.saturating_sub(before.tokens_input),
+            tokens_output: tokens_output.saturating_sub(before.tokens_output),
+            tokens_cache_read: tokens_cache_read.saturating_sub(before.tokens_cache_read),
+            tokens_cache_write: self.tokens_cache_write.saturating_sub(before.tokens_cache_write),
+            tokens_reasoning: self.tokens_reasoning.saturating_sub(before.tokens_reasoning),
+            cost_usd: self.cost_usd.map(cost_since),
+            ..*self
+        }
     }
 
     /// The sum of two usages; a known and an unknown cost give the known one.

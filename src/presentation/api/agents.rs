@@ -126,6 +126,10 @@ pub async fn patch(
     Path(id): Path<String>,
     command: Command<PatchAgent>,
 ) -> Result<Response, Problem> {
+    let config = command.body.0.config.as_ref();
+    if let Some(url) = config.and_then(|config| config.get("endpoint_url")?.as_str()) {
+        app.external.may_call(url, "/config/endpoint_url").await?;
+    }
     let changed = app.agents.update(&command.ctx, &id, &command.body.0).await?;
     Ok(command.answer(&Subject::Agent(&changed)))
 }

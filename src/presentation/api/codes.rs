@@ -130,7 +130,7 @@ impl ErrorCode {
             Self::Unauthenticated => row(
                 S::UNAUTHORIZED,
                 "Not authenticated",
-                "send `Authorization: Bearer <key>`; the first key lies in admin.key of the data directory",
+                "send `Authorization: Bearer <key>`, an agent `X-Agent-Token: <token>`; the first key lies in admin.key of the data directory",
             ),
             Self::Forbidden => row(
                 S::FORBIDDEN,
@@ -229,7 +229,7 @@ impl ErrorCode {
             Self::PayloadTooLarge => row(
                 S::PAYLOAD_TOO_LARGE,
                 "Payload too large",
-                "send less; a body may have at most 1 MiB, a manual checkpoint 256 KiB",
+                "send less at once: `detail` says how much this route takes",
             ),
             Self::UnsupportedMediaType => row(
                 S::UNSUPPORTED_MEDIA_TYPE,
@@ -388,7 +388,7 @@ impl ErrorCode {
             Self::EndpointNotAllowed => row(
                 S::UNPROCESSABLE_ENTITY,
                 "Address not allowed",
-                "name a public https address, or have it listed in webhooks.allowed_hosts or webhooks.allowed_networks",
+                "name a public https address, or have it listed: webhooks.allowed_hosts and webhooks.allowed_networks for webhooks, agents.external.allowed_hosts and agents.external.allowed_networks for agents",
             ),
             Self::LockNotFound => row(
                 S::NOT_FOUND,

@@ -178,7 +178,7 @@ impl FromFields for AskHuman {
         let choices = fields.texts("choices");
         let wait = seconds(fields, "wait_seconds", USUAL_WAIT);
         let mut errors = FieldErrors::default();
-        errors.length("/question", &text, 0, 10_000);
+        errors.length("/question", text.trim(), 1, 10_000);
         errors.require(choices.len() <= 20, "/choices", "too_many", "may be at most 20");
         for (index, choice) in choices.iter().enumerate() {
             errors.length(&format!("/choices/{index}"), choice, 1, 200);

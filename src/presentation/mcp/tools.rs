@@ -248,7 +248,7 @@ pub(super) fn outside() -> Vec<Tool> {
                     "required_capabilities": names("What its agent must be able to do", 20),
                     "priority": whole("0 critical to 4 deferred", 0, 4),
                     "budget_usd": { "type": "number", "minimum": 0 },
-                    "workspace": { "type": "object", "description": "Such as {\"kind\": \"git\", \"repository\": \"/path\"}" },
+                    "workspace": { "type": "object", "description": "Such as {\"kind\": \"git\", \"repo\": \"/path\"}" },
                     "start": { "type": "boolean" },
                 }),
             ),

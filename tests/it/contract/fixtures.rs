@@ -167,6 +167,7 @@ pub(crate) fn attempt(session_id: SessionId, number: u32) -> Attempt {
         error: None,
         resumed_from_checkpoint: None,
         usage: Usage::default(),
+        used_before: Usage::default(),
         counted_calls: Vec::new(),
         counted_ms: 0,
         leases: vec![lease(1)],

@@ -85,7 +85,7 @@ fn faulty(fault: &str, told: &Told, count: &AtomicUsize) -> Response {
         "repeat" => result["tokens_used"] = json!(count.fetch_add(1, Ordering::Relaxed)),
         "answer-depth" => {
             let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-            result["output_data"] = json!({ "deep": serde_json::from_str::<Value>(&deep).ok() });
+            result["surprise"] = serde_json::from_str(&deep).expect("JSON");
         }
         "answer-size" => result["output_data"] = json!({ "text": "x".repeat(9 << 20) }),
         _ => {}

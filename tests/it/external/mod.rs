@@ -9,6 +9,7 @@ mod pulled;
 mod pushed;
 mod registration;
 mod socket;
+mod told;
 
 use std::sync::{Arc, Mutex};
 

@@ -1,6 +1,7 @@
 //! Agents that are closed and removed while sessions wait and run.
 
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use orchestrator::application::agent::Departure;
 use orchestrator::domain::agent::AgentKind;
@@ -124,4 +125,35 @@ async fn a_session_that_wants_the_agent_which_was_removed_waits_and_says_so() {
     register(&lab, FIRST).await;
     let again = |session: &Session| is_held_by(session, FIRST);
     lab.wait(id, "the name is there again", again).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_waits_for_an_agent_which_is_removed_fails() {
+    let lab = Lab::new().await;
+    let waits = async |pin: &str| {
+        lab.begin(SessionDraft { agent: Some(pin.to_owned()), ..plays(&json!([])) }).await
+    };
+    let first = lab.agents.get(&caller(), FIRST).await.expect("there").agent.value.id;
+    let (by_name, by_id) = (waits(FIRST).await, waits(&first.to_string()).await);
+    register(&lab, "AGENT-OTHER").await;
+    let other = waits("AGENT-OTHER").await;
+    lab.reconcile();
+    lab.agents.remove(&caller(), FIRST, &at_once()).await.expect("removed");
+    for id in [by_name, by_id] {
+        let failed = lab.until(id, SessionStatus::Failed).await;
+        let error = failed.metrics.error.expect("an error");
+        assert_eq!((error.error_type.as_str(), error.retryable), ("agent_removed", false));
+        assert!(error.message.contains(FIRST), "{}", error.message);
+    }
+    // Whoever is given to another agent of that name waits for that one.
+    lab.clock.jump(Duration::from_secs(1));
+    register(&lab, FIRST).await;
+    let later = waits(FIRST).await;
+    register(&lab, "AGENT-THIRD").await;
+    let third = waits("AGENT-THIRD").await;
+    lab.agents.remove(&caller(), "AGENT-THIRD", &at_once()).await.expect("removed");
+    lab.until(third, SessionStatus::Failed).await;
+    for id in [other, later] {
+        assert_eq!(lab.session(id).await.status(), SessionStatus::Queued);
+    }
 }

@@ -6,7 +6,7 @@
 
 mod bell;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
@@ -19,12 +19,9 @@ pub use self::bell::{Bell, Lying};
 use crate::application::ports::driver::AgentEvent;
 use crate::domain::eap::notice::Notice;
 use crate::domain::ids::{AgentId, SessionId};
-use crate::domain::usage::Usage;
 
 /// Notices that wait for one agent; the oldest goes first.
 const MOST_NOTICES: usize = 100;
-/// Reports of use that are told apart for one piece of work.
-const MOST_COUNTED: usize = 10_000;
 
 /// A piece of work for an agent.
 #[derive(Debug, Clone)]
@@ -61,10 +58,6 @@ struct Job {
     events: mpsc::Sender<AgentEvent>,
     /// The run is over for its supervisor.
     over: CancellationToken,
-    /// What was used so far, as the agent told it.
-    used: Usage,
-    /// By which names that was told.
-    counted: BTreeSet<String>,
     /// The agent gave its result, or was told to end.
     is_over_for_agent: bool,
     /// The agent spoke of it since it took it.
@@ -108,8 +101,6 @@ pub(super) struct Held {
     pub(super) events: mpsc::Sender<AgentEvent>,
     /// The run is over for its supervisor.
     pub(super) over: CancellationToken,
-    /// What was used so far, as the agent told it.
-    pub(super) used: Usage,
 }
 
 impl Desk {
@@ -122,7 +113,6 @@ impl Desk {
         &self,
         offer: Offer,
         is_taken: bool,
-        used: Usage,
         events: mpsc::Sender<AgentEvent>,
     ) -> CancellationToken {
         let over = CancellationToken::new();
@@ -135,8 +125,6 @@ impl Desk {
             place,
             events,
             over: over_for,
-            used,
-            counted: BTreeSet::new(),
             is_over_for_agent: false,
             is_spoken_of: false,
             is_accepted: false,
@@ -235,23 +223,7 @@ impl Desk {
             offer: Arc::clone(&job.offer),
             events: job.events.clone(),
             over: job.over.clone(),
-            used: job.used,
         })
-    }
-
-    /// Notes what an agent says that it used for a piece of work; told again, it counts once.
-    pub(super) fn note_use(
-        &self,
-        (agent, session): (AgentId, SessionId),
-        key: &str,
-        usage: &Usage,
-    ) {
-        if let Some(job) = self.state().jobs.get_mut(&(agent, session))
-            && job.counted.len() < MOST_COUNTED
-            && job.counted.insert(key.to_owned())
-        {
-            job.used = job.used.plus(usage);
-        }
     }
 
     /// An agent says that it has less work than it took: what it never spoke of may not have arrived, and

@@ -18,7 +18,7 @@ fn offer(session: u128, fencing_token: u64) -> Offer {
 
 fn lay_out(desk: &Desk, session: u128, token: u64) -> mpsc::Receiver<AgentEvent> {
     let (events, receiver) = mpsc::channel(8);
-    desk.lay_out(offer(session, token), false, Usage::default(), events);
+    desk.lay_out(offer(session, token), false, events);
     receiver
 }
 
@@ -86,7 +86,7 @@ async fn what_may_not_have_arrived_is_handed_over_again() {
     let (events, _brought) = mpsc::channel(8);
     let brought = Offer { is_brought: true, ..offer(3, 7) };
     let session = brought.session;
-    desk.lay_out(brought, true, Usage::default(), events);
+    desk.lay_out(brought, true, events);
     assert_eq!(desk.taken(AGENT), 0, "nor what is being brought to it");
     desk.accept(AGENT, session, 7);
     assert_eq!(desk.taken(AGENT), 1, "but what it has accepted");

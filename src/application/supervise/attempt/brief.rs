@@ -58,7 +58,6 @@ impl Supervisor {
             workspace: where_to_work(&spec.workspace, workspace),
             resume,
             shared,
-            used: attempt.map(|attempt| attempt.usage).unwrap_or_default(),
         })
     }
 }

@@ -142,7 +142,7 @@ impl Supervisor {
         };
         let Some(session) = self.held_session().await? else { return Ok(Ended::Released) };
         let Some(prompt) = session.run.prompt.clone() else {
-            if session.must_pass_gates() {
+            if session.must_pass_gates() && !session.run.is_partial {
                 return Box::pin(self.judge()).await;
             }
             return Self::released(self.tools.sessions.nothing_left(self.holder).await);
@@ -309,6 +309,13 @@ impl Supervisor {
                 self.outbox.log(level, &message, now);
                 if self.outbox.is_due() {
                     self.outbox.flush().await;
+                }
+            }
+            AgentEvent::Keep { kept } => {
+                self.count().await?;
+                self.outbox.flush().await;
+                if !self.outbox.is_stuck() && kept.send(()).is_err() {
+                    tracing::debug!(session.id = %holder.session, "Nobody waited for what was kept");
                 }
             }
             AgentEvent::Phase(phase) => sessions.phase(holder, phase).await?,

@@ -119,6 +119,7 @@ impl Show {
 fn word(event: &AgentEvent) -> String {
     match event {
         AgentEvent::Handshake { .. } => "handshake".to_owned(),
+        AgentEvent::Keep { .. } => "keep".to_owned(),
         AgentEvent::Delta { .. } => "delta".to_owned(),
         AgentEvent::Transcript(TranscriptItem { kind, body, .. }) => {
             assert_eq!(body["simulated"], true, "labelled");

@@ -152,7 +152,9 @@ impl PerformanceDto {
             successful,
             partial,
             tokens,
+            with_tokens: _,
             cost,
+            with_cost: _,
             quality,
             execution_seconds,
             coverage_impact,
@@ -203,12 +205,12 @@ fn rates(tallies: &BTreeMap<String, Tally>) -> BTreeMap<String, f64> {
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 fn tokens_per_task(performance: &Performance) -> Option<f64> {
-    let count = performance.total.count;
+    let count = performance.with_tokens;
     (count > 0).then(|| performance.tokens as f64 / f64::from(count))
 }
 
 fn cost_per_task(performance: &Performance) -> Option<Usd> {
-    let count = i64::from(performance.total.count);
+    let count = i64::from(performance.with_cost);
     (count > 0).then(|| Usd::from_micros(performance.cost.micros() / count))
 }
 

@@ -64,6 +64,7 @@ impl From<Attempt> for AttemptDto {
             error,
             resumed_from_checkpoint,
             usage,
+            used_before: _,
             counted_calls: _,
             counted_ms: _,
             leases,

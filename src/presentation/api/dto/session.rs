@@ -253,6 +253,7 @@ impl SessionDto {
             avoid: _,
             falls_back: _,
             artifacts: _,
+            is_partial: _,
         } = run;
         Self {
             id,

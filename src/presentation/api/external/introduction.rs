@@ -66,6 +66,7 @@ async fn introduced(parts: &mut Parts, app: &AppState) -> Result<Introduced, Pro
     };
     if let Some((principal, tenant)) = by_token(parts, app, &shown).await? {
         let who = Known { tenant, agent: agent_of(principal.key) };
+        is_active(app, tenant)?;
         within_rate(app, (tenant, principal.key), &parts.extensions)?;
         let ctx = context(parts, tenant, principal);
         app.external.hear(who);
@@ -74,6 +75,7 @@ async fn introduced(parts: &mut Parts, app: &AppState) -> Result<Introduced, Pro
     let peer = peer(&parts.extensions);
     let enrolment = app.identity.authenticate(&shown, KeyKind::Enrolment, peer).await?;
     if let Some((principal, tenant)) = enrolment {
+        is_active(app, tenant)?;
         within_rate(app, (tenant, principal.key), &parts.extensions)?;
         let ctx = context(parts, tenant, principal);
         return Ok(Introduced::By(Registrar { ctx, by_enrolment: true }));
@@ -83,6 +85,12 @@ async fn introduced(parts: &mut Parts, app: &AppState) -> Result<Introduced, Pro
         return Err(not_accepted("Invalid agent token"));
     }
     by_key(parts, app).await
+}
+
+/// A tenant that is switched off takes no agents in.
+fn is_active(app: &AppState, tenant: TenantId) -> Result<(), Problem> {
+    let own = app.identity.active_tenant(tenant);
+    own.map(drop).ok_or_else(|| Problem::new(ErrorCode::TenantNotFound, "no such tenant"))
 }
 
 /// With a key that may bring agents.

@@ -176,6 +176,9 @@ fn of_agents(path: &str, writes: bool) -> Vec<ErrorCode> {
     if path.contains("/hosts/") {
         return vec![C::HostNotFound, C::HostBusy];
     }
+    if path == "/api/v1/agents/{id}" && writes {
+        return vec![C::AgentNotFound, C::AgentBuiltIn, C::EndpointNotAllowed];
+    }
     match (path.contains("/agents"), path.contains("{id}"), writes) {
         (false, _, _) | (true, false, false) => Vec::new(),
         (true, true, false) => vec![C::AgentNotFound],

@@ -83,6 +83,36 @@ async fn is_here(address: IpAddr) -> bool {
     address.is_loopback() || (!address.is_unspecified() && is_own().await)
 }
 
+/// An agent's address, and where that is; nobody calls one that is not of this machine unasked.
+///
+/// # Errors
+/// It is no such address, is not known, or is not of this machine.
+pub(super) async fn may_be_called(
+    endpoint: &str,
+    allow_remote: bool,
+) -> Result<(Url, Vec<SocketAddr>), CliError> {
+    let not_one =
+        || CliError::usage(format!("`{endpoint}` is not an address such as http://127.0.0.1:9000"));
+    let is_one = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+    };
+    let base = Url::parse(endpoint).ok().filter(is_one).ok_or_else(not_one)?;
+    let (host, port) = base.host_str().zip(base.port_or_known_default()).ok_or_else(not_one)?;
+    let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let found = tokio::net::lookup_host((name.as_str(), port)).await.map_err(|error| {
+        CliError::new(code::UNAVAILABLE, format!("{host} is not known: {error}"))
+    })?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    for address in &addresses {
+        if !allow_remote && !is_here(address.ip()).await {
+            return Err(must_be_here(host));
+        }
+    }
+    Ok((base, addresses))
+}
+
 impl Caller {
     /// Calls the agent at this address.
     pub(super) async fn new(
@@ -92,22 +122,8 @@ impl Caller {
         clock: Arc<dyn Clock>,
         limit: Duration,
     ) -> Result<Self, CliError> {
-        let not_one = || {
-            CliError::usage(format!("`{endpoint}` is not an address such as http://127.0.0.1:9000"))
-        };
-        let base = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let base = base.ok_or_else(not_one)?;
-        let (host, port) = base.host_str().zip(base.port_or_known_default()).ok_or_else(not_one)?;
-        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let found = tokio::net::lookup_host((name.as_str(), port)).await.map_err(|error| {
-            CliError::new(code::UNAVAILABLE, format!("{host} is not known: {error}"))
-        })?;
-        let addresses: Vec<SocketAddr> = found.collect();
-        for address in &addresses {
-            if !allow_remote && !is_here(address.ip()).await {
-                return Err(must_be_here(host));
-            }
-        }
+        let (base, addresses) = may_be_called(endpoint, allow_remote).await?;
+        let host = base.host_str().unwrap_or_default();
         let http = Client::builder()
             .no_proxy()
             .redirect(Policy::none())

@@ -44,6 +44,9 @@ pub(super) async fn run(args: EapCheckArgs, context: &Context<'_>) -> Result<u8,
     let clock = context.host.clock();
     let given = args.dispatch_token.as_ref().map(|token| token.expose_secret().to_owned());
     let stage = Stage::new(clock.clone(), given);
+    if let Some(url) = args.endpoint.as_deref().filter(|_| !args.pull) {
+        caller::may_be_called(url, args.allow_remote).await?;
+    }
     let door = Door::open(&stage, &args.listen, args.allow_remote).await?;
     let mut sheet = Sheet::new(context.printer);
     sheet.note(format!("the orchestrator that is played listens on {}", door.url));

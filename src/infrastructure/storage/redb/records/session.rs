@@ -296,6 +296,7 @@ struct RunV1 {
     avoid: Vec<[u8; 16]>,
     falls_back: bool,
     artifacts: Vec<ArtifactV1>,
+    is_partial: bool,
 }
 
 impl RunV1 {
@@ -328,6 +329,7 @@ impl RunV1 {
             avoid,
             falls_back,
             artifacts,
+            is_partial,
         } = run;
         let reasons = degraded_reasons.iter().map(|reason| reason.as_str().to_owned());
         Ok(Self {
@@ -359,6 +361,7 @@ impl RunV1 {
             avoid: avoid.iter().map(|id| *id.as_bytes()).collect(),
             falls_back: *falls_back,
             artifacts: artifacts.iter().map(ArtifactV1::of).collect(),
+            is_partial: *is_partial,
         })
     }
 
@@ -392,6 +395,7 @@ impl RunV1 {
             avoid,
             falls_back,
             artifacts,
+            is_partial,
         } = self;
         let reasons = degraded_reasons
             .iter()
@@ -426,6 +430,7 @@ impl RunV1 {
             avoid: avoid.into_iter().map(AgentId::from_bytes).collect(),
             falls_back,
             artifacts: artifacts.into_iter().map(ArtifactV1::domain).collect(),
+            is_partial,
         })
     }
 }

@@ -160,6 +160,7 @@ fn run() -> RunState {
             attempt: 1,
             at: at(4),
         }],
+        is_partial: true,
         verification: Some(Verification {
             passed: true,
             tree_hash: Some("t".to_owned()),
@@ -323,6 +324,7 @@ fn attempt() -> Attempt {
         error: Some(error()),
         resumed_from_checkpoint: Some(1),
         usage: usage(),
+        used_before: usage(),
         counted_calls: vec!["call".to_owned()],
         counted_ms: 70,
         leases: vec![lease()],
