@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check sbom sbom-check supply-chain check \
+.PHONY: help run prepare fmt fmt-check lint build openapi openapi-check web web-check web-measure pictures sbom sbom-check supply-chain check \
   test sim deep fuzz bench release reproducible
 
 BINARY := $(or $(CARGO_TARGET_DIR),target)/debug/orchestrator
@@ -43,6 +43,25 @@ openapi-check: build
 	"$(BINARY)" openapi | cmp - assets/openapi.json \
 	  || { echo "assets/openapi.json is out of date; run: make openapi" >&2; exit 1; }
 
+web: ## Builds the control room into assets/dashboard, from web and assets/openapi.json
+	@bash tests/tools/install-web.sh
+	cd web
+	npm run --silent gen
+	npm run --silent build
+
+web-check: prepare
+	@echo "==> the control room is what web builds"
+	cd web && npm run --silent check
+
+pictures: build ## Takes the picture of the control room for the README, of a real server
+	@bash tests/tools/install-web.sh
+	node web/e2e/pictures.mjs "$(BINARY)" docs/images
+
+web-measure: ## Measures the control room in Chromium under 1,000 events a second, as a release build (3 minutes)
+	@bash tests/tools/install-web.sh
+	cargo build --release --locked
+	node web/e2e/measure.mjs "$(or $(CARGO_TARGET_DIR),target)/release/orchestrator"
+
 sbom: ## Writes assets/sbom.cdx.json from Cargo.lock
 	cargo fetch --quiet --locked
 	python3 tests/tools/sbom.py
@@ -69,7 +88,7 @@ reproducible: ## Builds the commit twice, in two folders, and expects the same b
 
 check: fmt-check lint ## Format and lints only
 
-test: prepare fmt-check lint build openapi-check supply-chain ## Everything CI checks
+test: prepare fmt-check lint build openapi-check web-check supply-chain ## Everything CI checks
 	@bash tests/tools/run-tests.sh
 
 SEED ?= 1

@@ -72,11 +72,25 @@ function refusal(answer, unknown) {
 
 const unreachable = "The server does not answer. Is it still running?";
 
+/** Where somebody wanted to go who was sent here first: a page of this server, or the front. */
+function next() {
+  let kept = null;
+  try {
+    kept = sessionStorage.getItem("orchestrator.next");
+    sessionStorage.removeItem("orchestrator.next");
+  } catch {
+    // A browser that keeps nothing begins at the front.
+  }
+  return kept !== null && /^\/(?![\/\\])/.test(kept) ? kept : "/";
+}
+
 async function signIn(body, unknown) {
   show("", { told: "Signing in …" });
   try {
     const answer = await ask("POST", "/api/v1/login", body);
-    if (answer.ok) showWho(answer.told);
+    // Whoever was just given a key has to see it; everybody else came for the control room.
+    if (answer.ok && part("new-key").hidden) location.replace(next());
+    else if (answer.ok) showWho(answer.told);
     else show("form", { wrong: refusal(answer, unknown) });
   } catch {
     show("form", { wrong: unreachable });

@@ -84,6 +84,7 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Host(_)
         | Command::Recovery(_)
         | Command::Why { .. }
+        | Command::Top(_)
         | Command::Agent(_)
         | Command::Tenant(_)
         | Command::Key(_)

@@ -180,6 +180,18 @@ export const cases = [
         window.ran ?? null, document.getElementById("name").textContent, document.images.length,
       ]);
       await page.close();
+      // The control room, which shows the same text as a title, as words of an agent and as raw data.
+      await world.mark("own pages");
+      for (const path of ["/", "/sessions", `/sessions/${session}`, `/sessions/${session}?tab=raw`]) {
+        const room = await open(victim, `${app}${path}`);
+        await room.waitForFunction(() => document.body.innerText.includes("canary"));
+        ran[`page ${path}`] = await room.evaluate(() => [
+          window.ran ?? null,
+          document.body.innerText.includes("<img src=x onerror=window.ran=1>") ? "<img" : "",
+          document.images.length,
+        ]);
+        await room.close();
+      }
       return { ran };
     },
     // The same text does run where it is taken for a page.
@@ -246,7 +258,7 @@ export const cases = [
         page.waitForResponse("**/api/v1/login"),
         page.click("#agree"),
       ]);
-      await page.waitForSelector("#inside:not([hidden])");
+      await world.inside(page);
       const told = { status: answer.status(), inside: await page.textContent("#inside") };
       await context.clearCookies();
       await context.addCookies(before);

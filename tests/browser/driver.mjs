@@ -39,6 +39,13 @@ async function stranger() {
   return context;
 }
 
+/** Waits until somebody who signed in has gone on to the control room, and goes back to see as whom. */
+async function inside(page) {
+  await page.waitForSelector(".shell");
+  await page.goto(`${given.app}/login`);
+  await page.waitForSelector("#inside:not([hidden])");
+}
+
 /** The same, signed in with a link. */
 async function signedIn(token = tokens.pop()) {
   const context = await stranger();
@@ -46,7 +53,7 @@ async function signedIn(token = tokens.pop()) {
   await page.goto(`${given.app}/login#token=${token}`);
   await page.waitForSelector("#asked:not([hidden])");
   await page.click("#agree");
-  await page.waitForSelector("#inside:not([hidden])");
+  await inside(page);
   return { context, page };
 }
 
@@ -54,6 +61,7 @@ const world = {
   given,
   stranger,
   signedIn,
+  inside,
   token: () => tokens.pop(),
   mark: (name) => fetch(`${given.hostile}/mark/${name}`),
   /** Waits until a request of the attack has arrived at the server. */
@@ -85,7 +93,7 @@ async function people() {
   seen.wrong = await told();
   await page.keyboard.type(given.key);
   await page.keyboard.press("Enter");
-  await page.waitForSelector("#inside:not([hidden])");
+  await inside(page);
   seen.inside = await told();
   await shot("inside");
   await page.click("#leave");

@@ -9,6 +9,7 @@ mod cli;
 mod command;
 mod contexts;
 mod contract;
+mod dashboard;
 mod e2e;
 mod external;
 mod life;

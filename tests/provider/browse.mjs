@@ -33,6 +33,9 @@ if (given.refused) {
   await page.waitForSelector("text=Nobody knows you here yet");
   told.page = await page.evaluate(() => document.body.innerText);
 } else {
+  // On to the control room, and back to see as whom.
+  await page.waitForSelector(".shell");
+  await page.goto(`${given.app}/login`);
   await page.waitForSelector("#inside:not([hidden])");
   told.name = await page.evaluate(() => document.getElementById("name").textContent);
   await page.reload();

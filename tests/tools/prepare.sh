@@ -52,3 +52,4 @@ fi
 bash tests/tools/install-opencode.sh
 bash tests/tools/install-browser-driver.sh
 bash tests/tools/install-identity-provider.sh
+bash tests/tools/install-web.sh

@@ -17,6 +17,7 @@ pub mod context_past;
 pub mod contexts;
 pub mod control;
 mod csv;
+pub mod dashboard;
 pub mod docs;
 pub mod dto;
 pub mod external;
@@ -135,6 +136,21 @@ fn of_locks() -> OpenApiRouter<AppState> {
         .routes(routes!(locks::release))
 }
 
+/// The routes that people come by: the control room, signing in, and what there is to read.
+fn of_pages() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(dashboard::home))
+        .routes(routes!(dashboard::part))
+        .routes(routes!(sign_in::page))
+        .routes(routes!(sign_in::part))
+        .routes(routes!(provider::begin))
+        .routes(routes!(provider::callback))
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::part))
+        .routes(routes!(docs::problem))
+}
+
 /// Every route with its place in the document.
 pub(crate) fn documented() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -228,15 +244,7 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(system::ready))
         .routes(routes!(system::ready_short))
         .routes(routes!(system::metrics))
-        .routes(routes!(sign_in::home))
-        .routes(routes!(sign_in::page))
-        .routes(routes!(sign_in::part))
-        .routes(routes!(provider::begin))
-        .routes(routes!(provider::callback))
-        .routes(routes!(docs::openapi))
-        .routes(routes!(docs::page))
-        .routes(routes!(docs::part))
-        .routes(routes!(docs::problem))
+        .merge(of_pages())
 }
 
 /// The whole API over these parts; `extra` are routes of other rooms, behind the same door.
@@ -258,7 +266,7 @@ fn behind_the_door(app: &AppState, routes: Router<AppState>) -> Router {
         .layer(from_fn_with_state(app.clone(), middleware::way))
         .layer(CatchPanicLayer::custom(middleware::panicked));
     routes
-        .fallback(middleware::no_route)
+        .fallback(dashboard::elsewhere)
         .method_not_allowed_fallback(middleware::no_method)
         .layer(way_in)
         .with_state(app.clone())

@@ -261,6 +261,7 @@ pub const TABLE: &[Row] = &[
     row("GET", "/ready", Needs::Nothing),
     row("GET", "/openapi.json", Needs::Nothing),
     row("GET", "/", Needs::Nothing),
+    row("GET", "/assets/{file}", Needs::Nothing),
     row("GET", "/login", Needs::Nothing),
     row("GET", "/login/{file}", Needs::Nothing),
     // Whom the provider vouches for is found out there.

@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use rust_embed::RustEmbed;
 
 use super::codes::ErrorCode;
@@ -19,13 +19,6 @@ struct Files;
 
 /// Where the page names the identity provider.
 const PROVIDER: &str = "<!-- provider -->";
-
-/// The way in.
-#[utoipa::path(get, path = "/", tag = "documentation",
-    responses((status = 303, description = "To the page to sign in with")))]
-pub async fn home() -> Redirect {
-    Redirect::to("/login")
-}
 
 /// The page to sign in with.
 #[utoipa::path(get, path = "/login", tag = "documentation",
@@ -53,11 +46,8 @@ impl Words<'_> {
     /// The page.
     pub fn page(&self) -> Html<String> {
         // By itself, as a page of this server: a cookie that no other site may send is sent then.
-        let on = if self.goes_on {
-            r#"<meta http-equiv="refresh" content="0; url=/login">"#
-        } else {
-            ""
-        };
+        let on =
+            if self.goes_on { r#"<meta http-equiv="refresh" content="0; url=/">"# } else { "" };
         let way = if self.goes_on { "Go on" } else { "Back to the sign-in" };
         let page = text("words.html").unwrap_or_default();
         let page = page.replace("<!-- on -->", on).replace("<!-- way -->", way);
@@ -129,6 +119,6 @@ mod tests {
         assert!(page.contains("a &amp; &quot;b&quot; &#39;c&#39; &lt;!-- way --&gt;"), "{page}");
         assert!(!page.contains("http-equiv=\"refresh\"") && !page.contains("<!--"), "{page}");
         let Html(on) = Words { goes_on: true, ..words }.page();
-        assert!(on.contains("content=\"0; url=/login\""), "{on}");
+        assert!(on.contains("content=\"0; url=/\""), "{on}");
     }
 }

@@ -81,7 +81,7 @@ fn quality(parameter: &str) -> Option<f32> {
 
 /// Whether a client prefers a media type to the one that it gets otherwise. JSON is also what a
 /// client gets that takes neither: an answer that it can read is worth more than a refusal.
-fn prefers(headers: &HeaderMap, essence: &str) -> bool {
+pub(super) fn prefers(headers: &HeaderMap, essence: &str) -> bool {
     let (wanted, is_named) = weight(headers, essence);
     let (otherwise, _) = weight(headers, "application/json");
     wanted > 0.0 && if is_named { wanted >= otherwise } else { wanted > otherwise }

@@ -33,6 +33,7 @@ mod run;
 mod session;
 mod team;
 mod tenant;
+mod top;
 mod trust;
 mod usage;
 mod user;
@@ -188,6 +189,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         | Command::Host(_)
         | Command::Recovery(_)
         | Command::Why { .. }
+        | Command::Top(_)
         | Command::User(_)
         | Command::Team(_)
         | Command::Tenant(_)
@@ -255,6 +257,7 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Admissions(command) => admissions::run(command, &client, printer).await,
         Command::Host(command) => host::run(command, &client, printer).await,
         Command::Recovery(command) => recovery::run(command, &client, printer).await,
+        Command::Top(args) => Box::pin(top::run(&args, &client, printer)).await,
         Command::Why { session } => why::run(&session, &client, printer).await,
         Command::Tenant(command) => tenant::run(command, &client, printer).await,
         Command::Key(command) => key::run(command, &client, printer).await,

@@ -17,6 +17,7 @@ mod keys;
 mod lists;
 mod locks;
 mod login;
+mod pages;
 mod quotas;
 mod ratings;
 mod refusals;

@@ -198,7 +198,7 @@ fn judge_people(seen: &Value) {
     };
     assert_eq!(seen["focus"], "secret", "one can type at once");
     says("wrong", "This key is not known");
-    says("inside", "admin of tests");
+    says("inside", "admin");
     says("inside", "Default");
     says("left", "You are signed out.");
     assert_eq!(seen["cookies"], 0);
@@ -269,7 +269,7 @@ fn judge_pages(outcome: &Outcome<'_>) {
         assert!(ran[0].is_null(), "{path} ran the agent's text");
         assert_eq!(ran[2], 0, "{path} made an image of the agent's text");
         let told = ran[1].as_str().unwrap_or("");
-        let wanted = if path == "login" { "<img" } else { "json" };
+        let wanted = if path == "login" || path.starts_with("page ") { "<img" } else { "json" };
         assert!(told.contains(wanted), "{path} is shown as {told}");
     }
     assert_eq!(outcome.control("script_in_agent_text")["ran"], 1, "the text would run");
@@ -302,7 +302,9 @@ fn judge_secrets(outcome: &Outcome<'_>, seen: &[Seen]) {
     }
     let agreed = outcome.control("sign_in_as_others");
     assert_eq!((&agreed["status"], &agreed["before"]), (&json!(200), &json!(401)), "{agreed}");
-    assert!(text(&agreed["inside"]).contains("member of tests"), "{agreed}");
+    for words in ["member", "Other"] {
+        assert!(text(&agreed["inside"]).contains(words), "{words}: {agreed}");
+    }
 
     let cookies = outcome.attack("cookie_of_others");
     for who in ["own", "other"] {

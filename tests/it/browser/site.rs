@@ -62,11 +62,17 @@ fn noted(request: &Request, step: String) -> Seen {
         let value = request.headers().get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or("").to_owned()
     };
+    // Browsers say of a socket only where the page that opens it comes from.
+    let own = text("origin") == format!("http://{}", text("host"));
+    let site = match text("sec-fetch-site") {
+        told if told.is_empty() && own => "same-origin".to_owned(),
+        told => told,
+    };
     Seen {
         step,
         method: request.method().to_string(),
         path: request.uri().to_string(),
-        site: text("sec-fetch-site"),
+        site,
         has_cookie: text("cookie").contains("orchestrator_session"),
         status: 0,
     }

@@ -38,6 +38,7 @@ fn help_of_the_main_commands() {
         ("help_lock", &["lock"]),
         ("help_tenant", &["tenant"]),
         ("help_key", &["key"]),
+        ("help_top", &["top"]),
         ("help_user", &["user"]),
         ("help_user_invite", &["user", "invite"]),
         ("help_team", &["team"]),

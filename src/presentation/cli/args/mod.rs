@@ -15,6 +15,7 @@ mod recovery;
 mod run;
 mod session;
 mod team;
+mod top;
 mod usage;
 mod user;
 mod webhook;
@@ -43,6 +44,7 @@ pub use self::session::{
     ArtifactsArgs, CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
 };
 pub use self::team::{TeamCommand, TeamInitArgs, TeamJoinArgs};
+pub use self::top::{Order, TopArgs};
 pub use self::usage::{GroupWord, UsageArgs, UsageCommand};
 pub use self::user::{InviteArgs, UserChangeArgs, UserCommand};
 pub use self::webhook::{
@@ -241,6 +243,9 @@ pub enum Command {
     /// What an earlier server left open, and having it done.
     #[command(subcommand)]
     Recovery(RecoveryCommand),
+    /// The fleet in the terminal: who needs you, what it costs, what does not get on.
+    #[command(after_help = top::EXAMPLES)]
+    Top(TopArgs),
     /// What a session waits for, and what would help.
     #[command(after_help = "Example:\n  orchestrator why IND-000042")]
     Why {

@@ -358,11 +358,19 @@ impl Connection {
         {
             return Err(removed());
         }
-        let head = self.app.events.head(self.ctx.tenant).await?;
-        let payload = json!({ "server_time": now, "head_seq": self.shown(head) });
-        self.tell("heartbeat", &payload).await?;
+        self.sign("heartbeat").await?;
         self.put(Message::Ping(bytes::Bytes::new())).await?;
         self.flush().await
+    }
+
+    /// A sign of life: the newest number, and the one up to which all that it may see was sent.
+    async fn sign(&mut self, name: &str) -> Step {
+        let head = self.app.events.head(self.ctx.tenant).await?;
+        let payload = json!({
+            "server_time": self.app.clock.now(), "head_seq": self.shown(head),
+            "position": self.shown(self.position),
+        });
+        self.tell(name, &payload).await
     }
 
     async fn error(&mut self, code: &str, message: &str) -> Step {

@@ -40,18 +40,12 @@ impl Connection {
                     self.tell("subscription.cancelled", &payload).await?;
                 }
             }
-            Asked::Ping => {
-                let payload = json!({ "server_time": self.app.clock.now() });
-                self.tell("pong", &payload).await?;
-            }
+            Asked::Ping => self.sign("pong").await?,
             Asked::Pong => {}
             Asked::Stats if self.own.is_some() => {
                 return self.refuse(Lack::OwnRoom.into()).await;
             }
-            Asked::Stats => {
-                let payload = self.stats();
-                self.tell("system.stats", &payload).await?;
-            }
+            Asked::Stats => self.tell("system.stats", &self.stats()).await?,
         }
         self.flush().await
     }
