@@ -18,6 +18,7 @@ use super::context::error::ContextError;
 use super::ports::store::{CommitError, StoreError};
 use super::ports::workspaces::WorkspaceError;
 use super::session::limits::quota_of;
+use super::task::error::TaskRefused;
 
 /// Why a use case was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -197,6 +198,9 @@ pub enum AppError {
     /// A context cannot be used so.
     #[error(transparent)]
     Context(#[from] ContextError),
+    /// A task cannot be used so.
+    #[error(transparent)]
+    Task(Box<TaskRefused>),
     /// Events before this are gone.
     #[error("events up to {oldest} are no longer kept")]
     CursorExpired {

@@ -19,6 +19,7 @@ pub mod judge;
 pub mod locks;
 pub mod session;
 pub mod system;
+pub mod task;
 pub mod usage;
 pub mod webhooks;
 

@@ -100,6 +100,14 @@ pub enum Subject<'a> {
     Context(&'a super::context::ContextView),
     /// A merge of contexts that waits.
     PendingMerge(&'a crate::domain::context::merge::PendingMerge),
+    /// A task.
+    Task(&'a super::task::view::TaskView),
+    /// What a task needs.
+    Dependency(&'a super::task::view::DependencyView),
+    /// What a task was split into.
+    Decomposed(&'a super::task::view::Decomposed),
+    /// A template.
+    Template(&'a super::task::view::TemplateView),
     /// A delivery of a webhook.
     Delivery(&'a Versioned<crate::domain::webhook::delivery::Delivery>),
 }

@@ -107,7 +107,7 @@ pub(super) async fn demo(host: &ThisMachine, args: &DemoArgs) -> Result<(), CliE
     let told =
         |error: AppError| CliError::new(code::FAILED, format!("the demonstration failed: {error}"));
     populate(&running).await.map_err(told)?;
-    lifecycle::until_told(host, &settings, (running, hangup), true).await
+    Box::pin(lifecycle::until_told(host, &settings, (running, hangup), true)).await
 }
 
 async fn populate(running: &Running) -> Result<(), AppError> {

@@ -13,6 +13,7 @@ use super::external;
 use super::locks::Locks;
 use super::opened::Opened;
 use super::settings::{Enabled, Environment, Settings, secrets};
+use super::templates::shipped_templates;
 use crate::application::agent::AgentService;
 use crate::application::agent::pulses::Pulses;
 use crate::application::attention::AttentionService;
@@ -38,6 +39,7 @@ use crate::application::session::{SessionOptions, SessionService};
 use crate::application::supervise::recover::service::RecoveryService;
 use crate::application::supervise::{SupervisorOptions, Supervisors, Tools};
 use crate::application::system::SystemService;
+use crate::application::task::TaskService;
 use crate::application::usage::UsageService;
 use crate::application::webhooks::sender::Sender;
 use crate::application::webhooks::{WebhookOptions, WebhookService};
@@ -79,6 +81,8 @@ pub(super) struct Graph {
     pub events: EventService,
     pub webhooks: WebhookService,
     pub contexts: ContextService,
+    /// Use cases of tasks.
+    pub tasks: TaskService,
     pub inside: InsideService,
     pub locks: Locks,
     pub usage: UsageService,
@@ -169,8 +173,7 @@ impl Graph {
         };
         let supervisors = Supervisors::new(tools, tracker.clone(), stop.clone());
         let webhooks = webhooks(settings, &store, &clock, &ids, &around.sealer)?;
-        let contexts =
-            ContextService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+        let (contexts, tasks) = contexts_and_tasks(&sessions, &agents, &store, &clock, &ids);
         let usage = UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone());
         let identity =
             IdentityService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids))
@@ -192,6 +195,7 @@ impl Graph {
             events,
             webhooks,
             contexts,
+            tasks,
             inside,
             locks,
             usage,
@@ -471,4 +475,20 @@ fn read_json(file: &Path) -> Option<serde_json::Value> {
 /// Whether a secret was given; kept apart so that nothing else needs to expose it.
 pub(super) fn given_admin_key(settings: &Settings) -> Option<&str> {
     settings.server.admin_key.as_ref().map(ExposeSecret::expose_secret)
+}
+
+/// What sessions and agents remember, and tasks with the templates of the product.
+fn contexts_and_tasks(
+    sessions: &SessionService,
+    agents: &AgentService,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+) -> (ContextService, TaskService) {
+    let of = || (Arc::clone(store), Arc::clone(clock), Arc::clone(ids));
+    let (kept, at, named) = of();
+    let contexts = ContextService::new(kept, at, named);
+    let (kept, at, named) = of();
+    let known = (sessions.clone(), agents.clone());
+    (contexts, TaskService::new(kept, at, named, known, shipped_templates()))
 }

@@ -25,7 +25,7 @@ pub(super) async fn serve(host: &ThisMachine) -> Result<(), CliError> {
     warn_of_sandbox(&settings);
     let clock: Arc<dyn Clock> = Arc::clone(&host.clock) as Arc<dyn Clock>;
     let running = Box::pin(Running::start(&settings, &host.environment, clock, true)).await?;
-    until_told(host, &settings, (running, hangup), false).await
+    Box::pin(until_told(host, &settings, (running, hangup), false)).await
 }
 
 /// Says when agents and gates are kept from nothing although they are to be.

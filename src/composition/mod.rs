@@ -18,6 +18,7 @@ mod opened;
 mod provider;
 mod server;
 pub mod settings;
+pub mod templates;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -101,6 +102,8 @@ pub fn run(cli: Cli, environment: Environment) -> ExitCode {
         | Command::Event(_)
         | Command::Webhook(_)
         | Command::Context(_)
+        | Command::Task(_)
+        | Command::Template(_)
         | Command::Lock(_)
         | Command::Doctor { .. }
         | Command::EapCheck(_)

@@ -34,6 +34,7 @@ use crate::application::ports::clock::{Clock, Ids};
 use crate::application::reconcile::Reconciler;
 use crate::application::supervise::recover::{Recovered, recover};
 use crate::application::system::news;
+use crate::application::task::executor::Executor;
 use crate::infrastructure::ids::SystemIds;
 use crate::infrastructure::private_file;
 use crate::infrastructure::storage::redb::OpenError;
@@ -197,6 +198,8 @@ impl Running {
         self.work.spawn(self.graph.daily(settings, self.audit.clone()).run(self.stop_work.clone()));
         self.work.spawn(self.graph.sender(&self.work).run(self.stop_work.clone()));
         self.work.spawn(self.graph.external.clone().run());
+        let executor = Executor::new(self.graph.tasks.clone());
+        self.work.spawn(executor.run(self.stop_work.clone()));
         self.graph.locks.work(&self.work, &self.stop_work);
         self.work.spawn(self.graph.system.hosts().tell(self.stop_work.clone()));
         self.work.spawn(Reconciler::probe(
@@ -232,6 +235,7 @@ impl Running {
             events: graph.events.clone(),
             webhooks: graph.webhooks.clone(),
             contexts: graph.contexts.clone(),
+            tasks: graph.tasks.clone(),
             inside: graph.inside.clone(),
             locks: graph.locks.desk.clone(),
             usage: graph.usage.clone(),

@@ -99,6 +99,20 @@ closed_enum!(
         AgentStateChanged = "agent.state_changed",
         AgentLoadChanged = "agent.load_changed",
         AgentTaskOverrun = "agent.task_overrun",
+        SessionTaskAdded = "session.task_added",
+        TaskCreated = "task.created",
+        TaskUpdated = "task.updated",
+        TaskDeleted = "task.deleted",
+        TaskStatusChanged = "task.status_changed",
+        TaskAssigned = "task.assigned",
+        TaskDecomposed = "task.decomposed",
+        TaskDependencyAdded = "task.dependency_added",
+        TaskDependencyRemoved = "task.dependency_removed",
+        TaskDependencySatisfied = "task.dependency_satisfied",
+        TaskRetried = "task.retried",
+        TaskGraphStarted = "task.graph_started",
+        TaskGraphCompleted = "task.graph_completed",
+        TenantTemplateChanged = "tenant.template_changed",
     }
 );
 
@@ -145,6 +159,7 @@ closed_enum!(
         User = "user",
         Context = "context",
         Lock = "lock",
+        Task = "task",
     }
 );
 

@@ -73,6 +73,8 @@ id!(/// An entry of the audit.
     AuditId);
 id!(/// A task of a work breakdown.
     TaskId);
+id!(/// A dependency of one task on another.
+    DependencyId);
 id!(/// Room at an agent that is held for work to come.
     ReservationId);
 id!(/// A webhook.

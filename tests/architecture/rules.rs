@@ -97,10 +97,10 @@ fn room(name: &str) -> Room {
     }
 }
 
-/// What test code may name beyond its room: tools of tests (a runtime, files, the length of a run),
-/// and for use cases the real stores.
+/// What test code may name beyond its room: tools of tests (a runtime, files and how they are spelled,
+/// the length of a run), and for use cases the real stores.
 fn allowed_in_tests(room: &str, path: &str) -> bool {
-    ["tokio", "std::env", "std::fs"].iter().any(|tool| starts_with_path(path, tool))
+    ["tokio", "std::env", "std::fs", "toml"].iter().any(|tool| starts_with_path(path, tool))
         || (room == "application" && starts_with_path(path, "crate::infrastructure"))
 }
 

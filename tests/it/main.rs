@@ -18,6 +18,7 @@ mod opencode;
 mod recovery;
 mod sim;
 mod support;
+mod tasks;
 mod walls;
 mod webhooks;
 mod workspaces;

@@ -24,7 +24,7 @@ function change(number) {
     open -= 1;
     refused += 1;
   });
-  asking.end(JSON.stringify({ title: `Change ${number}` }));
+  asking.end(JSON.stringify({ title: `Change ${number} of ${process.pid}` }));
 }
 
 const began = performance.now();

@@ -13,7 +13,7 @@ import { prompt, Server, until } from "./server.mjs";
 
 const LINES = 100_000;
 const STEPS = 2000;
-const RATE = 1000;
+const RATE = Number(process.env.RATE ?? 1000);
 const SECONDS = Number(process.env.SECONDS ?? 30);
 /** Milliseconds from input to paint, of 95 in 100. */
 const BOUND = 100;

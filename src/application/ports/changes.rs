@@ -6,6 +6,7 @@
 
 use super::contexts::ContextWrite;
 use super::people::PeopleWrite;
+use super::tasks::TaskWrite;
 use super::usage::UsageWrite;
 use super::vitals::VitalsWrite;
 use super::webhooks::WebhookWrite;
@@ -97,6 +98,8 @@ pub enum Write {
     Vitals(VitalsWrite),
     /// A context, or what belongs to one.
     Context(ContextWrite),
+    /// A task, or what belongs to it.
+    Task(TaskWrite),
 }
 
 /// A number that the store keeps per tenant.

@@ -18,6 +18,7 @@ pub mod reads;
 pub mod sealer;
 pub mod signer;
 pub mod store;
+pub mod tasks;
 pub mod usage;
 pub mod vitals;
 pub mod webhooks;

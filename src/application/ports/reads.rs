@@ -9,6 +9,7 @@ use super::changes::{Counter, Remembered};
 use super::contexts::{ContextReads, OldContexts};
 use super::people::PeopleReads;
 use super::store::StoreError;
+use super::tasks::TaskReads;
 use super::usage::UsageReads;
 use super::vitals::VitalsReads;
 use super::webhooks::WebhookReads;
@@ -244,6 +245,7 @@ pub trait Snapshot:
     + PeopleReads
     + VitalsReads
     + ContextReads
+    + TaskReads
 {
     /// The tenant itself; `None` before it was made.
     async fn tenant(&self) -> Result<Option<Versioned<Tenant>>, StoreError>;
@@ -301,6 +303,7 @@ closed_enum!(
         Tenants = "tenants",
         Webhooks = "webhooks",
         Contexts = "contexts",
+        Tasks = "tasks",
         Answers = "answers",
         Damaged = "damaged",
         Other = "other",
@@ -393,6 +396,8 @@ pub trait Fleet: Send + Sync {
     ) -> Result<Vec<(TenantId, ContextId)>, StoreError>;
     /// Sessions that ended and whose contexts were not looked at since, at most `limit`.
     async fn ended_owners(&self, limit: usize) -> Result<Vec<(TenantId, SessionId)>, StoreError>;
+    /// Sessions whose tasks are given out.
+    async fn task_runs(&self) -> Result<Vec<(TenantId, SessionId)>, StoreError>;
     /// Every webhook.
     async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError>;
 }

@@ -354,7 +354,8 @@ fn matters(event: &StoredEvent) -> bool {
         | SubjectKind::Webhook
         | SubjectKind::User
         | SubjectKind::Context
-        | SubjectKind::Lock => false,
+        | SubjectKind::Lock
+        | SubjectKind::Task => false,
     }
 }
 

@@ -350,6 +350,10 @@ impl State {
     }
 
     fn attach(&mut self, session: &Session, slack: Option<Duration>) {
+        // No agent works on it: its tasks have sessions of their own.
+        if session.is_graph() {
+            return;
+        }
         let (id, tenant) = (session.id, session.tenant_id);
         let cost = Cost::of(session.spec.estimated_complexity);
         let may = !session.is_exhausted();

@@ -13,6 +13,7 @@ use crate::domain::ids::SessionId;
 pub struct Wake {
     scheduler: Arc<Notify>,
     families: Arc<Notify>,
+    graphs: Arc<Notify>,
     supervisors: Arc<Mutex<BTreeMap<SessionId, Arc<Notify>>>>,
 }
 
@@ -35,6 +36,16 @@ impl Wake {
     /// Waits for that bell.
     pub async fn family_rang(&self) {
         self.families.notified().await;
+    }
+
+    /// Rings for whoever executes the tasks of sessions.
+    pub fn graphs(&self) {
+        self.graphs.notify_one();
+    }
+
+    /// Waits for that bell.
+    pub async fn graphs_rang(&self) {
+        self.graphs.notified().await;
     }
 
     /// Rings for the supervisor of a session, if it has one here.

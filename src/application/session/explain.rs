@@ -231,6 +231,12 @@ fn waiting(session: &Session, queue: &Queue, now: Timestamp) -> Option<Blocker> 
             let command = Some(format!("orchestrator session resume {code}"));
             Some(blocker(BlockerCode::Paused, text, since, "resume it", command))
         }
+        SessionStatus::Running if session.is_graph() => {
+            let text = "its tasks are executed by sessions of their own".to_owned();
+            let command = Some(format!("orchestrator task list --session {code}"));
+            let remedy = "see what its tasks wait for";
+            Some(blocker(BlockerCode::DependencyUnsatisfied, text, since, remedy, command))
+        }
         SessionStatus::Running
         | SessionStatus::Degraded
         | SessionStatus::Completed

@@ -109,7 +109,7 @@ impl SessionService {
         }
     }
 
-    async fn end_child(
+    pub(super) async fn end_child(
         &self,
         tenant: TenantId,
         id: SessionId,

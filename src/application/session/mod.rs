@@ -12,6 +12,7 @@ pub mod explain;
 pub mod family;
 pub mod fork;
 pub mod grant;
+pub mod graph;
 mod judged;
 pub mod leave;
 pub mod limits;

@@ -3,7 +3,7 @@
 //! Invariant: a field that changes nothing is never accepted with anything but its default.
 
 use crate::domain::field::{FieldError, FieldErrors};
-use crate::domain::session::spec::{ExecutionMode, SessionSpec};
+use crate::domain::session::spec::SessionSpec;
 
 /// Everything that a definition wants and this version does not do.
 ///
@@ -16,8 +16,6 @@ pub(super) fn not_yet(spec: &SessionSpec) -> Result<(), Vec<FieldError>> {
             errors.add(pointer, "unsupported", message(instead));
         }
     };
-    let graph = spec.execution_mode == ExecutionMode::TaskGraph;
-    refuse(graph, "/execution_mode", "use single");
     refuse(spec.cpu_limit.is_some(), "/cpu_limit", INSTEAD_OF_A_LIMIT);
     refuse(spec.memory_limit_mb.is_some(), "/memory_limit_mb", INSTEAD_OF_A_LIMIT);
     errors.into_result(())

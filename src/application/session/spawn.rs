@@ -90,8 +90,23 @@ impl SessionService {
     }
 }
 
+impl SessionService {
+    /// What a child of a graph gets of what is left to it: half; `None` when nothing is left.
+    pub(super) async fn share_of(
+        &self,
+        snapshot: &dyn Snapshot,
+        parent: &Session,
+    ) -> Result<Option<(Option<Usd>, Option<u64>)>, AppError> {
+        match purse(snapshot, parent).await?.share(parent, &Spawn::default()) {
+            Ok(share) => Ok(Some(share)),
+            Err(AppError::BudgetExhausted { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// The same place, where a branch of its own is made in it.
-fn of_child(mut workspace: WorkspaceSpec) -> WorkspaceSpec {
+pub(in crate::application) fn of_child(mut workspace: WorkspaceSpec) -> WorkspaceSpec {
     if let WorkspaceSpec::Git { branch, .. } = &mut workspace {
         *branch = None;
     }

@@ -258,7 +258,7 @@ impl SessionPatch {
     }
 }
 
-fn is_generic(title: &str) -> bool {
+pub(in crate::domain) fn is_generic(title: &str) -> bool {
     GENERIC_TITLES.contains(&title.to_lowercase().as_str())
 }
 
@@ -277,7 +277,7 @@ fn derived_title(prompt: &str) -> String {
     title.trim_end().to_owned()
 }
 
-fn check_slugs(pointer: &str, slugs: &[String], errors: &mut FieldErrors) {
+pub(in crate::domain) fn check_slugs(pointer: &str, slugs: &[String], errors: &mut FieldErrors) {
     errors.require(slugs.len() <= 20, pointer, "too_many", "at most 20 are allowed");
     for (index, slug) in slugs.iter().enumerate() {
         if !is_slug(slug) {
@@ -290,7 +290,7 @@ fn check_slugs(pointer: &str, slugs: &[String], errors: &mut FieldErrors) {
     }
 }
 
-fn check_technologies(names: &[String], errors: &mut FieldErrors) {
+pub(in crate::domain) fn check_technologies(names: &[String], errors: &mut FieldErrors) {
     errors.require(names.len() <= 20, "/technologies", "too_many", "at most 20 are allowed");
     for (index, name) in names.iter().enumerate() {
         if !is_technology(name) {
@@ -446,7 +446,7 @@ fn is_ref_name(name: &str) -> bool {
         && name.chars().all(|letter| !letter.is_control() && !" ~^:?*[\\".contains(letter))
 }
 
-fn checked_tags(tags: &[String], errors: &mut FieldErrors) -> Vec<String> {
+pub(in crate::domain) fn checked_tags(tags: &[String], errors: &mut FieldErrors) -> Vec<String> {
     let mut kept: Vec<String> = Vec::with_capacity(tags.len());
     for (index, tag) in tags.iter().enumerate() {
         let tag = tag.trim();

@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod draft;
 pub mod family;
 pub mod gates;
+pub mod graph;
 pub mod life;
 pub mod metrics;
 pub mod policy;

@@ -10,6 +10,7 @@ use crate::application::ports::changes::{ChangeSet, Counter, CounterChange, Expe
 use crate::application::ports::clock::Ids;
 use crate::application::ports::reads::{SessionPage, SessionQuery};
 use crate::application::ports::store::{CommitError, Sequence, StoreError};
+use crate::application::ports::tasks::TaskRecord;
 use crate::domain::audit::{AuditEntry, NO_HASH, Place, StoredAudit};
 use crate::domain::event::{DomainEvent, SubjectKind};
 use crate::domain::ids::{
@@ -56,6 +57,7 @@ enum Named<'a> {
     People((u8, uuid::Uuid)),
     Vitals((u8, AgentId, Option<(SessionId, u32)>)),
     Context((u8, uuid::Uuid, u64)),
+    Task(TaskRecord<'a>),
 }
 
 /// Refuses a set that writes one record twice or reaches into another tenant.
@@ -104,6 +106,9 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
             Write::Context(write) => {
                 (Named::Context(write.record()), write.tenant().unwrap_or(changes.tenant))
             }
+            Write::Task(write) => {
+                (Named::Task(write.record()), write.tenant().unwrap_or(changes.tenant))
+            }
         };
         if tenant != changes.tenant {
             return Err(malformed("a change set may only write within its own tenant"));
@@ -117,6 +122,7 @@ pub(crate) fn check_shape(changes: &ChangeSet) -> Result<(), CommitError> {
         Write::Checkpoint(checkpoint) => purged.contains(&checkpoint.session_id),
         Write::DropCheckpoint { session, .. } => purged.contains(session),
         Write::Attention(put) => purged.contains(&put.value.session_id),
+        Write::Task(write) => write.session().is_some_and(|session| purged.contains(&session)),
         Write::Session(_)
         | Write::Agent(_)
         | Write::Tenant(_)

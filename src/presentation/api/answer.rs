@@ -4,6 +4,7 @@
 
 use crate::application::context::ContextView;
 use crate::application::principal::{Rendered, Subject};
+use crate::application::task::view::{Decomposed, DependencyView, TaskView, TemplateView};
 use crate::domain::session::Session;
 use crate::domain::session::status::SessionStatus;
 use crate::domain::tenant::key::Role;
@@ -18,6 +19,8 @@ use super::dto::context::{ContextDto, MergeDto};
 use super::dto::invite::InviteDto;
 use super::dto::key::KeyDto;
 use super::dto::session::SessionDto;
+use super::dto::task::{DependencyDto, TaskDto};
+use super::dto::task_views::{DecompositionDto, TemplateDto};
 use super::dto::user::UserDto;
 use super::dto::webhook::{DeliveryDto, WebhookDto};
 use super::tenants::TenantDto;
@@ -112,6 +115,10 @@ pub fn render(route: &str, subject: &Subject<'_>, viewer: Viewer) -> Rendered {
         Subject::PendingMerge(pending) => {
             Rendered { status: 200, headers: Vec::new(), body: json(&MergeDto::from(*pending)) }
         }
+        Subject::Task(view) => of_task(route, view),
+        Subject::Dependency(view) => dependency(view),
+        Subject::Decomposed(view) => decomposed(view),
+        Subject::Template(view) => template(view),
         Subject::Delivery(found) => {
             let (webhook, id) = (found.value.webhook_id, found.value.id);
             let location = format!("/api/v1/webhooks/{webhook}/deliveries/{id}");
@@ -132,6 +139,44 @@ fn context(route: &str, view: &ContextView) -> Rendered {
         json(&ContextDto::from(view))
     };
     Rendered { status: if view.made { 201 } else { 200 }, headers, body }
+}
+
+/// A task; 202 while its leaves are still to be given out.
+fn of_task(route: &str, view: &TaskView) -> Rendered {
+    let mut headers = vec![("ETag".to_owned(), etag(view.task.version))];
+    let location = || format!("/api/v1/tasks/{}", view.task.value.id);
+    headers.extend(view.made.then(|| ("Location".to_owned(), location())));
+    let status = match () {
+        () if view.made => 201,
+        () if route.ends_with("/execute") => 202,
+        () => 200,
+    };
+    Rendered { status, headers, body: json(&TaskDto::from(view)) }
+}
+
+fn dependency(view: &DependencyView) -> Rendered {
+    let (task, id) = (view.source_task_id, view.dependency.id);
+    let location = format!("/api/v1/tasks/{task}/dependencies/{id}");
+    let headers = vec![("Location".to_owned(), location)];
+    Rendered { status: 201, headers, body: json(&DependencyDto::from(view)) }
+}
+
+fn decomposed(view: &Decomposed) -> Rendered {
+    let headers = vec![("ETag".to_owned(), etag(view.root.task.version))];
+    let status = if view.planner_session_id.is_some() { 202 } else { 200 };
+    Rendered { status, headers, body: json(&DecompositionDto::from(view)) }
+}
+
+fn template(view: &TemplateView) -> Rendered {
+    let tag = view.version.map(|version| ("ETag".to_owned(), etag(version)));
+    let mut headers: Vec<(String, String)> = tag.into_iter().collect();
+    let location = || format!("/api/v1/templates/{}", view.template.key);
+    headers.extend(view.made.then(|| ("Location".to_owned(), location())));
+    Rendered {
+        status: if view.made { 201 } else { 200 },
+        headers,
+        body: json(&TemplateDto::from(view)),
+    }
 }
 
 /// 201 for what was made, 202 while the effect is still to come, else 200.

@@ -75,6 +75,14 @@ closed_enum!(
         DeadlockDetected = "DEADLOCK_DETECTED",
         HostNotFound = "HOST_NOT_FOUND",
         HostBusy = "HOST_BUSY",
+        TaskNotFound = "TASK_NOT_FOUND",
+        DependencyNotFound = "DEPENDENCY_NOT_FOUND",
+        TemplateNotFound = "TEMPLATE_NOT_FOUND",
+        DependencyCycle = "DEPENDENCY_CYCLE",
+        TaskAlreadyStarted = "TASK_ALREADY_STARTED",
+        TaskDepthExceeded = "TASK_DEPTH_EXCEEDED",
+        DecompositionLimit = "DECOMPOSITION_LIMIT",
+        PlanInvalid = "PLAN_INVALID",
     }
 );
 
@@ -389,6 +397,44 @@ impl ErrorCode {
                 S::UNPROCESSABLE_ENTITY,
                 "Address not allowed",
                 "name a public https address, or have it listed: webhooks.allowed_hosts and webhooks.allowed_networks for webhooks, agents.external.allowed_hosts and agents.external.allowed_networks for agents",
+            ),
+            Self::TaskNotFound => {
+                row(S::NOT_FOUND, "No such task", "list the tasks with GET /api/v1/tasks")
+            }
+            Self::DependencyNotFound => row(
+                S::NOT_FOUND,
+                "No such dependency",
+                "list what the task needs with GET /api/v1/tasks/{id}/dependencies",
+            ),
+            Self::TemplateNotFound => row(
+                S::NOT_FOUND,
+                "No such template",
+                "list the templates with GET /api/v1/templates",
+            ),
+            Self::DependencyCycle => row(
+                S::CONFLICT,
+                "Tasks would need each other in a circle",
+                "take away one of the dependencies in cycle, or leave this one out",
+            ),
+            Self::TaskAlreadyStarted => row(
+                S::CONFLICT,
+                "Task has started",
+                "cancel it first, or make another task for this",
+            ),
+            Self::TaskDepthExceeded => row(
+                S::UNPROCESSABLE_ENTITY,
+                "Tree of tasks too deep",
+                "put the task beside another one instead of below it",
+            ),
+            Self::DecompositionLimit => row(
+                S::UNPROCESSABLE_ENTITY,
+                "Too many tasks",
+                "ask for less depth or larger parts; see limit",
+            ),
+            Self::PlanInvalid => row(
+                S::UNPROCESSABLE_ENTITY,
+                "Plan not valid",
+                "correct what errors tells, and send the plan again",
             ),
             Self::LockNotFound => row(
                 S::NOT_FOUND,

@@ -54,6 +54,9 @@ pub mod sign_in;
 pub mod state;
 pub mod streams;
 pub mod system;
+pub mod task_life;
+pub mod tasks;
+pub mod templates;
 pub mod tenants;
 pub mod usage;
 pub mod users;
@@ -151,6 +154,45 @@ fn of_pages() -> OpenApiRouter<AppState> {
         .routes(routes!(docs::problem))
 }
 
+/// The routes of tasks and of the templates that split them.
+fn of_tasks() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(tasks::create, tasks::list))
+        .routes(routes!(tasks::stats))
+        .routes(routes!(tasks::get, tasks::patch, tasks::delete))
+        .routes(routes!(tasks::subtasks))
+        .routes(routes!(tasks::tree))
+        .routes(routes!(tasks::graph))
+        .routes(routes!(tasks::graph_too))
+        .routes(routes!(tasks::dependencies, tasks::depend))
+        .routes(routes!(tasks::free))
+        .routes(routes!(task_life::status))
+        .routes(routes!(task_life::assign))
+        .routes(routes!(task_life::start))
+        .routes(routes!(task_life::complete))
+        .routes(routes!(task_life::fail))
+        .routes(routes!(task_life::pause))
+        .routes(routes!(task_life::cancel))
+        .routes(routes!(task_life::skip))
+        .routes(routes!(task_life::retry))
+        .routes(routes!(task_life::decompose))
+        .routes(routes!(task_life::execute))
+        .routes(routes!(templates::create, templates::list))
+        .routes(routes!(templates::get, templates::put, templates::delete))
+}
+
+/// The routes of sockets.
+fn of_sockets() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(ws::sessions))
+        .routes(routes!(ws::session))
+        .routes(routes!(ws::agents))
+        .routes(routes!(ws::agent))
+        .routes(routes!(ws::task))
+        .routes(routes!(ws::system))
+        .routes(routes!(ws::events))
+}
+
 /// Every route with its place in the document.
 pub(crate) fn documented() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -198,6 +240,7 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .merge(of_agents())
         .merge(of_contexts())
         .merge(of_locks())
+        .merge(of_tasks())
         .routes(routes!(admissions::list))
         .routes(routes!(admissions::hold))
         .routes(routes!(admissions::release))
@@ -232,12 +275,7 @@ pub(crate) fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::delivery))
         .routes(routes!(webhooks::redeliver))
-        .routes(routes!(ws::sessions))
-        .routes(routes!(ws::session))
-        .routes(routes!(ws::agents))
-        .routes(routes!(ws::agent))
-        .routes(routes!(ws::system))
-        .routes(routes!(ws::events))
+        .merge(of_sockets())
         .routes(routes!(mcp::serve))
         .routes(routes!(system::health))
         .routes(routes!(system::live))

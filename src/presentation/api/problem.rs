@@ -17,6 +17,7 @@ use crate::application::context::error::ContextError;
 use crate::application::error::AppError;
 use crate::application::locks::told;
 use crate::application::ports::workspaces::WorkspaceError;
+use crate::application::task::error::TaskRefused;
 use crate::domain::agent::gate::{Gate, NoAgent};
 use crate::domain::attention::ResolveError;
 use crate::domain::field::FieldError;
@@ -127,14 +128,7 @@ impl Problem {
             [only] => format!("{} {}", only.pointer, only.message),
             many => format!("the request has {} invalid fields", many.len()),
         };
-        let list: Vec<Value> = errors
-            .iter()
-            .map(|error| {
-                let FieldError { pointer, code, message } = error;
-                json!({ "pointer": pointer, "code": code, "message": message })
-            })
-            .collect();
-        Self::new(ErrorCode::ValidationError, detail).with("errors", Value::Array(list))
+        Self::new(ErrorCode::ValidationError, detail).with("errors", listed(errors))
     }
 
     /// The same without secrets: what a client sent may be part of what it is told.
@@ -267,6 +261,22 @@ impl From<Lack> for Problem {
     }
 }
 
+/// Broken rules, each with its place.
+fn listed(errors: &[FieldError]) -> Value {
+    let one = |FieldError { pointer, code, message }: &FieldError| json!({ "pointer": pointer, "code": code, "message": message });
+    errors.iter().map(one).collect()
+}
+
+/// A key has signed in as many browsers as are remembered.
+fn browsers(detail: &str, limit: u64) -> Problem {
+    Problem::new(ErrorCode::QuotaExceeded, detail)
+        .with("quota", json!("browsers"))
+        .with("limit", json!(limit))
+        .with("used", json!(limit))
+        .with("remedy", json!(TOO_MANY_BROWSERS))
+        .retry_after(3600)
+}
+
 /// A context cannot be used so.
 fn context(detail: &str, refused: &ContextError) -> Problem {
     use ErrorCode as C;
@@ -294,6 +304,38 @@ fn context(detail: &str, refused: &ContextError) -> Problem {
             .with("actual", json!(actual))
             .with("operation", json!(operation)),
         ContextError::TooLarge => plain(C::PayloadTooLarge),
+    }
+}
+
+/// A task cannot be used so.
+fn task(detail: &str, refused: &TaskRefused) -> Problem {
+    use ErrorCode as C;
+    let plain = |code| Problem::new(code, detail);
+    match refused {
+        TaskRefused::NotFound => plain(C::TaskNotFound),
+        TaskRefused::DependencyNotFound => plain(C::DependencyNotFound),
+        TaskRefused::TemplateNotFound => plain(C::TemplateNotFound),
+        TaskRefused::TemplateShipped(_)
+        | TaskRefused::TemplateKeyTaken(_)
+        | TaskRefused::HasSubtasks => plain(C::AlreadyExists),
+        TaskRefused::Transition { title: _, refused } => plain(C::InvalidTransition)
+            .with("current", json!(refused.current))
+            .with("requested", json!(refused.requested))
+            .with("allowed", json!(refused.allowed())),
+        TaskRefused::Container { title: _ } => plain(C::InvalidTransition)
+            .with("current", Value::Null)
+            .with("requested", Value::Null)
+            .with("allowed", json!([])),
+        TaskRefused::AlreadyStarted(_) => plain(C::TaskAlreadyStarted),
+        TaskRefused::Cycle(cycle) => plain(C::DependencyCycle).with("cycle", json!(cycle)),
+        TaskRefused::TooDeep => plain(C::TaskDepthExceeded),
+        TaskRefused::TooMany { limit, what: _ } => {
+            plain(C::DecompositionLimit).with("limit", json!(limit))
+        }
+        TaskRefused::PlannerFailed { code: _, status } => {
+            plain(C::AgentUnavailable).with("reason", json!(status)).retry_after(30)
+        }
+        TaskRefused::PlanInvalid(errors) => plain(C::PlanInvalid).with("errors", listed(errors)),
     }
 }
 
@@ -358,12 +400,7 @@ impl From<AppError> for Problem {
             AppError::KeyNotFound => plain(C::KeyNotFound),
             AppError::KeyRevoked => plain(C::KeyRevoked),
             AppError::OwnKey => plain(C::OwnKey),
-            AppError::TooManyBrowsers { limit } => plain(C::QuotaExceeded)
-                .with("quota", json!("browsers"))
-                .with("limit", json!(limit))
-                .with("used", json!(limit))
-                .with("remedy", json!(TOO_MANY_BROWSERS))
-                .retry_after(3600),
+            AppError::TooManyBrowsers { limit } => browsers(&detail, *limit),
             AppError::TooManyLinks => {
                 plain(C::RateLimited).with("remedy", json!(TOO_MANY_LINKS)).retry_after(60)
             }
@@ -422,6 +459,7 @@ impl From<AppError> for Problem {
             }
             AppError::NoAgent { reason, refused } => no_agent(detail, *reason, refused),
             AppError::Context(refused) => context(&detail, refused),
+            AppError::Task(refused) => task(&detail, refused),
             AppError::CursorExpired { oldest } => {
                 plain(C::CursorExpired).with("oldest", json!(oldest))
             }

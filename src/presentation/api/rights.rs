@@ -55,6 +55,9 @@ const fn write(role: Role, area: Area) -> Needs {
     Needs::Right(Right::write(role, area))
 }
 
+const READ_TASKS: Needs = read(Role::Viewer, Area::Tasks);
+const WRITE_TASKS: Needs = write(Role::Member, Area::Tasks);
+const LEAD_TASKS: Needs = write(Role::Lead, Area::Tasks);
 const READ_SESSIONS: Needs = read(Role::Viewer, Area::Sessions);
 const DRIVE_SESSIONS: Needs = write(Role::Member, Area::Sessions);
 const LEAD_SESSIONS: Needs = write(Role::Lead, Area::Sessions);
@@ -181,6 +184,35 @@ pub const TABLE: &[Row] = &[
     row("GET", "/api/v1/contexts/{id}/diff/{other_id}", READ_CONTEXTS),
     row("GET", "/api/v1/contexts/{id}/history", READ_CONTEXTS),
     row("GET", "/api/v1/contexts/{id}/versions/{n}", READ_CONTEXTS),
+    row("GET", "/api/v1/tasks", READ_TASKS),
+    row("POST", "/api/v1/tasks", WRITE_TASKS),
+    row("GET", "/api/v1/tasks/stats", READ_TASKS),
+    row("GET", "/api/v1/tasks/{id}", READ_TASKS),
+    row("PATCH", "/api/v1/tasks/{id}", WRITE_TASKS),
+    row("DELETE", "/api/v1/tasks/{id}", WRITE_TASKS),
+    row("GET", "/api/v1/tasks/{id}/subtasks", READ_TASKS),
+    row("GET", "/api/v1/tasks/{id}/tree", READ_TASKS),
+    row("GET", "/api/v1/tasks/{id}/graph", READ_TASKS),
+    row("GET", "/api/v1/tasks/{id}/dependencies/graph", READ_TASKS),
+    row("GET", "/api/v1/tasks/{id}/dependencies", READ_TASKS),
+    row("POST", "/api/v1/tasks/{id}/dependencies", WRITE_TASKS),
+    row("DELETE", "/api/v1/tasks/{id}/dependencies/{dependency_id}", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/status", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/assign", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/start", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/complete", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/fail", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/pause", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/cancel", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/skip", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/retry", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/decompose", WRITE_TASKS),
+    row("POST", "/api/v1/tasks/{id}/execute", WRITE_TASKS),
+    row("GET", "/api/v1/templates", READ_TASKS),
+    row("POST", "/api/v1/templates", LEAD_TASKS),
+    row("GET", "/api/v1/templates/{name}", READ_TASKS),
+    row("PUT", "/api/v1/templates/{name}", LEAD_TASKS),
+    row("DELETE", "/api/v1/templates/{name}", LEAD_TASKS),
     row("GET", "/api/v1/locks", READ_LOCKS),
     row("POST", "/api/v1/locks/acquire", HOLD_LOCKS),
     row("GET", "/api/v1/locks/{name}", READ_LOCKS),
@@ -247,6 +279,7 @@ pub const TABLE: &[Row] = &[
     row("POST", "/api/v1/recovery/apply", RULE_SYSTEM),
     row("GET", "/ws/sessions", READ_SESSIONS),
     row("GET", "/ws/sessions/{id}", READ_SESSIONS),
+    row("GET", "/ws/tasks/{id}", READ_TASKS),
     row("GET", "/ws/agents", READ_AGENTS),
     row("GET", "/ws/agents/{id}", Needs::AgentOr(Right::read(Role::Viewer, Area::Agents))),
     // It joins no room by itself; each subscription is asked about.

@@ -29,6 +29,7 @@ use crate::application::ports::store::Store;
 use crate::application::session::SessionService;
 use crate::application::supervise::recover::service::RecoveryService;
 use crate::application::system::SystemService;
+use crate::application::task::TaskService;
 use crate::application::usage::UsageService;
 use crate::application::webhooks::WebhookService;
 use crate::domain::redact::Redactor;
@@ -135,6 +136,7 @@ pub struct Parts {
     pub events: EventService,
     pub webhooks: WebhookService,
     pub contexts: ContextService,
+    pub tasks: TaskService,
     pub inside: InsideService,
     pub locks: LockDesk,
     pub usage: UsageService,
@@ -172,6 +174,8 @@ pub struct Shared {
     pub webhooks: WebhookService,
     /// Use cases of contexts.
     pub contexts: ContextService,
+    /// Use cases of tasks.
+    pub tasks: TaskService,
     /// What agents at work may do.
     pub inside: InsideService,
     /// Use cases of locks.
@@ -238,6 +242,7 @@ impl AppState {
             events,
             webhooks,
             contexts,
+            tasks,
             inside,
             locks,
             usage,
@@ -271,6 +276,7 @@ impl AppState {
             events,
             webhooks,
             contexts,
+            tasks,
             inside,
             locks,
             usage,

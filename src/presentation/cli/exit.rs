@@ -166,6 +166,8 @@ fn usual_remedy(api_code: &str) -> Option<&'static str> {
         "LAST_ADMINISTRATOR" => {
             "make somebody else an administrator first: orchestrator user change EMAIL --role admin"
         }
+        "TASK_NOT_FOUND" => "`orchestrator task list` shows the tasks of this tenant",
+        "TEMPLATE_NOT_FOUND" => "`orchestrator template list` shows the templates",
         "CONTEXT_NOT_FOUND" => "`orchestrator context list` shows the contexts of this tenant",
         "WEBHOOK_NOT_FOUND" => "`orchestrator webhook list` shows the webhooks of this tenant",
         "LOCK_NOT_FOUND" => "`orchestrator lock list` shows what is held or waited for",

@@ -31,7 +31,9 @@ pub mod output;
 mod recovery;
 mod run;
 mod session;
+mod task;
 mod team;
+mod template;
 mod tenant;
 mod top;
 mod trust;
@@ -49,7 +51,9 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use self::args::{AgentCommand, AuditCommand, Cli, Command, TeamCommand, UserCommand};
+use self::args::{
+    AgentCommand, AuditCommand, Cli, Command, TeamCommand, TemplateCommand, UserCommand,
+};
 use self::client::{Client, Connection};
 use self::detect::Sighting;
 use self::doctor::Check;
@@ -181,6 +185,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         Command::Backup(args) if args.verify => archive::verify(&args.path, context).await,
         Command::Restore(args) => archive::restore(args, context).await,
         Command::Import(args) => archive::import(args, context).await,
+        Command::Template(TemplateCommand::Check(args)) => template::check(&args, printer),
         Command::Agent(AgentCommand::Detect { register }) => detect::run(register, context).await,
         Command::Session(_)
         | Command::Attention(_)
@@ -201,6 +206,8 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<u8, CliErro
         | Command::Usage(_)
         | Command::Webhook(_)
         | Command::Context(_)
+        | Command::Task(_)
+        | Command::Template(_)
         | Command::Lock(_)
         | Command::Event(_) => Box::pin(ask_server(command, context)).await,
         Command::Login { print } => login::run(print, context).await,
@@ -273,6 +280,8 @@ async fn ask_server(command: Command, context: &Context<'_>) -> Result<u8, CliEr
         Command::Event(command) => events::run(command, &client, printer).await,
         Command::Webhook(command) => webhook::run(command, &client, printer).await,
         Command::Context(command) => context::run(command, &client, printer).await,
+        Command::Task(command) => Box::pin(task::run(command, &client, printer)).await,
+        Command::Template(command) => template::run(command, &client, printer).await,
         Command::Lock(command) => lock::run(command, &client, printer).await,
         Command::Serve(_)
         | Command::Demo(_)

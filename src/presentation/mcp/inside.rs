@@ -5,13 +5,14 @@ use serde_json::{Map, Value, json};
 
 use super::inside_input::{
     AskHuman, ContextHistory, GetContext, LONGEST_WAIT, PutContext, Release, Renew, ReportPhase,
-    SpawnChild, Status, TakeCheckpoint, Which,
+    SpawnChild, Status, TakeCheckpoint, TaskList, TaskUpdate, Which,
 };
 use super::{Answer, Refusal};
 use crate::application::context::{By, ContextView, Wanted as Write};
 use crate::application::error::AppError;
 use crate::application::inside::{Answered, Insider};
 use crate::application::ports::contexts::{ContextQuery, ContextsOf};
+use crate::application::task::view::TaskView;
 use crate::domain::context::ContextScope;
 use crate::domain::ids::LockId;
 use crate::domain::lock::LockName;
@@ -44,6 +45,8 @@ pub(super) async fn call(
         "session_status" => session_status(app, who, arguments).await,
         "ask_human" => Box::pin(ask_human(app, who, arguments)).await,
         "checkpoint" => Box::pin(checkpoint(app, who, request_id, arguments)).await,
+        "task_list" => task_list(app, who, arguments).await,
+        "task_update" => task_update(app, who, request_id, arguments).await,
         "report_phase" => report_phase(app, who, arguments).await,
         _ => return None,
     })
@@ -220,4 +223,49 @@ async fn report_phase(app: &AppState, who: &Insider, arguments: Map<String, Valu
     let phase = phase.ok_or_else(|| Problem::field("/phase", "required", "is missing"))?;
     app.inside.phase(who, phase).await?;
     value(json!({ "phase": phase }))
+}
+
+async fn task_list(app: &AppState, who: &Insider, arguments: Map<String, Value>) -> Answer {
+    let TaskList { statuses, limit } = read(arguments)?;
+    let seen = app.tasks.seen_by(who).await?;
+    let is_wanted =
+        |view: &&TaskView| statuses.is_empty() || statuses.contains(&view.task.value.status());
+    let wanted: Vec<&TaskView> = seen.tasks.iter().filter(is_wanted).collect();
+    let shown: Vec<Value> = wanted.iter().take(limit).map(|view| task_facts(view)).collect();
+    Ok(json!({
+        "session_id": seen.session, "your_task_id": seen.own, "tasks": shown,
+        "has_more": wanted.len() > limit,
+    }))
+}
+
+async fn task_update(
+    app: &AppState,
+    who: &Insider,
+    request_id: &str,
+    arguments: Map<String, Value>,
+) -> Answer {
+    let TaskUpdate { task, told } = read(arguments)?;
+    let view = app.tasks.told_by(who, request_id, task, &told).await?;
+    Ok(task_facts(&view))
+}
+
+/// What an agent is told of a task.
+fn task_facts(view: &TaskView) -> Value {
+    let task = &view.task.value;
+    let needs: Vec<Value> = view
+        .dependencies
+        .iter()
+        .map(|need| {
+            json!({
+                "task_id": need.dependency.target_task_id,
+                "type": need.dependency.dependency_type, "is_satisfied": need.is_satisfied,
+            })
+        })
+        .collect();
+    json!({
+        "id": task.id, "title": task.spec.title, "description": task.spec.description,
+        "task_type": task.spec.task_type, "status": task.status(),
+        "progress_percentage": view.progress_percentage, "parent_task_id": task.place.parent_task_id,
+        "depends_on": needs, "result": task.work.result,
+    })
 }

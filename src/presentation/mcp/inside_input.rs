@@ -6,13 +6,16 @@ use serde_json::Map;
 
 use crate::application::inside::Question;
 use crate::application::session::spawn::Spawn;
+use crate::application::task::inside::Told;
+use crate::application::task::{Ask, Completion};
 use crate::domain::context::path::Path;
 use crate::domain::context::{ContextDraft, ContextScope};
 use crate::domain::field::FieldErrors;
-use crate::domain::ids::LockId;
+use crate::domain::ids::{LockId, TaskId};
 use crate::domain::lock::LockName;
 use crate::domain::money::Usd;
 use crate::domain::session::Phase;
+use crate::domain::task::status::TaskStatus;
 use crate::presentation::api::dto::context_input::WriteContext;
 use crate::presentation::api::dto::lock_input::{NAME_RULE, ReleaseLock, RenewLock};
 use crate::presentation::api::fields::{Fields, FromFields};
@@ -207,5 +210,51 @@ impl FromFields for ReportPhase {
             fields.require_one("phase", "is planning, executing or reviewing");
         }
         Self(phase)
+    }
+}
+
+/// `task_list`
+pub(super) struct TaskList {
+    pub(super) statuses: Vec<TaskStatus>,
+    pub(super) limit: usize,
+}
+
+impl FromFields for TaskList {
+    fn read(fields: &mut Fields) -> Self {
+        let limit = fields.integer("limit").unwrap_or(100);
+        if !(1..=200).contains(&limit) {
+            fields.wrong("limit", "out_of_range", "must be between 1 and 200");
+        }
+        let mut statuses = Vec::new();
+        for text in fields.texts("status") {
+            match TaskStatus::parse(&text) {
+                Some(status) => statuses.push(status),
+                None => fields.wrong("status", "invalid", "must hold statuses of tasks"),
+            }
+        }
+        Self { statuses, limit: usize::try_from(limit.clamp(1, 200)).unwrap_or(1) }
+    }
+}
+
+/// `task_update`
+pub(super) struct TaskUpdate {
+    pub(super) task: Option<TaskId>,
+    pub(super) told: Told,
+}
+
+impl FromFields for TaskUpdate {
+    fn read(fields: &mut Fields) -> Self {
+        let text = fields.text("task");
+        let task = text.as_deref().and_then(TaskId::parse);
+        if text.is_some() && task.is_none() {
+            fields.wrong("task", "invalid", "must be the id of a task");
+        }
+        let (progress, status) = (fields.integer("progress_percentage"), fields.word("status"));
+        let completion = Completion {
+            result: fields.map("result"),
+            error_message: fields.bounded_text("error_message", 1, 1000),
+        };
+        let ask = Ask { agent: None, completion, reason: None };
+        Self { task, told: Told { progress, status, ask } }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub(super) const INSIDE_WORDS: &str = "\
 Tools of the server that runs your session. Share what others need with context_put, read it with \
 context_get; take a lock before you change what others may change, too, and release it; ask a person with \
-ask_human when only a person can decide; hand a separate piece of work to a child with session_spawn and \
+ask_human when only a person can decide; see what else is planned with task_list, and say how far you are with task_update; hand a separate piece of work to a child with session_spawn and \
 look after it with session_status.";
 
 /// What whoever shows a key is told first.
@@ -141,7 +141,56 @@ pub(super) fn inside() -> Vec<Tool> {
             ),
         ),
     ];
-    of_contexts().into_iter().chain(of_locks()).chain(of_sessions).collect()
+    of_contexts().into_iter().chain(of_locks()).chain(of_tasks()).chain(of_sessions).collect()
+}
+
+fn of_tasks() -> [Tool; 2] {
+    let statuses = [
+        "pending",
+        "ready",
+        "assigned",
+        "in_progress",
+        "blocked",
+        "paused",
+        "completed",
+        "failed",
+        "cancelled",
+        "skipped",
+    ];
+    [
+        tool(
+            "task_list",
+            "The tasks of this session; when it works on one task of a larger plan, all tasks of that plan, \
+             with what each needs and what those that are done gave.",
+            Does::Read,
+            (
+                &[],
+                json!({
+                    "status": {
+                        "type": "array", "maxItems": 10, "description": "Only those in these statuses",
+                        "items": { "type": "string", "enum": statuses },
+                    },
+                    "limit": whole("At most this many, 100 when omitted", 1, 200),
+                }),
+            ),
+        ),
+        tool(
+            "task_update",
+            "Say how far the task is that this session works on. Tasks of the session's own can be brought to \
+             another status, too; the one that this session works on stands as the session does.",
+            Does::Write,
+            (
+                &[],
+                json!({
+                    "task": text("Id of the task; the one that this session works on when omitted", 64),
+                    "progress_percentage": whole("How far it is", 0, 99),
+                    "status": { "type": "string", "enum": statuses },
+                    "result": { "type": "object", "description": "What it gave, with completed" },
+                    "error_message": text("Why it failed, with failed", 1000),
+                }),
+            ),
+        ),
+    ]
 }
 
 fn of_contexts() -> [Tool; 3] {

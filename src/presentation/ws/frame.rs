@@ -17,7 +17,7 @@ use crate::presentation::api::dto::event::EventDto;
 
 /// What is told of a room that there is not.
 const UNKNOWN_ROOM: &str = "this room is not known; known are sessions, session:<id or code>, agents, \
-    agent:<id or name>, contexts, context:<id>, locks, system, usage, tenant, events";
+    agent:<id or name>, tasks, task:<id>, contexts, context:<id>, locks, system, usage, tenant, events";
 
 /// A frame in bytes, with what decides who gets it. The bytes are shared by all sockets.
 #[derive(Debug, Clone)]

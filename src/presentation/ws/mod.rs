@@ -28,7 +28,7 @@ use super::api::params::Params;
 use super::api::problem::Problem;
 use super::api::state::AppState;
 use crate::application::principal::RequestContext;
-use crate::domain::ids::{AgentId, TenantId};
+use crate::domain::ids::{AgentId, TaskId, TenantId};
 
 /// Largest frame of a client.
 const MAX_FRAME: usize = 64 * 1024;
@@ -224,6 +224,26 @@ pub async fn session(
     let id = app.sessions.find(joining.ctx.tenant, &id).await?;
     app.sessions.get(&joining.ctx, id).await?;
     upgrade(&app, joining, socket, vec![Room::Session(id)])
+}
+
+/// Every event of one task.
+#[utoipa::path(get, path = "/ws/tasks/{id}", tag = "sockets",
+    params(
+        ("id" = TaskId, Path, description = "Id of the task"),
+        ("after" = Option<u64>, Query, description = "Stored events with a larger number come first"),
+        ("client_id" = Option<String>, Query, description = "A label; several connections may share it"),
+        ("tenant" = Option<String>, Query, description = "The tenant, for clients that cannot send headers"),
+    ),
+    responses((status = 101, description = "Frames `{type, seq, tenant_id, subject, payload, timestamp}`")))]
+pub async fn task(
+    State(app): State<AppState>,
+    joining: Joining,
+    Path(id): Path<String>,
+    socket: Upgrade,
+) -> Result<Response, Problem> {
+    let id = super::api::tasks::parse(&id)?;
+    let found = app.tasks.get(&joining.ctx, id).await?;
+    upgrade(&app, joining, socket, vec![Room::Task(found.task.value.id)])
 }
 
 /// Every event of agents, and how external ones say that they are.

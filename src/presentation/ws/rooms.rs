@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::frame::Frame;
-use crate::domain::ids::{AgentId, ContextId, SessionId};
+use crate::domain::ids::{AgentId, ContextId, SessionId, TaskId};
 use crate::domain::session::SessionCode;
 use crate::domain::tenant::key::Role;
 use crate::domain::tenant::right::Right;
@@ -20,6 +20,10 @@ pub enum Room {
     Agents,
     /// The same of one agent.
     Agent(AgentId),
+    /// Events of tasks.
+    Tasks,
+    /// The same of one task.
+    Task(TaskId),
     /// Events of contexts.
     Contexts,
     /// The same of one context.
@@ -57,6 +61,7 @@ impl Named {
         let room = match text {
             "sessions" => Room::Sessions,
             "agents" => Room::Agents,
+            "tasks" => Room::Tasks,
             "contexts" => Room::Contexts,
             "system" => Room::System,
             "locks" => Room::Locks,
@@ -68,6 +73,9 @@ impl Named {
                     let id = AgentId::parse(agent).map(|id| Self::Room(Room::Agent(id)));
                     let is_name = !agent.is_empty() && agent.len() <= LONGEST_NAME;
                     return id.or_else(|| is_name.then(|| Self::Called(agent.to_owned())));
+                }
+                if let Some(task) = text.strip_prefix("task:") {
+                    return TaskId::parse(task).map(|id| Self::Room(Room::Task(id)));
                 }
                 if let Some(context) = text.strip_prefix("context:") {
                     return ContextId::parse(context).map(|id| Self::Room(Room::Context(id)));
@@ -90,6 +98,7 @@ impl Room {
         match self {
             Self::Sessions | Self::Session(_) => Right::read(Role::Viewer, Area::Sessions),
             Self::Agents | Self::Agent(_) => Right::read(Role::Viewer, Area::Agents),
+            Self::Tasks | Self::Task(_) => Right::read(Role::Viewer, Area::Tasks),
             Self::Contexts | Self::Context(_) => Right::read(Role::Viewer, Area::Contexts),
             Self::System => Right::read(Role::Viewer, Area::System),
             Self::Locks => Right::read(Role::Viewer, Area::Locks),
@@ -107,6 +116,8 @@ impl Room {
             Self::Session(_) => "session",
             Self::Agents => "agents",
             Self::Agent(_) => "agent",
+            Self::Tasks => "tasks",
+            Self::Task(_) => "task",
             Self::Contexts => "contexts",
             Self::Context(_) => "context",
             Self::System => "system",
@@ -125,6 +136,8 @@ impl Room {
             Self::Sessions => frame.area == "session" && frame.seq.is_some(),
             Self::Agents => frame.area == "agent",
             Self::Agent(id) => frame.is_about(id),
+            Self::Tasks => frame.area == "task",
+            Self::Task(id) => frame.area == "task" && frame.names(id.uuid()),
             Self::Contexts => frame.area == "context",
             Self::Context(id) => frame.area == "context" && frame.names(id.uuid()),
             Self::System => frame.area == "system",
@@ -148,9 +161,11 @@ impl Room {
             Self::Session(id) => Some(id.uuid()),
             Self::Agent(id) => Some(id.uuid()),
             Self::Context(id) => Some(id.uuid()),
+            Self::Task(id) => Some(id.uuid()),
             Self::Sessions
             | Self::Agents
             | Self::Contexts
+            | Self::Tasks
             | Self::Locks
             | Self::System
             | Self::Usage

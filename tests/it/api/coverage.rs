@@ -72,6 +72,7 @@ async fn every_documented_operation_has_a_route_and_no_other_method_does() {
             .replace("{id}", "IND-000001")
             .replace("{seq}", "1")
             .replace("{delivery_id}", "1")
+            .replace("{dependency_id}", "1")
             .replace("/keys/{path}", "/keys/a.b")
             .replace("{path}", "a/b.rs")
             .replace("{file}", "swagger-ui.css")
@@ -184,7 +185,7 @@ fn names<T: FromFields>() -> Vec<&'static str> {
 #[test]
 fn documented_bodies_are_the_ones_that_are_read() {
     let document = document();
-    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut all: Vec<(&str, Vec<&str>)> = of_tasks().into();
     all.push(("CreateSession", names::<CreateSession>()));
     all.push(("PatchSession", names::<PatchSession>()));
     all.push(("Reason", names::<ReasonBody>()));
@@ -299,4 +300,22 @@ async fn the_documentation_is_served_from_the_binary() {
     assert_eq!(get("/openapi.json").await.body["openapi"], "3.1.0");
     assert_eq!(get("/problems/invalid-transition").await.status, StatusCode::OK);
     assert_eq!(get("/problems/nothing").await.status, StatusCode::NOT_FOUND);
+}
+
+/// The bodies that are read of tasks and templates.
+fn of_tasks() -> [(&'static str, Vec<&'static str>); 11] {
+    use orchestrator::presentation::api::dto::task_input as input;
+    [
+        ("CreateTask", Fields::names::<input::CreateTask>()),
+        ("PatchTask", Fields::names::<input::PatchTask>()),
+        ("AddDependency", Fields::names::<input::AddDependency>()),
+        ("AssignTask", Fields::names::<input::AssignTask>()),
+        ("CompleteTask", Fields::names::<input::CompleteTask>()),
+        ("FailTask", Fields::names::<input::FailTask>()),
+        ("MoveTask", Fields::names::<input::MoveTask>()),
+        ("SetTaskStatus", Fields::names::<input::SetTaskStatus>()),
+        ("DecomposeTask", Fields::names::<input::DecomposeTask>()),
+        ("ExecuteTask", Fields::names::<input::ExecuteTask>()),
+        ("PutTemplate", Fields::names::<input::PutTemplate>()),
+    ]
 }

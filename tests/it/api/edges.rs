@@ -32,6 +32,7 @@ fn concrete(path: &str, id: &str) -> String {
         .replace("{id}", id)
         .replace("{seq}", "1")
         .replace("{delivery_id}", id)
+        .replace("{dependency_id}", id)
         .replace("{capability}", "testing")
         .replace("{path}", "a.rs")
 }

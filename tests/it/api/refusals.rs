@@ -65,11 +65,7 @@ fn pointers(answer: &Answer) -> Vec<(&str, &str)> {
 async fn what_this_version_does_not_do_is_refused_by_name() {
     let app = TestApp::new().await;
     made(&app).await;
-    let cases = [
-        ("cpu_limit", json!(1.5)),
-        ("memory_limit_mb", json!(512)),
-        ("execution_mode", json!("task_graph")),
-    ];
+    let cases = [("cpu_limit", json!(1.5)), ("memory_limit_mb", json!(512))];
     for (field, value) in &cases {
         let answer = app.post(SESSIONS, json!({ "initial_prompt": "x", *field: value })).await;
         let pointer = format!("/{field}");
@@ -81,7 +77,7 @@ async fn what_this_version_does_not_do_is_refused_by_name() {
     for (field, value) in cases {
         all[field] = value;
     }
-    assert_eq!(pointers(&app.post(SESSIONS, all).await).len(), 3, "all of them are told at once");
+    assert_eq!(pointers(&app.post(SESSIONS, all).await).len(), 2, "all of them are told at once");
     let defaults = json!({
         "initial_prompt": "x", "budget_usd": null, "token_budget": null, "technologies": [],
         "estimated_complexity": 1, "execution_mode": "single", "on_parent_end": "cascade",

@@ -56,6 +56,7 @@ fn nothing_of_a_tenant_is_open() {
 async fn knock(app: &TestApp, row: &Row, secret: Option<&str>) -> Answer {
     let id = "0198c5d2-90aa-7c55-8c1d-6d2a54c6e9b3";
     let path = row.route.replace("{id}", id).replace("{delivery_id}", id).replace("{seq}", "1");
+    let path = path.replace("{dependency_id}", id);
     // No lock can be called so, so that nobody waits for one.
     let path = path.replace("{*path}", "a.rs").replace("{file}", "a").replace("{name}", "-");
     let path = path.replace("{capability}", "testing");

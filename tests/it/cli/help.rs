@@ -36,6 +36,8 @@ fn help_of_the_main_commands() {
         ("help_webhook", &["webhook"]),
         ("help_context", &["context"]),
         ("help_lock", &["lock"]),
+        ("help_task", &["task"]),
+        ("help_template", &["template"]),
         ("help_tenant", &["tenant"]),
         ("help_key", &["key"]),
         ("help_top", &["top"]),

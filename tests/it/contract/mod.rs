@@ -10,6 +10,7 @@ mod lists;
 pub(crate) mod logs;
 mod people;
 mod retention;
+mod tasks;
 mod usage;
 mod vitals;
 mod webhooks;

@@ -132,6 +132,28 @@ async fn an_agent_at_work_has_its_tools_while_its_attempt_lasts() {
     let own = call(&server, &token, "session_status", json!({})).await;
     assert_eq!(own["child_ids"], json!([child]));
 
+    // Tasks of its own session.
+    let task = json!({ "session_id": id, "title": "Test it" });
+    let task = text(&server.post("tasks", task).await["id"]).to_owned();
+    let seen = call(&server, &token, "task_list", json!({})).await;
+    assert_eq!((&seen["your_task_id"], &seen["tasks"][0]["id"]), (&json!(null), &json!(task)));
+    let begin = json!({ "task": task, "status": "ready" });
+    call(&server, &token, "task_update", begin).await;
+    call(&server, &token, "task_update", json!({ "task": task, "status": "assigned" })).await;
+    let half = json!({ "task": task, "status": "in_progress", "progress_percentage": 50 });
+    call(&server, &token, "task_update", half).await;
+    let shown = server.get(&format!("tasks/{task}")).await;
+    assert_eq!(
+        (&shown["status"], &shown["progress_percentage"]),
+        (&json!("in_progress"), &json!(50.0))
+    );
+    let fresh = server.post("sessions", json!({ "initial_prompt": "x" })).await["id"].clone();
+    let foreign = json!({ "session_id": fresh, "title": "Test more" });
+    let foreign = server.post("tasks", foreign).await["id"].clone();
+    let unseen = json!({ "task": foreign, "progress_percentage": 1 });
+    let unseen = refused(&server, &token, "task_update", unseen).await;
+    assert_eq!(unseen["code"], "TASK_NOT_FOUND", "{unseen:#}");
+
     call(&server, &token, "report_phase", json!({ "phase": "reviewing" })).await;
     assert_eq!(server.session(&id).await["phase"], "reviewing");
     let bad =

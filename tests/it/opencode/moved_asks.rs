@@ -107,9 +107,9 @@ async fn a_run_that_nobody_answers_in_time_is_moved_and_its_ask_is_withdrawn() {
     let ask = run.ask().await;
     recycle(&bench).await;
     let gone = run
-        .until(|event| match event {
-            AgentEvent::AskGone { agent_ref, .. } => Some(agent_ref.clone()),
-            _ => None,
+        .until(|event| {
+            let AgentEvent::AskGone { agent_ref } = event else { return None };
+            Some(agent_ref.clone())
         })
         .await;
     assert_eq!(gone, ask.agent_ref);

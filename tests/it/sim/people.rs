@@ -99,7 +99,7 @@ impl Person {
         match kind {
             39..45 => self.explain(&ctx, id).await,
             45..47 => self.trespass(id).await,
-            47 => self.haunt(&ctx, id).await,
+            47 => Box::pin(self.haunt(&ctx, id)).await,
             48..50 => self.hold(&ctx).await,
             50..53 => self.delete(&ctx, id).await,
             53..56 => self.fork(&ctx, id).await,

@@ -63,7 +63,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::documented;
-use super::parts::{events, inside, locks};
+use super::parts::{events, inside, locks, tasks};
 
 /// Secret of the administrator of the instance.
 pub(crate) const ADMIN: &str = "iok_administrator-of-the-instance-for-tests";
@@ -300,6 +300,7 @@ impl TestApp {
             external: external((&store, &clock, &ids), &shutdown, known),
             webhooks: webhooks(&store, &clock, &ids),
             contexts: ContextService::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids)),
+            tasks: tasks(&store, &clock, &ids, &sessions, &agents),
             inside,
             locks,
             usage: UsageService::new(Arc::clone(&store), Arc::clone(&clock), sessions.clone()),

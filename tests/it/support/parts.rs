@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use orchestrator::application::agent::AgentService;
 use orchestrator::application::attention::AttentionService;
 use orchestrator::application::events::{Deltas, EventService};
 use orchestrator::application::inside::{Door, InsideService};
@@ -12,6 +13,8 @@ use orchestrator::application::ports::clock::{Clock, Ids};
 use orchestrator::application::ports::store::Store;
 use orchestrator::application::session::SessionService;
 use orchestrator::application::supervise::SupervisorOptions;
+use orchestrator::application::task::TaskService;
+use orchestrator::composition::templates::shipped_templates;
 use orchestrator::domain::lock::Grant;
 use orchestrator::infrastructure::keys::seal::AesSealer;
 use orchestrator::infrastructure::storage::memory::MemoryStore;
@@ -47,6 +50,19 @@ pub(super) fn locks(
     tracker.spawn(async move { running.run(&until).await });
     tracker.spawn(watch(Arc::clone(store), Arc::clone(&held) as _, stop.clone()));
     LockDesk::new(held, sessions.clone(), Arc::clone(clock), Arc::clone(ids))
+}
+
+/// Tasks, with the shipped templates.
+pub(super) fn tasks(
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+    sessions: &SessionService,
+    agents: &AgentService,
+) -> TaskService {
+    let (store, clock, ids) = (Arc::clone(store), Arc::clone(clock), Arc::clone(ids));
+    let known = (sessions.clone(), agents.clone());
+    TaskService::new(store, clock, ids, known, shipped_templates())
 }
 
 /// Events that nobody's words are among.

@@ -121,11 +121,16 @@ fn rest(place: &Place) -> Value {
         ("POST", "/api/v1/admissions/release") => json!({ "scope": "agent" }),
         ("POST", "/api/v1/sessions/{id}/prompt") => json!({ "text": "x", "mode": "queue" }),
         ("POST", "/api/v1/sessions/{id}/complete") => json!({ "result": {}, "reason": "x" }),
-        ("POST", "/api/v1/sessions/{id}/fail") => json!({ "error_message": "x" }),
+        ("POST", "/api/v1/sessions/{id}/fail" | "/api/v1/tasks/{id}/fail") => {
+            json!({ "error_message": "x" })
+        }
         ("POST", "/api/v1/sessions/{id}/rate") => json!({ "success_rate": 0.5 }),
         ("PATCH", "/api/v1/sessions/{id}") => json!({ "title": "stolen" }),
         ("PATCH", "/api/v1/tenants/{id}") => json!({ "name": "stolen" }),
         ("PUT", "/api/v1/tenants/{id}/quotas") => json!({ "max_queue_depth": 1 }),
+        ("POST", "/api/v1/tasks") => json!({ "title": "Test it" }),
+        ("POST", "/api/v1/tasks/{id}/status") => json!({ "status": "cancelled" }),
+        ("PATCH", "/api/v1/tasks/{id}") => json!({ "title": "Test what is stolen" }),
         ("POST", "/api/v1/locks/acquire") => json!({ "names": ["build"], "wait_seconds": 0 }),
         ("POST", "/api/v1/locks/{name}/acquire") => json!({ "wait_seconds": 0 }),
         ("POST", "/api/v1/agents/route") => {

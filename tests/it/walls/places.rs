@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Tenant,
     TenantSlug,
     Context,
+    Task,
+    Dependency,
 }
 
 /// One place.
@@ -64,12 +66,17 @@ fn of_path(route: &str, name: &str) -> Vec<Kind> {
         "users" => vec![Kind::User],
         "invites" => vec![Kind::Invite],
         "agents" | "agent" | "external" => vec![Kind::Agent, Kind::AgentName],
-        "tasks" => vec![Kind::Session],
+        // What an external agent is given is a session.
+        "tasks" if route.contains("/external/") => vec![Kind::Session],
+        "tasks" => vec![Kind::Task],
+        "dependencies" => vec![Kind::Dependency],
         "tenants" => vec![Kind::Tenant, Kind::TenantSlug],
         // A name of which each tenant has its own; a path within the workspace of the session in front of
         // it; a number of a version; a word that agents have in common; servers of the machine, which only
         // system administrators see.
-        "locks" | "files" | "artifacts" | "versions" | "by-capability" | "hosts" => vec![],
+        "templates" | "locks" | "files" | "artifacts" | "versions" | "by-capability" | "hosts" => {
+            vec![]
+        }
         other => panic!("say in tests/it/walls what kind of id stands behind {other} in {route}"),
     }
 }
@@ -82,13 +89,14 @@ fn of_query(route: &str, name: &str) -> Vec<Kind> {
         "actor" | "created_by" => vec![Kind::Key],
         "agent" | "agent_id" => vec![Kind::Agent, Kind::AgentName],
         "checkpoint" => vec![Kind::Checkpoint],
+        "parent_task_id" => vec![Kind::Task],
         // Cursors and the tenants of sockets have tests of their own.
         "cursor" | "tenant" | "after" | "action" | "agent_type" | "attention" | "notices"
         | "available_only" | "capability" | "client_id" | "count" | "graceful" | "reason"
         | "created_after" | "created_before" | "depth" | "follow" | "from" | "group_by"
         | "include" | "kind" | "limit" | "outcome" | "priority" | "purge" | "q" | "redact"
         | "session_type" | "sort" | "state" | "status" | "tag" | "tier" | "to" | "type"
-        | "wait" | "scope" | "task_id" | "version" | "other_version" => vec![],
+        | "wait" | "task_type" | "scope" | "task_id" | "version" | "other_version" => vec![],
         other => panic!("say in tests/it/walls whether {other} of {route} names anything"),
     }
 }
@@ -106,6 +114,7 @@ fn of_field(route: &str, field: &str) -> Vec<Kind> {
         (_, "parent_id" | "parent_session_id" | "after" | "session_id" | "target_session_id") => {
             vec![Kind::Session, Kind::SessionCode]
         }
+        (_, "parent_task_id" | "target_task_id" | "depends_on_task_id") => vec![Kind::Task],
         (_, "context_ids") => vec![Kind::Context],
         (_, "agent" | "agent_id" | "preferred_agent_ids" | "exclude_agent_ids") => {
             vec![Kind::Agent, Kind::AgentName]

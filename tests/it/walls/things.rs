@@ -23,6 +23,8 @@ pub(super) struct Things {
     invite: String,
     agent: String,
     context: String,
+    task: String,
+    dependency: String,
     /// One of each kind that never was.
     never: String,
 }
@@ -101,7 +103,25 @@ impl Things {
         });
         let context = made(app, "/api/v1/contexts", context).await;
         let never = app.ids.uuid().to_string();
-        Self { session, attention, webhook, delivery, key, user, invite, agent, context, never }
+        let title = json!({ "session_id": session, "title": "Test it", "description": CANARY });
+        let first = made(app, "/api/v1/tasks", title.clone()).await;
+        let task = made(app, "/api/v1/tasks", title).await;
+        let need = json!({ "target_task_id": first, "description": CANARY });
+        let dependency = made(app, &format!("/api/v1/tasks/{task}/dependencies"), need).await;
+        Self {
+            session,
+            attention,
+            webhook,
+            delivery,
+            key,
+            user,
+            invite,
+            agent,
+            context,
+            task,
+            dependency,
+            never,
+        }
     }
 
     /// One of theirs, and one that never was; of the same length.
@@ -116,6 +136,8 @@ impl Things {
             Kind::Fingerprint => words(&fingerprint(), &"7".repeat(64)),
             Kind::Webhook => of(&self.webhook),
             Kind::Context => of(&self.context),
+            Kind::Task => of(&self.task),
+            Kind::Dependency => of(&self.dependency),
             Kind::Delivery => of(&self.delivery),
             Kind::Key => of(&self.key),
             Kind::User => of(&self.user),
@@ -134,6 +156,7 @@ impl Things {
             "attention" => &self.attention,
             "webhooks" => &self.webhook,
             "contexts" => &self.context,
+            "tasks" => &self.task,
             "agents" => &self.agent,
             "keys" => &self.key,
             "users" => &self.user,
@@ -141,6 +164,7 @@ impl Things {
             _ => "default",
         };
         let filled = route.replace("{id}", id).replace("{delivery_id}", &self.delivery);
+        let filled = filled.replace("{dependency_id}", &self.dependency);
         let filled = filled.replace("{name}", "build");
         let filled = filled.replace("{seq}", "1").replace("{path}", "a.rs");
         let filled = filled.replace("{session_id}", &self.session).replace("{n}", "1");
@@ -160,6 +184,8 @@ impl Things {
             &self.invite,
             &self.agent,
             &self.context,
+            &self.task,
+            &self.dependency,
         ];
         ids.into_iter().map(String::as_str).find(|id| text.contains(*id))
     }
@@ -180,6 +206,9 @@ impl Things {
             "/api/v1/contexts/{id}",
             "/api/v1/contexts/{id}/keys/{path}",
             "/api/v1/contexts/session/{session_id}/summary",
+            "/api/v1/tasks/{id}",
+            "/api/v1/tasks/{id}/graph",
+            "/api/v1/tasks/{id}/dependencies",
             "/api/v1/webhooks/{id}",
             "/api/v1/webhooks/{id}/deliveries",
             "/api/v1/keys/{id}",

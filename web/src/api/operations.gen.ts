@@ -103,6 +103,49 @@ export const operations: readonly Operation[] = [
     "fields": []
   },
   {
+    "id": "delete_tasks_id",
+    "method": "DELETE",
+    "path": "/api/v1/tasks/{id}",
+    "summary": "Delete a task with everything below it, while nobody works on it",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": []
+  },
+  {
+    "id": "delete_tasks_id_dependencies_dependency_id",
+    "method": "DELETE",
+    "path": "/api/v1/tasks/{id}/dependencies/{dependency_id}",
+    "summary": "Let a task need another one no more",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id",
+      "dependency_id"
+    ],
+    "fields": []
+  },
+  {
+    "id": "delete_templates_name",
+    "method": "DELETE",
+    "path": "/api/v1/templates/{name}",
+    "summary": "Remove a template of the tenant's own; a shipped one of the same key is there again",
+    "area": "templates",
+    "role": "lead",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "name"
+    ],
+    "fields": []
+  },
+  {
     "id": "delete_tenants_id",
     "method": "DELETE",
     "path": "/api/v1/tenants/{id}",
@@ -368,6 +411,96 @@ export const operations: readonly Operation[] = [
       },
       {
         "name": "tags",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "title",
+        "kind": "line",
+        "required": false
+      }
+    ]
+  },
+  {
+    "id": "patch_tasks_id",
+    "method": "PATCH",
+    "path": "/api/v1/tasks/{id}",
+    "summary": "Change what a task is asked to be",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "description",
+        "kind": "text",
+        "required": false,
+        "about": "Null clears it."
+      },
+      {
+        "name": "estimate",
+        "kind": "json",
+        "required": false,
+        "about": "How long a task is expected to take, in three figures that rise."
+      },
+      {
+        "name": "estimated_hours",
+        "kind": "number",
+        "required": false
+      },
+      {
+        "name": "max_retries",
+        "kind": "integer",
+        "required": false
+      },
+      {
+        "name": "metadata",
+        "kind": "json",
+        "required": false
+      },
+      {
+        "name": "on_upstream_failure",
+        "kind": "choice",
+        "required": false,
+        "choices": [
+          "skip",
+          "block",
+          "ignore"
+        ]
+      },
+      {
+        "name": "priority",
+        "kind": "choice",
+        "required": false,
+        "choices": [
+          "blocker",
+          "critical",
+          "high",
+          "normal",
+          "low",
+          "background"
+        ]
+      },
+      {
+        "name": "required_capabilities",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "tags",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "task_type",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "technologies",
         "kind": "list",
         "required": false
       },
@@ -2242,6 +2375,583 @@ export const operations: readonly Operation[] = [
     ]
   },
   {
+    "id": "post_tasks",
+    "method": "POST",
+    "path": "/api/v1/tasks",
+    "summary": "Create a task",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [],
+    "fields": [
+      {
+        "name": "dependencies",
+        "kind": "json",
+        "required": false,
+        "about": "What it needs from the beginning."
+      },
+      {
+        "name": "description",
+        "kind": "text",
+        "required": false,
+        "about": "What is to be done."
+      },
+      {
+        "name": "estimate",
+        "kind": "json",
+        "required": false,
+        "about": "How long a task is expected to take, in three figures that rise."
+      },
+      {
+        "name": "estimated_hours",
+        "kind": "number",
+        "required": false,
+        "about": "One figure in place of three; not together with `estimate`."
+      },
+      {
+        "name": "max_retries",
+        "kind": "integer",
+        "required": false,
+        "about": "Retries by the executor."
+      },
+      {
+        "name": "metadata",
+        "kind": "json",
+        "required": false,
+        "about": "For people and programs."
+      },
+      {
+        "name": "on_upstream_failure",
+        "kind": "choice",
+        "required": false,
+        "choices": [
+          "skip",
+          "block",
+          "ignore"
+        ]
+      },
+      {
+        "name": "parent_task_id",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "priority",
+        "kind": "choice",
+        "required": false,
+        "choices": [
+          "blocker",
+          "critical",
+          "high",
+          "normal",
+          "low",
+          "background"
+        ]
+      },
+      {
+        "name": "required_capabilities",
+        "kind": "list",
+        "required": false,
+        "about": "What an agent must be able to do."
+      },
+      {
+        "name": "session_id",
+        "kind": "line",
+        "required": false,
+        "about": "Id or code of the root session; that of the parent when omitted."
+      },
+      {
+        "name": "tags",
+        "kind": "list",
+        "required": false,
+        "about": "For filters."
+      },
+      {
+        "name": "task_type",
+        "kind": "line",
+        "required": false,
+        "about": "A slug; `implementation` when omitted."
+      },
+      {
+        "name": "technologies",
+        "kind": "list",
+        "required": false,
+        "about": "What it is made with."
+      },
+      {
+        "name": "title",
+        "kind": "line",
+        "required": true,
+        "about": "What people call it."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_assign",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/assign",
+    "summary": "Give a task to an agent, by routing when none is named",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "agent",
+        "kind": "line",
+        "required": false,
+        "about": "Id or name; routing chooses when omitted."
+      },
+      {
+        "name": "reason",
+        "kind": "line",
+        "required": false,
+        "about": "For people."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_cancel",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/cancel",
+    "summary": "Cancel a task, with everything below it that has not finished",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "reason",
+        "kind": "line",
+        "required": false,
+        "about": "For people."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_complete",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/complete",
+    "summary": "Say that the work on a task is done",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "result",
+        "kind": "json",
+        "required": false,
+        "about": "A JSON object, at most 64 KiB."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_decompose",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/decompose",
+    "summary": "Split a task into parts; with `dry_run` only tell what it would be split into",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "apply_rules",
+        "kind": "boolean",
+        "required": false,
+        "about": "Whether templates are looked for by words; true when omitted."
+      },
+      {
+        "name": "apply_templates",
+        "kind": "boolean",
+        "required": false,
+        "about": "Whether templates are looked for by type; true when omitted."
+      },
+      {
+        "name": "auto_estimate",
+        "kind": "boolean",
+        "required": false,
+        "about": "Whether a task without a good estimate is given one; true when omitted."
+      },
+      {
+        "name": "dry_run",
+        "kind": "boolean",
+        "required": false,
+        "about": "Only tell what it would be split into."
+      },
+      {
+        "name": "max_depth",
+        "kind": "integer",
+        "required": false,
+        "about": "Levels below the task."
+      },
+      {
+        "name": "parameters",
+        "kind": "json",
+        "required": false,
+        "about": "What is said of the templates that are used."
+      },
+      {
+        "name": "plan",
+        "kind": "json",
+        "required": false,
+        "about": "With the strategy `planner`: the tasks as a planner gave them, perhaps edited."
+      },
+      {
+        "name": "strategy",
+        "kind": "choice",
+        "required": false,
+        "choices": [
+          "template",
+          "rules",
+          "functional",
+          "temporal",
+          "capability",
+          "planner"
+        ]
+      },
+      {
+        "name": "template_name",
+        "kind": "line",
+        "required": false,
+        "about": "This template, whatever its trigger and its threshold."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_dependencies",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/dependencies",
+    "summary": "Let a task need another one of its session",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "dependency_type",
+        "kind": "choice",
+        "required": false,
+        "choices": [
+          "finish_to_start",
+          "start_to_start",
+          "finish_to_finish",
+          "start_to_finish"
+        ]
+      },
+      {
+        "name": "depends_on_task_id",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "description",
+        "kind": "line",
+        "required": false,
+        "about": "For people."
+      },
+      {
+        "name": "is_required",
+        "kind": "boolean",
+        "required": false,
+        "about": "Whether it gates; true when omitted."
+      },
+      {
+        "name": "target_task_id",
+        "kind": "line",
+        "required": false
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_execute",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/execute",
+    "summary": "Have a task executed with everything below it: its session begins, and each leaf gets a session",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "fail_fast",
+        "kind": "boolean",
+        "required": false,
+        "about": "The first failure that stays ends everything that has not finished."
+      },
+      {
+        "name": "max_parallel",
+        "kind": "integer",
+        "required": false,
+        "about": "Leaves at a time; 5 when omitted."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_fail",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/fail",
+    "summary": "Say that the work on a task failed",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "error_message",
+        "kind": "line",
+        "required": true,
+        "about": "For people."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_pause",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/pause",
+    "summary": "Hold a task",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "reason",
+        "kind": "line",
+        "required": false,
+        "about": "For people."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_retry",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/retry",
+    "summary": "Try what failed of a task once more",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "reason",
+        "kind": "line",
+        "required": false,
+        "about": "For people."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_skip",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/skip",
+    "summary": "Leave a task out, with everything below it that nobody was given",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "reason",
+        "kind": "line",
+        "required": false,
+        "about": "For people."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_start",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/start",
+    "summary": "Begin a task, or go on with it; a ready one is assigned first",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "reason",
+        "kind": "line",
+        "required": false,
+        "about": "For people."
+      }
+    ]
+  },
+  {
+    "id": "post_tasks_id_status",
+    "method": "POST",
+    "path": "/api/v1/tasks/{id}/status",
+    "summary": "Bring a task to a status that a command leads to",
+    "area": "tasks",
+    "role": "member",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "id"
+    ],
+    "fields": [
+      {
+        "name": "error_message",
+        "kind": "line",
+        "required": false,
+        "about": "Why it failed, with `failed`."
+      },
+      {
+        "name": "reason",
+        "kind": "line",
+        "required": false,
+        "about": "For people."
+      },
+      {
+        "name": "result",
+        "kind": "json",
+        "required": false,
+        "about": "What it gave, with `completed`."
+      },
+      {
+        "name": "status",
+        "kind": "choice",
+        "required": true,
+        "choices": [
+          "pending",
+          "ready",
+          "assigned",
+          "in_progress",
+          "blocked",
+          "paused",
+          "completed",
+          "failed",
+          "cancelled",
+          "skipped"
+        ],
+        "about": "One that a command leads to."
+      }
+    ]
+  },
+  {
+    "id": "post_templates",
+    "method": "POST",
+    "path": "/api/v1/templates",
+    "summary": "Add a template; one with a shipped key takes its place for this tenant",
+    "area": "templates",
+    "role": "lead",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [],
+    "fields": [
+      {
+        "name": "description",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "excluded_task_types",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "key",
+        "kind": "line",
+        "required": true
+      },
+      {
+        "name": "keywords",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "leaf_target",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "max_depth",
+        "kind": "integer",
+        "required": false
+      },
+      {
+        "name": "name",
+        "kind": "line",
+        "required": true
+      },
+      {
+        "name": "parameter",
+        "kind": "json",
+        "required": false
+      },
+      {
+        "name": "priority",
+        "kind": "integer",
+        "required": false
+      },
+      {
+        "name": "strategy",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "subtask",
+        "kind": "json",
+        "required": true
+      },
+      {
+        "name": "task_types",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "threshold",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "trigger",
+        "kind": "line",
+        "required": true
+      },
+      {
+        "name": "version",
+        "kind": "line",
+        "required": false
+      }
+    ]
+  },
+  {
     "id": "post_tenants",
     "method": "POST",
     "path": "/api/v1/tenants",
@@ -2478,6 +3188,96 @@ export const operations: readonly Operation[] = [
         "kind": "json",
         "required": true,
         "about": "By model, each once."
+      }
+    ]
+  },
+  {
+    "id": "put_templates_name",
+    "method": "PUT",
+    "path": "/api/v1/templates/{name}",
+    "summary": "Write the template of a key: make it, or replace what the tenant had",
+    "area": "templates",
+    "role": "lead",
+    "scope": "tasks:write",
+    "system": false,
+    "params": [
+      "name"
+    ],
+    "fields": [
+      {
+        "name": "description",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "excluded_task_types",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "key",
+        "kind": "line",
+        "required": true
+      },
+      {
+        "name": "keywords",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "leaf_target",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "max_depth",
+        "kind": "integer",
+        "required": false
+      },
+      {
+        "name": "name",
+        "kind": "line",
+        "required": true
+      },
+      {
+        "name": "parameter",
+        "kind": "json",
+        "required": false
+      },
+      {
+        "name": "priority",
+        "kind": "integer",
+        "required": false
+      },
+      {
+        "name": "strategy",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "subtask",
+        "kind": "json",
+        "required": true
+      },
+      {
+        "name": "task_types",
+        "kind": "list",
+        "required": false
+      },
+      {
+        "name": "threshold",
+        "kind": "line",
+        "required": false
+      },
+      {
+        "name": "trigger",
+        "kind": "line",
+        "required": true
+      },
+      {
+        "name": "version",
+        "kind": "line",
+        "required": false
       }
     ]
   },

@@ -84,6 +84,22 @@ export interface components {
             wait_seconds?: number | null;
         };
         /**
+         * @description What a task needs of another one of its session.
+         * @example {
+         *       "dependency_type": "finish_to_start",
+         *       "target_task_id": "0198f3a0-5b1c-7c3e-8f00-0123456789b0"
+         *     }
+         */
+        AddDependency: {
+            dependency_type?: components["schemas"]["DependencyType"] | null;
+            depends_on_task_id?: components["schemas"]["TaskId"] | null;
+            /** @description For people. */
+            description?: string | null;
+            /** @description Whether it gates; true when omitted. */
+            is_required?: boolean | null;
+            target_task_id?: components["schemas"]["TaskId"] | null;
+        };
+        /**
          * @description What to hold or to release.
          * @example {
          *       "reason": "the provider is down",
@@ -613,6 +629,13 @@ export interface components {
             /** @description By path. */
             items: components["schemas"]["Artifact"][];
         };
+        /** @description To whom a task is given. */
+        AssignTask: {
+            /** @description Id or name; routing chooses when omitted. */
+            agent?: string | null;
+            /** @description For people. */
+            reason?: string | null;
+        };
         /** @description A piece of work, or a notice; `kind` tells which. */
         Assignment: {
             /**
@@ -949,6 +972,13 @@ export interface components {
              */
             success_rate: number | null;
         };
+        /** @description What a task gave. */
+        CompleteTask: {
+            /** @description A JSON object, at most 64 KiB. */
+            result?: Record<string, never> | null;
+        };
+        /** @enum {string} */
+        ComplexityLevel: "trivial" | "simple" | "moderate" | "complex" | "expert";
         /** @enum {string} */
         ComplexityPreference: "simple" | "medium" | "complex" | "expert";
         /** @description A part of the server and how it is. */
@@ -1387,6 +1417,48 @@ export interface components {
             workspace?: components["schemas"]["CreateWorkspace"] | null;
         };
         /**
+         * @description A task to be made.
+         * @example {
+         *       "estimated_hours": 6,
+         *       "session_id": "IND-000001",
+         *       "title": "Implement the login page"
+         *     }
+         */
+        CreateTask: {
+            /** @description What it needs from the beginning. */
+            dependencies?: components["schemas"]["AddDependency"][] | null;
+            /** @description What is to be done. */
+            description?: string | null;
+            estimate?: components["schemas"]["TaskEstimateInput"] | null;
+            /**
+             * Format: double
+             * @description One figure in place of three; not together with `estimate`.
+             */
+            estimated_hours?: number | null;
+            /**
+             * Format: int32
+             * @description Retries by the executor.
+             */
+            max_retries?: number | null;
+            /** @description For people and programs. */
+            metadata?: Record<string, never> | null;
+            on_upstream_failure?: components["schemas"]["OnUpstreamFailure"] | null;
+            parent_task_id?: components["schemas"]["TaskId"] | null;
+            priority?: components["schemas"]["TaskPriority"] | null;
+            /** @description What an agent must be able to do. */
+            required_capabilities?: string[] | null;
+            /** @description Id or code of the root session; that of the parent when omitted. */
+            session_id?: string | null;
+            /** @description For filters. */
+            tags?: string[] | null;
+            /** @description A slug; `implementation` when omitted. */
+            task_type?: string | null;
+            /** @description What it is made with. */
+            technologies?: string[] | null;
+            /** @description What people call it. */
+            title: string;
+        };
+        /**
          * @description A tenant to be made.
          * @example {
          *       "name": "Acme",
@@ -1454,6 +1526,106 @@ export interface components {
         };
         /** @enum {string} */
         Decision: "allow_once" | "allow_always" | "deny" | "answer" | "acknowledge";
+        /**
+         * @description By what a task is split.
+         * @example {
+         *       "dry_run": true,
+         *       "strategy": "template"
+         *     }
+         */
+        DecomposeTask: {
+            /** @description Whether templates are looked for by words; true when omitted. */
+            apply_rules?: boolean | null;
+            /** @description Whether templates are looked for by type; true when omitted. */
+            apply_templates?: boolean | null;
+            /** @description Whether a task without a good estimate is given one; true when omitted. */
+            auto_estimate?: boolean | null;
+            /** @description Only tell what it would be split into. */
+            dry_run?: boolean | null;
+            /**
+             * Format: int32
+             * @description Levels below the task.
+             */
+            max_depth?: number | null;
+            /** @description What is said of the templates that are used. */
+            parameters?: Record<string, never> | null;
+            /** @description With the strategy `planner`: the tasks as a planner gave them, perhaps edited. */
+            plan?: Record<string, never> | null;
+            strategy?: components["schemas"]["DecompositionStrategy"] | null;
+            /** @description This template, whatever its trigger and its threshold. */
+            template_name?: string | null;
+        };
+        /** @description What a task was, or would be, split into. */
+        Decomposition: {
+            /** @description Nothing was written. */
+            dry_run: boolean;
+            /**
+             * Format: int32
+             * @description Levels below the task.
+             */
+            max_depth_reached: number;
+            /** @description The plan that it comes from: edit it, and send it back as `plan`. */
+            plan: Record<string, never> | null;
+            planner_session_id: components["schemas"]["SessionId"] | null;
+            /** @description The task as it stands now. */
+            root_task: components["schemas"]["Task"];
+            /** @description Templates chosen by words. */
+            rules_applied: string[];
+            /** @description The subtasks, each before its parts. */
+            subtasks: components["schemas"]["DecompositionNode"][];
+            /** @description How many subtasks there are, at any depth. */
+            subtasks_created: number;
+            /** @description Templates chosen by type or by name. */
+            templates_applied: string[];
+            /**
+             * Format: double
+             * @description Expected hours of the leaves.
+             */
+            total_estimated_hours: number;
+            /** @description What is worth telling. */
+            warnings: components["schemas"]["DecompositionWarning"][];
+        };
+        /** @description One subtask of a decomposition. */
+        DecompositionNode: {
+            /** @description How hard it is. */
+            complexity_level: components["schemas"]["ComplexityLevel"];
+            /** @description What it needs, by their places in this list. */
+            depends_on: number[];
+            /**
+             * Format: int32
+             * @description Levels below the task, from 1.
+             */
+            depth: number;
+            /**
+             * Format: double
+             * @description Expected hours.
+             */
+            expected_hours: number;
+            /** @description The subtask that it is a part of, by its place in this list; null for a part of the task itself. */
+            parent: number | null;
+            /** @description How urgent it is. */
+            priority: components["schemas"]["TaskPriority"];
+            /** @description What an agent must be able to do. */
+            required_capabilities: string[];
+            task_id: components["schemas"]["TaskId"] | null;
+            /** @description What kind of work it is. */
+            task_type: string;
+            /** @description The template that made it. */
+            template_key: string | null;
+            /** @description What people call it. */
+            title: string;
+        };
+        /** @enum {string} */
+        DecompositionStrategy: "template" | "rules" | "functional" | "temporal" | "capability" | "planner";
+        /** @description Something worth telling of a decomposition. */
+        DecompositionWarning: {
+            /** @description What. */
+            code: components["schemas"]["DecompositionWarningCode"];
+            /** @description Title of the task that it is about. */
+            title: string;
+        };
+        /** @enum {string} */
+        DecompositionWarningCode: "EFFORT_INFLATED" | "NO_TEMPLATE_MATCHED" | "ALREADY_SIMPLE";
         /** @enum {string} */
         DegradedReason: "heartbeat_late" | "stream_disconnected" | "provider_retrying" | "fallback_agent";
         /** @description One message to a webhook. */
@@ -1513,6 +1685,13 @@ export interface components {
         /** @enum {string} */
         DeliveryState: "pending" | "delivered" | "failed";
         /**
+         * Format: uuid
+         * @example 0198f3a0-5b1c-7c3e-8f00-0123456789b8
+         */
+        DependencyId: string;
+        /** @enum {string} */
+        DependencyType: "finish_to_start" | "start_to_start" | "finish_to_finish" | "start_to_finish";
+        /**
          * @description How an agent is removed.
          * @example {
          *       "graceful": true,
@@ -1569,6 +1748,8 @@ export interface components {
              */
             total_sessions: number;
         };
+        /** @enum {string} */
+        EstimationSource: "manual" | "default" | "ai_analysis" | "decomposition" | "template_decomposition" | "functional_decomposition" | "temporal_decomposition" | "capability_decomposition" | "planner_decomposition" | "historical";
         /** @description Something that happened. */
         Event: {
             /** @description Its identity. */
@@ -1608,7 +1789,22 @@ export interface components {
             kind: components["schemas"]["SubjectKind"];
         };
         /** @enum {string} */
-        EventType: "session.created" | "session.updated" | "session.deleted" | "session.status_changed" | "session.queued" | "session.started" | "session.paused" | "session.resumed" | "session.stopped" | "session.cancelled" | "session.orphaned" | "session.degraded" | "session.recovered" | "session.attention_changed" | "session.phase_changed" | "session.checkpoint_created" | "session.checkpoint_restored" | "session.forked" | "session.retry_scheduled" | "session.prompt_injected" | "session.completed" | "session.partially_completed" | "session.failed" | "session.timed_out" | "session.merged" | "session.rated" | "session.verified" | "session.at_risk" | "usage.recorded" | "usage.soft_limit_reached" | "usage.hard_limit_reached" | "usage.rollup_completed" | "usage.prices_updated" | "agent.registered" | "agent.stale_result_rejected" | "tenant.key_created" | "tenant.key_rotated" | "tenant.key_revoked" | "tenant.quota_changed" | "tenant.quota_exceeded" | "tenant.updated" | "tenant.admissions_held" | "tenant.admissions_released" | "system.started" | "system.recovered" | "system.stopping" | "system.alert" | "system.health_changed" | "tenant.created" | "tenant.activated" | "tenant.deactivated" | "tenant.user_added" | "tenant.user_updated" | "tenant.user_removed" | "agent.task_completed" | "agent.performance_updated" | "agent.tier_changed" | "agent.breaker_changed" | "agent.updated" | "agent.deregistered" | "agent.approved" | "agent.task_assigned" | "agent.task_acknowledged" | "agent.lease_expired" | "agent.token_rotated" | "agent.rebalanced" | "context.created" | "context.updated" | "context.deleted" | "context.expired" | "context.conflict_rejected" | "context.merged" | "context.merge_conflicted" | "context.merge_resolved" | "context.shared" | "context.promoted" | "lock.queued" | "lock.acquired" | "lock.released" | "lock.expired" | "lock.lost" | "lock.force_released" | "lock.wait_timeout" | "lock.deadlock_detected" | "agent.state_changed" | "agent.load_changed" | "agent.task_overrun";
+        EventType: "session.created" | "session.updated" | "session.deleted" | "session.status_changed" | "session.queued" | "session.started" | "session.paused" | "session.resumed" | "session.stopped" | "session.cancelled" | "session.orphaned" | "session.degraded" | "session.recovered" | "session.attention_changed" | "session.phase_changed" | "session.checkpoint_created" | "session.checkpoint_restored" | "session.forked" | "session.retry_scheduled" | "session.prompt_injected" | "session.completed" | "session.partially_completed" | "session.failed" | "session.timed_out" | "session.merged" | "session.rated" | "session.verified" | "session.at_risk" | "usage.recorded" | "usage.soft_limit_reached" | "usage.hard_limit_reached" | "usage.rollup_completed" | "usage.prices_updated" | "agent.registered" | "agent.stale_result_rejected" | "tenant.key_created" | "tenant.key_rotated" | "tenant.key_revoked" | "tenant.quota_changed" | "tenant.quota_exceeded" | "tenant.updated" | "tenant.admissions_held" | "tenant.admissions_released" | "system.started" | "system.recovered" | "system.stopping" | "system.alert" | "system.health_changed" | "tenant.created" | "tenant.activated" | "tenant.deactivated" | "tenant.user_added" | "tenant.user_updated" | "tenant.user_removed" | "agent.task_completed" | "agent.performance_updated" | "agent.tier_changed" | "agent.breaker_changed" | "agent.updated" | "agent.deregistered" | "agent.approved" | "agent.task_assigned" | "agent.task_acknowledged" | "agent.lease_expired" | "agent.token_rotated" | "agent.rebalanced" | "context.created" | "context.updated" | "context.deleted" | "context.expired" | "context.conflict_rejected" | "context.merged" | "context.merge_conflicted" | "context.merge_resolved" | "context.shared" | "context.promoted" | "lock.queued" | "lock.acquired" | "lock.released" | "lock.expired" | "lock.lost" | "lock.force_released" | "lock.wait_timeout" | "lock.deadlock_detected" | "agent.state_changed" | "agent.load_changed" | "agent.task_overrun" | "session.task_added" | "task.created" | "task.updated" | "task.deleted" | "task.status_changed" | "task.assigned" | "task.decomposed" | "task.dependency_added" | "task.dependency_removed" | "task.dependency_satisfied" | "task.retried" | "task.graph_started" | "task.graph_completed" | "tenant.template_changed";
+        /**
+         * @description How a task is executed.
+         * @example {
+         *       "max_parallel": 3
+         *     }
+         */
+        ExecuteTask: {
+            /** @description The first failure that stays ends everything that has not finished. */
+            fail_fast?: boolean | null;
+            /**
+             * Format: int32
+             * @description Leaves at a time; 5 when omitted.
+             */
+            max_parallel?: number | null;
+        };
         /** @enum {string} */
         ExecutionMode: "single" | "task_graph";
         /** @enum {string} */
@@ -1659,6 +1855,16 @@ export interface components {
              * @default true
              */
             retryable: boolean | null;
+        };
+        /**
+         * @description Why a task failed.
+         * @example {
+         *       "error_message": "the build is broken"
+         *     }
+         */
+        FailTask: {
+            /** @description For people. */
+            error_message: string;
         };
         /** @enum {string} */
         FileChange: "added" | "modified" | "deleted" | "renamed";
@@ -2264,6 +2470,11 @@ export interface components {
         };
         /** @enum {string} */
         MergeStrategy: "last_write_wins" | "prefer_source" | "prefer_target" | "deep_merge" | "manual";
+        /** @description Why a task is moved. */
+        MoveTask: {
+            /** @description For people. */
+            reason?: string | null;
+        };
         /** @description A session that was moved. */
         MovedSession: {
             /** @description Who had it. */
@@ -2275,6 +2486,8 @@ export interface components {
         };
         /** @enum {string} */
         OnParentEnd: "cascade" | "orphan" | "continue";
+        /** @enum {string} */
+        OnUpstreamFailure: "skip" | "block" | "ignore";
         /** @description One page of a list. */
         Page_Agent: {
             /** @description Whether there is a next page. A page may be short and still have one. */
@@ -2991,6 +3204,208 @@ export interface components {
             total?: number | null;
         };
         /** @description One page of a list. */
+        Page_Task: {
+            /** @description Whether there is a next page. A page may be short and still have one. */
+            has_more: boolean;
+            /** @description The items in order. */
+            items: {
+                /** @description Commands that are possible now. */
+                actions: components["schemas"]["TaskAction"][];
+                /** @description What it left behind. */
+                artifacts: Record<string, never>[];
+                assigned_agent_id?: components["schemas"]["AgentId"] | null;
+                assigned_at?: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: int32
+                 * @description Number of the current attempt, from 1.
+                 */
+                attempt: number;
+                /** @description Why it is not given out. */
+                blockers: components["schemas"]["BlockerCode"][];
+                /** @description It can be given out now. */
+                can_start: boolean;
+                child_session_id?: components["schemas"]["SessionId"] | null;
+                completed_at?: components["schemas"]["Timestamp"] | null;
+                complexity_level?: components["schemas"]["ComplexityLevel"] | null;
+                /** @description When it was made. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description What it needs. */
+                dependencies: components["schemas"]["TaskDependency"][];
+                /** @description Who needs it. */
+                dependents: components["schemas"]["TaskDependent"][];
+                /**
+                 * Format: int32
+                 * @description 0 for a root.
+                 */
+                depth: number;
+                /** @description What is to be done. */
+                description?: string | null;
+                error?: components["schemas"]["TaskError"] | null;
+                estimate?: components["schemas"]["TaskEstimate"] | null;
+                failed_at?: components["schemas"]["Timestamp"] | null;
+                /** @description Its identity. */
+                id: components["schemas"]["TaskId"];
+                /** @description Something that it needs is not there. */
+                is_blocked: boolean;
+                /** @description It has no parts. */
+                is_leaf_task: boolean;
+                /** @description It is no part of another one. */
+                is_root_task: boolean;
+                /**
+                 * Format: int32
+                 * @description Retries by the executor.
+                 */
+                max_retries: number;
+                /** @description For people and programs; `attempts` are earlier ones. */
+                metadata: Record<string, never>;
+                /** @description What becomes of it when something that it needs cannot come any more. */
+                on_upstream_failure: components["schemas"]["OnUpstreamFailure"];
+                parent_task_id?: components["schemas"]["TaskId"] | null;
+                /**
+                 * Format: int32
+                 * @description Among its siblings, from 0.
+                 */
+                position: number;
+                /** @description How urgent it is. */
+                priority: components["schemas"]["TaskPriority"];
+                /**
+                 * Format: double
+                 * @description 0–100; of a container that of its leaves.
+                 */
+                progress_percentage: number;
+                /** @description What it gave. */
+                result?: Record<string, never> | null;
+                /**
+                 * Format: int64
+                 * @description One more for each accepted change.
+                 */
+                revision: number;
+                /** @description The root session that it belongs to. */
+                session_id: components["schemas"]["SessionId"];
+                started_at?: components["schemas"]["Timestamp"] | null;
+                /** @description Where it stands. */
+                status: components["schemas"]["TaskStatus"];
+                /** @description Why it stands there. */
+                status_reason?: string | null;
+                /** @description Since when it stands there. */
+                status_updated_at: components["schemas"]["Timestamp"];
+                /** @description For filters. */
+                tags: string[];
+                /** @description What kind of work it is. */
+                task_type: string;
+                /** @description What it is made with. */
+                technologies: string[];
+                /** @description The template that made it. */
+                template_key?: string | null;
+                /** @description Whose it is. */
+                tenant_id: components["schemas"]["TenantId"];
+                /** @description What people call it. */
+                title: string;
+                /** @description Newest accepted change. */
+                updated_at: components["schemas"]["Timestamp"];
+                /** @description What is worth telling of it. */
+                warnings: components["schemas"]["TaskLint"][];
+            }[];
+            /** @description Send it as `cursor` to get the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description All that match, when asked for with `count=true`.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_TaskDependency: {
+            /** @description Whether there is a next page. A page may be short and still have one. */
+            has_more: boolean;
+            /** @description The items in order. */
+            items: {
+                /** @description How. */
+                dependency_type: components["schemas"]["DependencyType"];
+                /** @description For people. */
+                description?: string | null;
+                /** @description Its identity. */
+                id: components["schemas"]["DependencyId"];
+                /** @description Whether it gates; an optional one only orders candidates that are equal otherwise. */
+                is_required: boolean;
+                /** @description Whether its target stands as it wants. */
+                is_satisfied: boolean;
+                /** @description Who needs. */
+                source_task_id: components["schemas"]["TaskId"];
+                /** @description What is needed. */
+                target_task_id: components["schemas"]["TaskId"];
+            }[];
+            /** @description Send it as `cursor` to get the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description All that match, when asked for with `count=true`.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Template: {
+            /** @description Whether there is a next page. A page may be short and still have one. */
+            has_more: boolean;
+            /** @description The items in order. */
+            items: {
+                created_at?: components["schemas"]["Timestamp"] | null;
+                /** @description For people. */
+                description: string;
+                /** @description Types that it is never used for. */
+                excluded_task_types: string[];
+                /** @description Whether the tenant wrote it. */
+                is_own: boolean;
+                /** @description Whether a template of this key is shipped with the product. */
+                is_shipped: boolean;
+                /** @description A slug; unique among those of a tenant. */
+                key: string;
+                /** @description For a trigger by words. */
+                keywords: string[];
+                /** @description Children above it are refined. */
+                leaf_target: components["schemas"]["ComplexityLevel"];
+                /**
+                 * Format: int32
+                 * @description 1–5.
+                 */
+                max_depth: number;
+                /** @description For people. */
+                name: string;
+                /** @description What can be said of it when it is used, as a file has it. */
+                parameter: Record<string, never>[];
+                /**
+                 * Format: int32
+                 * @description 1–10, higher first.
+                 */
+                priority: number;
+                /**
+                 * Format: int64
+                 * @description One more for each accepted change; null for one that is shipped.
+                 */
+                revision?: number | null;
+                /** @description How. */
+                strategy: components["schemas"]["TemplateRefinement"];
+                /** @description What it gives, as a file has it. */
+                subtask: Record<string, never>[];
+                /** @description For a trigger by type. */
+                task_types: string[];
+                /** @description The lowest level that it is used for. */
+                threshold: components["schemas"]["ComplexityLevel"];
+                /** @description What it is chosen by. */
+                trigger: components["schemas"]["TemplateTrigger"];
+                updated_at?: components["schemas"]["Timestamp"] | null;
+                /** @description A semantic version. */
+                version: string;
+            }[];
+            /** @description Send it as `cursor` to get the next page; null on the last one. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description All that match, when asked for with `count=true`.
+             */
+            total?: number | null;
+        };
+        /** @description One page of a list. */
         Page_Tenant: {
             /** @description Whether there is a next page. A page may be short and still have one. */
             has_more: boolean;
@@ -3187,6 +3602,30 @@ export interface components {
             title?: string | null;
         };
         /**
+         * @description A change of a task; what is not named stays.
+         * @example {
+         *       "estimated_hours": 3,
+         *       "priority": "high"
+         *     }
+         */
+        PatchTask: {
+            /** @description Null clears it. */
+            description?: string | null;
+            estimate?: components["schemas"]["TaskEstimateInput"] | null;
+            /** Format: double */
+            estimated_hours?: number | null;
+            /** Format: int32 */
+            max_retries?: number | null;
+            metadata?: Record<string, never> | null;
+            on_upstream_failure?: components["schemas"]["OnUpstreamFailure"] | null;
+            priority?: components["schemas"]["TaskPriority"] | null;
+            required_capabilities?: string[] | null;
+            tags?: string[] | null;
+            task_type?: string | null;
+            technologies?: string[] | null;
+            title?: string | null;
+        };
+        /**
          * @description What is to become different; what is omitted stays.
          * @example {
          *       "settings": {
@@ -3311,9 +3750,9 @@ export interface components {
             actual?: number;
             allowed?: string[];
             /** @enum {string} */
-            code: "PROTOCOL_ERROR" | "TENANT_MALFORMED" | "TENANT_REQUIRED" | "UNAUTHENTICATED" | "FORBIDDEN" | "TENANT_MISMATCH" | "HOST_NOT_ALLOWED" | "ORIGIN_NOT_ALLOWED" | "NOT_FOUND" | "SESSION_NOT_FOUND" | "CHECKPOINT_NOT_FOUND" | "ATTENTION_NOT_FOUND" | "AGENT_NOT_FOUND" | "TENANT_NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INVALID_TRANSITION" | "NOT_RETRYABLE" | "STALE_RESULT" | "WORKSPACE_CONFLICT" | "IDEMPOTENCY_IN_FLIGHT" | "CURSOR_EXPIRED" | "VERSION_MISMATCH" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR" | "IDEMPOTENCY_KEY_REUSED" | "QUOTA_EXCEEDED" | "BUDGET_EXHAUSTED" | "RATE_LIMITED" | "INTERNAL_ERROR" | "RECORD_QUARANTINED" | "AGENT_UNAVAILABLE" | "STORE_READ_ONLY" | "CONTENDED" | "BUSY" | "SHUTTING_DOWN" | "KEY_NOT_FOUND" | "KEY_REVOKED" | "ALREADY_EXISTS" | "OWN_KEY" | "PRIVILEGE_ESCALATION" | "WEBHOOK_NOT_FOUND" | "DELIVERY_NOT_FOUND" | "ENDPOINT_NOT_ALLOWED" | "USER_NOT_FOUND" | "INVITE_NOT_FOUND" | "LAST_ADMINISTRATOR" | "CSRF_REFUSED" | "REQUEST_TIMEOUT" | "LOCKED" | "APPROVAL_MISMATCH" | "PATH_NOT_ALLOWED" | "AGENT_BUILT_IN" | "CONTEXT_NOT_FOUND" | "CONTEXT_KEY_NOT_FOUND" | "CONTEXT_CONFLICT" | "CONTEXT_MERGE_CONFLICT" | "MERGE_STALE" | "SCOPE_MISMATCH" | "CONTEXT_ACCESS_DENIED" | "LOCK_NOT_FOUND" | "LOCK_NOT_OWNED" | "LOCK_LOST" | "DEADLOCK_DETECTED" | "HOST_NOT_FOUND" | "HOST_BUSY";
+            code: "PROTOCOL_ERROR" | "TENANT_MALFORMED" | "TENANT_REQUIRED" | "UNAUTHENTICATED" | "FORBIDDEN" | "TENANT_MISMATCH" | "HOST_NOT_ALLOWED" | "ORIGIN_NOT_ALLOWED" | "NOT_FOUND" | "SESSION_NOT_FOUND" | "CHECKPOINT_NOT_FOUND" | "ATTENTION_NOT_FOUND" | "AGENT_NOT_FOUND" | "TENANT_NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INVALID_TRANSITION" | "NOT_RETRYABLE" | "STALE_RESULT" | "WORKSPACE_CONFLICT" | "IDEMPOTENCY_IN_FLIGHT" | "CURSOR_EXPIRED" | "VERSION_MISMATCH" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "VALIDATION_ERROR" | "IDEMPOTENCY_KEY_REUSED" | "QUOTA_EXCEEDED" | "BUDGET_EXHAUSTED" | "RATE_LIMITED" | "INTERNAL_ERROR" | "RECORD_QUARANTINED" | "AGENT_UNAVAILABLE" | "STORE_READ_ONLY" | "CONTENDED" | "BUSY" | "SHUTTING_DOWN" | "KEY_NOT_FOUND" | "KEY_REVOKED" | "ALREADY_EXISTS" | "OWN_KEY" | "PRIVILEGE_ESCALATION" | "WEBHOOK_NOT_FOUND" | "DELIVERY_NOT_FOUND" | "ENDPOINT_NOT_ALLOWED" | "USER_NOT_FOUND" | "INVITE_NOT_FOUND" | "LAST_ADMINISTRATOR" | "CSRF_REFUSED" | "REQUEST_TIMEOUT" | "LOCKED" | "APPROVAL_MISMATCH" | "PATH_NOT_ALLOWED" | "AGENT_BUILT_IN" | "CONTEXT_NOT_FOUND" | "CONTEXT_KEY_NOT_FOUND" | "CONTEXT_CONFLICT" | "CONTEXT_MERGE_CONFLICT" | "MERGE_STALE" | "SCOPE_MISMATCH" | "CONTEXT_ACCESS_DENIED" | "LOCK_NOT_FOUND" | "LOCK_NOT_OWNED" | "LOCK_LOST" | "DEADLOCK_DETECTED" | "HOST_NOT_FOUND" | "HOST_BUSY" | "TASK_NOT_FOUND" | "DEPENDENCY_NOT_FOUND" | "TEMPLATE_NOT_FOUND" | "DEPENDENCY_CYCLE" | "TASK_ALREADY_STARTED" | "TASK_DEPTH_EXCEEDED" | "DECOMPOSITION_LIMIT" | "PLAN_INVALID";
             current?: string;
-            cycle?: components["schemas"]["LockEdge"][];
+            cycle?: (components["schemas"]["LockEdge"] | components["schemas"]["TaskId"])[];
             /** @description What happened */
             detail: string;
             errors?: {
@@ -3379,6 +3818,26 @@ export interface components {
             strict?: boolean | null;
             /** @description What is to stand there; null deletes. */
             value?: Record<string, never> | null;
+        };
+        /** @description A template, as a file has it. */
+        PutTemplate: {
+            description?: string | null;
+            excluded_task_types?: string[] | null;
+            key: string;
+            keywords?: string[] | null;
+            leaf_target?: string | null;
+            /** Format: int32 */
+            max_depth?: number | null;
+            name: string;
+            parameter?: Record<string, never>[] | null;
+            /** Format: int32 */
+            priority?: number | null;
+            strategy?: string | null;
+            subtask: Record<string, never>[];
+            task_types?: string[] | null;
+            threshold?: string | null;
+            trigger: string;
+            version?: string | null;
         };
         /** @description What a tenant may have, and has. Null is no bound. */
         Quotas: {
@@ -4416,6 +4875,22 @@ export interface components {
             requests_per_minute?: number | null;
         };
         /**
+         * @description Where a task is to stand.
+         * @example {
+         *       "status": "in_progress"
+         *     }
+         */
+        SetTaskStatus: {
+            /** @description Why it failed, with `failed`. */
+            error_message?: string | null;
+            /** @description For people. */
+            reason?: string | null;
+            /** @description What it gave, with `completed`. */
+            result?: Record<string, never> | null;
+            /** @description One that a command leads to. */
+            status: components["schemas"]["TaskStatus"];
+        };
+        /**
          * @description Whom to give what a context has.
          * @example {
          *       "target_session_id": "IND-000002"
@@ -4472,7 +4947,7 @@ export interface components {
             free_bytes: number | null;
         };
         /** @enum {string} */
-        SubjectKind: "session" | "agent" | "attention" | "tenant" | "key" | "system" | "webhook" | "user" | "context" | "lock";
+        SubjectKind: "session" | "agent" | "attention" | "tenant" | "key" | "system" | "webhook" | "user" | "context" | "lock" | "task";
         /** @description What the server says of itself. */
         SystemInfo: {
             /** @description Sessions that execute now: of this tenant, for system administrators of the whole server. */
@@ -4499,11 +4974,405 @@ export interface components {
             /** @description Its version. */
             version: string;
         };
+        /** @description A unit in the breakdown of a piece of work. */
+        Task: {
+            /** @description Commands that are possible now. */
+            actions: components["schemas"]["TaskAction"][];
+            /** @description What it left behind. */
+            artifacts: Record<string, never>[];
+            assigned_agent_id: components["schemas"]["AgentId"] | null;
+            assigned_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int32
+             * @description Number of the current attempt, from 1.
+             */
+            attempt: number;
+            /** @description Why it is not given out. */
+            blockers: components["schemas"]["BlockerCode"][];
+            /** @description It can be given out now. */
+            can_start: boolean;
+            child_session_id: components["schemas"]["SessionId"] | null;
+            completed_at: components["schemas"]["Timestamp"] | null;
+            complexity_level: components["schemas"]["ComplexityLevel"] | null;
+            /** @description When it was made. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description What it needs. */
+            dependencies: components["schemas"]["TaskDependency"][];
+            /** @description Who needs it. */
+            dependents: components["schemas"]["TaskDependent"][];
+            /**
+             * Format: int32
+             * @description 0 for a root.
+             */
+            depth: number;
+            /** @description What is to be done. */
+            description: string | null;
+            error: components["schemas"]["TaskError"] | null;
+            estimate: components["schemas"]["TaskEstimate"] | null;
+            failed_at: components["schemas"]["Timestamp"] | null;
+            /** @description Its identity. */
+            id: components["schemas"]["TaskId"];
+            /** @description Something that it needs is not there. */
+            is_blocked: boolean;
+            /** @description It has no parts. */
+            is_leaf_task: boolean;
+            /** @description It is no part of another one. */
+            is_root_task: boolean;
+            /**
+             * Format: int32
+             * @description Retries by the executor.
+             */
+            max_retries: number;
+            /** @description For people and programs; `attempts` are earlier ones. */
+            metadata: Record<string, never>;
+            /** @description What becomes of it when something that it needs cannot come any more. */
+            on_upstream_failure: components["schemas"]["OnUpstreamFailure"];
+            parent_task_id: components["schemas"]["TaskId"] | null;
+            /**
+             * Format: int32
+             * @description Among its siblings, from 0.
+             */
+            position: number;
+            /** @description How urgent it is. */
+            priority: components["schemas"]["TaskPriority"];
+            /**
+             * Format: double
+             * @description 0–100; of a container that of its leaves.
+             */
+            progress_percentage: number;
+            /** @description What it gave. */
+            result: Record<string, never> | null;
+            /**
+             * Format: int64
+             * @description One more for each accepted change.
+             */
+            revision: number;
+            /** @description The root session that it belongs to. */
+            session_id: components["schemas"]["SessionId"];
+            started_at: components["schemas"]["Timestamp"] | null;
+            /** @description Where it stands. */
+            status: components["schemas"]["TaskStatus"];
+            /** @description Why it stands there. */
+            status_reason: string | null;
+            /** @description Since when it stands there. */
+            status_updated_at: components["schemas"]["Timestamp"];
+            /** @description For filters. */
+            tags: string[];
+            /** @description What kind of work it is. */
+            task_type: string;
+            /** @description What it is made with. */
+            technologies: string[];
+            /** @description The template that made it. */
+            template_key: string | null;
+            /** @description Whose it is. */
+            tenant_id: components["schemas"]["TenantId"];
+            /** @description What people call it. */
+            title: string;
+            /** @description Newest accepted change. */
+            updated_at: components["schemas"]["Timestamp"];
+            /** @description What is worth telling of it. */
+            warnings: components["schemas"]["TaskLint"][];
+        };
+        /** @enum {string} */
+        TaskAction: "ready" | "assign" | "start" | "complete" | "fail" | "pause" | "cancel" | "skip" | "retry" | "block" | "unblock" | "reopen" | "lose";
+        /** @description What a task needs of another one. */
+        TaskDependency: {
+            /** @description How. */
+            dependency_type: components["schemas"]["DependencyType"];
+            /** @description For people. */
+            description: string | null;
+            /** @description Its identity. */
+            id: components["schemas"]["DependencyId"];
+            /** @description Whether it gates; an optional one only orders candidates that are equal otherwise. */
+            is_required: boolean;
+            /** @description Whether its target stands as it wants. */
+            is_satisfied: boolean;
+            /** @description Who needs. */
+            source_task_id: components["schemas"]["TaskId"];
+            /** @description What is needed. */
+            target_task_id: components["schemas"]["TaskId"];
+        };
+        /** @description Who needs a task. */
+        TaskDependent: {
+            /** @description The dependency. */
+            id: components["schemas"]["DependencyId"];
+            /** @description The task that has it. */
+            source_task_id: components["schemas"]["TaskId"];
+        };
+        /** @description Why a task failed. */
+        TaskError: {
+            /** @description Further facts. */
+            context: Record<string, never> | null;
+            /** @description For people. */
+            message: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Timestamp"];
+            /** @description Stable word. */
+            type: string;
+        };
+        /** @description How long a task is expected to take, and what it needs. */
+        TaskEstimate: {
+            /**
+             * Format: double
+             * @description 0–1.
+             */
+            estimate_confidence: number;
+            estimated_cost_usd: components["schemas"]["Usd"] | null;
+            /**
+             * Format: int64
+             * @description Tokens.
+             */
+            estimated_tokens: number | null;
+            /** @description Where it comes from. */
+            estimation_source: components["schemas"]["EstimationSource"];
+            /**
+             * Format: double
+             * @description (O + 4·L + P) / 6.
+             */
+            expected_hours: number;
+            last_estimated_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: double
+             * @description Hours, most likely.
+             */
+            likely_hours: number;
+            /**
+             * Format: double
+             * @description Hours if all goes well.
+             */
+            optimistic_hours: number;
+            /**
+             * Format: double
+             * @description Hours if much goes wrong.
+             */
+            pessimistic_hours: number;
+            /** @description What an agent must be able to do. */
+            required_capabilities: string[];
+            /**
+             * Format: double
+             * @description (P − O) / 6.
+             */
+            standard_deviation_hours: number;
+        };
+        /** @description How long a task is expected to take, in three figures that rise. */
+        TaskEstimateInput: {
+            /** Format: double */
+            estimate_confidence?: number | null;
+            estimated_cost_usd?: components["schemas"]["Usd"] | null;
+            /** Format: int64 */
+            estimated_tokens?: number | null;
+            /** Format: double */
+            likely_hours?: number | null;
+            /** Format: double */
+            optimistic_hours?: number | null;
+            /** Format: double */
+            pessimistic_hours?: number | null;
+            required_capabilities?: string[] | null;
+        };
+        /** @description The graph of a task: when each leaf can start and must, and what the end hangs on. */
+        TaskGraph: {
+            /** @description The chain that the end hangs on, first to last. */
+            critical_path: components["schemas"]["TaskId"][];
+            /** @description What they need of each other. */
+            edges: components["schemas"]["TaskGraphEdge"][];
+            eta: components["schemas"]["Timestamp"] | null;
+            /** @description Leaves of one layer may run at once. */
+            layers: components["schemas"]["TaskId"][][];
+            /** @description How it is meant to be laid out. */
+            layout_type: string;
+            /** @description Leaves, and containers that a dependency ends at. */
+            nodes: components["schemas"]["TaskGraphNode"][];
+            /**
+             * Format: double
+             * @description 0–100.
+             */
+            progress: number;
+            /** @description Of which task. */
+            task_id: components["schemas"]["TaskId"];
+            /**
+             * Format: double
+             * @description Expected hours of all leaves.
+             */
+            total_estimated_hours: number;
+        };
+        /** @description A dependency in a graph. */
+        TaskGraphEdge: {
+            dependency_type: components["schemas"]["DependencyType"];
+            is_required: boolean;
+            is_satisfied: boolean;
+            source: components["schemas"]["TaskId"];
+            target: components["schemas"]["TaskId"];
+        };
+        /** @description A node of a graph; times in hours from the start of the whole. */
+        TaskGraphNode: {
+            /** Format: double */
+            earliest_finish: number;
+            /** Format: double */
+            earliest_start: number;
+            /** Format: double */
+            expected_hours: number;
+            id: components["schemas"]["TaskId"];
+            is_critical: boolean;
+            /** Format: double */
+            latest_finish: number;
+            /** Format: double */
+            latest_start: number;
+            /** Format: int32 */
+            layer: number;
+            /** Format: double */
+            slack: number;
+            status: components["schemas"]["TaskStatus"];
+            title: string;
+        };
         /**
          * Format: uuid
          * @example 0198f3a0-5b1c-7c3e-8f00-0123456789b0
          */
         TaskId: string;
+        /** @enum {string} */
+        TaskLint: "TITLE_NO_ACTION_VERB";
+        /** @enum {string} */
+        TaskPriority: "blocker" | "critical" | "high" | "normal" | "low" | "background";
+        /** @description How many tasks are what. */
+        TaskStatistics: {
+            /**
+             * Format: double
+             * @description Hours from start to end of those that completed.
+             */
+            average_duration_hours: number | null;
+            /** @description Those that wait for others. */
+            blocked_tasks: number;
+            /**
+             * Format: double
+             * @description Completed of all, 0–1.
+             */
+            completion_rate: number;
+            /** @description In progress for longer than their pessimistic hours. */
+            overdue_tasks: number;
+            /** @description By how hard they are; those without an estimate are in none. */
+            tasks_by_complexity: {
+                [key: string]: number;
+            };
+            /** @description By their urgency. */
+            tasks_by_priority: {
+                [key: string]: number;
+            };
+            /** @description By where they stand. */
+            tasks_by_status: {
+                [key: string]: number;
+            };
+            /** @description All of them. */
+            total_tasks: number;
+        };
+        /** @enum {string} */
+        TaskStatus: "pending" | "ready" | "assigned" | "in_progress" | "blocked" | "paused" | "completed" | "failed" | "cancelled" | "skipped";
+        /** @description How a task stands, in figures; the counts leave out the task itself. */
+        TaskSummary: {
+            assigned_agent: components["schemas"]["AgentId"] | null;
+            blocked_tasks: number;
+            completed_tasks: number;
+            complexity: components["schemas"]["ComplexityLevel"] | null;
+            /** Format: double */
+            duration_hours: number | null;
+            /** Format: double */
+            elapsed_hours: number | null;
+            /** Format: double */
+            estimated_remaining_hours: number;
+            failed_tasks: number;
+            in_progress_tasks: number;
+            priority: components["schemas"]["TaskPriority"];
+            /** Format: double */
+            progress_percentage: number;
+            status: components["schemas"]["TaskStatus"];
+            task_id: components["schemas"]["TaskId"];
+            title: string;
+            total_tasks: number;
+        };
+        /** @description A task with everything below it, and how it stands. */
+        TaskTree: {
+            /** @description How it stands. */
+            summary: components["schemas"]["TaskSummary"];
+            /** @description The task with its parts. */
+            tree: components["schemas"]["TaskTreeNode"];
+        };
+        /** @description A task with its parts. */
+        TaskTreeNode: {
+            /** @description Its parts, in order. */
+            children: components["schemas"]["TaskTreeNode"][];
+            complexity_level: components["schemas"]["ComplexityLevel"] | null;
+            /** @description What it needs. */
+            dependencies: components["schemas"]["TaskId"][];
+            /**
+             * Format: int32
+             * @description 0 for a root.
+             */
+            depth: number;
+            /** @description Which task. */
+            id: components["schemas"]["TaskId"];
+            /**
+             * Format: double
+             * @description 0–100.
+             */
+            progress_percentage: number;
+            /** @description Where it stands. */
+            status: components["schemas"]["TaskStatus"];
+            /** @description What people call it. */
+            title: string;
+        };
+        /** @description A template: into which children a kind of task is split. */
+        Template: {
+            created_at: components["schemas"]["Timestamp"] | null;
+            /** @description For people. */
+            description: string;
+            /** @description Types that it is never used for. */
+            excluded_task_types: string[];
+            /** @description Whether the tenant wrote it. */
+            is_own: boolean;
+            /** @description Whether a template of this key is shipped with the product. */
+            is_shipped: boolean;
+            /** @description A slug; unique among those of a tenant. */
+            key: string;
+            /** @description For a trigger by words. */
+            keywords: string[];
+            /** @description Children above it are refined. */
+            leaf_target: components["schemas"]["ComplexityLevel"];
+            /**
+             * Format: int32
+             * @description 1–5.
+             */
+            max_depth: number;
+            /** @description For people. */
+            name: string;
+            /** @description What can be said of it when it is used, as a file has it. */
+            parameter: Record<string, never>[];
+            /**
+             * Format: int32
+             * @description 1–10, higher first.
+             */
+            priority: number;
+            /**
+             * Format: int64
+             * @description One more for each accepted change; null for one that is shipped.
+             */
+            revision: number | null;
+            /** @description How. */
+            strategy: components["schemas"]["TemplateRefinement"];
+            /** @description What it gives, as a file has it. */
+            subtask: Record<string, never>[];
+            /** @description For a trigger by type. */
+            task_types: string[];
+            /** @description The lowest level that it is used for. */
+            threshold: components["schemas"]["ComplexityLevel"];
+            /** @description What it is chosen by. */
+            trigger: components["schemas"]["TemplateTrigger"];
+            updated_at: components["schemas"]["Timestamp"] | null;
+            /** @description A semantic version. */
+            version: string;
+        };
+        /** @enum {string} */
+        TemplateRefinement: "functional" | "temporal" | "capability" | "none";
+        /** @enum {string} */
+        TemplateTrigger: "task_type" | "keyword";
         /** @description A tenant. */
         Tenant: {
             /** @description When it was made. */

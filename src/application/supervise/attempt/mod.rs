@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -311,13 +312,7 @@ impl Supervisor {
                     self.outbox.flush().await;
                 }
             }
-            AgentEvent::Keep { kept } => {
-                self.count().await?;
-                self.outbox.flush().await;
-                if !self.outbox.is_stuck() && kept.send(()).is_err() {
-                    tracing::debug!(session.id = %holder.session, "Nobody waited for what was kept");
-                }
-            }
+            AgentEvent::Keep { kept } => self.keep(kept).await?,
             AgentEvent::Phase(phase) => sessions.phase(holder, phase).await?,
             AgentEvent::Usage { key: _, usage, model: _ } if !usage.is_plausible() => {
                 let message = "the agent reports tokens or a cost that no model call can have";
@@ -437,6 +432,16 @@ impl Supervisor {
         if !self.calls.is_empty() || message.is_some() {
             self.tools.sessions.step(self.holder, &self.calls, message.as_deref()).await?;
             self.calls.clear();
+        }
+        Ok(())
+    }
+
+    /// Makes durable what was told so far, and says so when it is.
+    async fn keep(&mut self, kept: oneshot::Sender<()>) -> Result<(), AppError> {
+        self.count().await?;
+        self.outbox.flush().await;
+        if !self.outbox.is_stuck() && kept.send(()).is_err() {
+            tracing::debug!(session.id = %self.holder.session, "Nobody waited for what was kept");
         }
         Ok(())
     }

@@ -128,7 +128,9 @@ pub async fn everything(
 pub async fn attempts(supervisors: &Supervisors, store: &dyn Store) -> Result<Vec<Step>, AppError> {
     let statuses = [SessionStatus::Running, SessionStatus::Degraded];
     let sessions = store.fleet().await?.sessions_in(&statuses).await?;
-    let is_left = |session: &Session| !supervisors.tools.sessions.wake.is_supervised(session.id);
+    let is_left = |session: &Session| {
+        !session.is_graph() && !supervisors.tools.sessions.wake.is_supervised(session.id)
+    };
     let left = sessions.into_iter().map(|found| found.value).filter(is_left);
     let mut steps = Vec::new();
     for session in left {

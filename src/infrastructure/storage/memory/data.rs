@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::contexts::Contexts;
 use super::people::People;
+use super::tasks::Tasks;
 use super::usage::Used;
 use super::vitals::AllVitals;
 use super::webhooks::Webhooks;
@@ -53,6 +54,7 @@ pub(super) struct TenantData {
     pub(super) people: People,
     pub(super) vitals: AllVitals,
     pub(super) contexts: Contexts,
+    pub(super) tasks: Tasks,
 }
 
 /// Everything.
@@ -237,6 +239,7 @@ impl TenantData {
             Write::People(write) => return self.people.expect(write),
             Write::Vitals(write) => return self.vitals.expect(write),
             Write::Context(write) => return self.contexts.expect(write),
+            Write::Task(write) => return self.tasks.expect(write),
         };
         shared::next_version(found, expect).map(|_| ())
     }
@@ -278,6 +281,7 @@ impl TenantData {
                 let more = self.contexts.apply(write);
                 self.store_more(more);
             }
+            Write::Task(write) => self.tasks.apply(write),
             Write::ApiKey(put) => {
                 self.api_keys.insert(put.value.id, Arc::new(versioned(put)));
             }
@@ -299,6 +303,7 @@ impl TenantData {
                 self.store_more(-bytes);
                 self.checkpoints.retain(|(session, _), _| *session != id);
                 self.attention.retain(|_, item| item.value.session_id != id);
+                self.tasks.purge(id);
             }
         }
     }

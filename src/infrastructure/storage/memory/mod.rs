@@ -7,6 +7,7 @@ mod contexts;
 mod data;
 mod people;
 mod snapshot;
+mod tasks;
 mod usage;
 mod vitals;
 mod webhooks;
@@ -112,6 +113,7 @@ impl Store for MemoryStore {
                 | Write::People(_)
                 | Write::Vitals(_)
                 | Write::Context(_)
+                | Write::Task(_)
                 | Write::ChildrenOwed { .. }
                 | Write::ChildrenDone { .. } => None,
             })

@@ -392,6 +392,7 @@ impl Fleet for MemoryFleet {
                 StoredClass::Tenants => usize::from(data.tenant.is_some()),
                 StoredClass::Webhooks => data.webhooks.all.len(),
                 StoredClass::Contexts => data.contexts.all.len(),
+                StoredClass::Tasks => data.tasks.all.len(),
                 StoredClass::Answers => data.remembered.len(),
                 StoredClass::Journals | StoredClass::Damaged | StoredClass::Other => 0,
             })
@@ -446,6 +447,15 @@ impl Fleet for MemoryFleet {
             data.contexts.ended.iter().map(|session| (*tenant, *session))
         });
         Ok(all.take(limit).collect())
+    }
+
+    async fn task_runs(&self) -> Result<Vec<(TenantId, SessionId)>, StoreError> {
+        let each = self.0.tenants.iter();
+        let runs = each.flat_map(|(tenant, data)| {
+            let running = data.tasks.books.iter().filter(|(_, book)| book.value.is_running());
+            running.map(|(session, _)| (*tenant, *session))
+        });
+        Ok(runs.collect())
     }
 
     async fn webhooks(&self) -> Result<Vec<(TenantId, WebhookId)>, StoreError> {

@@ -15,11 +15,14 @@ use crate::domain::audit::StoredAudit;
 use crate::domain::context::Context;
 use crate::domain::context::merge::PendingMerge;
 use crate::domain::context::write::Group;
+use crate::domain::decompose::template::OwnTemplate;
 use crate::domain::event::StoredEvent;
 use crate::domain::ids::TenantId;
 use crate::domain::session::Session;
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
+use crate::domain::task::Task;
+use crate::domain::task::book::Book;
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::ApiKey;
 use crate::domain::tenant::user::User;
@@ -124,6 +127,19 @@ pub(super) fn entries(table: Table, key: &[u8], bytes: &[u8]) -> Result<Vec<Entr
             }
             (keys::context(value.tenant_id, value.id), beside)
         }
+        Table::Tasks => {
+            let Versioned { value, .. }: Versioned<Task> = records::open(key, bytes)?;
+            let by_id = keys::task_by_id(value.tenant_id, value.id);
+            let named = || leads(Table::TasksById, by_id, *value.session_id.as_bytes());
+            let beside = value.deleted_at.is_none().then(named).transpose()?;
+            (keys::task(tenant, value.session_id, value.id), beside.into_iter().collect())
+        }
+        Table::TaskBooks => {
+            let Versioned { value, .. }: Versioned<Book> = records::open(key, bytes)?;
+            let own = keys::session(value.tenant_id, value.session_id);
+            let run = value.is_running().then(|| (Table::TaskRuns, own.clone()));
+            (own, marks(run.into_iter().collect()))
+        }
         other => return alone(other, tenant, key, bytes).map(|()| Vec::new()),
     };
     if own == key { Ok(beside) } else { Err(Misplaced::Key) }
@@ -168,6 +184,10 @@ fn alone(table: Table, tenant: TenantId, key: &[u8], bytes: &[u8]) -> Result<(),
         Table::ContextMerges => {
             let merge: PendingMerge = records::open(key, bytes)?;
             keys::context(merge.tenant_id, merge.id)
+        }
+        Table::Templates => {
+            let Versioned { value, .. }: Versioned<OwnTemplate> = records::open(key, bytes)?;
+            keys::template(value.tenant_id, &value.template.key)
         }
         // Their keys say more than they do.
         _ => return Ok(()),

@@ -12,6 +12,7 @@ use super::keys::{self, Span};
 use super::retention;
 use super::rows::{Direction, Rows, View, decode, flow};
 use super::tables::Table;
+use super::tasks;
 use super::webhooks;
 use crate::application::ports::changes::Counter;
 use crate::application::ports::contexts::OldContexts;
@@ -267,6 +268,10 @@ impl Fleet for RedbFleet {
     ) -> Result<Vec<(TenantId, ContextId)>, StoreError> {
         let found = move |view: &View<'_>| contexts::old_merges(view, now, limit);
         blocking(Arc::clone(&self.reader), found).await
+    }
+
+    async fn task_runs(&self) -> Result<Vec<(TenantId, SessionId)>, StoreError> {
+        blocking(Arc::clone(&self.reader), tasks::runs).await
     }
 
     async fn ended_owners(&self, limit: usize) -> Result<Vec<(TenantId, SessionId)>, StoreError> {

@@ -30,6 +30,7 @@ mod rows;
 mod snapshot;
 mod space;
 mod tables;
+mod tasks;
 mod usage;
 mod vitals;
 mod webhooks;

@@ -226,6 +226,7 @@ impl<R: Rows> Planner<'_, R> {
             Write::People(write) => self.put_people(write),
             Write::Vitals(write) => self.put_vitals(write),
             Write::Context(write) => self.put_context(write),
+            Write::Task(write) => self.put_task(write),
         }
     }
 
@@ -355,6 +356,7 @@ impl<R: Rows> Planner<'_, R> {
             Err(other) => return Err(other.into()),
         }
         self.plan.remove(Table::JournalHeads, heavy);
+        self.purge_tasks(id)?;
         self.purge_attention(id)
     }
 

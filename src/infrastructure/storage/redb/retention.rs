@@ -218,6 +218,10 @@ const fn class_of(table: Table) -> (StoredClass, bool) {
         | Table::ContextHistory
         | Table::ContextMerges
         | Table::EndedOwners => (StoredClass::Contexts, false),
+        Table::Tasks => (StoredClass::Tasks, true),
+        Table::TasksById | Table::TaskBooks | Table::TaskRuns | Table::Templates => {
+            (StoredClass::Tasks, false)
+        }
         Table::Heads | Table::Counters | Table::Meta => (StoredClass::Other, true),
     }
 }

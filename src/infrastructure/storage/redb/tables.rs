@@ -133,6 +133,16 @@ tables! {
     ContextMerges = "context_merges.k1",
     /// tenant(16) ‖ session(16) → (), since its end, until its contexts were looked at
     EndedOwners = "ended_owners.k1",
+    /// tenant(16) ‖ session(16) ‖ task(16) → task
+    Tasks = "tasks.k1",
+    /// tenant(16) ‖ task(16) → its session, while it is not deleted
+    TasksById = "tasks_by_id.k1",
+    /// tenant(16) ‖ session(16) → how its tasks are executed
+    TaskBooks = "task_books.k1",
+    /// tenant(16) ‖ session(16) → (), while its tasks are given out
+    TaskRuns = "task_runs.k1",
+    /// tenant(16) ‖ SHA-256 of the key(32) → template of the tenant's own
+    Templates = "templates.k1",
 }
 
 impl Table {

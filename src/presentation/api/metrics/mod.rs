@@ -50,6 +50,7 @@ pub struct Metrics {
     queue_wait: Histogram,
     durations: HistogramVec,
     retries: IntCounterVec,
+    tasks: IntCounterVec,
     stale: IntCounterVec,
     refusals: IntCounterVec,
     tokens: IntCounterVec,
@@ -137,6 +138,7 @@ impl Metrics {
                 SESSION,
             ),
             retries: counters("orchestrator_retries_total", "Retries", &["reason"]),
+            tasks: counters("orchestrator_tasks_total", "Moves of tasks", &["status"]),
             stale: counters("orchestrator_stale_results_total", "Refused stale reports", &[]),
             refusals: counters("orchestrator_quota_refusals_total", "Refused by quota", &["quota"]),
             tokens: counters("orchestrator_tokens_total", "Tokens", &["model", "direction"]),
@@ -167,7 +169,7 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let all: [Box<dyn prometheus::core::Collector>; 19] = [
+        let all: [Box<dyn prometheus::core::Collector>; 20] = [
             Box::new(self.requests.clone()),
             Box::new(self.latency.clone()),
             Box::new(self.request_size.clone()),
@@ -180,6 +182,7 @@ impl Metrics {
             Box::new(self.deadlocks.clone()),
             Box::new(self.durations.clone()),
             Box::new(self.retries.clone()),
+            Box::new(self.tasks.clone()),
             Box::new(self.stale.clone()),
             Box::new(self.refusals.clone()),
             Box::new(self.tokens.clone()),
@@ -256,6 +259,10 @@ impl Metrics {
                 let automatic = payload.get("automatic").and_then(Value::as_bool).unwrap_or(false);
                 let reason = if automatic { "automatic" } else { "operator" };
                 self.retries.with_label_values(&[reason]).inc();
+            }
+            EventType::TaskStatusChanged => {
+                let status = text("new_status").unwrap_or_default();
+                self.tasks.with_label_values(&[status]).inc();
             }
             EventType::LockAcquired => {
                 let waited = payload.get("waited_seconds").and_then(Value::as_f64);

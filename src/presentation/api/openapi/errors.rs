@@ -31,7 +31,7 @@ pub(super) fn errors(
     if scoped && !is_of_the_instance(path) {
         codes.push(C::TenantRequired);
     }
-    let names_a_page = path.contains("{name}") && !path.contains("/locks");
+    let names_a_page = path.starts_with("/problems");
     if path.contains("{file}") || names_a_page || path.contains("{path}") {
         codes.push(C::RouteNotFound);
     }
@@ -63,7 +63,7 @@ pub(super) fn errors(
     }
     codes.extend(of_people(path, writes));
     codes.extend(of_agents(path, writes).into_iter().chain(of_contexts(path, writes)));
-    codes.extend(of_locks(path, writes));
+    codes.extend(of_locks(path, writes).into_iter().chain(of_tasks(path, writes)));
     let copies = ["/system/backup", "/system/export"];
     codes.extend(copies.iter().any(|end| path.ends_with(end)).then_some(C::Locked));
     codes.extend((path == "/api/v1/login-links").then_some(C::PrivilegeEscalation));
@@ -109,6 +109,44 @@ pub(super) fn errors(
         }
     }
     by_status
+}
+
+/// Errors about tasks and templates.
+fn of_tasks(path: &str, writes: bool) -> Vec<ErrorCode> {
+    use ErrorCode as C;
+    let of_templates = path.contains("/templates");
+    if !path.contains("/tasks") && !of_templates || path.contains("/external") {
+        return Vec::new();
+    }
+    let mut codes = vec![];
+    codes.extend(path.contains("{id}").then_some(C::TaskNotFound));
+    codes.extend(path.contains("{name}").then_some(C::TemplateNotFound));
+    codes.extend((writes && of_templates).then_some(C::AlreadyExists));
+    codes.extend(path.contains("{dependency_id}").then_some(C::DependencyNotFound));
+    if writes && !of_templates {
+        codes.extend([C::TaskAlreadyStarted, C::DependencyCycle]);
+    }
+    if path.ends_with("/tasks") {
+        codes.push(C::SessionNotFound);
+        codes.extend(writes.then_some(C::TaskDepthExceeded));
+    }
+    codes.extend(path.ends_with("/stats").then_some(C::SessionNotFound));
+    codes.extend((writes && path.ends_with('s')).then_some(C::DecompositionLimit));
+    if path.ends_with("/assign") {
+        codes.extend([C::AgentNotFound, C::AgentUnavailable]);
+    }
+    if path.ends_with("/decompose") {
+        codes.extend([
+            C::TemplateNotFound,
+            C::DecompositionLimit,
+            C::TaskDepthExceeded,
+            C::PlanInvalid,
+            C::AgentUnavailable,
+            C::QuotaExceeded,
+            C::AlreadyExists,
+        ]);
+    }
+    codes
 }
 
 /// Errors about locks.

@@ -67,6 +67,18 @@ const BODIES: &[&str] = &[
     "ShareContext",
     "MergeContexts",
     "ResolveContext",
+    "CreateTask",
+    "TaskEstimateInput",
+    "PatchTask",
+    "AddDependency",
+    "AssignTask",
+    "CompleteTask",
+    "FailTask",
+    "MoveTask",
+    "SetTaskStatus",
+    "DecomposeTask",
+    "ExecuteTask",
+    "PutTemplate",
     "AcquireLock",
     "AcquireLocks",
     "RenewLock",
@@ -142,6 +154,7 @@ fn complete(document: &mut Value) {
         { "name": "audit", "description": "Who did what, as a chain of hashes; administrators only" },
         { "name": "webhooks", "description": "The same, sent to addresses of yours; signed, at least once, in order per subject" },
         { "name": "contexts", "description": "What sessions, tasks and agents remember: versioned, shared and merged" },
+        { "name": "tasks", "description": "Work in parts: what needs what, who does which part, and templates that split it" },
         { "name": "locks", "description": "What one holds at a time, in order of asking" },
         { "name": "system", "description": "Health and figures" },
         { "name": "documentation", "description": "This document and its pages" },
@@ -236,7 +249,7 @@ fn problem_schema() -> Value {
             "name": { "type": "string" },
             "holder": { "oneOf": [reference("LockGrant"), { "type": "null" }] },
             "position": { "type": "integer" },
-            "cycle": { "type": "array", "items": reference("LockEdge") },
+            "cycle": { "type": "array", "items": { "oneOf": [reference("LockEdge"), reference("TaskId")] } },
             "files": { "type": "array", "items": { "type": "string" } },
         },
     })
@@ -289,7 +302,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
             ]
             .iter()
             .any(|verb| path.ends_with(&format!("/{verb}")));
-        let optional = optional && !path.starts_with("/api/v1/contexts");
+        let moves = ["/assign", "/start", "/complete", "/pause", "/skip", "/decompose", "/execute"];
+        let of_tasks = path.starts_with("/api/v1/tasks/");
+        let optional = optional && !path.starts_with("/api/v1/contexts")
+            || of_tasks && moves.iter().any(|verb| path.ends_with(verb));
         operation["requestBody"]["required"] = json!(!optional);
         tell_of_body(path, &mut operation["requestBody"]);
     }
@@ -323,6 +339,7 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
         "created_after" | "created_before" => {
             *schema = json!({ "type": "string", "format": "date-time" });
         }
+        "status" if path.ends_with("/tasks") => *schema = list_of("TaskStatus"),
         "status" => *schema = list_of("SessionStatus"),
         "type" => *schema = list_of("EventType"),
         "session_type" => *schema = reference("SessionType"),

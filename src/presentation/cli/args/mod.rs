@@ -6,6 +6,7 @@ mod agent;
 mod archive;
 mod audit;
 mod context;
+mod decision;
 mod eap_check;
 mod event;
 mod host;
@@ -14,6 +15,7 @@ mod lock;
 mod recovery;
 mod run;
 mod session;
+mod task;
 mod team;
 mod top;
 mod usage;
@@ -33,6 +35,7 @@ pub use self::agent::{
 pub use self::archive::{BackupArgs, ExportArgs, ImportArgs, RestoreArgs};
 pub use self::audit::{AuditCommand, AuditListArgs};
 pub use self::context::{ContextCommand, ContextCreateArgs, ContextListArgs, ContextSetArgs};
+pub use self::decision::DecisionWord;
 pub use self::eap_check::EapCheckArgs;
 pub use self::event::{EventArgs, EventCommand};
 pub use self::host::HostCommand;
@@ -42,6 +45,10 @@ pub use self::recovery::RecoveryCommand;
 pub use self::run::RunArgs;
 pub use self::session::{
     ArtifactsArgs, CreateArgs, DiffArgs, EditArgs, ForkArgs, ListArgs, MergeArgs, SessionCommand,
+};
+pub use self::task::{
+    TaskCommand, TaskCreateArgs, TaskDecomposeArgs, TaskListArgs, TaskMoveArgs, TemplateCheckArgs,
+    TemplateCommand,
 };
 pub use self::team::{TeamCommand, TeamInitArgs, TeamJoinArgs};
 pub use self::top::{Order, TopArgs};
@@ -291,6 +298,12 @@ pub enum Command {
     /// Everything that happened.
     #[command(subcommand, visible_alias = "events")]
     Event(EventCommand),
+    /// Work in parts: what needs what, and who does which part.
+    #[command(subcommand, visible_alias = "tasks")]
+    Task(TaskCommand),
+    /// Templates that split tasks into parts.
+    #[command(subcommand, visible_alias = "templates")]
+    Template(TemplateCommand),
     /// What sessions, tasks and agents remember.
     #[command(subcommand, visible_alias = "contexts")]
     Context(ContextCommand),
@@ -467,33 +480,4 @@ pub enum TenantCommand {
         #[arg(long, value_name = "NAME=DAYS", value_parser = super::tenant::bound)]
         retention: Vec<(String, serde_json::Value)>,
     },
-}
-
-/// Words for decisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DecisionWord {
-    /// This one time.
-    Allow,
-    /// This and its like, within the session.
-    Always,
-    /// No.
-    Deny,
-    /// The answer to a question.
-    Answer,
-    /// Seen.
-    Acknowledge,
-}
-
-impl DecisionWord {
-    /// As the API spells it.
-    #[must_use]
-    pub const fn as_api(self) -> &'static str {
-        match self {
-            Self::Allow => "allow_once",
-            Self::Always => "allow_always",
-            Self::Deny => "deny",
-            Self::Answer => "answer",
-            Self::Acknowledge => "acknowledge",
-        }
-    }
 }

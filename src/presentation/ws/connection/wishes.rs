@@ -107,9 +107,11 @@ impl Connection {
             Room::Session(id) => self.app.sessions.get(&self.ctx, id).await.map(drop),
             Room::Agent(id) => self.app.agents.get(&self.ctx, &id.to_string()).await.map(drop),
             Room::Context(id) => self.app.contexts.get(By::Caller(&self.ctx), id).await.map(drop),
+            Room::Task(id) => self.app.tasks.get(&self.ctx, id).await.map(drop),
             Room::Sessions
             | Room::Agents
             | Room::Contexts
+            | Room::Tasks
             | Room::Locks
             | Room::System
             | Room::Usage

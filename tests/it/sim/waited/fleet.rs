@@ -99,6 +99,10 @@ impl Fleet for Seen {
         self.1.read(self.0.ended_owners(limit))
     }
 
+    async fn task_runs(&self) -> Read<Vec<(TenantId, SessionId)>> {
+        self.1.read(self.0.task_runs())
+    }
+
     async fn webhooks(&self) -> Read<Vec<(TenantId, WebhookId)>> {
         self.1.read(self.0.webhooks())
     }

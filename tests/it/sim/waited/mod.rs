@@ -3,6 +3,7 @@
 
 mod contexts;
 mod fleet;
+mod tasks;
 
 use std::future::Future;
 use std::pin::pin;

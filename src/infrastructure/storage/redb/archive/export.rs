@@ -24,7 +24,7 @@ use crate::domain::time::Timestamp;
 use crate::infrastructure::storage::shared::failed;
 
 /// Tables whose rows are in an export, in its order.
-pub(super) const EXPORTED: [Table; 30] = [
+pub(super) const EXPORTED: [Table; 33] = [
     Table::Tenants,
     Table::Users,
     Table::ApiKeys,
@@ -55,6 +55,9 @@ pub(super) const EXPORTED: [Table; 30] = [
     Table::ContextHistory,
     Table::ContextMerges,
     Table::EndedOwners,
+    Table::Tasks,
+    Table::TaskBooks,
+    Table::Templates,
 ];
 
 /// What a table is called in an export.

@@ -4,6 +4,7 @@
 //! over all tenants are stepped through tenant by tenant by `Fleet` and the writer.
 
 mod contexts;
+mod tasks;
 
 use std::ops::Bound;
 
@@ -25,6 +26,8 @@ pub(super) use self::contexts::{
     context, context_age, context_aged, context_ages, context_group, context_groups,
     context_histories, context_of, contexts, contexts_of,
 };
+
+pub(super) use self::tasks::{task, task_by_id, tasks_by_id, tasks_of, template, templates};
 
 /// Bytes of a key.
 pub(super) type Key = Vec<u8>;

@@ -10,10 +10,13 @@ use crate::domain::audit::StoredAudit;
 use crate::domain::context::Context;
 use crate::domain::context::merge::PendingMerge;
 use crate::domain::context::write::Group;
+use crate::domain::decompose::template::OwnTemplate;
 use crate::domain::event::StoredEvent;
 use crate::domain::session::Session;
 use crate::domain::session::attempt::Attempt;
 use crate::domain::session::checkpoint::Checkpoint;
+use crate::domain::task::Task;
+use crate::domain::task::book::Book;
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant::key::ApiKey;
 use crate::domain::tenant::user::User;
@@ -74,7 +77,11 @@ pub(in super::super) fn visit<V: Visit>(table: Table, visit: V) -> V::Out {
         Table::Contexts => visit.record::<Versioned<Context>>(),
         Table::ContextHistory => visit.record::<Group>(),
         Table::ContextMerges => visit.record::<PendingMerge>(),
+        Table::Tasks => visit.record::<Versioned<Task>>(),
+        Table::TaskBooks => visit.record::<Versioned<Book>>(),
+        Table::Templates => visit.record::<Versioned<OwnTemplate>>(),
         Table::SessionCodes
+        | Table::TasksById
         | Table::AgentsByName
         | Table::TenantsBySlug
         | Table::UsersByEmail
@@ -96,7 +103,8 @@ pub(in super::super) fn visit<V: Visit>(table: Table, visit: V) -> V::Out {
         | Table::ApiKeysBySecret
         | Table::KeysByHolder
         | Table::ContextsByAge
-        | Table::EndedOwners => visit.mark(),
+        | Table::EndedOwners
+        | Table::TaskRuns => visit.mark(),
         Table::Meta => visit.other(),
     }
 }

@@ -19,6 +19,7 @@ mod remembered;
 mod session;
 mod small;
 mod spec;
+mod task;
 mod tenant;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod contexts;
+mod tasks;
 mod tenants;
 mod usage;
 mod vitals;
