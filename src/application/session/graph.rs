@@ -17,8 +17,7 @@ use crate::application::ports::changes::{
 };
 use crate::application::ports::store::{CommitError, Sequence};
 use crate::application::principal::RequestContext;
-use crate::domain::attention::{AttentionItem, AttentionKind, AttentionState, Risk};
-use crate::domain::canonical::sha256_hex;
+use crate::domain::attention::{AttentionKind, News};
 use crate::domain::ids::{SessionId, TaskId, TenantId};
 use crate::domain::session::attempt::SessionError;
 use crate::domain::session::checkpoint::CheckpointTrigger;
@@ -34,8 +33,6 @@ use crate::domain::version::{Version, Versioned};
 
 /// Who executes graphs.
 pub const EXECUTOR: &str = "executor";
-/// An item that nobody looks at is settled after this.
-const SEEN_AFTER: std::time::Duration = std::time::Duration::from_hours(24);
 
 impl SessionService {
     /// Whether the tasks of a session can be executed: it did not begin yet, or it is a graph that can be
@@ -299,11 +296,9 @@ impl SessionService {
     /// The store's.
     pub async fn ask_about_task(&self, root: SessionId, task: &Task) -> Result<(), AppError> {
         let tenant = task.tenant_id;
-        let mark = format!("{root}:task:{}:{}", task.id, task.work.attempt);
-        let mark = sha256_hex(mark.as_bytes());
-        let known =
-            self.snapshot(tenant).await?.attention_items(Some(root), None, None, 200).await?;
-        if known.iter().any(|item| item.value.fingerprint == mark) {
+        let about = format!("task:{}:{}", task.id, task.work.attempt);
+        let mark = News::fingerprint_of(root, &about);
+        if self.is_told(tenant, root, &mark).await? {
             return Ok(());
         }
         let uuid = self.ids.uuid();
@@ -314,26 +309,16 @@ impl SessionService {
                 return Ok(());
             }
             let title = format!("a task waits for what cannot come any more: {}", task.spec.title);
-            let item = AttentionItem {
-                id: item_id(uuid),
+            let news = News {
                 tenant_id: tenant,
                 session_id: root,
                 attempt: change.session.run.attempt,
                 kind: AttentionKind::Review,
                 title: title.chars().take(200).collect(),
                 payload: serde_json::json!({ "reason": "task_blocked", "task_id": task.id }),
-                fingerprint: mark.clone(),
-                risk: Risk::Low,
-                state: AttentionState::Open,
-                decision: None,
-                answer: None,
-                resolved_by: None,
-                created_at: now,
-                deadline: now.after(SEEN_AFTER),
-                resolved_at: None,
-                agent_ref: String::new(),
+                about: about.clone(),
             };
-            change.raise(item, now);
+            change.raise(news.item(item_id(uuid), now), now);
             change.session.stamps.updated_at = now;
             Ok(())
         };

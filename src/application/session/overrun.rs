@@ -27,6 +27,26 @@ pub struct Overrun {
 }
 
 impl SessionService {
+    /// Whether people were told this of a session before, be it settled or not.
+    pub(super) async fn is_told(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        mark: &str,
+    ) -> Result<bool, AppError> {
+        let (snapshot, mut after) = (self.snapshot(tenant).await?, None);
+        loop {
+            let items = snapshot.attention_items(Some(id), None, after, PAGE).await?;
+            if items.iter().any(|item| item.value.fingerprint == mark) {
+                return Ok(true);
+            }
+            match items.last() {
+                Some(last) if items.len() == PAGE => after = Some(last.value.id),
+                Some(_) | None => return Ok(false),
+            }
+        }
+    }
+
     /// Tells the people of a session, once for each right to it, that its agent takes too long.
     ///
     /// # Errors
@@ -40,9 +60,7 @@ impl SessionService {
         let Overrun { agent, fencing_token, hours, limit_hours } = *overrun;
         let about = format!("overrun:{fencing_token}");
         let mark = News::fingerprint_of(id, &about);
-        let items =
-            self.snapshot(tenant).await?.attention_items(Some(id), None, None, PAGE).await?;
-        if items.iter().any(|item| item.value.fingerprint == mark) {
+        if self.is_told(tenant, id, &mark).await? {
             return Ok(());
         }
         let uuid = self.ids.uuid();

@@ -166,9 +166,7 @@ impl SessionService {
         month: Month,
     ) -> Result<(), AppError> {
         let mark = News::fingerprint_of(id, &about(budget, Some(month)));
-        let items =
-            self.snapshot(tenant).await?.attention_items(Some(id), None, None, 1000).await?;
-        if items.iter().any(|item| item.value.fingerprint == mark) {
+        if self.is_told(tenant, id, &mark).await? {
             return Ok(());
         }
         let uuid = self.ids.uuid();
